@@ -1,0 +1,155 @@
+"""Plain values → strict settings, with every fault in one message."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.settings import RESERVED_STUDIES, TrainSettings
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int] | None = None) -> T:
+    """Strict settings from plain values.
+
+    `device_counts` ({"cpu": …, "cuda": …}) adds the check that the machine has the devices asked for.
+
+    Raises:
+        ZeroscaleError: one message with every fault: unknown keys, wrong types, missing values, combinations that
+            cannot work.
+    """
+    raw = dict(raw)
+    if isinstance(raw.get("cards"), str):
+        raw["cards"] = [raw["cards"]]
+    faults: list[str] = []
+    settings: T | None = None
+    try:
+        settings = _strict(kind, raw)
+    except ValidationError as error:
+        faults += [_plain_fault(fault) for fault in error.errors()]
+    if kind is TrainSettings:
+        faults += combination_faults(settings if settings is not None else _valid_parts(kind, raw), device_counts)
+    if faults:
+        raise ZeroscaleError("\n".join(["the settings do not work:", *(f"  - {fault}" for fault in faults)]))
+    assert settings is not None
+    return settings
+
+
+def _strict(kind: Any, value: Any) -> Any:
+    # By way of JSON, where strictness concerns the scalars: a mapping may become a dataclass, a list a tuple.
+    return TypeAdapter(kind).validate_json(json.dumps(value))
+
+
+def _plain_fault(fault: Any) -> str:
+    # A union's tag ("files" in data.files.path) is pydantic's, not a key of the user's YAML.
+    tags = {"bpe", "bytes", "gpt2", "stdlib", "files", "hub"}
+    keys = [str(part) for index, part in enumerate(fault["loc"]) if not (index == 1 and part in tags)]
+    where = ".".join(keys)
+    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{where}: unknown key; take it out or check its spelling"
+    if fault["type"] in ("missing", "missing_argument"):
+        return f"{where}: missing; give it as {where}=…"
+    value = repr(fault["input"])
+    shown = value if len(value) <= 60 else value[:57] + "…"
+    return f"{where}={shown}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+
+
+class _Parts:
+    """The settings that are valid on their own, so that their combinations are checked beside the others' faults."""
+
+    def __init__(self, parts: dict[str, Any]) -> None:
+        self.__dict__.update(parts)
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+def _valid_parts(kind: Any, raw: Any) -> _Parts:
+    parts: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        if not isinstance(raw, Mapping) or field.name not in raw:
+            continue
+        try:
+            parts[field.name] = _strict(field.type, raw[field.name])
+        except ValidationError:
+            if dataclasses.is_dataclass(field.type):
+                parts[field.name] = _valid_parts(field.type, raw[field.name])
+    return _Parts(parts)
+
+
+def combination_faults(settings: Any, device_counts: Mapping[str, int] | None = None) -> list[str]:
+    """Values that are fine one by one and impossible together. Those that are None are passed over."""
+    faults = []
+    nothing = _Parts({})
+    model, trainer = settings.model or nothing, settings.trainer or nothing
+    tokenizer, schedule = settings.tokenizer or nothing, settings.schedule or nothing
+    if settings.study in RESERVED_STUDIES:
+        faults.append(f"study={settings.study}: that folder of outputs/ holds other things; choose another name")
+    if model.d_model and model.n_head and model.d_model % model.n_head:
+        faults.append(f"model.d_model={model.d_model} is not divisible by model.n_head={model.n_head}")
+    if model.vocab_size and tokenizer.vocab_size and model.vocab_size < tokenizer.vocab_size:
+        faults.append(
+            f"model.vocab_size={model.vocab_size} is smaller than the tokenizer's {tokenizer.vocab_size}; "
+            "null takes the tokenizer's"
+        )
+    if trainer.context_length and model.n_positions and trainer.context_length > model.n_positions:
+        faults.append(
+            f"trainer.context_length={trainer.context_length} is longer than model.n_positions={model.n_positions}"
+        )
+    faults += _batch_faults(trainer, trainer.context_length or model.n_positions)
+    if schedule.warmup_tokens and trainer.tokens and schedule.warmup_tokens >= trainer.tokens:
+        faults.append(
+            f"schedule.warmup_tokens={schedule.warmup_tokens} does not end before trainer.tokens={trainer.tokens}"
+        )
+    if settings.cards and settings.cards_from == "files" and not settings.data_dir:
+        faults.append("cards_from=files needs data_dir=DIR, the folder of the benchmarks' own files")
+    if device_counts and trainer.devices:
+        faults += _device_faults(trainer, device_counts)
+    return faults
+
+
+def _batch_faults(trainer: Any, context: int | None) -> list[str]:
+    faults = []
+    tokens, batch, devices, micro = (
+        trainer.tokens,
+        trainer.batch_tokens,
+        trainer.devices or 1,
+        trainer.micro_batch_tokens,
+    )
+    if tokens and batch and tokens % batch:
+        below = tokens // batch * batch
+        near = f"{below} or {below + batch}" if below else f"{batch}"
+        faults.append(
+            f"trainer.tokens={tokens} is not a whole number of batches of trainer.batch_tokens={batch}; {near} would be"
+        )
+    if not (batch and context):
+        return faults
+    unit = context * devices
+    if batch % unit:
+        near = max(unit, round(batch / unit) * unit)
+        faults.append(
+            f"trainer.batch_tokens={batch} is not divisible by context × devices = {context} × {devices}; "
+            f"{near} would be"
+        )
+    elif micro:
+        rows = batch // unit
+        if micro % context or rows % (micro // context):
+            faults.append(
+                f"trainer.micro_batch_tokens={micro} does not divide a device's share of a batch, {rows} rows of "
+                f"{context} tokens, into equal parts of whole rows; null chooses one that does"
+            )
+    return faults
+
+
+def _device_faults(trainer: Any, counts: Mapping[str, int]) -> list[str]:
+    kind = trainer.accelerator
+    if kind == "auto":
+        kind = "cuda" if counts["cuda"] else "cpu"
+    if not kind or trainer.devices <= counts[kind]:
+        return []
+    there = f"{counts[kind]} {'CPU core' if kind == 'cpu' else 'GPU'}{'' if counts[kind] == 1 else 's'}"
+    return [f"trainer.devices={trainer.devices} on trainer.accelerator={trainer.accelerator}: this machine has {there}"]
