@@ -1,0 +1,291 @@
+"""The commands, and the only place that knows Hydra: overrides in, plain settings out.
+
+Nothing heavy is imported before a command needs it: `--help` answers at once.
+"""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from zeroscale import __version__, paths
+from zeroscale.errors import ZeroscaleError
+
+COMMANDS = {
+    "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",
+    "plan": "what a run or a sweep will cost, before it starts",
+    "data": "fetches a corpus and tokenises it into shards",
+    "eval": "scores checkpoints zero-shot on benchmark cards",
+    "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
+    "report": "writes the dashboard of a study",
+    "status": "which cells of a study are done, failed, resumable or running",
+}
+
+USAGE = f"""zeroscale {__version__}: ladders of GPT-2-style models, zero-shot scores, scaling laws.
+
+usage: zeroscale COMMAND [group=choice ...] [key=value ...] [-m]
+
+{{commands}}
+
+Start here:
+  zeroscale plan  +sweeps=pocket             what the pocket study will cost
+  zeroscale train +sweeps=pocket             train and score its four models (a few minutes)
+  zeroscale fit    runs=outputs/pocket       the law
+  zeroscale report study=outputs/pocket      outputs/pocket/report/index.html
+
+  zeroscale COMMAND --help                   its settings, with their defaults
+  -m (or --multirun) with key=a,b,c          once per value
+"""
+
+# Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a
+# bracket in a path is nothing special.
+FREE_TEXT = {
+    "checkpoint",
+    "data.dataset",
+    "data.path",
+    "data_dir",
+    "out",
+    "output_dir",
+    "run",
+    "runs",
+    "study",
+    "tokenizer.path",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code. A `ZeroscaleError` is printed as one message, without a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except ZeroscaleError as error:
+        print(f"zeroscale: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nzeroscale: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is left to say, and Python's own flush must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS))
+        print(USAGE.format(commands="\n".join(f"  {name:<{width}}  {does}" for name, does in COMMANDS.items())), end="")
+        return 0 if arguments else 2
+    if arguments[0] in ("--version", "-V"):
+        print(f"zeroscale {__version__}")
+        return 0
+    command, *rest = arguments
+    if command not in COMMANDS:
+        raise ZeroscaleError(f"there is no command {command!r}{_nearest(command, COMMANDS)}; see zeroscale --help")
+    if "-h" in rest or "--help" in rest:
+        return _command_help(command)
+    multirun, overrides = _split(rest)
+    jobs = compose(command, overrides, multirun)
+    from zeroscale import commands
+
+    if command == "train" and jobs.sweep:
+        cells = commands.cells_of([job for _, job in jobs.configs], [label for label, _ in jobs.configs])
+        return commands.finish_sweep(cells, lambda: _launch_sweep(overrides, multirun))
+    return commands.run(command, jobs.configs)
+
+
+def _split(arguments: list[str]) -> tuple[bool, list[str]]:
+    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    for argument in overrides:
+        if argument.startswith("-"):
+            raise ZeroscaleError(f"unknown option {argument}; overrides are key=value, options are -m and --help")
+        if "=" not in argument and not argument.startswith("~"):
+            raise ZeroscaleError(f"{argument!r} is not an override; write key=value")
+    return multirun, [_quoted(argument, multirun) for argument in overrides]
+
+
+def _quoted(argument: str, multirun: bool) -> str:
+    """Quotes free text for Hydra's grammar; with -m a comma still separates values."""
+    key, separator, value = argument.partition("=")
+    if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
+        return argument
+    values = value.split(",") if multirun else [value]
+    return key + separator + ",".join(_quote(part) for part in values)
+
+
+def _quote(text: str) -> str:
+    # Inside quotes Hydra unescapes \' and a run of backslashes before it; OmegaConf then reads ${…} and \${…}.
+    text = text.replace("${", "\\${")
+    text = re.sub(r"(\\*)'", lambda match: match.group(1) * 2 + "\\'", text)
+    text = re.sub(r"(\\+)$", lambda match: match.group(1) * 2, text)
+    return f"'{text}'"
+
+
+def _nearest(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Jobs:
+    """What a command line composes to: `configs` is a list of (label, plain settings); `sweep` tells a multirun."""
+
+    def __init__(self, configs: list[tuple[str, dict[str, Any]]], sweep: bool) -> None:
+        self.configs = configs
+        self.sweep = sweep
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(paths.conf()), version_base="1.3"):
+        yield
+
+
+def _searchpath() -> str:
+    return f"hydra.searchpath=[{_quote('file://' + str(paths.share()))}]"
+
+
+def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
+    """Composes every job of a command line without running one, so that all faults are known before the first starts.
+
+    Raises:
+        ZeroscaleError: an override that Hydra cannot place, with the nearest key.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    with _hydra():
+        try:
+            parsed = OverridesParser.create().parse_overrides(overrides)
+            fixed = [text for text, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
+            base = _compose_one(command, fixed, with_hydra=True)
+            sweep = multirun or str(base.hydra.mode or "").endswith("MULTIRUN")
+            if not sweep:
+                swept = [text for text in overrides if text not in fixed]
+                if swept:
+                    raise ZeroscaleError(f"{swept[0]} names several values; add -m to run once per value")
+                return Jobs([("", _plain(_compose_one(command, overrides)))], sweep=False)
+            given = {override.key_or_group for override in parsed}
+            extra = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items() if key not in given]
+            lists = OverridesParser.create().parse_overrides(overrides + extra)
+            (batches,) = BasicSweeper.split_arguments(lists, max_batch_size=None)
+            varying = {item.key_or_group for item in lists if item.is_sweep_override()}
+            configs = []
+            for batch in batches:
+                label = " ".join(text for text in batch if text.lstrip("+").partition("=")[0] in varying)
+                configs.append((label, _plain(_compose_one(command, batch))))
+            return Jobs(configs, sweep=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ZeroscaleError(_hydra_message(command, error)) from error
+
+
+def _compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> Any:
+    from hydra import compose
+
+    return compose(command, overrides=[_searchpath(), *overrides], return_hydra_config=with_hydra)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    def without_missing(node: Any) -> Any:
+        # A value that YAML leaves to the user (???) is absent: the settings then say so beside all other faults.
+        if isinstance(node, dict):
+            return {key: without_missing(value) for key, value in node.items() if value != "???"}
+        return node
+
+    return without_missing(OmegaConf.to_container(config, resolve=True))
+
+
+def _hydra_message(command: str, error: Exception) -> str:
+    """Hydra's own words without its advice for programmers, and the nearest key that exists."""
+    text = re.sub(r"\n\s*(full_key|object_type|reference_type)[:=].*", "", str(error))
+    text = re.sub(r"\n?Config search path:.*", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*To append to your (config|default list) use .*", "", text)
+    text = re.sub(r"See https?://\S+ for details", "", text)
+    text = re.sub(r"\n\s*", "\n    ", text.strip())
+    if type(error).__name__ == "OverrideParseException":
+        return f"cannot read the override {error.override!r}: {text}. Quote text with spaces or brackets: key='a b'"  # type: ignore[attr-defined]
+    match = re.search(r"Could not override '([^']+)'", str(error))
+    hint = _nearest_key(command, match.group(1)) if match else ""
+    return f"{text}{hint}"
+
+
+def _nearest_key(command: str, wrong: str) -> str:
+    keys: list[str] = []
+
+    def walk(node: Any, prefix: str) -> None:
+        for key, value in node.items():
+            keys.append(prefix + key)
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+
+    from omegaconf import OmegaConf
+
+    walk(OmegaConf.to_container(_compose_one(command, []), resolve=False), "")
+    wrong = wrong.split("@")[0]
+    keys = [key for key in keys if key != wrong]
+    near = difflib.get_close_matches(wrong, keys, n=1, cutoff=0.6)
+    if not near:
+        same_leaf = [key for key in keys if key.rpartition(".")[2] == wrong.rpartition(".")[2]]
+        near = same_leaf[:1]
+    return f"\n    the nearest key is {near[0]}" if near else ""
+
+
+def _launch_sweep(overrides: list[str], multirun: bool) -> None:
+    """Hydra's multirun; each job starts a cell and leaves its outcome in the cell's status.json."""
+    import hydra
+
+    from zeroscale import commands
+
+    def job(config: Any) -> None:
+        commands.run_job(_plain(config))
+
+    house = [
+        _searchpath(),
+        # Hydra's own directories and logs stay away from the study: cells name their directories by settings.
+        "hydra.output_subdir=null",
+        "hydra.run.dir=.",
+        "hydra.sweep.dir=${output_dir}/.hydra/${study}",
+        "hydra.sweep.subdir=.",
+        "hydra/job_logging=disabled",
+        "hydra/hydra_logging=disabled",
+    ]
+    before = sys.argv
+    sys.argv = ["zeroscale train", *house, *overrides, *(["-m"] if multirun else [])]
+    try:
+        hydra.main(version_base="1.3", config_path=str(paths.conf()), config_name="train")(job)()
+    finally:
+        sys.argv = before
+
+
+def _command_help(command: str) -> int:
+    """The command's own YAML, which explains itself, and the groups it composes."""
+    source = (paths.conf() / f"{command}.yaml").read_text(encoding="utf-8")
+    print(f"zeroscale {command}: {COMMANDS[command]}\n")
+    print("Settings, as conf/" + f"{command}.yaml composes them (override with key=value):\n")
+    print("\n".join("  " + line for line in source.rstrip().splitlines()))
+    groups = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
+    if command in ("train", "plan", "data"):
+        wanted = groups if command != "data" else ["data", "tokenizer"]
+        print("\nGroups (choose with group=choice, change inside with group.key=value):\n")
+        for group in wanted:
+            print(
+                f"  {group + ':':<11}" + ", ".join(sorted(path.stem for path in (paths.conf() / group).glob("*.yaml")))
+            )
+    if command in ("train", "plan"):
+        print("\nSweeps (+sweeps=NAME):\n")
+        print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
+    if command == "eval":
+        print("\nCards (cards=[a,b] or a suite):\n")
+        print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
+        print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))
+    return 0

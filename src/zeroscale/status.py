@@ -1,0 +1,54 @@
+"""A cell's state on disk: status.json while it lives, DONE when it is finished."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json, write_json
+
+STATUS = "status.json"
+DONE = "DONE"
+LOG = "log.txt"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class Status:
+    """`state` is missing, running, done, failed or resumable; `reason` says why in words."""
+
+    state: str
+    reason: str = ""
+    step: int = 0
+
+
+def read(cell: Path) -> Status:
+    """The cell's last recorded state; a missing or unreadable record is `missing`."""
+    try:
+        value = read_json(cell / STATUS)
+        return Status(state=value["state"], reason=value.get("reason", ""), step=value.get("step", 0))
+    except (ZeroscaleError, KeyError, TypeError, OSError):
+        return Status("missing")
+
+
+def write(cell: Path, state: str, reason: str = "", step: int = 0) -> None:
+    """Records a state."""
+    write_json(cell / STATUS, {"state": state, "reason": reason, "step": step, "time": time.time()})
+
+
+def write_done(cell: Path, settings_hash: str, cards: list[str], cards_from: str, revision: str | None) -> None:
+    """Marks a cell finished: written last, after everything else has reached the disk."""
+    value = {"settings_hash": settings_hash, "cards": cards, "cards_from": cards_from, "revision": revision}
+    write_json(cell / DONE, value)
+
+
+def read_done(cell: Path) -> dict[str, Any] | None:
+    """What DONE says, or None where the cell is not finished."""
+    if not (cell / DONE).is_file():
+        return None
+    try:
+        value = read_json(cell / DONE)
+    except ZeroscaleError:
+        return None
+    return value if isinstance(value, dict) and "settings_hash" in value else None

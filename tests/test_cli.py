@@ -1,0 +1,154 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zeroscale import cli, paths
+from zeroscale.errors import ZeroscaleError
+from zeroscale.settings import DataCommand, EvalSettings, FitSettings, PlanSettings, StudySettings, TrainSettings
+from zeroscale.strict import build
+
+GROUPS = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((paths.conf() / group).glob("*.yaml"))]
+SWEEPS = sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))
+NEEDED = {"files": ["data.path=x"], "hub": ["data.dataset=a/b"]}
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_shipped_choice_composes_and_is_valid(group, choice):
+    needed = NEEDED.get(choice, []) if group == "data" else []
+    # The paper's context needs models and batches of its size.
+    fitting = {"trainer": {"gpt2": ["model=gpt2-small", "tokenizer=gpt2", "schedule.warmup_tokens=0"]}}
+    extra = fitting.get(group, {}).get(choice, [])
+    if group == "model" and choice.startswith("gpt2"):
+        extra = ["tokenizer=gpt2"]
+    (job,) = cli.compose("train", [f"{group}={choice}", *needed, *extra]).configs
+    assert build(TrainSettings, job[1]).steps > 0
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_shipped_sweep_composes_into_valid_cells_of_its_own(sweep):
+    jobs = cli.compose("train", [f"+sweeps={sweep}"])
+    cells = [build(TrainSettings, config) for _, config in jobs.configs]
+    assert jobs.sweep and len({cell.cell for cell in cells}) == len(cells) >= 2
+
+
+def test_the_sweep_file_opens_with_its_command_cost_and_expectation():
+    for sweep in SWEEPS:
+        head = (paths.share() / "sweeps" / f"{sweep}.yaml").read_text()[:800]
+        for word in (f"+sweeps={sweep}", "cost", "expect"):
+            assert word in head
+
+
+def test_every_command_has_settings_that_work():
+    kinds = {
+        "data": (DataCommand, []),
+        "eval": (EvalSettings, []),
+        "fit": (FitSettings, ["runs=x"]),
+        "report": (StudySettings, ["study=x"]),
+        "status": (StudySettings, ["study=x"]),
+    }
+    assert set(kinds) | {"train", "plan"} == set(cli.COMMANDS)
+    for command, (kind, overrides) in kinds.items():
+        (job,) = cli.compose(command, overrides).configs
+        build(kind, job[1])
+    (job,) = cli.compose("plan", []).configs
+    build(PlanSettings, {key: job[1].pop(key) for key in ("hardware", "mfu")})
+    build(TrainSettings, job[1])
+
+
+def test_no_key_bears_the_name_of_a_group_or_folder():
+    # Hydra would take `evals=x` for the choice of a group, because the root is on its search path.
+    folders = {path.name for path in paths.share().iterdir() if path.is_dir()} | {"evals", "outputs", "sweeps"}
+    for command in cli.COMMANDS:
+        keys = yaml.safe_load((paths.conf() / f"{command}.yaml").read_text())
+        own = set(keys) - {"defaults"}
+        # A group's own name is how its choice is made; a folder's name can be no key at all.
+        assert not own & (folders - set(GROUPS))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_free_text_reaches_the_settings_as_it_was_typed(text):
+    if text[0] in "'\"[" or text in ("null",):
+        return  # already quoted, or a value of Hydra's own grammar
+    _, overrides = cli._split([f"runs={text}"])
+    (job,) = cli.compose("fit", overrides).configs
+    assert job[1]["runs"] == text
+
+
+def test_with_multirun_a_comma_separates_free_text():
+    multirun, overrides = cli._split(["-m", "checkpoint=a b,c:d", "cards=core"])
+    jobs = cli.compose("eval", overrides, multirun)
+    assert [config["checkpoint"] for _, config in jobs.configs] == ["a b", "c:d"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["modle=pocket-m"], "the nearest key is model"),
+        (["trainer.tokns=5"], "the nearest key is trainer.tokens"),
+        (["lr=0.1"], "the nearest key is optimizer.lr"),
+        (["model=pocket-z"], "pocket-xs"),
+        (["+sweeps=pokcet"], "pocket"),
+        (["trainer.tokens=[1"], "cannot read"),
+        (["seed=1,2"], "add -m"),
+    ],
+)
+def test_an_override_that_cannot_be_placed_ends_with_a_hint(overrides, words):
+    with pytest.raises(ZeroscaleError) as caught:
+        cli.compose("train", overrides)
+    assert words in str(caught.value)
+    assert "\n\n" not in str(caught.value) and "http" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "did you mean 'train'"),
+        (["train", "--fast"], "unknown option --fast"),
+        (["train", "model"], "write key=value"),
+        (["fit"], "runs: missing"),
+        (["fit", "runs=nowhere"], "nowhere"),
+        (["report", "study=nowhere"], "nowhere"),
+        (["status", "study=nowhere"], "nowhere"),
+        (["eval", "cards=core"], "checkpoint=PATH"),
+        (["train", "cards=[lambda]", "cards_from=sample"], "lambada"),
+    ],
+)
+def test_bad_input_is_one_message_and_a_non_zero_exit(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    code = "import sys; from zeroscale import cli; cli.main(['--help']); print(sorted(sys.modules))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for command in cli.COMMANDS:
+        assert f"  {command} " in output
+    for heavy in ("torch", "hydra", "pydantic", "numpy", "pandas", "pytorch_lightning", "wandb", "rich"):
+        assert f"'{heavy}'" not in output
+
+
+def test_plan_does_not_import_torch(tmp_path):
+    code = "import sys; from zeroscale import cli; cli.main(['plan', '+sweeps=pocket']); print('torch' in sys.modules)"
+    before = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert result.stdout.splitlines()[-1] == "False" and "total of 4" in result.stdout
+    assert time.monotonic() - before < 60 and not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_each_command_explains_its_settings(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    keys = yaml.safe_load((paths.conf() / f"{command}.yaml").read_text())
+    for key in keys:
+        assert f"{key}:" in shown

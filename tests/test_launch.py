@@ -1,0 +1,240 @@
+"""Cells as child processes, for real: trained, failed, killed, resumed, skipped."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zeroscale import launch, status
+from zeroscale.files import read_json, sha256_file
+
+# Long enough to be caught in the middle.
+LONG = ["trainer.tokens=153600", "trainer.checkpoint_every=20", "trainer.val_every=50"]
+
+
+def cells(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.glob("outputs/*/*/config.yaml"))
+
+
+def rows(cell: Path) -> list[dict]:
+    return [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def gone(pid: int, seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not alive(pid)
+
+
+def test_a_cell_leaves_everything_behind_and_is_not_run_twice(zeroscale, small, texts, tmp_path):
+    first = zeroscale("train", *small, "cards=[lambada]", "cards_from=sample")
+    (cell,) = cells(tmp_path)
+    assert status.read(cell).state == "done" and status.read_done(cell)["cards"] == ["lambada"]
+    config = yaml.safe_load((cell / "config.yaml").read_text())
+    manifest = read_json(cell / "manifest.json")
+    assert config["trainer"]["tokens"] == 5120
+    assert manifest["settings_hash"][:8] == cell.name[-8:]
+    assert manifest["params"]["total"] == 257 * 16 + 32 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16
+    logged = rows(cell)
+    assert [row["step"] for row in logged] == list(range(1, 21))
+    assert logged[-1]["train/loss"] < logged[0]["train/loss"] and logged[-1]["tokens"] == 5120
+    assert [row["step"] for row in logged if "val/loss" in row] == [10, 20]
+    assert "step 20/20" in first.stdout and "left" in first.stdout
+    held_out = read_json(cell / "evals" / "step-00000020" / "held_out.corpus.json")
+    # One function measures both, so both are one number.
+    assert held_out["metrics"]["loss"]["value"] == pytest.approx(logged[-1]["val/loss"], abs=1e-12)
+    lambada = read_json(cell / "evals" / "step-00000020" / "lambada.paper.json")
+    assert lambada["is_sample"] and lambada["n"] >= 12
+    ledger = (tmp_path / "outputs" / "single" / "results.csv").read_text()
+    assert "lambada/accuracy/low" in ledger and cell.name in ledger
+    before = {path: path.stat().st_mtime_ns for path in cell.rglob("*") if path.is_file()}
+    again = zeroscale("train", *small, "cards=[lambada]", "cards_from=sample")
+    assert "done already" in again.stdout
+    assert before == {path: path.stat().st_mtime_ns for path in cell.rglob("*") if path.is_file()}
+
+
+def test_a_done_cell_asked_for_another_card_is_scored_and_not_trained_again(zeroscale, small, texts, tmp_path):
+    zeroscale("train", *small)
+    (cell,) = cells(tmp_path)
+    weights = sha256_file(cell / "checkpoints" / "step-00000020" / "model.safetensors")
+    lines = (cell / "metrics.jsonl").read_bytes()
+    zeroscale("train", *small, "cards=[wikitext2]", "cards_from=sample")
+    assert (cell / "evals" / "step-00000020" / "wikitext2.paper.json").is_file()
+    assert sha256_file(cell / "checkpoints" / "step-00000020" / "model.safetensors") == weights
+    assert (cell / "metrics.jsonl").read_bytes() == lines
+
+
+def test_a_sweep_goes_on_past_a_failure_and_ends_with_a_table(zeroscale, small, texts, tmp_path):
+    sweep = ["-m", *small, "data.path=nowhere,texts"]
+    first = zeroscale("train", *sweep, code=1)
+    done, failed = sorted(cells(tmp_path), key=lambda cell: status.read(cell).state)
+    assert status.read(failed).state == "failed" and "nowhere" in status.read(failed).reason
+    assert status.read(done).state == "done"
+    table = first.stdout[first.stdout.rindex("cell") :]
+    assert done.name in table and failed.name in table and "failed" in table
+    assert "1 of 2 cells are not done" in first.stderr
+    state = zeroscale("status", "study=outputs/single", code=1)
+    assert failed.name in state.stdout and "nowhere" in state.stdout
+    shutil.copytree(texts, tmp_path / "nowhere")
+    second = zeroscale("train", *sweep)
+    assert f"{done.name}: done already" in second.stdout and "failed" not in second.stdout
+
+
+def test_killed_anywhere_it_goes_on_to_the_same_bits(zeroscale, running, small, texts, tmp_path):
+    arguments = ["train", *small, *LONG]
+    zeroscale(*arguments, "output_dir=whole")
+    (whole,) = (path.parent for path in tmp_path.glob("whole/single/*/DONE"))
+    for number in (2, 4):
+        run = running(*arguments, "trainer.keep_checkpoints=100")
+        run.checkpoint(number)
+        os.kill(run.worker(), signal.SIGKILL)
+        output, _ = run.process.communicate()
+        assert run.process.returncode == 1 and "SIGKILL" in output
+        (cell,) = cells(tmp_path)
+        assert status.read(cell).state == "failed" and not (cell / "DONE").exists()
+        # A kill in the middle of a line, and what lies after the checkpoint: both must go.
+        with open(cell / "metrics.jsonl", "a") as file:
+            file.write('{"step": 99')
+    last = zeroscale(*arguments, "trainer.keep_checkpoints=100")
+    assert "goes on from step" in last.stdout
+    final = "checkpoints/step-00000600/model.safetensors"
+    assert sha256_file(cell / final) == sha256_file(whole / final)
+    assert [row["step"] for row in rows(cell)] == list(range(1, 601))
+    same = ("train/loss", "val/loss", "lr", "grad_norm")
+    for ours, theirs in zip(rows(cell), rows(whole), strict=True):
+        assert [ours.get(key) for key in same] == [theirs.get(key) for key in same]
+
+
+def test_a_damaged_checkpoint_is_passed_over(zeroscale, running, small, texts, tmp_path):
+    arguments = ["train", *small, *LONG]
+    run = running(*arguments)
+    newest = run.checkpoint(2)
+    os.kill(run.worker(), signal.SIGKILL)
+    run.process.communicate()
+    newest = sorted(newest.parent.glob("step-*"))[-1]
+    with open(newest / "model.safetensors", "r+b") as file:
+        file.seek(-4, os.SEEK_END)
+        file.write(b"\xff\xff\xff\xff")
+    output = zeroscale(*arguments).stdout
+    assert "is not what was written" in output and "goes on from step" in output
+
+
+def test_sigterm_and_ctrl_c_leave_a_checkpoint_and_no_child(running, small, texts):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        run = running("train", *small, *LONG, f"seed={int(number)}")
+        worker = run.worker()
+        cell = run.wait(lambda n=number: next(iter(run.folder.glob(f"outputs/single/*seed{int(n)}-*")), None))
+        run.wait(lambda cell=cell: True if (cell / "metrics.jsonl").exists() and rows(cell) else None)
+        run.process.send_signal(number)
+        output, _ = run.process.communicate(timeout=60)
+        assert gone(worker)
+        recorded = status.read(cell)
+        assert recorded.state == "resumable" and recorded.step > 0, recorded
+        assert (cell / "checkpoints" / f"step-{recorded.step:08d}" / "meta.json").is_file()
+        assert run.process.returncode == (130 if number == signal.SIGINT else -signal.SIGTERM)
+        assert "Traceback" not in output
+
+
+def test_the_parents_death_stops_the_child(running, small, texts):
+    run = running("train", *small, *LONG)
+    worker = run.worker()
+    run.checkpoint(1)
+    run.process.kill()
+    assert gone(worker)
+
+
+def test_two_ranks_train_what_one_does(zeroscale, small, texts, tmp_path):
+    zeroscale("train", *small, "trainer.accelerator=cpu")
+    zeroscale("train", *small, "trainer.accelerator=cpu", "trainer.devices=2", OMP_NUM_THREADS="1")
+    zeroscale("train", *small, "trainer.accelerator=cpu", "trainer.micro_batch_tokens=64")
+    one, two, parts = sorted(cells(tmp_path), key=lambda cell: cell.stat().st_ctime_ns)
+    assert yaml.safe_load((two / "config.yaml").read_text())["trainer"]["devices"] == 2
+    for other in (two, parts):
+        for ours, theirs in zip(rows(other), rows(one), strict=True):
+            assert ours["train/loss"] == pytest.approx(theirs["train/loss"], rel=2e-5)
+            assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=2e-4)
+        assert rows(other)[-1]["val/loss"] == pytest.approx(rows(one)[-1]["val/loss"], rel=2e-5)
+
+
+def test_no_place_to_write_is_one_message(zeroscale, small, texts, tmp_path):
+    (tmp_path / "file").write_text("")
+    for arguments in (["train", *small], ["train", "-m", *small, "seed=0,1"]):
+        result = zeroscale(*arguments, "output_dir=file/x", code=2)
+        assert "a part of the path is a file" in result.stderr
+
+
+def test_a_full_disk_ends_the_run_with_one_message_and_the_next_goes_on(zeroscale, small, texts, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        arguments = ["train", *small, "trainer.keep_checkpoints=100", f"output_dir={disk}"]
+        result = zeroscale(*arguments, code=None)
+        assert result.returncode in (1, 2) and "the disk is full" in result.stdout + result.stderr
+        for checkpoint in disk.glob("single/*/checkpoints/step-*"):
+            assert (checkpoint / "meta.json").is_file()
+        assert not list(disk.rglob("DONE"))
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        zeroscale(*arguments)
+        assert list(disk.rglob("DONE"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no .txt"),
+        (b"", "empty"),
+        (b"caf\xe9 au lait", "UTF-8"),
+    ],
+)
+def test_a_corpus_that_cannot_be_read_is_one_message_and_leaves_nothing(zeroscale, small, tmp_path, content, words):
+    (tmp_path / "texts").mkdir()
+    if content is not None:
+        (tmp_path / "texts" / "a.txt").write_bytes(content)
+    result = zeroscale("train", *small, code=1)
+    assert words in result.stderr and "texts" in result.stderr
+    assert not [path for path in (tmp_path / "outputs" / "corpora").glob("*") if path.is_dir()]
+
+
+def test_a_wandb_login_that_fails_is_one_message(zeroscale, small, texts, tmp_path):
+    result = zeroscale("train", *small, "tracker=wandb", "tracker.mode=online", code=1, WANDB_MODE="online")
+    assert "W&B does not" in result.stderr and "tracker.mode=offline" in result.stderr
+    (cell,) = cells(tmp_path)
+    assert status.read(cell).state == "failed" and not (cell / "checkpoints").exists()
+
+
+def test_wandb_offline_is_one_run_per_cell_grouped_by_study(zeroscale, small, texts, tmp_path):
+    zeroscale("train", *small, "tracker=wandb", "tracker.mode=offline", WANDB_MODE="offline")
+    (cell,) = cells(tmp_path)
+    (record,) = cell.glob("wandb/offline-run-*/run-*.wandb")
+    content = record.read_bytes()
+    identity = (cell / "wandb_id").read_text().strip()
+    assert record.stem == f"run-{identity}"
+    for word in (b"single", cell.name.encode(), b"val/bits_per_byte", b"tokens"):
+        assert word in content
+
+
+def test_an_outcome_without_a_word_says_how_the_process_ended(tmp_path):
+    cell = tmp_path / "cell"
+    status.write(cell, "running", step=7)
+    outcome = launch._outcome(cell, -signal.SIGKILL)
+    assert outcome.state == "failed" and "SIGKILL" in outcome.reason and "out of memory" in outcome.reason
+    assert status.read(cell) == status.Status("failed", outcome.reason, 7)
