@@ -1,0 +1,50 @@
+"""How a global batch of tokens is cut for the devices: told without importing torch, for `plan` asks too."""
+
+from dataclasses import dataclass
+
+from zeroscale.provenance import machine
+from zeroscale.settings import TrainSettings
+
+# Tokens of one forward and backward pass on one device where the settings leave it open.
+MICRO_BATCH_LIMIT = {"cpu": 8192, "cuda": 32768}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a global batch of `rows` windows becomes micro-batches: every rank does `accumulation` of `micro_rows`."""
+
+    rows: int
+    ranks: int
+    micro_rows: int
+
+    @property
+    def accumulation(self) -> int:
+        return self.rows // (self.ranks * self.micro_rows)
+
+    def rows_of(self, rank: int, micro: int) -> slice:
+        """The rows of the global batch that a rank reads in its micro-batch `micro`."""
+        start = (micro * self.ranks + rank) * self.micro_rows
+        return slice(start, start + self.micro_rows)
+
+
+def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int | None, limit: int) -> Layout:
+    """Micro-batches as given, or the largest that divide a rank's share within `limit` tokens (at least a row).
+
+    The settings have been checked: the share is a whole number of rows.
+    """
+    share = batch_tokens // (context * ranks)
+    if micro_batch_tokens:
+        micro = micro_batch_tokens // context
+    else:
+        micro = max(
+            rows for rows in range(1, share + 1) if share % rows == 0 and (rows * context <= limit or rows == 1)
+        )
+    assert share % micro == 0
+    return Layout(rows=share * ranks, ranks=ranks, micro_rows=micro)
+
+
+def layout_of(settings: TrainSettings) -> Layout:
+    """The layout of a cell on the accelerator that it will use."""
+    run = settings.trainer
+    limit = MICRO_BATCH_LIMIT[machine.accelerator(run.accelerator)]
+    return layout(run.batch_tokens, settings.context, run.devices, run.micro_batch_tokens, limit)

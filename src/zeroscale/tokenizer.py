@@ -1,0 +1,332 @@
+"""GPT-2's byte-level BPE, BPE trained on a corpus, and plain bytes: one class over the `tokenizers` library.
+
+All three share GPT-2's alphabet (one printable character per byte value), its pre-tokenising pattern and one special
+token, `<|endoftext|>`. A vocabulary and a list of merges are all there is; the fingerprint covers both.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json, sha256_json, write_json, write_text
+
+END_OF_TEXT = "<|endoftext|>"
+# `Tokenizer.fingerprint` of OpenAI's released encoder.json and vocab.bpe (sha256 19613966… and 1ce16647…).
+GPT2_FINGERPRINT = "7bb0d56a91a07f0af99787cc8280ba27cf729235e124e0dbbe54887148cdc352"
+GPT2_VOCAB_SIZE = 50257
+# Longer texts are encoded block by block, so that memory stays flat and all cores work.
+BLOCK_CHARACTERS = 1 << 20
+# Places where the pattern has a token's edge whatever stands around them: its matches hold whitespace only at their
+# front or are whitespace altogether, look to the right only past whitespace, and never mix letters with digits.
+_TOKEN_EDGE = re.compile(r"(?<=\S)(?=[ \n])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_LAYOUTS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
+_STAMP = "zeroscale_tokenizer.json"
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's character for each byte value, in GPT-2's order of ids: printable bytes first, then the others.
+
+    Source: `bytes_to_unicode` in OpenAI's gpt-2/src/encoder.py.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
+    others = [value for value in range(256) if value not in printable]
+    characters = [chr(value) for value in printable] + [chr(256 + n) for n in range(len(others))]
+    return dict(zip(characters, printable + others, strict=True))
+
+
+_BYTE_OF = _byte_alphabet()
+_CHARACTER_OF = {value: character for character, value in _BYTE_OF.items()}
+
+
+def well_formed(text: str) -> str:
+    """The rule for surrogates, which no UTF-8 can hold: a high and a low one in a row become the character they mean,
+    a lone one becomes U+FFFD. That is tiktoken's rule too. Every other text comes back as it is."""
+    try:
+        text.encode("utf-8")
+        return text
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Tokenizer:
+    """Text to token ids and back.
+
+    Lossless on every text without surrogates (see `well_formed`). Time is linear in the text and memory flat beside
+    its ids, except for a single word of many megabytes, which cannot be encoded in blocks: 10 MB of one letter, of
+    random letters or of spaces take 3 to 6 seconds and 0.7 to 1.4 GB.
+    """
+
+    def __init__(self, vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], where: str = "this tokenizer"):
+        """Args:
+            vocabulary: token to id, tokens in GPT-2's byte alphabet; ids 0 … n-1 without a gap; holds `<|endoftext|>`.
+            merges: pairs in order of rank.
+            where: named in the error.
+
+        Raises:
+            ZeroscaleError: when it is no byte-level BPE, an empty one included.
+        """
+        _check(vocabulary, merges, where)
+        self._tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+        self._merges = [tuple(pair) for pair in merges]
+        self._bytes = [bytes(_BYTE_OF[c] for c in token) if token != END_OF_TEXT else b"" for token in self._tokens]
+        self._is_plain_bytes = not self._merges and self._bytes[:256] == [bytes([value]) for value in range(256)]
+        self._bpe = tokenizers.Tokenizer(models.BPE(vocab=dict(vocabulary), merges=self._merges))
+        # `<|endoftext|>` is no special token in here, so that text which contains it can never mean it.
+        self._bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        self._bpe.decoder = decoders.ByteLevel()
+        self.vocab_size = len(self._tokens)
+        self.eos: int = vocabulary[END_OF_TEXT]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tokenizer, ({token: i for i, token in enumerate(self._tokens)}, self._merges)
+
+    @classmethod
+    def bytes(cls) -> "Tokenizer":
+        """One id for each byte value (the value itself), 256 for `<|endoftext|>`."""
+        return cls({**{_CHARACTER_OF[value]: value for value in range(256)}, END_OF_TEXT: 256}, [])
+
+    @classmethod
+    def train_bpe(cls, texts: Iterable[str], vocab_size: int) -> "Tokenizer":
+        """Learns byte-level BPE: 256 bytes, merges of pairs seen at least twice, `<|endoftext|>` last.
+
+        The result depends on the counts of words in `texts` only: not on their order, a seed, or the number of threads.
+
+        Raises:
+            ZeroscaleError: when `vocab_size` is below 257 or above what the texts can give.
+        """
+        if vocab_size < 257:
+            raise ZeroscaleError(
+                f"tokenizer.vocab_size={vocab_size}: byte-level BPE needs 257 at least (256 + {END_OF_TEXT})"
+            )
+        learner = tokenizers.Tokenizer(models.BPE())
+        learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size - 1, min_frequency=2, initial_alphabet=alphabet, show_progress=False
+        )
+        learner.train_from_iterator(map(well_formed, texts), trainer)
+        model = json.loads(learner.to_str())["model"]
+        if len(model["vocab"]) + 1 < vocab_size:
+            raise ZeroscaleError(
+                f"tokenizer.vocab_size={vocab_size}: this corpus is too small for it, its repeated pairs give a"
+                f" vocabulary of {len(model['vocab']) + 1} at most; ask for that or less, or use tokenizer=bytes"
+            )
+        return cls({**model["vocab"], END_OF_TEXT: len(model["vocab"])}, _pairs(model["merges"], "the trained model"))
+
+    @classmethod
+    def load(cls, directory: Path | str) -> "Tokenizer":
+        """Reads vocab.json + merges.txt, encoder.json + vocab.bpe, or tokenizer.json, the first that is there.
+
+        Raises:
+            ZeroscaleError: when none is, one is broken or empty, or a saved tokenizer is not what was saved.
+        """
+        directory = Path(directory)
+        tokenizer = cls(*_read(directory), where=str(directory))
+        stamp = directory / _STAMP
+        if stamp.is_file() and read_json(stamp).get("fingerprint") != tokenizer.fingerprint:
+            raise ZeroscaleError(f"{directory}: the tokenizer's files are not those that were saved (see {_STAMP})")
+        return tokenizer
+
+    @classmethod
+    def gpt2(cls, path: str, revision: str | None = None) -> "Tokenizer":
+        """GPT-2's own tokenizer from a directory or from the hub, refused when it is not exactly that.
+
+        Args:
+            path: a directory as `load` reads, or a hub name such as openai-community/gpt2.
+            revision: of the hub's repository.
+        """
+        directory = Path(path).expanduser()
+        if not directory.is_dir():
+            if directory.is_absolute() or not _HUB_NAME.fullmatch(path):
+                raise ZeroscaleError(f"tokenizer.path={path}: there is no such directory, and it is no hub name either")
+            directory = _from_hub(path, revision)
+        tokenizer = cls.load(directory)
+        if tokenizer.vocab_size != GPT2_VOCAB_SIZE or tokenizer.fingerprint != GPT2_FINGERPRINT:
+            raise ZeroscaleError(
+                f"{directory}: not GPT-2's tokenizer: {tokenizer.vocab_size:,} tokens (GPT-2 has {GPT2_VOCAB_SIZE:,}),"
+                f" fingerprint {tokenizer.fingerprint[:12]} (GPT-2's is {GPT2_FINGERPRINT[:12]})"
+            )
+        return tokenizer
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex sha256 over the tokens in order of id, the merges and the special token."""
+        content = {"tokens": self._tokens, "merges": self._merges, "specials": {END_OF_TEXT: self.eos}}
+        return sha256_json(content)
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """Token ids. `<|endoftext|>` in the text is ordinary text unless `allow_special`."""
+        return self.encode_batch([text], allow_special=allow_special)[0]
+
+    def encode_batch(self, texts: Sequence[str], *, allow_special: bool = False) -> list[list[int]]:
+        """`encode` of each text, on all cores."""
+        if allow_special:
+            return [self._encode_special(text) for text in texts]
+        texts = [well_formed(text) for text in texts]
+        if self._is_plain_bytes:
+            return [list(text.encode("utf-8")) for text in texts]
+        if all(len(text) <= BLOCK_CHARACTERS for text in texts):
+            return [encoding.ids for encoding in self._bpe.encode_batch_fast(texts, add_special_tokens=False)]
+        return [self._encode_blocks(text) for text in texts]
+
+    def _encode_special(self, text: str) -> list[int]:
+        first, *others = self.encode_batch(text.split(END_OF_TEXT))
+        for part in others:
+            first.append(self.eos)
+            first.extend(part)
+        return first
+
+    def _encode_blocks(self, text: str) -> list[int]:
+        ids: list[int] = []
+        blocks = _blocks(text, BLOCK_CHARACTERS)
+        while group := list(islice(blocks, 4)):
+            for encoding in self._bpe.encode_batch_fast(group, add_special_tokens=False):
+                ids.extend(encoding.ids)
+        return ids
+
+    def decode_bytes(self, ids: Iterable[int]) -> "bytes":
+        """The bytes that the ids stand for; `<|endoftext|>` as its name. An id outside the vocabulary is an error."""
+        parts = []
+        for token in ids:
+            if not 0 <= token < self.vocab_size:
+                raise ZeroscaleError(f"token {token} is outside the vocabulary of {self.vocab_size:,}")
+            parts.append(self._bytes[token] if token != self.eos else END_OF_TEXT.encode())
+        return b"".join(parts)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids. Bytes that are no UTF-8 (half a character, say) become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def token_byte_lengths(self) -> np.ndarray:
+        """int64 [vocab_size]: how many bytes of text each id stands for; 0 for `<|endoftext|>`."""
+        return np.array([len(token) for token in self._bytes], dtype=np.int64)
+
+    def save(self, directory: Path | str) -> None:
+        """Writes what `load` and transformers' `GPT2TokenizerFast.from_pretrained` read."""
+        directory = Path(directory)
+        exported = tokenizers.Tokenizer.from_str(self._bpe.to_str())
+        exported.add_special_tokens([tokenizers.AddedToken(END_OF_TEXT, special=True, normalized=False)])
+        specials = {name: END_OF_TEXT for name in ("bos_token", "eos_token", "unk_token")}
+        write_json(directory / "vocab.json", {token: i for i, token in enumerate(self._tokens)})
+        write_text(directory / "merges.txt", "\n".join(["#version: 0.2", *map(" ".join, self._merges)]) + "\n")
+        write_text(directory / "tokenizer.json", exported.to_str(pretty=True) + "\n")
+        write_json(directory / "special_tokens_map.json", specials)
+        config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "clean_up_tokenization_spaces": False}
+        write_json(directory / "tokenizer_config.json", {**config, **specials})
+        write_json(directory / _STAMP, {"fingerprint": self.fingerprint, "vocab_size": self.vocab_size})
+
+
+def _check(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], where: str) -> None:
+    """Refuses what is no byte-level BPE, above all the empty tokenizers that other loaders return without a word."""
+    fault = None
+    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
+        fault = "the ids are not 0, 1, 2, … without a gap"
+    elif missing := [value for character, value in _BYTE_OF.items() if character not in vocabulary]:
+        fault = f"{len(missing)} of the 256 bytes have no token of their own"
+    elif END_OF_TEXT not in vocabulary:
+        fault = f"there is no {END_OF_TEXT}"
+    elif strange := [t for t in vocabulary if t != END_OF_TEXT and not all(c in _BYTE_OF for c in t)]:
+        fault = f"{strange[0]!r} is neither {END_OF_TEXT} nor written in GPT-2's byte alphabet"
+    elif lost := [pair for pair in merges if not {*pair, "".join(pair)} <= vocabulary.keys()]:
+        fault = f"the merge {' '.join(lost[0])!r} has no token in the vocabulary"
+    elif len(vocabulary) > 257 and not merges:
+        fault = "there are no merges"
+    if fault:
+        raise ZeroscaleError(f"{where}: not a byte-level BPE tokenizer ({len(vocabulary):,} tokens): {fault}")
+
+
+def _read(directory: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    if not directory.is_dir():
+        raise ZeroscaleError(f"{directory}: no such directory, so no tokenizer")
+    for vocabulary_name, merges_name in _LAYOUTS:
+        if (directory / vocabulary_name).is_file() and (directory / merges_name).is_file():
+            lines = (directory / merges_name).read_text(encoding="utf-8").split("\n")
+            lines = lines[1:] if lines[0].startswith("#version") else lines
+            merges = _pairs([line for line in lines if line], str(directory / merges_name))
+            return _vocabulary(read_json(directory / vocabulary_name), directory / vocabulary_name), merges
+    file = directory / "tokenizer.json"
+    if not file.is_file():
+        wanted = ", ".join(" + ".join(layout) for layout in _LAYOUTS)
+        raise ZeroscaleError(f"{directory}: no tokenizer in here; it should hold {wanted}, or tokenizer.json")
+    content = read_json(file)
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(model, dict) or "vocab" not in model or "merges" not in model:
+        raise ZeroscaleError(f"{file}: not a byte-level BPE tokenizer: it has no vocabulary with merges")
+    added = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+    return {**_vocabulary(model["vocab"], file), **added}, _pairs(model["merges"], str(file))
+
+
+def _vocabulary(content: Any, file: Path) -> dict[str, int]:
+    if not isinstance(content, dict) or not all(isinstance(i, int) for i in content.values()):
+        raise ZeroscaleError(f"{file}: should hold one JSON object, token to id")
+    return content
+
+
+def _pairs(merges: Iterable[Any], where: str) -> list[tuple[str, str]]:
+    """Merges as pairs, from "a b" or ["a", "b"], for both are written."""
+    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
+    for number, pair in enumerate(pairs):
+        if len(pair) != 2:
+            raise ZeroscaleError(f"{where}: merge {number + 1} should be two tokens, not {' '.join(pair)!r}")
+    return pairs
+
+
+def _blocks(text: str, size: int) -> Iterator[str]:
+    """Cuts a text after at least `size` characters, only where the pattern has an edge anyway."""
+    start = 0
+    while start < len(text):
+        edge = _TOKEN_EDGE.search(text, start + size)
+        end = edge.start() if edge else len(text)
+        yield text[start:end]
+        start = end
+
+
+def hub_fault() -> str | None:
+    """Why the hub cannot be asked, or None when it answers. Takes 5 seconds at most.
+
+    To be asked first: `huggingface_hub` and `datasets` repeat a hopeless request for 23 seconds.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception as error:  # of whichever HTTP library huggingface_hub uses
+        return f"{constants.ENDPOINT} does not answer ({error})"
+    return None
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    """The local copy of a hub repository's vocab.json and merges.txt, downloaded unless it is in the hub's cache."""
+    from huggingface_hub import errors, hf_hub_download
+
+    fault = hub_fault()
+    wanted = f"{name}@{revision}" if revision else name
+    try:
+        for file in ("merges.txt", "vocab.json"):
+            path = hf_hub_download(name, file, revision=revision, local_files_only=fault is not None)
+    except errors.LocalEntryNotFoundError as error:
+        reason = fault or "the connection broke"
+        raise ZeroscaleError(
+            f"tokenizer.path={name}: no such directory, and {wanted} cannot be had from the hub: {reason}, and its"
+            " local cache does not hold it. Offline, put vocab.json and merges.txt into a directory and give that"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ZeroscaleError(f"tokenizer.path={name}: the hub's repository has no revision {revision}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise ZeroscaleError(f"tokenizer.path={name}: neither a directory nor a repository of the hub") from error
+    except (errors.HfHubHTTPError, errors.HFValidationError, errors.EntryNotFoundError) as error:
+        raise ZeroscaleError(f"tokenizer.path={name}: the hub gave no {file}: {str(error).splitlines()[0]}") from error
+    return Path(path).parent
