@@ -1,0 +1,26 @@
+"""Families of benchmarks. A card names one; each is a small module: rows into requests, answers into records."""
+
+from typing import TYPE_CHECKING
+
+from zeroscale.errors import ZeroscaleError
+
+if TYPE_CHECKING:
+    from zeroscale.harness.tasks.task import Task
+
+FAMILIES = ("cloze_word", "stream", "multiple_choice", "conversation", "summary", "translation")
+
+
+def family(name: str) -> "type[Task]":
+    """The class of a family."""
+    from zeroscale.harness.tasks.cloze_word import ClozeWord
+    from zeroscale.harness.tasks.conversation import Conversation
+    from zeroscale.harness.tasks.multiple_choice import MultipleChoice
+    from zeroscale.harness.tasks.stream import Stream
+    from zeroscale.harness.tasks.summary import Summary
+    from zeroscale.harness.tasks.translation import Translation
+
+    classes = (ClozeWord, Stream, MultipleChoice, Conversation, Summary, Translation)
+    for name_of, task in zip(FAMILIES, classes, strict=True):
+        if name_of == name:
+            return task
+    raise ZeroscaleError(f"there is no family {name!r}; there are {', '.join(FAMILIES)}")

@@ -1,0 +1,98 @@
+"""What every family does, and the little they share: encoding a context with its continuation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from zeroscale.harness import sources
+from zeroscale.harness.requests import Answer, Request
+from zeroscale.harness.sources import Row
+
+if TYPE_CHECKING:
+    from zeroscale.harness.metrics import Measured
+    from zeroscale.tokenizer import Tokenizer
+
+ExampleT = TypeVar("ExampleT")
+Outcome = dict[str, Any]
+
+
+class TaskOptions(BaseModel):
+    """A protocol's choices. Unknown names and wrong types are faults of the card."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Task(ABC, Generic[ExampleT]):
+    """One family with one card's choices, for one tokenizer.
+
+    An example is a frozen dataclass of plain values. An outcome is one row of the records: whatever the scores need,
+    so that they can be computed again without the model. Every outcome has `id`, `unit` (the number of the
+    bootstrap's unit) and `truncated` (tokens that did not fit the model).
+    """
+
+    Options: ClassVar[type[TaskOptions]]
+    METRICS: ClassVar[tuple[str, ...]]
+    """The scores, as the card must list them."""
+    ROWS_ARE_UNITS: ClassVar[bool] = False
+    """Whether the bootstrap draws outcomes rather than examples (which matters where an example has several)."""
+
+    def __init__(self, options: Any, tokenizer: "Tokenizer", n_positions: int, seed: int = 0) -> None:
+        self.options = options
+        self.tokenizer = tokenizer
+        self.n_positions = n_positions
+        self.seed = seed
+        self.left_out = 0
+        """Examples that are there but not scored."""
+        self.notes: list[str] = []
+        """Where the protocol had to give way, for the result."""
+
+    @staticmethod
+    def parse(paths: list[Path]) -> Iterator[Row]:
+        """Rows of the released files. JSON lines, unless a family knows better."""
+        return sources.jsonl(paths)
+
+    @abstractmethod
+    def examples(self, rows: Sequence[Row]) -> list[ExampleT]:
+        """Every row, checked; a malformed one is an error that names it."""
+
+    def select(self, examples: list[ExampleT], limit: int | None) -> list[ExampleT]:
+        """Those to be scored: the first `limit`, less what a prompt uses up."""
+        return examples[:limit]
+
+    @abstractmethod
+    def requests(self, example: ExampleT) -> list[Request]:
+        """What the model is asked about an example."""
+
+    @abstractmethod
+    def outcome(self, example: ExampleT, answers: Sequence[Any]) -> list[Outcome]:
+        """Records, one or several, from the answers in the order of `requests`."""
+
+    @staticmethod
+    @abstractmethod
+    def measure(outcomes: Sequence[Outcome], options: Any) -> "list[Measured]":
+        """Scores of all outcomes. Needs no model."""
+
+    def pair(self, context: str, target: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Tokens of a context and of what follows it, as they come when both are encoded as one text.
+
+        Only where a token would reach over the seam are they encoded apart.
+        """
+        first = tuple(self.tokenizer.encode(context))
+        if not context[-1:].isspace() and target[:1] in (" ", "\n"):
+            return first, tuple(self.tokenizer.encode(target))  # the pre-tokeniser cuts here in any case
+        whole = tuple(self.tokenizer.encode(context + target))
+        if whole[: len(first)] == first and len(whole) > len(first):
+            return first, whole[len(first) :]
+        return first, tuple(self.tokenizer.encode(target))
+
+    def prompt(self, head: str, tail: str) -> tuple[tuple[int, ...], int]:
+        """Tokens of a prompt encoded as one text, and how many of the last ones make up `tail`."""
+        return tuple(self.tokenizer.encode(head + tail)), len(self.tokenizer.encode(tail))
+
+
+def truncated(answers: Sequence[Answer]) -> int:
+    """Tokens that did not fit, over an example's answers."""
+    return sum(getattr(answer, "truncated", 0) + getattr(answer, "unscored", 0) for answer in answers)

@@ -1,0 +1,161 @@
+"""The engine: equal to a direct computation over the whole vocabulary, in any order, at any batch size."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.harness import head
+from zeroscale.harness import requests as rq
+from zeroscale.harness.engine import Engine
+from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.tokenizer import Tokenizer
+
+
+def some_requests() -> list[rq.Request]:
+    rng = random.Random(0)
+
+    def tokens(low: int, high: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(256) for _ in range(rng.randint(low, high)))
+
+    requests: list[rq.Request] = []
+    for number in range(12):
+        requests.append(rq.Continuation(tokens(1, 200), tokens(1, 9), excluded=(5, 6, 7)))
+        requests.append(rq.Rolling(tokens(2, 300), 64, 40, 256 if number % 2 else None))
+        requests.append(
+            rq.Generation(tokens(2, 100), 6, rq.Stop("never"), top_k=2 if number % 2 else None, seed=number)
+        )
+    return requests
+
+
+def test_log_probabilities_equal_the_direct_computation(model: GPT, tokenizer: Tokenizer) -> None:
+    context, target = tuple(b"\nThe cat sat on the"), tuple(b" mat")
+    (answer,) = Engine(model, tokenizer).run([rq.Continuation(context, target)])
+    with torch.no_grad():
+        full = model(torch.tensor([context + target])).log_softmax(-1)[0]
+    places = range(len(context) - 1, len(context) + len(target) - 1)
+    direct = [full[place, token].item() for place, token in zip(places, target, strict=True)]
+    np.testing.assert_allclose(answer.logprobs, direct, atol=1e-5)
+    assert answer.greedy.tolist() == [full[p].argmax().item() == t for p, t in zip(places, target, strict=True)]
+
+
+def test_rolling_equals_the_direct_computation_window_by_window(model: GPT, tokenizer: Tokenizer) -> None:
+    tokens = tuple(b"It was a bright cold day in April, and the clocks were striking thirteen.")
+    (answer,) = Engine(model, tokenizer).run([rq.Rolling(tokens, 32, 32, tokenizer.eos)])
+    stream = (tokenizer.eos, *tokens)
+    direct: list[float] = []
+    while len(direct) < len(tokens):
+        end = min(len(direct) + 32, len(tokens))
+        begin = max(0, end - 32)
+        with torch.no_grad():
+            scores = model(torch.tensor([stream[begin:end]])).log_softmax(-1)[0]
+        direct += [scores[i - begin, stream[i + 1]].item() for i in range(len(direct), end)]
+    np.testing.assert_allclose(answer.logprobs, direct, atol=1e-5)
+
+
+def test_flags_mark_the_greedy_token_and_the_one_that_is_left_when_others_are_excluded(
+    model: GPT, tokenizer: Tokenizer
+) -> None:
+    context = tuple(b"\nOnce upon a")
+    with torch.no_grad():
+        first, second = model(torch.tensor([context]))[0, -1].topk(2).indices.tolist()
+    answers = Engine(model, tokenizer).run(
+        [
+            rq.Continuation(context, (first,)),
+            rq.Continuation(context, (first,), excluded=(first,)),
+            rq.Continuation(context, (second,)),
+            rq.Continuation(context, (second,), excluded=(first,)),
+        ]
+    )
+    assert [(bool(a.greedy[0]), a.first_filtered) for a in answers] == [
+        (True, True),
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 200, 100_000])
+def test_order_and_batch_size_do_not_matter(model: GPT, tokenizer: Tokenizer, batch_tokens: int) -> None:
+    requests = some_requests()
+    expected = Engine(model, tokenizer).run(requests)
+    order = list(range(len(requests)))
+    random.Random(1).shuffle(order)
+    shuffled = Engine(model, tokenizer, batch_tokens).run([requests[index] for index in order])
+    for index, answer in zip(order, shuffled, strict=True):
+        wanted = expected[index]
+        assert type(answer) is type(wanted)
+        if isinstance(answer, rq.Generated):
+            assert answer == wanted
+        else:
+            np.testing.assert_allclose(answer.logprobs, wanted.logprobs, atol=1e-5)
+
+
+def test_a_shared_context_changes_no_score_and_saves_its_tokens(model: GPT, tokenizer: Tokenizer) -> None:
+    context = tuple(b"\nThere were ten of them, and each of them was")
+    targets = [b" tall", b" a small one", b" x", b"", b" ten feet tall, if not more"]
+    requests = [rq.Continuation(context, tuple(b" " + target), excluded=(32,)) for target in targets]
+    together = Engine(model, tokenizer)
+    for answer, request in zip(together.run(requests), requests, strict=True):
+        (alone,) = Engine(model, tokenizer).run([request])
+        np.testing.assert_allclose(answer.logprobs, alone.logprobs, atol=1e-5)
+        assert (answer.greedy == alone.greedy).all()
+        assert answer.first_filtered == alone.first_filtered
+    assert together.cost.saved == 4 * len(context)
+    assert together.cost.tokens == len(context) + sum(len(request.target) - 1 for request in requests)
+
+
+def test_a_small_head_chunk_changes_nothing(model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = rq.Rolling(tuple(b"All happy families are alike; each unhappy family is unhappy."), 40, 40, None)
+    (expected,) = Engine(model, tokenizer).run([request])
+    monkeypatch.setattr(head, "HEAD_CHUNK", 3 * 257)
+    (chunked,) = Engine(model, tokenizer).run([request])
+    np.testing.assert_allclose(chunked.logprobs, expected.logprobs, atol=1e-6)
+
+
+def test_never_makes_logits_for_all_positions(
+    model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = []
+    logits = model.logits
+    monkeypatch.setattr(model, "logits", lambda hidden: rows.append(hidden.shape[:-1].numel()) or logits(hidden))
+    Engine(model, tokenizer).run([rq.Continuation(tuple(range(n, 100)), (1, 2)) for n in range(4)])
+    assert sum(rows) == 8
+
+
+def test_newline_and_sentences_stop_a_generation(tokenizer: Tokenizer) -> None:
+    stop = Engine(GPT(GPTConfig(257, 8, 1, 8, 1)), tokenizer)._stop
+    assert stop(rq.Stop("never")) is None
+    newline, sentences = stop(rq.Stop("newline")), stop(rq.Stop("sentences", 1))
+    assert newline is not None and sentences is not None
+    assert [newline(list(text)) for text in (b"a", b"a\n", b"a b")] == [False, True, False]
+    assert [sentences(list(text)) for text in (b"A b.", b"A b. ", b"A b. C")] == [False, False, True]
+
+
+def test_generation_is_the_greedy_continuation(model: GPT, tokenizer: Tokenizer) -> None:
+    prompt = list(b"Who is there?")
+    (answer,) = Engine(model, tokenizer).run([rq.Generation(tuple(prompt), 5, rq.Stop("never"))])
+    expected = []
+    with torch.no_grad():
+        for _ in range(5):
+            expected.append(model(torch.tensor([prompt + expected]))[0, -1].argmax().item())
+    assert list(answer.tokens) == expected
+
+
+def test_weights_that_are_not_finite_are_refused(tokenizer: Tokenizer) -> None:
+    broken = GPT(GPTConfig(vocab_size=257, n_positions=16, n_layer=1, d_model=8, n_head=1))
+    broken.ln_f.weight.data.fill_(float("nan"))
+    with pytest.raises(ZeroscaleError, match="not finite"):
+        Engine(broken, tokenizer).run([rq.Continuation((1,), (2,))])
+
+
+def test_the_global_generator_and_the_training_mode_stay(tokenizer: Tokenizer) -> None:
+    gpt = GPT(GPTConfig(vocab_size=257, n_positions=128, n_layer=1, d_model=8, n_head=1, dropout=0.5)).train()
+    before = torch.get_rng_state()
+    first = Engine(gpt, tokenizer).run(some_requests())
+    assert torch.equal(before, torch.get_rng_state())
+    assert gpt.training
+    again = Engine(gpt, tokenizer).run(some_requests())
+    np.testing.assert_array_equal(first[0].logprobs, again[0].logprobs)
