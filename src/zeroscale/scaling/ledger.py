@@ -1,0 +1,157 @@
+"""The ledger of a study, results.csv: a row per (cell, checkpoint), made from the run directories and nothing else."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import write_text
+from zeroscale.scaling.cells import Cell, read_cells, read_metrics, read_results, recorded_steps
+from zeroscale.scaling.flops import flops_6nd
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FIXED_COLUMNS = (
+    "cell",
+    "model",
+    "status",
+    "step",
+    "seed",
+    "params",
+    "params_non_embedding",
+    "params_matmul",
+    "tokens",
+    "flops",
+    "flops_6nd",
+    "train/loss",
+    "val/loss",
+    "val/bits_per_byte",
+    "seconds",
+    "sample_cards",
+)
+INTEGERS = ("step", "seed", "params", "params_non_embedding", "params_matmul", "tokens")
+# A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
+PLAIN_PROTOCOLS = ("paper", "corpus")
+SUFFIXES = ("value", "low", "high", "n")
+
+
+def cells(study: Path) -> list[Cell]:
+    """Every cell of a study with its state, those without a row in the ledger too."""
+    return read_cells(study)
+
+
+def collect(study: Path) -> "DataFrame":
+    """Reads the run directories of a study into a table.
+
+    One row for each step of a cell that has a checkpoint or a result, sorted by non-embedding parameters, then cell,
+    then step. FLOPs are tokens · flops_per_token (full attention, exact) and 6 · params_non_embedding · tokens;
+    `seconds` are training seconds up to the step; `sample_cards` names the cards of the row that were scored on
+    embedded samples and are no benchmark.
+
+    `val/loss` and `val/bits_per_byte` come from the step's `held_out` result, else from its line in metrics.jsonl.
+
+    Raises:
+        ZeroscaleError: the study is no directory, or a file in it is damaged.
+    """
+    import pandas
+
+    rows = [row for cell in read_cells(study) for row in _rows(cell)]
+    scores = sorted({column for row in rows for column in row} - set(FIXED_COLUMNS), key=_column_order)
+    frame = pandas.DataFrame(rows, columns=[*FIXED_COLUMNS, *scores])
+    whole = [*INTEGERS, *(column for column in scores if column.endswith("/n"))]
+    frame = frame.astype({column: "Int64" for column in whole})
+    decimal = [column for column in frame.columns if column not in (*whole, "cell", "model", "status", "sample_cards")]
+    frame = frame.astype({column: "float64" for column in decimal})
+    return frame.sort_values(["params_non_embedding", "cell", "step"], ignore_index=True)
+
+
+def write(study: Path, frame: "DataFrame | None" = None) -> Path:
+    """Writes results.csv into the study, whole or not at all; the same run directories give the same bytes.
+
+    `frame` is what `collect` gave, where it is at hand already.
+    """
+    path = Path(study) / "results.csv"
+    table = collect(study) if frame is None else frame
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def read(runs: Path) -> "DataFrame":
+    """Runs to fit: a study's directory (collected afresh), its results.csv, or any CSV with params, tokens, loss.
+
+    The first two give the ledger's columns. The third gives params, tokens, loss, where present flops and seed, and
+    `row`, the line in the file. Which it is shows in the columns: only the ledger has `val/loss`.
+
+    Raises:
+        ZeroscaleError: nothing there, no runs in it, or bad values, each named by row and column.
+    """
+    from zeroscale.scaling.runs_csv import read_csv
+
+    runs = Path(runs)
+    if runs.is_file():
+        return read_csv(runs)
+    if not runs.is_dir():
+        raise ZeroscaleError(
+            f"{runs} does not exist: give a study's directory or a CSV with columns params, tokens, loss"
+        )
+    found = read_cells(runs)
+    if not found:
+        raise ZeroscaleError(f"{runs} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
+    frame = collect(runs)
+    if frame.empty:
+        states = ", ".join(f"{cell.name} is {cell.state}" for cell in found)
+        raise ZeroscaleError(f"{runs}: no run has a checkpoint or a result yet ({states})")
+    return frame
+
+
+def _rows(cell: Cell) -> list[dict[str, Any]]:
+    steps = recorded_steps(cell)
+    metrics = read_metrics(cell) if steps else {}
+    return [_row(cell, step, metrics.get(step, {})) for step in steps]
+
+
+def _row(cell: Cell, step: int, logged: dict[str, Any]) -> dict[str, Any]:
+    counted = cell.manifest.get("params") or {}
+    per_token = cell.manifest.get("flops_per_token")
+    tokens = logged.get("tokens")
+    if tokens is None:
+        batch = (cell.settings.get("trainer") or {}).get("batch_tokens")
+        tokens = None if batch is None else step * batch
+    known = tokens is not None
+    row = {
+        "cell": cell.name,
+        "model": cell.model,
+        "status": cell.state,
+        "step": step,
+        "seed": cell.seed,
+        "params": counted.get("total"),
+        "params_non_embedding": counted.get("non_embedding"),
+        "params_matmul": counted.get("matmul"),
+        "tokens": tokens,
+        "flops": tokens * per_token if known and per_token is not None else None,
+        "flops_6nd": flops_6nd(counted["non_embedding"], tokens) if known and "non_embedding" in counted else None,
+        **{name: logged.get(name) for name in ("train/loss", "val/loss", "val/bits_per_byte", "seconds")},
+    }
+    results = read_results(cell, step)
+    row["sample_cards"] = " ".join(sorted({result["card"] for result in results if result.get("is_sample")})) or None
+    for result in results:
+        row |= _scores(result)
+    for name, source in (("val/loss", "held_out/loss"), ("val/bits_per_byte", "held_out/bits_per_byte")):
+        if row.get(source) is not None:
+            row[name] = row[source]
+    return row
+
+
+def _scores(result: dict[str, Any]) -> dict[str, Any]:
+    protocol = result.get("protocol", "paper")
+    card = result["card"] if protocol in PLAIN_PROTOCOLS else f"{result['card']}.{protocol}"
+    row = {}
+    for name, metric in result["metrics"].items():
+        for suffix in SUFFIXES:
+            row[f"{card}/{name}" if suffix == "value" else f"{card}/{name}/{suffix}"] = metric.get(suffix)
+    return row
+
+
+def _column_order(column: str) -> tuple[str, str, int]:
+    card, metric, *rest = column.split("/")
+    return card, metric, SUFFIXES.index(rest[0] if rest else "value")

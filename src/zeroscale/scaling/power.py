@@ -1,0 +1,243 @@
+"""Fits the power law of loss against size to plain arrays, with its doubts: intervals, hold-out and warnings."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling import doubts
+from zeroscale.scaling.laws import FORMS, HUBER_DELTA, PowerLaw, solve
+from zeroscale.scaling.resampling import Draws, draw_fits
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+# E is one of three parameters: five sizes leave two degrees of freedom to judge it by.
+SIZES_FOR_IRREDUCIBLE = 5
+# "Away from zero": the interval's lower end is at least this share of the smallest loss. Numerical dust is not.
+SMALLEST_IRREDUCIBLE = 1e-3
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with the ends of its 95 % interval; None where there is none, or it is beyond floating point."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """The largest size predicted from the smaller ones. `low`..`high` is where a new run should land (95 %)."""
+
+    params: float
+    measured: float
+    predicted: float
+    low: float | None
+    high: float | None
+    error: float
+    """predicted / measured - 1."""
+    inside: bool | None
+    form: str
+    n_points: int
+
+
+@dataclass(frozen=True)
+class PowerLawFit:
+    """A fitted law. `tried_irreducible` is E with its interval where it was fitted and found not to be carried."""
+
+    law: PowerLaw
+    form: str
+    parameters: dict[str, Estimate]
+    objective: float
+    converged: bool
+    log_residuals: tuple[float, ...]
+    n_points: int
+    n_sizes: int
+    method: str | None
+    """How the intervals were made, in words; None where there are none."""
+    tried_irreducible: Estimate | None
+    hold_out: HoldOut | None
+    warnings: tuple[str, ...]
+    draws: Draws | None
+
+    @property
+    def irreducible(self) -> bool:
+        """Whether the law has E."""
+        return "E" in self.parameters
+
+    @property
+    def rms_log_residual(self) -> float:
+        return math.sqrt(sum(value**2 for value in self.log_residuals) / self.n_points)
+
+    def predict(self, params: Any) -> "ndarray":
+        """Loss at each N."""
+        return self.law(params)
+
+    def band(self, params: Any) -> tuple["ndarray", "ndarray"] | None:
+        """The 95 % interval of the *law* at each N (a single run scatters more); None without intervals."""
+        import numpy
+
+        if self.draws is None:
+            return None
+        curves = self.draws.fits.log_loss(numpy.asarray(params, float))
+        low, high = self.draws.interval(curves)
+        with numpy.errstate(over="ignore"):
+            return numpy.exp(low), numpy.exp(high)
+
+
+def fit_power_law(
+    params: "Sequence[float] | ndarray",
+    loss: "Sequence[float] | ndarray",
+    *,
+    loss_sd: "Sequence[float] | ndarray | None" = None,
+    irreducible: bool | Literal["auto"] = "auto",
+    bootstrap: int = 2000,
+    seed: int = 0,
+    delta: float = HUBER_DELTA,
+    hold_out: bool = True,
+) -> PowerLawFit:
+    """Fits L(N) = (N_c/N)^alpha or L(N) = E + (N_c/N)^alpha by the robust objective of `laws`.
+
+    With "auto" the law has an irreducible term E only where the data can carry it: at least five distinct sizes, and
+    both E's and alpha's 95 % interval away from zero. Else the law goes without E, and a warning says so.
+
+    Args:
+        params: N of each run [n], in any one convention.
+        loss: its loss in nats per token [n].
+        loss_sd: its measured standard deviation in nats [n], where known; 0 or NaN for unknown.
+        bootstrap: resampled fits behind the intervals; see `resampling.draw_fits` for what is resampled.
+        hold_out: whether the largest size is also predicted from the smaller ones.
+
+    Raises:
+        ZeroscaleError: lengths differ, a value is not a positive finite number, or there is one size only.
+    """
+    n, losses, sd = _checked(params, loss, loss_sd)
+    options = {"bootstrap": bootstrap, "seed": seed, "delta": delta}
+    sizes = len(set(n.tolist()))
+    fit = _fit(n, losses, sd, False, **options)
+    tried = None
+    if irreducible is True or (irreducible == "auto" and sizes >= SIZES_FOR_IRREDUCIBLE):
+        with_floor = _fit(n, losses, sd, True, **options)
+        if irreducible is True or _carried(with_floor, float(losses.min())):
+            fit = with_floor
+        else:
+            tried = with_floor.parameters["E"]
+    held = None
+    if hold_out and sizes >= 3:
+        held = _hold_out(n, losses, sd, irreducible, **options)
+    warnings = doubts.of_fit(
+        n, losses, fit, tried, held, chosen=irreducible == "auto", needed_sizes=SIZES_FOR_IRREDUCIBLE
+    )
+    return replace(fit, tried_irreducible=tried, hold_out=held, warnings=tuple(warnings))
+
+
+def _checked(params: Any, loss: Any, loss_sd: Any) -> tuple["ndarray", "ndarray", "ndarray"]:
+    import numpy
+
+    columns = []
+    for name, values in (("params", params), ("loss", loss)):
+        column = numpy.asarray(values, float)
+        if column.ndim != 1:
+            raise ZeroscaleError(f"{name} has shape {column.shape}: it must be one number for each run")
+        bad = numpy.flatnonzero(~(numpy.isfinite(column) & (column > 0)))
+        if len(bad):
+            raise ZeroscaleError(f"{name}[{bad[0]}] is {column[bad[0]]:g}: it must be a finite number above zero")
+        columns.append(column)
+    n, losses = columns
+    if len(n) != len(losses):
+        raise ZeroscaleError(f"{len(n)} params and {len(losses)} losses: each run needs both")
+    sizes = len(numpy.unique(n))
+    if sizes < 2:
+        raise ZeroscaleError(
+            f"a law over size needs at least two sizes, better five; there {'is one' if sizes else 'is none'}"
+        )
+    sd = numpy.zeros(len(n)) if loss_sd is None else numpy.nan_to_num(numpy.asarray(loss_sd, float))
+    if sd.shape != n.shape or (sd < 0).any():
+        raise ZeroscaleError("loss_sd must be one number for each run, at least 0")
+    return n, losses, sd
+
+
+def _fit(
+    params: "ndarray", loss: "ndarray", sd: "ndarray", irreducible: bool, *, bootstrap: int, seed: int, delta: float
+) -> PowerLawFit:
+    import numpy
+
+    log_loss = numpy.log(loss)
+    found = solve(params, log_loss[None], irreducible=irreducible, delta=delta)
+    fitted = found.log_loss(params)[0]
+    draws = draw_fits(
+        params, log_loss, fitted, sd / loss, irreducible=irreducible, count=bootstrap, seed=seed, delta=delta
+    )
+    return PowerLawFit(
+        law=found.law(0),
+        form=FORMS[irreducible],
+        parameters=_estimates(found.law(0), draws, irreducible),
+        objective=float(found.objective[0]),
+        converged=bool(found.converged[0]),
+        log_residuals=tuple((log_loss - fitted).tolist()),
+        n_points=len(params),
+        n_sizes=len(numpy.unique(params)),
+        method=None if draws is None else draws.method,
+        tried_irreducible=None,
+        hold_out=None,
+        warnings=(),
+        draws=draws,
+    )
+
+
+def _estimates(law: PowerLaw, draws: Draws | None, irreducible: bool) -> dict[str, Estimate]:
+    values = {"alpha": law.alpha, "N_c": _exp(law.log_N_c)}
+    if irreducible:
+        values["E"] = law.irreducible
+    if draws is None:
+        return {name: Estimate(value, None, None) for name, value in values.items()}
+    alpha = _ends(draws, draws.fits.alpha)
+    ends: dict[str, tuple[float | None, float | None]] = {"alpha": alpha, "E": _ends(draws, draws.fits.irreducible)}
+    # N_c runs to infinity and comes back as alpha passes through zero: then it has no interval.
+    if alpha[0] > 0:
+        low, high = _ends(draws, draws.fits.log_A / draws.fits.alpha)
+        ends["N_c"] = (_exp(low), _exp(high))
+    else:
+        ends["N_c"] = (None, None)
+    return {name: Estimate(value, *ends[name]) for name, value in values.items()}
+
+
+def _ends(draws: Draws, values: "ndarray") -> tuple[float, float]:
+    low, high = draws.interval(values)
+    return float(low), float(high)
+
+
+def _exp(log_value: float) -> float | None:
+    """exp, or None where that is beyond floating point."""
+    return math.exp(log_value) if abs(log_value) < 700 else None
+
+
+def _carried(fit: PowerLawFit, smallest_loss: float) -> bool:
+    floor, alpha = fit.parameters["E"].low, fit.parameters["alpha"].low
+    return floor is not None and alpha is not None and floor > SMALLEST_IRREDUCIBLE * smallest_loss and alpha > 0
+
+
+def _hold_out(params: "ndarray", loss: "ndarray", sd: "ndarray", irreducible: Any, **options: Any) -> HoldOut:
+    """Fits the law, by the same rules, without the largest size, and predicts it."""
+    import numpy
+
+    largest = params == params.max()
+    rest = fit_power_law(
+        params[~largest], loss[~largest], loss_sd=sd[~largest], irreducible=irreducible, hold_out=False, **options
+    )
+    size, measured = float(params.max()), float(loss[largest].mean())
+    predicted = float(rest.predict(size))
+    low = high = None
+    if rest.draws is not None:
+        # Where a new run lands: the law's own doubt, and the scatter of a run around it.
+        generator = numpy.random.default_rng(options["seed"] + 1)
+        own = float((sd[largest] / loss[largest]).mean())
+        scatter = numpy.maximum(rest.draws.scatter, own) * generator.standard_normal(len(rest.draws.scatter))
+        ends = _ends(rest.draws, rest.draws.fits.log_loss(numpy.array([size]))[:, 0] + scatter)
+        low, high = (_exp(end) for end in ends)
+    inside = None if low is None or high is None else low <= measured <= high
+    error = predicted / measured - 1
+    return HoldOut(size, measured, predicted, low, high, error, inside, rest.form, rest.n_points)

@@ -1,0 +1,143 @@
+"""The ledger of a made-up study: a row per checkpoint, whatever state its run is in."""
+
+import json
+
+import pandas
+import pytest
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling import ledger
+from zeroscale.scaling.flops import flops_per_token, params
+
+
+def test_a_row_for_each_checkpoint_sorted_by_size_then_step(make_study):
+    frame = ledger.collect(make_study(m=4.2, xs=5.0, l=3.8, s=4.6))
+    assert list(frame["model"]) == [f"pocket-{size}" for size in ("xs", "s", "m", "l") for _ in range(2)]
+    assert list(frame["step"]) == [256, 512] * 4
+    assert tuple(frame.columns) == ledger.FIXED_COLUMNS
+    last = frame.iloc[-1]
+    shape = dict(n_layer=5, d_model=176, n_positions=128, vocab_size=1000)
+    counted = params(**shape)
+    assert (last["params"], last["params_non_embedding"], last["params_matmul"]) == tuple(vars(counted).values())
+    assert last["tokens"] == 512 * 2048
+    assert last["flops"] == 512 * 2048 * flops_per_token(**shape, context=128)
+    assert last["flops_6nd"] == 6 * counted.non_embedding * 512 * 2048
+    assert (last["val/loss"], last["val/bits_per_byte"], last["seconds"]) == (3.8, 2.0, 51.2)
+    assert last["train/loss"] == pytest.approx(4.488)
+
+
+def test_scores_become_columns_with_their_interval_and_count(tmp_path, disk):
+    samples = disk.result("lambada", {"acc": disk.score(0.3, n=12), "perplexity": disk.score(40.0)}, is_sample=True)
+    other = {**disk.result("lambada", {"acc": disk.score(0.4)}), "protocol": "lm-eval"}
+    disk.write_cell(tmp_path, "s", results={512: [samples, other]})
+    row = ledger.collect(tmp_path).iloc[-1]
+    assert list(row[["lambada/acc", "lambada/acc/low", "lambada/acc/high"]]) == pytest.approx([0.3, 0.28, 0.32])
+    assert row["lambada/acc/n"] == 12
+    assert row["lambada/perplexity"] == 40.0
+    assert row["lambada.lm-eval/acc"] == 0.4
+    assert row["sample_cards"] == "lambada"
+    scores = list(row.index[len(ledger.FIXED_COLUMNS) :])
+    assert scores[:4] == ["lambada/acc", "lambada/acc/low", "lambada/acc/high", "lambada/acc/n"]
+
+
+def test_held_out_text_overrules_the_validation_on_the_way(tmp_path, disk):
+    held = disk.result("held_out", {"loss": disk.score(3.9), "bits_per_byte": disk.score(1.9)}, protocol="corpus")
+    disk.write_cell(tmp_path, "s", loss=4.0, results={512: [held]})
+    frame = ledger.collect(tmp_path)
+    assert list(frame["val/loss"]) == [4.256, 3.9]
+    assert list(frame["val/bits_per_byte"]) == [2.0, 1.9]
+    assert frame["held_out/loss/high"].iloc[1] == pytest.approx(3.92)
+
+
+def test_a_score_without_a_value_is_an_empty_field(tmp_path, disk):
+    disk.write_cell(tmp_path, "s", results={512: [disk.result("wmt14", {"bleu": disk.score(None)})]})
+    assert ledger.collect(tmp_path)["wmt14/bleu"].isna().all()
+
+
+def test_the_same_runs_give_the_same_bytes(make_study):
+    study = make_study(xs=5.0, s=4.6)
+    first = ledger.write(study).read_bytes()
+    assert ledger.write(study).read_bytes() == first
+    assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
+    back = pandas.read_csv(study / "results.csv")
+    pandas.testing.assert_frame_equal(back, ledger.collect(study), check_dtype=False, check_exact=True)
+
+
+def test_partial_runs_are_listed_and_give_rows_only_where_there_is_something(tmp_path, disk):
+    disk.write_cell(tmp_path, "xs")
+    disk.write_cell(tmp_path, "s", state="running", checkpoints=(256,))
+    disk.write_cell(tmp_path, "m", state="failed", checkpoints=())
+    disk.write_cell(tmp_path, "l", state="resumable", checkpoints=(), manifest=False)
+    bare = tmp_path / "just-begun"
+    bare.mkdir()
+    (bare / "config.yaml").write_text("seed: 1\n")
+    (tmp_path / "report").mkdir()
+    states = {cell.name: cell.state for cell in ledger.cells(tmp_path)}
+    assert states == {
+        "pocket-xs-seed0": "done",
+        "pocket-s-seed0": "running",
+        "pocket-m-seed0": "failed",
+        "pocket-l-seed0": "resumable",
+        "just-begun": "unknown",
+    }
+    frame = ledger.collect(tmp_path)
+    assert list(zip(frame["cell"], frame["step"], frame["status"], strict=True)) == [
+        ("pocket-xs-seed0", 256, "done"),
+        ("pocket-xs-seed0", 512, "done"),
+        ("pocket-s-seed0", 256, "running"),
+    ]
+
+
+def test_done_is_the_file_written_last(tmp_path, disk):
+    cell = disk.write_cell(tmp_path, "xs")
+    (cell / "DONE").unlink()
+    assert [cell.state for cell in ledger.cells(tmp_path)] == ["resumable"]
+
+
+def test_a_torn_last_line_is_dropped_and_a_torn_middle_named(tmp_path, disk):
+    cell = disk.write_cell(tmp_path, "xs")
+    metrics = cell / "metrics.jsonl"
+    whole = metrics.read_text()
+    metrics.write_text(whole + '{"step": 640, "tok')
+    assert len(ledger.collect(tmp_path)) == 2
+    metrics.write_text('{"step": 1\n' + whole)
+    with pytest.raises(ZeroscaleError, match=r"metrics\.jsonl, line 1"):
+        ledger.collect(tmp_path)
+
+
+def test_half_written_folders_are_not_read(tmp_path, disk):
+    cell = disk.write_cell(tmp_path, "xs")
+    (cell / "checkpoints" / ".step-00000640.17.ab.tmp").mkdir()
+    (cell / "evals" / "step-00000640").mkdir(parents=True)
+    (tmp_path / ".pocket-s.1.tmp").mkdir()
+    (tmp_path / ".pocket-s.1.tmp" / "config.yaml").write_text("seed: 1\n")
+    assert list(ledger.collect(tmp_path)["step"]) == [256, 512]
+
+
+def test_a_damaged_result_is_named(tmp_path, disk):
+    cell = disk.write_cell(tmp_path, "xs")
+    folder = cell / "evals" / "step-00000512"
+    folder.mkdir(parents=True)
+    (folder / "lambada.paper.json").write_text(json.dumps({"acc": 1}))
+    with pytest.raises(ZeroscaleError, match=r"lambada\.paper\.json is not a result"):
+        ledger.collect(tmp_path)
+
+
+def test_reading_says_what_is_not_there(tmp_path, disk):
+    with pytest.raises(ZeroscaleError, match="does not exist"):
+        ledger.read(tmp_path / "nowhere")
+    with pytest.raises(ZeroscaleError, match="holds no runs"):
+        ledger.read(tmp_path)
+    disk.write_cell(tmp_path, "m", state="failed", checkpoints=())
+    with pytest.raises(ZeroscaleError, match="pocket-m-seed0 is failed"):
+        ledger.read(tmp_path)
+
+
+def test_a_results_csv_reads_back_as_the_study_it_came_from(make_study):
+    study = make_study(xs=5.0, s=4.6)
+    path = ledger.write(study)
+    pandas.testing.assert_frame_equal(
+        ledger.read(path)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
+        ledger.read(study)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
+        check_dtype=False,
+    )
