@@ -60,7 +60,7 @@ def test_a_cell_leaves_everything_behind_and_is_not_run_twice(zeroscale, small, 
     lambada = read_json(cell / "evals" / "step-00000020" / "lambada.paper.json")
     assert lambada["is_sample"] and lambada["n"] >= 12
     ledger = (tmp_path / "outputs" / "single" / "results.csv").read_text()
-    assert "lambada/accuracy/low" in ledger and cell.name in ledger
+    assert "lambada/acc/low" in ledger and cell.name in ledger
     before = {path: path.stat().st_mtime_ns for path in cell.rglob("*") if path.is_file()}
     again = zeroscale("train", *small, "cards=[lambada]", "cards_from=sample")
     assert "done already" in again.stdout

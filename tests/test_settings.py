@@ -77,7 +77,14 @@ def test_the_hash_leaves_out_what_cannot_change_a_result():
     base = build(TrainSettings, raw())
     same = build(
         TrainSettings,
-        raw("study=other", "output_dir=/elsewhere", "tracker=none", "trainer.val_every=7", "cards=core", "cards_from=sample"),
+        raw(
+            "study=other",
+            "output_dir=/elsewhere",
+            "tracker=none",
+            "trainer.val_every=7",
+            "cards=core",
+            "cards_from=sample",
+        ),
     )
     assert base.hash() == same.hash() and base.cell == same.cell
     assert all(key.split(".")[0] in as_dict(base) for key in NOT_HASHED)
@@ -85,7 +92,14 @@ def test_the_hash_leaves_out_what_cannot_change_a_result():
 
 @pytest.mark.parametrize(
     "override",
-    ["seed=1", "optimizer.lr=0.1", "trainer.tokens=2097152", "model.n_layer=3", "data.val_fraction=0.1", "trainer.threads=1"],
+    [
+        "seed=1",
+        "optimizer.lr=0.1",
+        "trainer.tokens=2097152",
+        "model.n_layer=3",
+        "data.val_fraction=0.1",
+        "trainer.threads=1",
+    ],
 )
 def test_the_hash_moves_with_what_can_change_a_result(override):
     assert build(TrainSettings, raw(override)).hash() != build(TrainSettings, raw()).hash()
@@ -98,7 +112,11 @@ def test_the_learning_rate_rule_of_porian_et_al():
     assert optimizer.lr_for(8 * 108_000_000) == pytest.approx(0.0047 / 2)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_any_value_anywhere_is_settings_or_one_message(value):
     for path in (("model",), ("trainer", "tokens"), ("data",), ("cards",), ("seed",)):
         broken = copy.deepcopy(BASE)

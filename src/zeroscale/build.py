@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from zeroscale.data import module, prepare
+from zeroscale.data.layout import layout_of
 from zeroscale.data.tokens import Corpus, TokenStream
 from zeroscale.errors import ZeroscaleError
 from zeroscale.harness.evaluate import HeldOutText
@@ -20,9 +21,6 @@ from zeroscale.settings import TrainSettings
 from zeroscale.training.checkpoint import DirectoryIO
 from zeroscale.training.lit import LanguageModel
 from zeroscale.training.optim import lr_at
-
-# Tokens of one forward and backward pass on one device where the settings leave it open.
-MICRO_BATCH_LIMIT = {"cpu": 8192, "cuda": 32768}
 
 
 def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
@@ -57,13 +55,6 @@ def shape(settings: TrainSettings, vocab_size: int) -> GPTConfig:
     )
 
 
-def layout(settings: TrainSettings) -> module.Layout:
-    """How the global batch is cut for the devices at hand."""
-    run = settings.trainer
-    limit = MICRO_BATCH_LIMIT[machine.accelerator(run.accelerator)]
-    return module.layout(run.batch_tokens, settings.context, run.devices, run.micro_batch_tokens, limit)
-
-
 def lit(settings: TrainSettings, gpt: GPT) -> LanguageModel:
     """The model with its loss, optimizer and learning rate."""
 
@@ -78,14 +69,14 @@ def lit(settings: TrainSettings, gpt: GPT) -> LanguageModel:
 
     if settings.trainer.compile:
         gpt.hidden = torch.compile(gpt.hidden)
-    return LanguageModel(gpt, settings.optimizer, rate, layout(settings).accumulation, settings.seed)
+    return LanguageModel(gpt, settings.optimizer, rate, layout_of(settings).accumulation, settings.seed)
 
 
 def batches(settings: TrainSettings, tokens: Corpus, trainer: pl.Trainer) -> Any:
     """This rank's micro-batches, from the trainer's step on."""
     stream = TokenStream(tokens, settings.seed, settings.context, settings.trainer.batch_tokens)
     micro = module.MicroBatches(
-        stream, layout(settings), trainer.global_rank, settings.steps, lambda: trainer.global_step
+        stream, layout_of(settings), trainer.global_rank, settings.steps, lambda: trainer.global_step
     )
     return module.loader(micro, pin=trainer.strategy.root_device.type == "cuda")
 
@@ -113,7 +104,7 @@ def trainer(
         precision="32-true" if run.precision == "fp32" else run.precision,
         max_steps=settings.steps,
         max_epochs=-1,
-        accumulate_grad_batches=layout(settings).accumulation,
+        accumulate_grad_batches=layout_of(settings).accumulation,
         plugins=[checkpoints, environment],
         callbacks=around_steps,
         default_root_dir=directory,

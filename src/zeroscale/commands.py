@@ -198,12 +198,20 @@ def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
         context=cell.context,
         tokens=trainer.tokens,
         batch_tokens=trainer.batch_tokens,
+        micro_batch_rows=_micro_rows(cell),
         devices=trainer.devices,
+        strategy=trainer.strategy,
         precision=trainer.precision,
         lr=cell.lr,
         hardware=wanted.hardware,
         mfu=wanted.mfu,
     )
+
+
+def _micro_rows(cell: TrainSettings) -> int:
+    from zeroscale.data.layout import layout_of
+
+    return layout_of(cell).micro_rows
 
 
 def data(config: Config) -> int:

@@ -1,5 +1,6 @@
 """Scores a checkpoint: the one way in, for training at chosen steps, for the end of a run, and for `zeroscale eval`."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import yaml
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, sha256_file, sha256_json
-from zeroscale.settings import EvalSettings, TrainSettings, safe_name
+from zeroscale.settings import EvalSettings, TrainSettings
 from zeroscale.strict import build
 from zeroscale.training import checkpoint
 
@@ -48,7 +49,7 @@ def find(path: Path, outputs: Path) -> Target:
         return find(newest, outputs)
     if (path / "config.json").is_file():
         digest = _weights_hash(path)
-        name = f"{safe_name(path.resolve().name)}-{digest[:8]}"
+        name = f"{_safe_name(path.resolve().name)}-{digest[:8]}"
         return Target(name, path, outputs / "eval" / name / "evals", digest, None)
     raise ZeroscaleError(
         f"{path} is not a checkpoint: it has no config.yaml (a run), no {checkpoint.META} (one of its checkpoints) "
@@ -76,6 +77,11 @@ def load(target: Target) -> tuple[Any, Any]:
             f"(fingerprint {tokenizer.fingerprint[:12]}, not {expected[:12]})"
         )
     return gpt.eval(), tokenizer
+
+
+def _safe_name(text: str) -> str:
+    """A name of the kind that cells and studies bear: letters, digits, dot, underscore, dash."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
 
 
 def _weights_hash(directory: Path) -> str:

@@ -5,7 +5,6 @@ are properties beside the values they derive from, so that plan, worker and repo
 """
 
 import dataclasses
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -334,8 +333,3 @@ def as_dict(settings: Any) -> dict[str, Any]:
         return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
     return plain(dataclasses.asdict(settings))
-
-
-def safe_name(text: str) -> str:
-    """A name of the kind that cells and studies bear: letters, digits, dot, underscore, dash."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
