@@ -133,11 +133,11 @@ def test_a_damaged_checkpoint_is_passed_over(zeroscale, running, small, texts, t
     assert "is not what was written" in output and "goes on from step" in output
 
 
-def test_sigterm_and_ctrl_c_leave_a_checkpoint_and_no_child(running, small, texts):
+def test_sigterm_and_ctrl_c_leave_a_checkpoint_and_no_child(running, small, texts, tmp_path):
     for number in (signal.SIGTERM, signal.SIGINT):
         run = running("train", *small, *LONG, f"seed={int(number)}")
         worker = run.worker()
-        cell = run.wait(lambda n=number: next(iter(run.folder.glob(f"outputs/single/*seed{int(n)}-*")), None))
+        cell = run.wait(lambda n=number: next(iter(tmp_path.glob(f"outputs/single/*seed{int(n)}-*")), None))
         run.wait(lambda cell=cell: True if (cell / "metrics.jsonl").exists() and rows(cell) else None)
         run.process.send_signal(number)
         output, _ = run.process.communicate(timeout=60)

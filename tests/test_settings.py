@@ -45,7 +45,7 @@ def test_all_faults_come_in_one_message():
     ("overrides", "words"),
     [
         (["trainer.context_length=256"], "longer than model.n_positions=128"),
-        (["trainer.tokens=1048577"], "1048576 or 1050624 would be"),
+        (["trainer.tokens=1048577"], "1048576 or 1049600 would be"),
         (["trainer.batch_tokens=1000"], "divisible by context × devices = 128 × 1; 1024 would be"),
         (["trainer.micro_batch_tokens=640"], "into equal parts of whole rows"),
         (["schedule.warmup_tokens=2000000"], "does not end before trainer.tokens"),

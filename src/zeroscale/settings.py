@@ -118,7 +118,7 @@ class OptimizerSettings:
     """AdamW; weight decay on matrices only.
 
     With `lr_reference_params` the learning rate depends on the size N (embeddings left out) as
-    lr · (N / reference)^(-1/3): the rule of Porian et al. 2024, who found lr = 0.0047 at N = 108 M.
+    lr · (N / reference)^(-1/3): the form of Porian et al. 2024, whose own constants are 0.0047 at N = 108 M.
     """
 
     name: Literal["adamw"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from zeroscale.scaling.points import EARLIER
 from zeroscale.scaling.units import count
 
 N_MEANS = {
@@ -71,6 +72,10 @@ def _left_out(left_out: list[dict[str, Any]]) -> list[str]:
         rules.setdefault(entry["rule"], []).append(entry["cell"])
     lines = []
     for rule, cells in rules.items():
+        if rule == EARLIER:
+            # Every kept checkpoint of every run but its last: a count says as much as the names, which fit.json has.
+            lines.append(f"Left out: {len(cells)} of the runs' checkpoints: {rule}.")
+            continue
         shown = ", ".join(cells[:5]) + (f" and {len(cells) - 5} more" if len(cells) > 5 else "")
         lines.append(f"Left out: {shown}: {rule}.")
     return lines
