@@ -67,27 +67,7 @@ def zeroscale(tmp_path: Path) -> Command:
 
 def write_texts(directory: Path, files: int = 30, seed: int = 0) -> Path:
     """A corpus of made-up sentences: the same for the same seed."""
-    words = [
-        "the",
-        "a",
-        "cat",
-        "dog",
-        "house",
-        "tree",
-        "runs",
-        "sees",
-        "finds",
-        "small",
-        "old",
-        "red",
-        "green",
-        "slowly",
-        "often",
-        "and",
-        "but",
-        "near",
-        "under",
-    ]
+    words = ("the a cat dog house tree runs sees finds small old red green slowly often and but near under").split(" ")
     draw = random.Random(seed)
     directory.mkdir(parents=True, exist_ok=True)
     for number in range(files):

@@ -69,7 +69,7 @@ def test_more_devices_than_there_are_is_a_fault_of_the_machine_only():
     with pytest.raises(ZeroscaleError, match="this machine has 2 CPU cores"):
         build(TrainSettings, value, {"cpu": 2, "cuda": 0})
     value["trainer"]["accelerator"] = "cuda"
-    with pytest.raises(ZeroscaleError, match="this machine has 1 GPU$"):
+    with pytest.raises(ZeroscaleError, match=r"this machine has 1 GPU$"):
         build(TrainSettings, value, {"cpu": 64, "cuda": 1})
 
 

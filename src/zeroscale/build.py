@@ -36,9 +36,7 @@ def model(settings: TrainSettings, tokens: Corpus) -> GPT:
             f"the tokenizer has {tokens.tokenizer.vocab_size} tokens, more than the {settings.vocab_size} that "
             "model.vocab_size and tokenizer.vocab_size say; set model.vocab_size=null"
         )
-    gpt = GPT(shape(settings, tokens.tokenizer.vocab_size))
-    gpt.initialise(settings.seed)
-    return gpt
+    return GPT(shape(settings, tokens.tokenizer.vocab_size), settings.seed)
 
 
 def shape(settings: TrainSettings, vocab_size: int) -> GPTConfig:

@@ -1,0 +1,119 @@
+"""Keys and values of the tokens already seen, pre-allocated, for rows of different lengths.
+
+Rows are aligned at their *last* token: a shorter row has padding columns on its left. So all rows write their next
+token to the same column, and one slice assignment per layer does it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zeroscale.errors import ZeroscaleError
+
+if TYPE_CHECKING:
+    from zeroscale.model.gpt import GPTConfig
+
+
+class KVCache:
+    """Room for `max_length` columns of `batch` rows, padding included.
+
+    `starts[row]` counts the padding columns on the left of a row: the caller gives it with the first tokens, whose
+    values in these columns do not matter. Row r's token in column c stands at position c - starts[r].
+    """
+
+    def __init__(
+        self,
+        config: "GPTConfig",
+        batch: int,
+        max_length: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        starts: Sequence[int] | None = None,
+    ) -> None:
+        shape = (config.n_layer, batch, config.n_head, max_length, config.d_model // config.n_head)
+        self.n_positions = config.n_positions
+        self.max_length = max_length
+        self.length = 0
+        """Columns filled so far."""
+        self.batch = batch
+        self._keys = torch.empty(shape, dtype=dtype, device=device)
+        self._values = torch.empty(shape, dtype=dtype, device=device)
+        self._columns = torch.arange(max_length, device=device)
+        self.starts = list(starts) if starts is not None else [0] * batch
+        self._set_starts(self.starts)
+
+    def _set_starts(self, starts: list[int]) -> None:
+        if len(starts) != self.batch or min(starts, default=0) < 0:
+            raise ZeroscaleError(f"the cache has {self.batch} rows; starts must be as many numbers of at least 0")
+        self.starts = starts
+        # A batch of equal rows needs no mask: attention then takes its faster way.
+        self._offsets = torch.tensor(starts, device=self._columns.device) if any(starts) else None
+
+    def positions(self, time: int) -> Tensor:
+        """Positions of the next `time` columns: [T] if all rows start together, else [B, T] (padding: 0)."""
+        end = self.length + time
+        if end > self.max_length:
+            raise ZeroscaleError(f"{end} tokens do not fit the cache's {self.max_length} columns")
+        if end - min(self.starts, default=0) > self.n_positions:
+            raise ZeroscaleError(
+                f"{end - min(self.starts)} tokens do not fit the model's context of {self.n_positions}"
+            )
+        columns = self._columns[self.length : end]
+        if self._offsets is None:
+            return columns
+        return (columns - self._offsets[:, None]).clamp_(min=0)
+
+    def mask(self, time: int) -> Tensor | None:
+        """Which columns the next `time` columns may look at: bool [B or 1, 1, T, length + T]; None: plain causal."""
+        if self._offsets is None and (time == 1 or self.length == 0):
+            return None
+        keys = self._columns[: self.length + time]
+        queries = keys[self.length :, None]
+        mask = (keys <= queries)[None]
+        if self._offsets is not None:
+            # A padding column looks at itself, or its softmax would be over nothing and give NaN.
+            mask = (mask & (keys >= self._offsets[:, None, None])) | (keys == queries)
+        return mask[:, None]
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores one layer's keys and values [B, H, T, d/H]; returns all of them, [B, H, length + T, d/H]."""
+        end = self.length + keys.shape[2]
+        all_keys = self._keys[layer, : self.batch, :, :end]
+        all_values = self._values[layer, : self.batch, :, :end]
+        all_keys[:, :, self.length :] = keys
+        all_values[:, :, self.length :] = values
+        return all_keys, all_values
+
+    def advance(self, time: int) -> None:
+        """Counts `time` columns as filled, once every layer has stored them."""
+        self.length += time
+
+    def drop(self, rows: Sequence[int]) -> list[int]:
+        """Takes rows out of the batch, moving rows from the end into the gaps; returns who stands where now:
+        entry i is the former number of row i."""
+        gone = set(rows)
+        order = list(range(self.batch))
+        kept = self.batch - len(gone)
+        movers = [row for row in range(kept, self.batch) if row not in gone]
+        for gap in sorted(row for row in gone if row < kept):
+            mover = movers.pop()
+            order[gap] = mover
+            for store in (self._keys, self._values):
+                store[:, gap, :, : self.length] = store[:, mover, :, : self.length]
+        order = order[:kept]
+        self.batch = kept
+        self._set_starts([self.starts[row] for row in order])
+        return order
+
+    def select(self, rows: Sequence[int]) -> "KVCache":
+        """A new cache whose row i is a copy of this one's `rows[i]` (rows may repeat: one prefix, many endings)."""
+        copy = object.__new__(KVCache)
+        copy.__dict__.update(self.__dict__)
+        index = torch.tensor(list(rows), device=self._columns.device)
+        copy._keys = self._keys.index_select(1, index)
+        copy._values = self._values.index_select(1, index)
+        copy.batch = len(rows)
+        copy._set_starts([self.starts[row] for row in rows])
+        return copy

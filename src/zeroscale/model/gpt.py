@@ -1,0 +1,258 @@
+"""GPT-2's decoder (Radford et al. 2019, section 2.3; Radford et al. 2018, section 4.1), in torch alone.
+
+Learned positions, layer norm before each sublayer and after the last block, tanh GELU, biases everywhere, the
+output head tied to the token embedding. Shapes below: B rows, T tokens, d = d_model, H = n_head, V = vocab_size.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.model.cache import KVCache
+from zeroscale.model.head import head_cross_entropy
+
+ACTIVATIONS = {
+    "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu": functional.gelu,
+    "relu": functional.relu,
+    "silu": functional.silu,
+}
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a decoder. The fields with defaults exist for relatives of GPT-2; the defaults are GPT-2 itself."""
+
+    vocab_size: int
+    """Ids the tokenizer has. Logits have exactly this many columns."""
+    n_positions: int
+    n_layer: int
+    d_model: int
+    n_head: int
+    dropout: float = 0.0
+    """On embeddings, attention weights and both residual branches, while training."""
+    tied: bool = True
+    layer_norm_epsilon: float = 1e-5
+    d_inner: int | None = None
+    """Width of the feed-forward layer; None: 4 · d_model."""
+    padded_vocab_size: int | None = None
+    """Rows of the embedding, if more than `vocab_size` (some code rounds up to a multiple of 64). They never win."""
+    activation: str = "gelu_tanh"
+    scale_attn_weights: bool = True
+    """Divide attention scores by √(d_model / n_head)."""
+    scale_attn_by_inverse_layer_idx: bool = False
+    """Divide the scores of block i (from 1) by i as well."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} is {value!r}; it must be a whole number of at least 1"
+            for name in ("vocab_size", "n_positions", "n_layer", "d_model", "n_head")
+            if not isinstance(value := getattr(self, name), int) or value < 1
+        ]
+        if not faults and self.d_model % self.n_head:
+            faults.append(f"d_model {self.d_model} is not divisible by n_head {self.n_head}")
+        if not faults and self.padded_vocab_size is not None and self.padded_vocab_size < self.vocab_size:
+            faults.append(f"padded_vocab_size {self.padded_vocab_size} is below vocab_size {self.vocab_size}")
+        if not 0 <= self.dropout < 1:
+            faults.append(f"dropout is {self.dropout}; it must be at least 0 and below 1")
+        if self.activation not in ACTIVATIONS:
+            faults.append(f"activation is {self.activation!r}; known are {', '.join(ACTIVATIONS)}")
+        if faults:
+            raise ZeroscaleError("model: " + "; ".join(faults))
+
+
+# oneDNN's matrix product, as torch.compile calls it; not part of torch's public interface, so it may be absent.
+_onednn_linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`functional.linear` over [..., in]; by oneDNN for decoding steps, [rows, 1, in] on a CPU without gradients.
+
+    With few rows MKL spends much of its time rearranging the weight: over GPT-2 small's products oneDNN measured 27 %
+    faster at 4 rows, 30 % at 16, 15 % at 32, 3 % at 64; slower at 1 and from 512 on (fp32, AVX-512, one thread). Its
+    rounding error is 1.6 times MKL's, which decoding can bear; whole sequences keep MKL's.
+    """
+    if (
+        _onednn_linear is None
+        or not (x.dim() == 3 and x.shape[1] == 1 and 4 <= x.shape[0] <= 64)
+        or not x.device.type == weight.device.type == "cpu"
+        or not x.dtype == weight.dtype == torch.float32
+        or torch.is_grad_enabled()
+        or torch.is_autocast_enabled("cpu")
+    ):
+        return functional.linear(x, weight, bias)
+    return _onednn_linear(x, weight, bias, "none", [], "")
+
+
+class Linear(nn.Linear):
+    """`nn.Linear` that leaves its numbers to `GPT.initialise`: no draw from the global generator, no time lost."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+class Embedding(nn.Embedding):
+    """`nn.Embedding` that leaves its numbers to `GPT.initialise`."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class Attention(nn.Module):
+    """Causal self-attention with H heads over [B, T, d]."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.n_head = config.n_head
+        self.dropout = config.dropout
+        self.qkv = Linear(config.d_model, 3 * config.d_model)
+        self.proj = Linear(config.d_model, config.d_model)
+        self.scale = (config.d_model // config.n_head) ** -0.5 if config.scale_attn_weights else 1.0
+        if config.scale_attn_by_inverse_layer_idx:
+            self.scale /= layer + 1
+
+    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        batch, time, width = x.shape
+        q, k, v = self.qkv(x).view(batch, time, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            k, v = cache.append(self.layer, k, v)
+        y = functional.scaled_dot_product_attention(
+            q,
+            k.to(q.dtype),
+            v.to(q.dtype),
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=mask is None and time > 1,
+            scale=self.scale,
+        )
+        return self.proj(y.transpose(1, 2).reshape(batch, time, width))
+
+
+class MLP(nn.Module):
+    """The feed-forward sublayer."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        width = config.d_inner or 4 * config.d_model
+        self.up = Linear(config.d_model, width)
+        self.down = Linear(width, config.d_model)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(self.activation(self.up(x)))
+
+
+class Block(nn.Module):
+    """One layer: x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: GPTConfig, layer: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        self.attn = Attention(config, layer)
+        self.ln_2 = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        self.mlp = MLP(config)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        x = x + self.drop(self.attn(self.ln_1(x), mask, cache))
+        return x + self.drop(self.mlp(self.ln_2(x)))
+
+
+class GPT(nn.Module):
+    """The decoder. `model(tokens)` gives logits; `model.loss` trains it without ever holding all of them."""
+
+    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = Embedding(config.padded_vocab_size or config.vocab_size, config.d_model)
+        self.wpe = Embedding(config.n_positions, config.d_model)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.d_model, eps=config.layer_norm_epsilon)
+        if not config.tied:
+            self.head = Linear(config.d_model, config.padded_vocab_size or config.vocab_size, bias=False)
+        self.initialise(seed)
+
+    @classmethod
+    def from_pretrained(cls, directory: str | Path, **options: Any) -> "GPT":
+        """Reads a local directory in Hugging Face's GPT-2 format; options and errors as `weights.read_weights`."""
+        from zeroscale.model.weights import read_weights  # the model itself does no I/O
+
+        return read_weights(directory, **options)
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Draws the weights anew: N(0, 0.02), biases 0, norms 1, and projections into the residual stream
+        divided by √N, N = 2·n_layer residual additions (Radford et al. 2019, section 2.3).
+
+        Drawn on the CPU from a generator of its own: same seed, same weights, whatever the device and whatever
+        was drawn before. Weights on the meta device stay as they are.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        residual = 0.02 / math.sqrt(2 * self.config.n_layer)
+        for name, parameter in self.named_parameters():
+            if parameter.is_meta:
+                continue
+            if parameter.dim() >= 2:
+                std = residual if name.endswith(("attn.proj.weight", "mlp.down.weight")) else 0.02
+                parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))
+            else:
+                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """[V, d]: the rows of the output head that stand for real tokens."""
+        weight = self.wte.weight if self.config.tied else self.head.weight
+        return weight if weight.shape[0] == self.config.vocab_size else weight[: self.config.vocab_size]
+
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None, positions: Tensor | None = None) -> Tensor:
+        """The states [B, T, d] after the final layer norm.
+
+        Args:
+            tokens: ids [B, T].
+            cache: keys and values of what came before in these rows; `tokens` continue it and are added to it.
+            positions: [T] or [B, T]; by default each row's own count from its first real token.
+
+        Raises:
+            ZeroscaleError: when a row would go past `n_positions`, or past the cache's length.
+        """
+        time = tokens.shape[1]
+        mask = None
+        if cache is not None:
+            positions = cache.positions(time) if positions is None else positions
+            mask = cache.mask(time)
+        elif positions is None:
+            if time > self.config.n_positions:
+                raise ZeroscaleError(f"{time} tokens do not fit the model's context of {self.config.n_positions}")
+            positions = torch.arange(time, device=tokens.device)
+        x = self.drop(self.wte(tokens) + self.wpe(positions))
+        for block in self.blocks:
+            x = block(x, mask, cache)
+        if cache is not None:
+            cache.advance(time)
+        return self.ln_f(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """States [..., d] → logits [..., V]."""
+        return linear(hidden, self.head_weight)
+
+    def forward(self, tokens: Tensor, cache: KVCache | None = None, positions: Tensor | None = None) -> Tensor:
+        """Ids [B, T] → logits [B, T, V]; arguments as `hidden`."""
+        return self.logits(self.hidden(tokens, cache, positions))
+
+    def loss(self, tokens: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """Cross-entropy in nats of `targets` [B, T] (the ids that follow `tokens`; -100 is not counted).
+
+        "mean" over the counted targets and "sum": a scalar; "none": [B, T], 0 where not counted.
+        """
+        return head_cross_entropy(self.hidden(tokens), self.head_weight, targets, reduction)

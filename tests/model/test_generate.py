@@ -1,0 +1,146 @@
+"""Generation against full recomputation and against transformers' `generate`."""
+
+import random
+from collections import Counter
+
+import pytest
+import torch
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.model import GPT
+from zeroscale.model.generate import generate, stream
+
+
+def prompts(count: int = 11, longest: int = 60, vocabulary: int = 257) -> list[list[int]]:
+    """Ragged, some of them longer than the context of 48."""
+    draw = random.Random(5)
+    return [[draw.randrange(vocabulary) for _ in range(draw.randint(1, longest))] for _ in range(count)]
+
+
+@torch.no_grad()
+def recomputed(model: GPT, prompt: list[int], count: int) -> list[int]:
+    """Greedy tokens with neither cache nor batch, by the stated rule for long prompts."""
+    row = prompt[-(model.config.n_positions - count) :]
+    for _ in range(count):
+        row = [*row, model(torch.tensor([row]))[0, -1].argmax().item()]
+    return row[-count:]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_greedy_equals_full_recomputation(lively, batch_size):
+    found = generate(lively, prompts(), 15, batch_size=batch_size)
+    expected = [recomputed(lively, prompt, 15) for prompt in prompts()]
+    assert found == expected
+    assert len({token for row in found for token in row}) > 20, "a model that says one thing proves nothing"
+
+
+def test_greedy_equals_transformers(reference, tmp_path):
+    theirs = reference(initializer_range=0.3)
+    theirs.save_pretrained(tmp_path)
+    ours = GPT.from_pretrained(tmp_path)
+    rows = prompts(8, 16, 211)
+    longest = max(map(len, rows))
+    ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    expected = theirs.generate(
+        ids, attention_mask=mask, do_sample=False, min_new_tokens=16, max_new_tokens=16, pad_token_id=0
+    )
+    assert generate(ours, rows, 16) == expected[:, longest:].tolist()
+
+
+def test_a_stop_ends_its_own_row_alone(lively):
+    free = generate(lively, prompts(), 15)
+
+    def cut(row: list[int]) -> list[int]:
+        ends = [index for index, token in enumerate(row) if token % 5 == 0]
+        return row[: ends[0] + 1] if ends else row
+
+    found = generate(lively, prompts(), 15, stop=lambda new: new[-1] % 5 == 0, batch_size=4)
+    assert found == [cut(row) for row in free]
+    assert len({len(row) for row in found}) > 3, "rows must end at different times"
+
+
+def test_eos_ends_a_row_and_is_left_out(lively):
+    free = generate(lively, prompts(), 15)
+    eos = Counter(token for row in free for token in row[2:]).most_common(1)[0][0]
+    found = generate(lively, prompts(), 15, eos=eos)
+    assert found == [row[: row.index(eos)] if eos in row else row for row in free]
+    assert found != free
+
+
+def test_samples_depend_on_seed_and_prompt_number_alone(lively):
+    options = {"temperature": 0.9, "top_k": 40, "top_p": 0.95}
+    first = generate(lively, prompts(), 12, seed=1, **options)
+    assert generate(lively, prompts(), 12, seed=1, batch_size=3, **options) == first
+    assert generate(lively, prompts()[:5], 12, seed=1, **options) == first[:5]
+    assert generate(lively, prompts(), 12, seed=2, **options) != first
+    same = generate(lively, [prompts()[0]] * 4, 12, seed=1, **options)
+    assert len({tuple(row) for row in same}) == 4, "repeating a prompt gives different samples"
+    given = generate(lively, prompts()[:3], 12, seed=[7, 8, 9], **options)
+    assert generate(lively, prompts()[2:0:-1], 12, seed=[9, 8], **options) == given[:0:-1]
+
+
+def test_the_global_generator_is_left_alone(lively):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    generate(lively, prompts(), 5, temperature=1.0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.6}, {"top_k": 6, "top_p": 0.8, "temperature": 1.5}],
+    ids=str,
+)
+def test_drawn_tokens_follow_the_distribution_transformers_would_draw_from(lively, options):
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    prompt = [5, 9, 100]
+    with torch.no_grad():
+        scores = lively(torch.tensor([prompt]))[:, -1]
+    scores = TemperatureLogitsWarper(options.get("temperature", 1.0))(None, scores)
+    if "top_k" in options:
+        scores = TopKLogitsWarper(options["top_k"])(None, scores)
+    if "top_p" in options:
+        scores = TopPLogitsWarper(options["top_p"])(None, scores)
+    expected = scores.softmax(-1)[0]
+
+    count = 4000
+    drawn = generate(lively, [prompt] * count, 1, **{"temperature": 1.0, **options}, batch_size=1000)
+    found = torch.bincount(torch.tensor(drawn).flatten(), minlength=257) / count
+    assert (found[expected == 0] == 0).all()
+    # Half the summed difference of two distributions; its mean for k tokens is below √(k / (2π·count)) ≤ 0.11.
+    assert 0.5 * (found - expected).abs().sum() < 0.12
+    top = expected.argmax()
+    deviation = (expected[top] * (1 - expected[top]) / count).sqrt()
+    assert abs(found[top] - expected[top]) <= 4 * deviation
+
+
+def test_k_of_one_and_a_tiny_p_are_greedy(lively):
+    greedy = generate(lively, prompts(), 8)
+    assert generate(lively, prompts(), 8, temperature=1.0, top_k=1) == greedy
+    assert generate(lively, prompts(), 8, temperature=1.0, top_p=1e-9) == greedy
+
+
+def test_a_stream_gives_the_same_tokens_as_they_come(lively):
+    pieces = list(stream(lively, prompts(3, 20), 6))
+    assert [prompt for prompt, _ in pieces] == sorted(range(3), key=lambda i: -len(prompts(3, 20)[i])) * 6
+    rows = [[token for prompt, token in pieces if prompt == index] for index in range(3)]
+    assert rows == generate(lively, prompts(3, 20), 6)
+
+
+def test_a_model_in_training_comes_back_so(lively):
+    lively.train()
+    generate(lively, [[1]], 2)
+    assert lively.training
+
+
+def test_all_faults_come_in_one_message(lively):
+    with pytest.raises(ZeroscaleError, match=r"max_new_tokens is 48.*top_p is 1\.5.*prompt 1 has no tokens.*prompt 2"):
+        generate(lively, [[1], [], [300]], 48, top_p=1.5)
+    with pytest.raises(ZeroscaleError, match="2 seeds for 1 prompts"):
+        generate(lively, [[1]], 2, seed=[1, 2])
+
+
+def test_no_prompts_give_no_tokens(lively):
+    assert generate(lively, [], 4) == []
