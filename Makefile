@@ -34,7 +34,7 @@ study: $(VENV)/.run
 	@$(BIN)/zeroscale report study=outputs/pocket
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest -m "slow or not slow"

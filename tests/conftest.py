@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run side by side, one per core: a thread each, here and in the children.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A cell that trains in a second: the rest of its time is imports.
@@ -36,7 +39,7 @@ def environment(**changes: str) -> dict[str, str]:
     """This process's environment without what would make a test depend on the user's own."""
     left_out = ("WANDB_", "HF_", "ZEROSCALE_", "OMP_NUM_THREADS")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
-    return {**kept, "WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "COLUMNS": "160", **changes}
+    return {**kept, "WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "COLUMNS": "160", "OMP_NUM_THREADS": "1", **changes}
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,7 +50,7 @@ def zeroscale(tmp_path: Path) -> Command:
     """Runs `zeroscale …` in an empty folder; `code` is the exit code that is expected."""
 
     def run(
-        *arguments: str, code: int | None = 0, cwd: Path | None = None, **changes: str
+        *arguments: str, code: int | None = 0, cwd: Path | None = None, timeout: float = 300, **changes: str
     ) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             [sys.executable, "-m", "zeroscale", *arguments],
@@ -55,7 +58,7 @@ def zeroscale(tmp_path: Path) -> Command:
             env=environment(**changes),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
         )
         if code is not None:
             assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
@@ -67,7 +70,27 @@ def zeroscale(tmp_path: Path) -> Command:
 
 def write_texts(directory: Path, files: int = 30, seed: int = 0) -> Path:
     """A corpus of made-up sentences: the same for the same seed."""
-    words = ("the a cat dog house tree runs sees finds small old red green slowly often and but near under").split(" ")
+    words = [
+        "the",
+        "a",
+        "cat",
+        "dog",
+        "house",
+        "tree",
+        "runs",
+        "sees",
+        "finds",
+        "small",
+        "old",
+        "red",
+        "green",
+        "slowly",
+        "often",
+        "and",
+        "but",
+        "near",
+        "under",
+    ]
     draw = random.Random(seed)
     directory.mkdir(parents=True, exist_ok=True)
     for number in range(files):

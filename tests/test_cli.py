@@ -119,6 +119,8 @@ def test_an_override_that_cannot_be_placed_ends_with_a_hint(overrides, words):
         (["status", "study=nowhere"], "nowhere"),
         (["eval", "cards=core"], "checkpoint=PATH"),
         (["train", "cards=[lambda]", "cards_from=sample"], "lambada"),
+        (["train", "cards=[lambada]", "data_dir=."], "lambada_test.jsonl"),
+        (["train", "output_dir=/proc/no/such"], "/proc/no"),
     ],
 )
 def test_bad_input_is_one_message_and_a_non_zero_exit(arguments, words, capsys, tmp_path, monkeypatch):

@@ -48,6 +48,7 @@ def test_a_cell_leaves_everything_behind_and_is_not_run_twice(zeroscale, small, 
     manifest = read_json(cell / "manifest.json")
     assert config["trainer"]["tokens"] == 5120
     assert manifest["settings_hash"][:8] == cell.name[-8:]
+    assert manifest["command"].startswith("zeroscale train model.n_layer=1 ") and "hydra" not in manifest["command"]
     assert manifest["params"]["total"] == 257 * 16 + 32 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16
     logged = rows(cell)
     assert [row["step"] for row in logged] == list(range(1, 21))

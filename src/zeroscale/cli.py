@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: `--help` answers at once.
 import difflib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,8 @@ FREE_TEXT = {
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit code. A `ZeroscaleError` is printed as one message, without a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # For the manifests: what the user typed, before Hydra's own overrides are added.
+    os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
     try:
         return _run(arguments)
     except ZeroscaleError as error:
@@ -71,6 +74,17 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has gone (`| head`): nothing is left to say, and Python's own flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if os.environ.get("ZEROSCALE_TRACEBACK"):
+            raise
+        if isinstance(error, OSError) and error.strerror:
+            print(f"zeroscale: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
+            return 2
+        print(
+            f"zeroscale: {type(error).__name__}: {error}\nThis is a fault of zeroscale; ZEROSCALE_TRACEBACK=1 shows where.",
+            file=sys.stderr,
+        )
+        return 70
 
 
 def _run(arguments: list[str]) -> int:

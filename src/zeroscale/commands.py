@@ -1,5 +1,6 @@
 """What each command does, given plain settings. Heavy imports wait until a command needs them."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,11 +72,13 @@ def cells_of(configs: list[Config], labels: list[str] | None = None) -> list[Tra
 
 
 def _check_cards(cell: TrainSettings) -> None:
-    """A card that does not exist is known before training, not after."""
+    """A card that does not exist, or whose files are missing, is known before training, not after."""
     if cell.cards:
-        from zeroscale.harness import card
+        from zeroscale.harness import card, sources
 
-        card.resolve(list(cell.cards))
+        for one in card.resolve(list(cell.cards)):
+            if cell.cards_from == "files":
+                sources.find_files(one, Path(cell.data_dir) if cell.data_dir else None)
 
 
 def train(config: Config) -> int:
@@ -242,7 +245,12 @@ def fit(config: Config) -> int:
 
     out = Path(wanted.out) if wanted.out else None
     law = fitting.fit_study(
-        Path(wanted.runs), out, convention=wanted.convention, bootstrap=wanted.bootstrap, seed=wanted.seed
+        Path(wanted.runs),
+        out,
+        convention=wanted.convention,
+        bootstrap=wanted.bootstrap,
+        seed=wanted.seed,
+        command=os.environ.get("ZEROSCALE_COMMAND"),
     )
     print(fitting.describe(law))
     return 0

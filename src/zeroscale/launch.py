@@ -7,7 +7,6 @@ process would share one. Ranks come from torchrun, never from Lightning's own la
 import contextlib
 import ctypes
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -31,7 +30,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a cell ended: `state` is skipped, done, failed or resumable."""
+    """How a cell ended: `state` is skipped, done, failed, resumable or busy."""
 
     cell: Path
     state: str
@@ -87,7 +86,6 @@ def run_cell(settings: TrainSettings) -> Outcome:
         worker = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", *worker]
     environment = machine.child_environment(kind, settings.trainer.threads, ranks)
     environment["ZEROSCALE_PARENT"] = str(os.getpid())
-    environment["ZEROSCALE_COMMAND"] = environment.get("ZEROSCALE_COMMAND") or shlex.join(["zeroscale", *sys.argv[1:]])
     environment["ZEROSCALE_TERMINAL"] = str(_terminal_width())
     with disk_errors(cell), open(cell / status.LOG, "ab") as log:
         child = subprocess.Popen(
@@ -144,6 +142,9 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
 
 def _outcome(cell: Path, code: int) -> Outcome:
     recorded = status.read(cell)
+    if code == status.BUSY:
+        # Another process has the cell: its status is that process's to write.
+        return Outcome(cell, "busy", "another process is training it; wait for it, or stop it")
     if code == 0 and recorded.state in ("done", "resumable"):
         return Outcome(cell, recorded.state, recorded.reason)
     if recorded.state == "failed":

@@ -12,6 +12,8 @@ STATUS = "status.json"
 DONE = "DONE"
 LOG = "log.txt"
 LOCK = ".lock"
+# The exit code of a worker that found its cell taken.
+BUSY = 3
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,13 @@ def main(arguments: list[str]) -> int:
     if parent and "RANK" not in os.environ and os.getppid() != int(parent):
         # The parent died before the kernel was asked to tell.
         return 1
-    busy = f"{cell.name} is being trained by another process; wait for it, or stop it"
-    guard = lock(cell / status.LOCK, _LOCK_SECONDS, busy) if rank == 0 else contextlib.nullcontext()
-    try:
-        with guard:
-            return _guarded(cell, rank)
-    except ZeroscaleError as error:
-        # Another process holds the cell: its status is not ours to write.
-        print(f"{cell.name}: {error}", flush=True)
-        return 3
+    with contextlib.ExitStack() as held:
+        if rank == 0:
+            try:
+                held.enter_context(lock(cell / status.LOCK, _LOCK_SECONDS, f"{cell} is taken"))
+            except ZeroscaleError:
+                return status.BUSY
+        return _guarded(cell, rank)
 
 
 def _guarded(cell: Path, rank: int) -> int:

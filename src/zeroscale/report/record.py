@@ -1,0 +1,182 @@
+"""A study as the report sees it: the cells of `scaling.cells`, the rows of results.csv, and fit.json, side by side."""
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json
+from zeroscale.scaling import cells as run_files
+
+LOG_BYTES = 16_384
+LOG_WIDTH = 400
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # ECMA-48 control sequences
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run. `metrics` holds metrics.jsonl by step, `scores` the results by step, `rows` its rows of results.csv.
+
+    In rows a field that reads as a number is a float, and an empty one is left out; `line` is its line in the file.
+    `label` is what a reader calls the run; `name`, its directory, is what identifies it.
+    """
+
+    run: run_files.Cell
+    metrics: list[dict[str, Any]]
+    scores: dict[int, list[dict[str, Any]]]
+    rows: list[dict[str, Any]]
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.run.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.run.settings
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self.run.manifest
+
+    @property
+    def done(self) -> bool:
+        return self.run.state == "done"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The last checkpoint's row of results.csv; empty where the run has none."""
+        return self.rows[-1] if self.rows else {}
+
+    @property
+    def params(self) -> float | None:
+        """Parameters without embeddings (Kaplan's N): the axis of every figure over size."""
+        counted = self.manifest.get("params") or {}
+        return number(self.row.get("params_non_embedding", counted.get("non_embedding")))
+
+    @property
+    def log(self) -> Path:
+        """Where to read why a run stopped: its log, else the status file."""
+        path = self.run.directory / "log.txt"
+        return path if path.is_file() else self.run.directory / "status.json"
+
+    def last_words(self, lines: int = 12) -> str:
+        """The log's last lines, without a terminal's colours; of a line rewritten in place, its last state."""
+        if self.log.suffix != ".txt":
+            return ""
+        try:
+            with open(self.log, "rb") as handle:
+                handle.seek(max(0, handle.seek(0, 2) - LOG_BYTES))
+                text = ESCAPES.sub("", handle.read().decode("utf-8", "replace"))
+        except OSError:
+            return ""
+        kept = [line.rstrip().rpartition("\r")[2] for line in text.split("\n") if line.strip()]
+        return "\n".join(line[:LOG_WIDTH] for line in kept[-lines:])
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study's runs, from the smallest model to the largest; `fit` is None without a fit.json."""
+
+    name: str
+    directory: Path
+    cells: list[Cell]
+    fit: dict[str, Any] | None
+
+    @property
+    def shown_path(self) -> str:
+        """The folder as one would type it: relative to the working directory where it lies below it."""
+        try:
+            return self.directory.resolve().relative_to(Path.cwd()).as_posix()
+        except ValueError:
+            return self.directory.as_posix()
+
+
+def number(value: Any) -> float | None:
+    """A finite float, or None for what is none (empty, text, NaN, infinity, a truth value)."""
+    if isinstance(value, bool):
+        return None
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def read_study(directory: Path) -> Study:
+    """Reads everything the report shows.
+
+    Raises:
+        ZeroscaleError: the directory is none, holds no run, or a file in it is damaged.
+    """
+    directory = Path(directory)
+    runs = run_files.read_cells(directory)
+    if not runs:
+        raise ZeroscaleError(
+            f"{directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
+            "study=outputs/pocket, or train one with `zeroscale train +sweeps=pocket`"
+        )
+    ledger = _ledger(directory, [run.directory for run in runs])
+    called = labels(runs)
+    cells = [_cell(run, ledger.get(run.name, []), called[run.name]) for run in runs]
+    cells.sort(key=lambda cell: (cell.params or math.inf, cell.name))
+    fit = read_json(directory / "fit.json") if (directory / "fit.json").is_file() else None
+    return Study(directory.resolve().name, directory, cells, fit if isinstance(fit, dict) else None)
+
+
+def labels(runs: list[run_files.Cell]) -> dict[str, str]:
+    """Short names by run: the model's, with the seed where a model has several runs; the run's own if that fails."""
+    models = Counter(run.model for run in runs)
+    short = {run.name: f"{run.model} seed {run.seed}" if models[run.model] > 1 else run.model for run in runs}
+    uses = Counter(short.values())
+    return {run.name: str(short[run.name]) if run.model and uses[short[run.name]] == 1 else run.name for run in runs}
+
+
+def _cell(run: run_files.Cell, rows: list[dict[str, Any]], label: str) -> Cell:
+    metrics = [row for _, row in sorted(run_files.read_metrics(run).items())]
+    scores = {step: _results(run, step) for step in run_files.recorded_steps(run)}
+    return Cell(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
+
+
+def _results(run: run_files.Cell, step: int) -> list[dict[str, Any]]:
+    """A step's results, each with the `path` of its file, as the report shows it, and its `examples` where there."""
+    results = run_files.read_results(run, step)
+    for result in results:
+        stem = f"evals/step-{step:08d}/{result['card']}.{result.get('protocol', 'paper')}"
+        examples = run.directory / f"{stem}.examples.parquet"
+        result["path"] = f"{run.name}/{stem}.json"
+        result["examples"] = examples if examples.is_file() else None
+    return results
+
+
+def _ledger(directory: Path, folders: list[Path]) -> dict[str, list[dict[str, Any]]]:
+    """results.csv's rows by run; written anew where it is missing or older than what it is made from."""
+    path = directory / "results.csv"
+    if not path.is_file() or path.stat().st_mtime < _newest_record(folders):
+        from zeroscale.scaling import ledger
+
+        path = ledger.write(directory)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            for line, raw in enumerate(csv.DictReader(handle), start=2):
+                values = {key: text if number(text) is None else number(text) for key, text in raw.items() if text}
+                rows.setdefault(str(raw.get("cell")), []).append({**values, "line": line})
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
+    for found in rows.values():
+        found.sort(key=lambda row: number(row.get("step")) or 0.0)
+    return rows
+
+
+def _newest_record(folders: Iterable[Path]) -> float:
+    times = [0.0]
+    for folder in folders:
+        records = [folder / name for name in ("manifest.json", "status.json", "metrics.jsonl", "DONE")]
+        times += [path.stat().st_mtime for path in [*records, *folder.glob("evals/step-*/*.json")] if path.is_file()]
+    return max(times)

@@ -1,0 +1,84 @@
+"""Numbers and sentences as people read them. No figure, no page, no file."""
+
+import math
+import re
+
+SPACE = "\u00a0"  # between a number and its unit: no line break there
+MINUS = "\u2212"
+SUPERSCRIPTS = str.maketrans(f"0123456789-{MINUS}", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def count(n: int, singular: str, plural: str | None = None) -> str:
+    """`4, "size"` → "four sizes"; figures from thirteen on."""
+    word = COUNTS[n] if n < len(COUNTS) else f"{n:,}"
+    return f"{word} {singular if n == 1 else plural or singular + 's'}"
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """Significant digits without an exponent in the everyday range: 3.4051 → "3.41", 0.00002 → "2 × 10^{−5}"."""
+    if value == 0:
+        return "0"
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # after rounding: 9.999 is 10.0
+    if -4 <= exponent < 6:
+        rounded = round(value, digits - 1 - exponent)
+        text = f"{rounded:,.{max(0, digits - 1 - exponent)}f}"
+    else:
+        text = f"{value / 10**exponent:.{digits - 1}f} × 10^{{{exponent}}}"
+    return text.replace("-", MINUS)
+
+
+def flat(text: str) -> str:
+    """`figure`'s powers of ten in characters, for texts without markup: "2 × 10^{−5}" → "2 × 10⁻⁵"."""
+    return re.sub(rf"\^\{{([0-9{MINUS}-]+)\}}", lambda power: power[1].translate(SUPERSCRIPTS), text)
+
+
+def scaled(value: float | None, unit: str = "", names: str = "K M B T") -> str:
+    """25344 → "25.3 K"; with a unit and SI prefixes: `scaled(3.2e13, "FLOP", "k M G T P E Z Y")` → "32.0 TFLOP"."""
+    if value is None:
+        return "–"
+    prefixes = ["", *names.split()]
+    power = 0 if abs(value) < 1 else min(len(prefixes) - 1, int(math.log10(abs(value)) / 3 + 1e-9))
+    scaled_value = value / 1000.0**power
+    if float(f"{scaled_value:.3g}") >= 1000 and power < len(prefixes) - 1:
+        power, scaled_value = power + 1, scaled_value / 1000
+    text = f"{scaled_value:,.0f}" if abs(scaled_value) >= 100 or power == 0 else f"{scaled_value:.3g}"
+    return f"{text}{SPACE}{prefixes[power]}{unit}".rstrip(SPACE)
+
+
+def flops(value: float | None) -> str:
+    """Floating-point operations with an SI prefix."""
+    return scaled(value, "FLOP", "k M G T P E Z Y")
+
+
+def duration(seconds: float | None) -> str:
+    """ "48 s", "3 min 05 s", "2 h 10 min"."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.3g}{SPACE}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}{SPACE}min {whole % 60:02d}{SPACE}s"
+    return f"{whole // 3600:,}{SPACE}h {whole % 3600 // 60:02d}{SPACE}min"
+
+
+def size(n_bytes: float | None) -> str:
+    """Bytes in binary units."""
+    if n_bytes is None:
+        return "–"
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:.3g}{SPACE}{unit}" if n_bytes < 1000 * scale else f"{n_bytes / scale:,.0f} {unit}"
+    return f"{n_bytes:.0f}{SPACE}B"
+
+
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """ "0.021 to 0.342", both ends to the decimals of the wider; empty where there is none."""
+    if low is None or high is None:
+        return ""
+    widest = max(abs(low), abs(high))
+    if not 1e-3 <= widest < 1e6:
+        return f"{figure(low, digits)} to {figure(high, digits)}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(widest)))
+    return f"{low:,.{decimals}f} to {high:,.{decimals}f}".replace("-", MINUS)

@@ -1,0 +1,124 @@
+"""The report's folder: whole, the same every time, and free of anything a browser would fetch."""
+
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import study_fixture
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.report import dashboard
+
+
+def page_of(report: Path) -> dict:
+    text = (report / "data.js").read_text(encoding="utf-8")
+    return json.loads(text.removeprefix("window.zeroscale = ").removesuffix(";\n"))
+
+
+def test_the_folder_is_complete(report):
+    assert sorted(path.name for path in report.iterdir()) == [
+        "app.js", "charts.js", "data.js", "figures", "index.html", "plotly.min.js", "style.css",
+    ]  # fmt: skip
+    names = {"benchmarks", "law", "loss_over_flops", "loss_over_tokens"}
+    assert {path.name for path in (report / "figures").iterdir()} == {
+        f"{n}.{kind}" for n in names for kind in ("png", "svg")
+    }
+
+
+def test_figures_are_drawn_at_200_dots_per_inch(report):
+    header = (report / "figures/law.png").read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", header[16:24]) == (1280, 800)
+
+
+def test_the_same_study_gives_the_same_bytes(study, report):
+    def content(folder):
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    before = content(report)
+    assert content(dashboard.write(study).parent) == before
+
+
+def test_plotly_accepts_every_figure(report):
+    """plotly's own schema judges the figures: an attribute or a value that it does not know raises."""
+    from plotly import graph_objects
+
+    page = page_of(report)
+    panels = [panel["figure"] for card in page["benchmarks"] for panel in card["panels"]]
+    assert len(panels) == 18
+    for figure in [page["law"]["figure"], page["curves"], *panels]:
+        graph_objects.Figure({"data": figure["data"], "layout": figure["layout"]})
+
+
+def test_no_page_file_names_a_place_on_the_network(report):
+    for name in ("index.html", "app.js", "charts.js", "style.css"):
+        text = (report / name).read_text(encoding="utf-8")
+        assert not re.search(r"https?://|fetch\(|XMLHttpRequest|@import|innerHTML|insertAdjacentHTML", text), name
+
+
+def test_no_text_of_a_run_can_end_a_script(report):
+    text = (report / "data.js").read_text(encoding="utf-8")
+    assert "<" not in text and "\u2028" not in text
+    assert study_fixture.HOSTILE in json.dumps(page_of(report)["examples"], ensure_ascii=False).replace('\\"', '"')
+
+
+def test_script_survives_what_is_not_a_character():
+    assert dashboard.script({"said": "\ud800<"}) == 'window.zeroscale = {"said":"?\\u003c"};\n'
+
+
+def test_a_missing_ledger_is_written_and_an_old_one_renewed(tmp_path, monkeypatch):
+    monkeypatch.setattr("zeroscale.report.figures.write", lambda *_: None)
+    folder = study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False, failed=False)
+    dashboard.write(folder)
+    ledger = folder / "results.csv"
+    assert ledger.is_file()
+    ledger.write_text("cell,step\n")
+    os.utime(ledger, (1, 1))
+    dashboard.write(folder)
+    assert "pocket-l" in ledger.read_text()
+
+
+def test_a_study_with_nothing_to_draw_still_has_a_report(tmp_path):
+    study_fixture.write_failed(tmp_path / "pocket/pocket-xl")
+    (tmp_path / "pocket/pocket-xl/metrics.jsonl").unlink()
+    page = page_of(dashboard.write(tmp_path / "pocket").parent)
+    assert page["law"]["figure"] is None and page["curves"] is None
+    assert page["unfinished"][0]["run"] == "pocket-xl"
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()])
+def test_what_is_no_study_is_one_clear_message(tmp_path, make):
+    make(tmp_path / "nothing")
+    with pytest.raises(ZeroscaleError, match=r"nothing.*study"):
+        dashboard.write(tmp_path / "nothing")
+
+
+def test_a_failure_leaves_the_earlier_report(tmp_path, monkeypatch):
+    folder = study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False, failed=False)
+    monkeypatch.setattr("zeroscale.report.figures.write", lambda *_: None)
+    index = dashboard.write(folder)
+    before = index.with_name("data.js").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zeroscale.report.figures.write", full)
+    with pytest.raises(ZeroscaleError, match="the disk is full"):
+        dashboard.write(folder)
+    assert index.with_name("data.js").read_bytes() == before
+    assert not list(folder.glob(".report*"))
+
+
+def test_no_heavy_library_is_loaded_for_a_report(tmp_path):
+    """Eight seconds from the command to the page leave no room for torch or plotly's own import."""
+    study = study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False)
+    study_fixture.write_json(study / "results.csv", "cell")  # not older than the runs: the ledger has no part in this
+    code = "import sys, pathlib; from zeroscale.report.dashboard import write; write(pathlib.Path(sys.argv[1])); "
+    code += "print(*(name for name in ('torch', 'plotly', 'pandas', 'scipy', 'lightning') if name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code, str(study)], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == ""

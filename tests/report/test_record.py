@@ -1,0 +1,40 @@
+"""Runs are called by the shortest name that tells them apart."""
+
+from pathlib import Path
+
+import study_fixture
+
+from zeroscale.report import record
+from zeroscale.scaling.cells import Cell
+
+
+def run(name: str, model: str | None, seed: int = 0, folder: Path = Path()) -> Cell:
+    settings = {"model": {"name": model}, "seed": seed} if model else {}
+    return Cell(name, folder, "done", "", 1, settings, {})
+
+
+def test_a_model_with_one_run_is_its_name():
+    runs = [run("pocket-s-seed0-9b9ac34f", "pocket-s"), run("pocket-l-seed0-719900df", "pocket-l")]
+    assert list(record.labels(runs).values()) == ["pocket-s", "pocket-l"]
+
+
+def test_seeds_are_told_where_a_model_has_several():
+    runs = [run("s-0", "pocket-s"), run("s-1", "pocket-s", 1), run("l-0", "pocket-l")]
+    assert list(record.labels(runs).values()) == ["pocket-s seed 0", "pocket-s seed 1", "pocket-l"]
+
+
+def test_what_stays_ambiguous_keeps_the_runs_own_name():
+    runs = [run("s-0-aa", "pocket-s"), run("s-0-bb", "pocket-s"), run("s-1-cc", "pocket-s", 1), run("old", None)]
+    assert list(record.labels(runs).values()) == ["s-0-aa", "s-0-bb", "pocket-s seed 1", "old"]
+
+
+def test_the_last_words_of_a_log_are_plain_and_bounded(tmp_path):
+    folder = tmp_path / "pocket"
+    study_fixture.write_failed(folder / "pocket-xl")
+    lines = [f"line {i}" for i in range(5_000)] + ["half\rwhole", "\x1b[1;31mred\x1b[0m", "x" * 9_000, ""]
+    (folder / "pocket-xl/log.txt").write_bytes("\n".join(lines).encode() + b"\xff\n")
+    (cell,) = record.read_study(folder).cells
+    said = cell.last_words().splitlines()
+    assert len(said) == 12 and said[-4:] == ["whole", "red", "x" * record.LOG_WIDTH, "\ufffd"]
+    (folder / "pocket-xl/log.txt").unlink()
+    assert cell.last_words() == "" and cell.log.name == "status.json"

@@ -1,0 +1,85 @@
+"""The harness writes what the report reads: real records of an untrained model on every sample."""
+
+import pyarrow.parquet
+import pytest
+import study_fixture
+
+from zeroscale.report.examples import NOTHING, RAW, Shown, one_line, show
+
+FAMILIES = ("lambada", "cbt_cn", "coqa", "wikitext2", "cnn_dailymail", "wmt14_en_fr")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """`(results by card, first record by card)` from the harness itself: byte tokens, random weights."""
+    from zeroscale.harness.evaluate import score_cards
+    from zeroscale.model.gpt import GPT, GPTConfig
+    from zeroscale.tokenizer import Tokenizer
+
+    model = GPT(GPTConfig(vocab_size=257, n_positions=128, n_layer=1, d_model=16, n_head=2)).eval()
+    out = tmp_path_factory.mktemp("evals")
+    options = {"source": "sample", "data_dir": None, "out": out, "weights_hash": "0", "bootstrap": 10, "limit": 2}
+    results = {result.card: result for result in score_cards(model, Tokenizer.bytes(), FAMILIES, **options)}
+    tables = {name: pyarrow.parquet.read_table(out / f"{name}.paper.examples.parquet") for name in FAMILIES}
+    return results, {name: table.to_pylist()[0] for name, table in tables.items()}
+
+
+@pytest.mark.parametrize("card", FAMILIES)
+def test_the_fixture_has_the_harness_columns(scored, card):
+    import random
+
+    made = {"id": 0, "unit": 0, "truncated": 0, **study_fixture.record(card, 0, random.Random(0))}
+    real = scored[1][card]
+    assert set(made) == set(real)
+    assert {name: type(value) for name, value in made.items() if name not in ("id", "name")} == {
+        name: type(value) for name, value in real.items() if name not in ("id", "name")
+    }
+
+
+@pytest.mark.parametrize("card", FAMILIES)
+def test_the_fixture_has_the_harness_metrics(scored, card):
+    metrics = scored[0][card].metrics
+    assert set(study_fixture.CARDS[card]) == set(metrics)
+    for name, (chance, direction) in study_fixture.CARDS[card].items():
+        assert (chance, direction == "up") == (metrics[name].chance, metrics[name].higher_is_better), name
+
+
+@pytest.mark.parametrize("card", FAMILIES)
+def test_every_record_shows_a_passage_and_an_answer(scored, card):
+    record = scored[1][card]
+    shown = show(record)
+    assert shown.passage and shown.said
+    assert bool(shown.target) == (card != "wikitext2")
+    assert (shown.right is None) == (card not in ("lambada", "cbt_cn"))
+
+
+def test_a_cloze_shows_the_probability_and_the_greedy_choice(scored):
+    record = scored[1]["lambada"] | {"logprob": -2.302585, "right": False}
+    shown = show(record)
+    assert shown.said == "gave the word probability 0.10; its own choice was another"
+    assert (shown.target, shown.right) == (record["target"], False)
+    assert "10⁻¹⁷" in show(record | {"logprob": -38.7}).said
+
+
+def test_a_choice_shows_candidates_and_the_sentence_with_the_blank(scored):
+    record = scored[1]["cbt_cn"]
+    shown = show(record)
+    assert (shown.target, shown.said, shown.right) == (record["answer"], record["prediction"], record["right"])
+    assert "XXXXX" in shown.start and shown.passage.endswith(shown.start)
+    assert shown.asked == (("choices", ", ".join(record["candidates"])),)
+
+
+def test_a_turn_shows_its_question_once(scored):
+    record = scored[1]["coqa"]
+    shown = show(record)
+    assert shown.asked == (("question", record["question"]),) and record["question"] not in shown.passage
+
+
+def test_an_answer_in_a_hundred_empty_lines_stays_short(scored):
+    record = scored[1]["wmt14_en_fr"]
+    assert show(record | {"prediction": "", "generation": "\n" * 128}).said == NOTHING
+    shown = show(record | {"prediction": '"Char"', "generation": ' "Char"' + "\n" * 128})
+    assert (shown.said, shown.more) == ('"Char"', "")
+    shown = show(record | {"prediction": "", "generation": "\n\nQ: " + "who? \n\n" * 3})
+    assert (shown.said, shown.more) == (NOTHING, "Q: who? ⏎ who? ⏎ who?")
+    assert isinstance(shown, Shown) and RAW < 200 and one_line("a \n\n\n b\n") == "a ⏎ b"
