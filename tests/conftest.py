@@ -39,7 +39,14 @@ def environment(**changes: str) -> dict[str, str]:
     """This process's environment without what would make a test depend on the user's own."""
     left_out = ("WANDB_", "HF_", "ZEROSCALE_", "OMP_NUM_THREADS")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
-    return {**kept, "WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "COLUMNS": "160", "OMP_NUM_THREADS": "1", **changes}
+    return {
+        **kept,
+        "WANDB_MODE": "disabled",
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "160",
+        "OMP_NUM_THREADS": "1",
+        **changes,
+    }
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

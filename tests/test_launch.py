@@ -181,7 +181,7 @@ def test_no_place_to_write_is_one_message(zeroscale, small, texts, tmp_path):
 def test_a_full_disk_ends_the_run_with_one_message_and_the_next_goes_on(zeroscale, small, texts, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(disk)], capture_output=True)
     if mounted.returncode:
         pytest.skip("needs the right to mount a small file system")
     try:

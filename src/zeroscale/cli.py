@@ -81,7 +81,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"zeroscale: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
             return 2
         print(
-            f"zeroscale: {type(error).__name__}: {error}\nThis is a fault of zeroscale; ZEROSCALE_TRACEBACK=1 shows where.",
+            f"zeroscale: {type(error).__name__}: {error}\n"
+            "This is a fault of zeroscale's own; ZEROSCALE_TRACEBACK=1 shows where.",
             file=sys.stderr,
         )
         return 70

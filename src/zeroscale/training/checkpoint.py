@@ -1,12 +1,16 @@
 """Checkpoints as directories: model.safetensors, trainer.pt, meta.json with a sha256 of each; whole or absent."""
 
+import errno
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins import CheckpointIO
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from zeroscale.errors import ZeroscaleError
@@ -29,6 +33,17 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
+@contextmanager
+def _full_disk_is_an_os_error(directory: Path, needed: int) -> Iterator[None]:
+    """torch and safetensors tell of a full disk in errors of their own; this gives them the kernel's name for it."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        if shutil.disk_usage(directory).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
+        raise
+
+
 class DirectoryIO(CheckpointIO):
     """Lightning's checkpoints in our layout. `describe(step)` gives what meta.json says beside the hashes."""
 
@@ -41,8 +56,9 @@ class DirectoryIO(CheckpointIO):
         state = {key: value for key, value in checkpoint.items() if key != "state_dict"}
 
         def fill(directory: Path) -> None:
-            save_file(tensors, directory / WEIGHTS)
-            torch.save(state, directory / STATE)
+            with _full_disk_is_an_os_error(directory, sum(value.nbytes for value in tensors.values())):
+                save_file(tensors, directory / WEIGHTS)
+                torch.save(state, directory / STATE)
             hashes = {name: sha256_file(directory / name) for name in (WEIGHTS, STATE)}
             write_json(directory / META, {"format": FORMAT, "step": step, **self._describe(step), "sha256": hashes})
 
