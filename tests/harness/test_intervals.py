@@ -62,3 +62,15 @@ def test_a_thousand_resamples_of_five_thousand_examples_take_well_below_a_second
     started = time.process_time()
     intervals.bootstrap(values, mean, 0, 1000)
     assert time.process_time() - started < 0.8
+
+
+def test_none_right_is_not_certainly_never_right():
+    # scipy.stats.binomtest(0, 14).proportion_ci("exact"), and of 14 right of 14.
+    from scipy.stats import binomtest
+
+    for right in (0, 14):
+        exact = binomtest(right, 14).proportion_ci(method="exact")
+        ours = intervals.unanimous_share(intervals.Interval(right / 14, right / 14, right / 14, 14))
+        assert (ours.low, ours.high) == pytest.approx((exact.low, exact.high))
+    between = intervals.Interval(0.5, 0.3, 0.7, 14)
+    assert intervals.unanimous_share(between) == between

@@ -159,6 +159,8 @@ def _ticker(card: str, say: Say | None) -> Callable[[int, int], None] | None:
 
 def _with_intervals(card: Card, measured: "list[Measured]", key: Key) -> dict[str, Score]:
     """Every score of the card with its interval, in the card's order."""
+    from zeroscale.harness.metrics import Accuracy
+
     scores: dict[str, Score] = {}
     for part in measured:
         statistics = intervals.by_unit(part.statistics, part.units)
@@ -167,6 +169,8 @@ def _with_intervals(card: Card, measured: "list[Measured]", key: Key) -> dict[st
             about = card.metrics[name]
             # The value is the metric's own; the interval's sums over units may differ from it in the last digit.
             interval = replace(interval, value=part.scores[name])
+            if isinstance(part.metric, Accuracy):
+                interval = intervals.unanimous_share(interval)
             scores[name] = Score.of(interval, len(part.statistics), about.direction == "higher", about.chance)
     return {name: scores[name] for name in card.metrics}
 

@@ -27,6 +27,18 @@ class Interval:
     units: int
 
 
+def unanimous_share(interval: Interval) -> Interval:
+    """The exact interval of a share of 0 or 1, where every resample is the same and the bootstrap's has no width.
+
+    Source: Clopper & Pearson 1934: none of n right leaves [0, 1 - 0.025^(1/n)], all right [0.025^(1/n), 1].
+    """
+    if interval.low is None or interval.value not in (0.0, 1.0):
+        return interval
+    tail = (LOW / 100) ** (1 / interval.units)
+    low, high = (0.0, 1 - tail) if interval.value == 0.0 else (tail, 1.0)
+    return Interval(interval.value, low, high, interval.units)
+
+
 def by_unit(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Sums the rows of [n, k] that share a unit → [number of units, k]."""
     _, places = np.unique(units, return_inverse=True)

@@ -11,7 +11,7 @@ from zeroscale.files import disk_errors, read_json, sha256_json, write_bytes, wr
 from zeroscale.harness.intervals import Interval
 
 # Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
-HARNESS_VERSION = 1
+HARNESS_VERSION = 2
 
 
 @dataclass(frozen=True)
