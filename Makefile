@@ -28,6 +28,7 @@ $(VENV)/.test: $(VENV)/.run lock/test.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r lock/test.txt
 	@touch $@
 
+study: export ZEROSCALE_DIE_WITH_PARENT := 1
 study: $(VENV)/.run
 	@$(BIN)/zeroscale train +sweeps=pocket
 	@$(BIN)/zeroscale fit runs=outputs/pocket

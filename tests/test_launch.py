@@ -47,7 +47,7 @@ def test_a_cell_leaves_everything_behind_and_is_not_run_twice(zeroscale, small, 
     config = yaml.safe_load((cell / "config.yaml").read_text())
     manifest = read_json(cell / "manifest.json")
     assert config["trainer"]["tokens"] == 5120
-    assert manifest["settings_hash"][:8] == cell.name[-8:]
+    assert manifest["settings_hash"][:8] == cell.name[-8:] and manifest["micro_batch_tokens"] == 256
     assert manifest["command"].startswith("zeroscale train model.n_layer=1 ") and "hydra" not in manifest["command"]
     assert manifest["params"]["total"] == 257 * 16 + 32 * 16 + 12 * 16 * 16 + 13 * 16 + 2 * 16
     logged = rows(cell)
@@ -77,6 +77,22 @@ def test_a_done_cell_asked_for_another_card_is_scored_and_not_trained_again(zero
     assert (cell / "evals" / "step-00000020" / "wikitext2.paper.json").is_file()
     assert sha256_file(cell / "checkpoints" / "step-00000020" / "model.safetensors") == weights
     assert (cell / "metrics.jsonl").read_bytes() == lines
+
+
+def test_cards_are_scored_during_training_at_chosen_steps(zeroscale, small, texts, tmp_path):
+    zeroscale("train", *small, "cards=[lambada]", "cards_from=sample", "trainer.score_every=10", "trainer.tokens=7680")
+    (cell,) = cells(tmp_path)
+    scores = {
+        step: read_json(cell / "evals" / f"step-{step:08d}" / "lambada.paper.json")["metrics"]["perplexity"]["value"]
+        for step in (10, 20, 30)
+    }
+    assert len(set(scores.values())) == 3
+    # What was scored on the way does not change what is trained, and is what `eval` gives for that checkpoint.
+    zeroscale("train", *small, "trainer.tokens=7680", "output_dir=plain")
+    (plain,) = tmp_path.glob("plain/single/*/checkpoints/step-00000030")
+    assert sha256_file(plain / "model.safetensors") == sha256_file(
+        cell / "checkpoints" / "step-00000030" / "model.safetensors"
+    )
 
 
 def test_a_sweep_goes_on_past_a_failure_and_ends_with_a_table(zeroscale, small, texts, tmp_path):
@@ -153,9 +169,13 @@ def test_sigterm_and_ctrl_c_leave_a_checkpoint_and_no_child(running, small, text
 def test_the_parents_death_stops_the_child(running, small, texts):
     run = running("train", *small, *LONG)
     worker = run.worker()
-    run.checkpoint(1)
+    cell = run.checkpoint(1).parent.parent
     run.process.kill()
     assert gone(worker)
+    # With nobody left to read what it says, it still leaves in good order.
+    recorded = status.read(cell)
+    assert recorded.state == "resumable" and recorded.step > 20
+    assert (cell / "checkpoints" / f"step-{recorded.step:08d}" / "meta.json").is_file()
 
 
 def test_two_ranks_train_what_one_does(zeroscale, small, texts, tmp_path):

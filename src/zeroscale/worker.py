@@ -5,13 +5,15 @@ what a person watches; standard error is the cell's log.txt, tracebacks included
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from zeroscale import launch, settings, status, strict
 from zeroscale.errors import ZeroscaleError
@@ -21,9 +23,37 @@ from zeroscale.files import lock, write_json
 _LOCK_SECONDS = launch.GRACE_SECONDS
 
 
+class _Watched(io.TextIOBase):
+    """Standard output that outlives its reader: when the parent is gone, what is said goes nowhere, and the
+    checkpoint that its death asks for is still written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._reader():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._reader():
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the rest of the process)
+
+
 def main(arguments: list[str]) -> int:
     """Runs the cell; returns the exit code. What went wrong stands in status.json."""
     cell = Path(arguments[0])
+    sys.stdout = _Watched(sys.stdout)
     launch.die_with_parent()
     rank = int(os.environ.get("RANK", "0"))
     parent = os.environ.get("ZEROSCALE_PARENT")
@@ -130,6 +160,7 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
     import torch
 
     from zeroscale import build
+    from zeroscale.data.layout import layout_of
     from zeroscale.provenance import manifest
     from zeroscale.training import callbacks, checkpoint, record
     from zeroscale.training.throughput import Stopwatch
@@ -160,7 +191,14 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
         stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
         recorder = record.Recorder(cell / record.METRICS)
         command = os.environ.get("ZEROSCALE_COMMAND", "")
-        facts = manifest.make(wanted, command=command, gpu=gpu, threads=torch.get_num_threads(), corpus=tokens)
+        facts = manifest.make(
+            wanted,
+            command=command,
+            gpu=gpu,
+            threads=torch.get_num_threads(),
+            micro_batch_tokens=layout_of(wanted).micro_rows * wanted.context,
+            corpus=tokens,
+        )
         write_json(cell / "manifest.json", facts)
         manifest.write_diff(cell)
         tokens.tokenizer.save(cell / "tokenizer")

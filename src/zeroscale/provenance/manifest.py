@@ -60,7 +60,9 @@ def packages() -> dict[str, str]:
     return versions
 
 
-def make(settings: TrainSettings, *, command: str, gpu: str | None, threads: int, corpus: Any) -> dict[str, Any]:
+def make(
+    settings: TrainSettings, *, command: str, gpu: str | None, threads: int, micro_batch_tokens: int, corpus: Any
+) -> dict[str, Any]:
     """The manifest of a cell, before its first step."""
     revision = source()
     counts = settings.params
@@ -72,6 +74,7 @@ def make(settings: TrainSettings, *, command: str, gpu: str | None, threads: int
         "hardware": {**machine.describe(), "gpu": gpu},
         "threads": threads,
         "devices": settings.trainer.devices,
+        "micro_batch_tokens": micro_batch_tokens,
         "seed": settings.seed,
         "corpus": {
             "name": settings.data.name,
