@@ -14,6 +14,8 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
+# Under importlib mode a test's folder is not on the path; hub_server is a module beside this file.
+sys.path.insert(0, str(ROOT / "tests"))
 
 # A cell that trains in a second: the rest of its time is imports.
 SMALL = [
@@ -177,3 +179,14 @@ def running(tmp_path: Path) -> Callable[..., Running]:
         if one.process.poll() is None:
             one.process.kill()
             one.process.communicate()
+
+
+@pytest.fixture
+def hub():
+    """A hub of our own on the loopback, empty; see hub_server.py."""
+    import hub_server
+
+    server = hub_server.start()
+    yield server
+    server.shutdown()
+    server.server_close()

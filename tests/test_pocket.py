@@ -61,7 +61,7 @@ def test_a_study_killed_in_the_middle_is_finished_by_the_same_command(zeroscale,
         assert (study / "report" / name).stat().st_size > 1000, name
 
     # The same numbers again, from the checkpoint alone; nothing is computed twice.
-    scored = zeroscale("eval", "study=outputs/tiny", "cards=lambada", "cards_from=sample").stdout
+    scored = zeroscale("eval", "study=outputs/tiny", "cards=lambada").stdout
     assert scored.count("SAMPLE, no benchmark") == 3 * 4
     assert ledger(study) == rows
 

@@ -1,18 +1,17 @@
 """The tokenizer beside tiktoken and transformers, which nobody here wrote."""
 
-import http.server
 import json
 import os
 import pickle
 import random
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_server import Repository
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -331,56 +330,23 @@ def test_without_the_hub_the_message_comes_within_seconds(environment, message, 
     assert seconds < 10
 
 
-@pytest.fixture
-def hub():
-    """As much of the hub as a tokenizer's download asks for; knows revision main only."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            self.do_GET()
-
-        def do_GET(self):
-            prefix = "/openai-community/gpt2/resolve/"
-            revision, _, file = self.path.removeprefix(prefix).partition("/")
-            known = {"vocab.json": "encoder.json", "merges.txt": "vocab.bpe"}
-            if not self.path.startswith(prefix) or self.server.empty:
-                return self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-            if revision not in ("main", "0" * 40):
-                return self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
-            content = (GPT2_FILES / known[file]).read_bytes()
-            self.answer(200, content, {"ETag": f'"{file}"', "X-Repo-Commit": "0" * 40})
-
-        def answer(self, status, content, headers):
-            self.send_response(status)
-            for key, value in {**headers, "Content-Length": str(len(content))}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.empty = False
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def gpt2_repository() -> Repository:
+    merges = (GPT2_FILES / "vocab.bpe").read_bytes()
+    return Repository({"vocab.json": (GPT2_FILES / "encoder.json").read_bytes(), "merges.txt": merges})
 
 
 @needs_gpt2
 def test_downloads_from_a_hub_once_and_is_found_offline_then(hub, tmp_path):
-    endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}"}
-    assert ask_hub(endpoint, tmp_path)[0] == "50257"
+    hub.repositories["openai-community/gpt2"] = gpt2_repository()
+    assert ask_hub(hub.client(tmp_path), tmp_path)[0] == "50257"
     assert ask_hub({"HF_HUB_OFFLINE": "1"}, tmp_path)[0] == "50257"
 
 
-def test_an_unknown_repository_or_revision_is_named(hub, tmp_path):
-    endpoint = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}"}
-    assert "has no revision nosuch" in ask_hub(endpoint, tmp_path, "nosuch")[0]
-    hub.empty = True
-    assert "neither a directory nor a repository of the hub" in ask_hub(endpoint, tmp_path)[0]
+def test_an_unknown_repository_revision_or_file_is_named(hub, tmp_path):
+    assert "has no such repository, or it is private" in ask_hub(hub.client(tmp_path), tmp_path)[0]
+    hub.repositories["openai-community/gpt2"] = Repository({"vocab.json": b"{}"})
+    assert "has no revision nosuch" in ask_hub(hub.client(tmp_path), tmp_path, "nosuch")[0]
+    assert "has no merges.txt" in ask_hub(hub.client(tmp_path), tmp_path)[0]
 
 
 def test_a_path_that_is_neither_directory_nor_hub_name_is_refused():

@@ -19,9 +19,8 @@ def evaluate(wanted: list[tuple[str, EvalSettings]]) -> int:
     _set_threads(wanted[0][1].threads)
     studies: set[Path] = set()
     for settings in _each(wanted):
-        path = Path(settings.checkpoint or "")
         try:
-            target = scoring.find(path, Path(settings.output_dir))
+            target = scoring.find(settings.checkpoint or "", Path(settings.output_dir), settings.revision)
             for result in scoring.score(target, settings, say=lambda text: print(text, file=sys.stderr, flush=True)):
                 table.append((target.name, result))
             if target.run is not None and target.out.parent.name == "evals":
@@ -44,7 +43,7 @@ def _each(wanted: list[tuple[str, EvalSettings]]) -> list[EvalSettings]:
     for _, settings in wanted:
         if bool(settings.checkpoint) == bool(settings.study):
             raise ZeroscaleError(
-                "give either checkpoint=PATH (a run, a checkpoint, a Hugging Face directory) or study=DIR"
+                "give either checkpoint=PATH (a run, a checkpoint, a Hugging Face directory, a hub name) or study=DIR"
             )
         if settings.checkpoint:
             each.append(settings)

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from zeroscale import hub
 from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file, sha256_json
+from zeroscale.files import read_json, sha256_file, sha256_json, write_json
 from zeroscale.settings import EvalSettings, TrainSettings
 from zeroscale.strict import build
 from zeroscale.training import checkpoint
@@ -26,16 +27,37 @@ class Target:
     out: Path
     weights_hash: str
     run: TrainSettings | None
+    origin: str = ""
+    """Of a checkpoint that is not ours: the directory or the hub's name, as given."""
+    revision: str | None = None
+    """The commit of a checkpoint from the hub."""
 
 
-def find(path: Path, outputs: Path) -> Target:
-    """Resolves a run's directory (its last whole checkpoint), one of its checkpoints, or a Hugging Face directory.
+def find(where: str | Path, outputs: Path, revision: str | None = None) -> Target:
+    """Resolves a run's directory (its last whole checkpoint), one of its checkpoints, a Hugging Face directory, or,
+    where there is no such path, a name of the hub, whose files are downloaded.
+
+    Args:
+        revision: of the hub's repository.
 
     Raises:
-        ZeroscaleError: the path is none of these; says what it lacks.
+        ZeroscaleError: it is none of these; says what it lacks.
     """
-    if not path.is_dir():
-        raise ZeroscaleError(f"{path} is not a directory: give a run's, one of its checkpoints, or a Hugging Face one")
+    path = Path(where)
+    if path.is_dir():
+        if revision is not None:
+            raise ZeroscaleError(f"revision={revision} belongs to a name of the hub, but {path} is a directory here")
+        return _find_local(path, outputs)
+    if path.exists() or not hub.is_name(str(where)):
+        raise ZeroscaleError(
+            f"{path} is not a directory: give a run's, one of its checkpoints, a Hugging Face one, or a name of the "
+            "hub (OWNER/NAME)"
+        )
+    directory, commit = hub.snapshot(str(where), revision)
+    return _foreign(directory, str(where), outputs, commit)
+
+
+def _find_local(path: Path, outputs: Path) -> Target:
     if (path / checkpoint.META).is_file():
         cell = path.parent.parent
         meta = checkpoint.verify(path)
@@ -46,15 +68,21 @@ def find(path: Path, outputs: Path) -> Target:
         newest = checkpoint.latest(path, print)
         if newest is None:
             raise ZeroscaleError(f"{path} is a run without a whole checkpoint yet; train it first")
-        return find(newest, outputs)
+        return _find_local(newest, outputs)
     if (path / "config.json").is_file():
-        digest = _weights_hash(path)
-        name = f"{_safe_name(path.resolve().name)}-{digest[:8]}"
-        return Target(name, path, outputs / "eval" / name / "evals", digest, None)
+        return _foreign(path, path.resolve().name, outputs)
     raise ZeroscaleError(
         f"{path} is not a checkpoint: it has no config.yaml (a run), no {checkpoint.META} (one of its checkpoints) "
         "and no config.json (a Hugging Face directory)"
     )
+
+
+def _foreign(directory: Path, called: str, outputs: Path, commit: str | None = None) -> Target:
+    """A checkpoint that is not ours: its scores lie under its name and its weights' hash."""
+    digest = _weights_hash(directory)
+    name = f"{_safe_name(called)}-{digest[:8]}"
+    origin = called if commit else str(directory)
+    return Target(name, directory, outputs / "eval" / name / "evals", digest, None, origin, commit)
 
 
 def load(target: Target) -> tuple[Any, Any]:
@@ -63,6 +91,10 @@ def load(target: Target) -> tuple[Any, Any]:
     from zeroscale.tokenizer import Tokenizer
 
     if target.run is None:
+        if read_json(target.path / "config.json").get("model_type", "gpt2") != "gpt2":
+            from zeroscale import hf_adapter
+
+            return hf_adapter.load(target.path)
         return GPT.from_pretrained(target.path).eval(), Tokenizer.load(target.path)
     from zeroscale import build as composition
     from zeroscale.model import weights
@@ -85,11 +117,11 @@ def _safe_name(text: str) -> str:
 
 
 def _weights_hash(directory: Path) -> str:
-    """sha256 over the weight files' own hashes, by name."""
-    files = sorted([*directory.glob("*.safetensors"), *directory.glob("pytorch_model*.bin")])
+    """sha256 over the weight files' own hashes, by name; of those files only that are read."""
+    files = [name for name in hub.weight_files(path.name for path in directory.iterdir()) if not name.endswith(".json")]
     if not files:
         raise ZeroscaleError(f"{directory} has a config.json but no weights (*.safetensors or pytorch_model.bin)")
-    return sha256_json({file.name: sha256_file(file) for file in files})
+    return sha256_json({name: sha256_file(directory / name) for name in files})
 
 
 def score(target: Target, wanted: EvalSettings, say: Say | None = None) -> list[Any]:
@@ -103,12 +135,15 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None) -> list[
     results = []
     if target.run is not None:
         results += _score_held_out(target, model, wanted)
+    else:
+        _record_origin(target, wanted.revision)
+    source, data_dir = _source(target, wanted)
     results += evaluate.score_cards(
         model,
         tokenizer,
         list(wanted.cards),
-        source=wanted.cards_from,
-        data_dir=Path(wanted.data_dir) if wanted.data_dir else None,
+        source=source,
+        data_dir=data_dir,
         out=target.out,
         weights_hash=target.weights_hash,
         seed=wanted.seed,
@@ -119,6 +154,22 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None) -> list[
         progress=say,
     )
     return results
+
+
+def _source(target: Target, wanted: EvalSettings) -> tuple[Any, Path | None]:
+    """Where the cards' data come from: as asked; else the files given; else as the run itself was scored."""
+    data_dir = Path(wanted.data_dir) if wanted.data_dir else None
+    if wanted.cards_from or data_dir or target.run is None:
+        return wanted.cards_from or "files", data_dir
+    return target.run.cards_from, Path(target.run.data_dir) if target.run.data_dir else None
+
+
+def _record_origin(target: Target, asked: str | None) -> None:
+    """source.json beside the scores: what the weights' hash in their name stands for, with the hub's commit."""
+    content = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
+    if target.revision is not None:
+        content |= {"revision": asked or "main", "commit": target.revision}
+    write_json(target.out.parent / "source.json", content)
 
 
 def _score_held_out(target: Target, model: Any, wanted: EvalSettings) -> list[Any]:

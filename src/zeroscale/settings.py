@@ -271,12 +271,13 @@ class DataCommand:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class EvalSettings:
-    """Checkpoints to score: a run, one of its checkpoints, a Hugging Face directory; or a whole study."""
+    """Checkpoints to score: a run, one of its checkpoints, a Hugging Face directory, a hub name; or a whole study."""
 
     checkpoint: str | None
+    revision: str | None
     study: str | None
     cards: Names
-    cards_from: Literal["files", "hub", "sample"]
+    cards_from: Literal["files", "hub", "sample"] | None
     data_dir: str | None
     protocol: Literal["paper"]
     limit: Positive | None

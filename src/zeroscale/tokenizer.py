@@ -16,6 +16,7 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from zeroscale import hub
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, sha256_json, write_json, write_text
 
@@ -28,7 +29,6 @@ BLOCK_CHARACTERS = 1 << 20
 # Places where the pattern has a token's edge whatever stands around them: its matches hold whitespace only at their
 # front or are whitespace altogether, look to the right only past whitespace, and never mix letters with digits.
 _TOKEN_EDGE = re.compile(r"(?<=\S)(?=[ \n])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _LAYOUTS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 _STAMP = "zeroscale_tokenizer.json"
 
@@ -147,9 +147,9 @@ class Tokenizer:
         """
         directory = Path(path).expanduser()
         if not directory.is_dir():
-            if directory.is_absolute() or not _HUB_NAME.fullmatch(path):
+            if not hub.is_name(path):
                 raise ZeroscaleError(f"tokenizer.path={path}: there is no such directory, and it is no hub name either")
-            directory = _from_hub(path, revision)
+            directory = hub.snapshot(path, revision, only=("vocab.json", "merges.txt")).directory
         tokenizer = cls.load(directory)
         if tokenizer.vocab_size != GPT2_VOCAB_SIZE or tokenizer.fingerprint != GPT2_FINGERPRINT:
             raise ZeroscaleError(
@@ -289,44 +289,3 @@ def _blocks(text: str, size: int) -> Iterator[str]:
         end = edge.start() if edge else len(text)
         yield text[start:end]
         start = end
-
-
-def hub_fault() -> str | None:
-    """Why the hub cannot be asked, or None when it answers. Takes 5 seconds at most.
-
-    To be asked first: `huggingface_hub` and `datasets` repeat a hopeless request for 23 seconds.
-    """
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
-
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    try:
-        get_session().head(constants.ENDPOINT, timeout=5)
-    except Exception as error:  # of whichever HTTP library huggingface_hub uses
-        return f"{constants.ENDPOINT} does not answer ({error})"
-    return None
-
-
-def _from_hub(name: str, revision: str | None) -> Path:
-    """The local copy of a hub repository's vocab.json and merges.txt, downloaded unless it is in the hub's cache."""
-    from huggingface_hub import errors, hf_hub_download
-
-    fault = hub_fault()
-    wanted = f"{name}@{revision}" if revision else name
-    try:
-        for file in ("merges.txt", "vocab.json"):
-            path = hf_hub_download(name, file, revision=revision, local_files_only=fault is not None)
-    except errors.LocalEntryNotFoundError as error:
-        reason = fault or "the connection broke"
-        raise ZeroscaleError(
-            f"tokenizer.path={name}: no such directory, and {wanted} cannot be had from the hub: {reason}, and its"
-            " local cache does not hold it. Offline, put vocab.json and merges.txt into a directory and give that"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ZeroscaleError(f"tokenizer.path={name}: the hub's repository has no revision {revision}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise ZeroscaleError(f"tokenizer.path={name}: neither a directory nor a repository of the hub") from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, errors.EntryNotFoundError) as error:
-        raise ZeroscaleError(f"tokenizer.path={name}: the hub gave no {file}: {str(error).splitlines()[0]}") from error
-    return Path(path).parent

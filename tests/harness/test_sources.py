@@ -123,4 +123,4 @@ assert time.monotonic() - started < 10, time.monotonic() - started
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "EleutherAI/lambada_openai" in done.stdout
-    assert "is not in the local cache and http://127.0.0.1:9 cannot be reached" in done.stdout
+    assert "is not in the local cache, and the hub cannot be asked: http://127.0.0.1:9 does not answer" in done.stdout

@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from zeroscale import hub
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import sha256_file, sha256_json
-from zeroscale.tokenizer import hub_fault, well_formed
+from zeroscale.tokenizer import well_formed
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 # What is read of a directory; a glob or a single file may have any name. `.jsonl` holds one JSON object a line.
@@ -218,18 +219,21 @@ def _hub_rows(data: Any) -> Iterator[Any]:
     from datasets import load_dataset
     from huggingface_hub import constants
 
-    fault = None if constants.HF_HUB_OFFLINE else hub_fault()
+    fault = None if constants.HF_HUB_OFFLINE else hub.fault()
     if fault:
         raise ZeroscaleError(
             f"data.dataset={data.dataset}: the hub cannot be reached: {fault}. Offline, use data=stdlib or data=files;"
             " a dataset that an earlier run has downloaded is found with HF_HUB_OFFLINE=1 and data.streaming=false"
         )
     try:
+        if not constants.HF_HUB_OFFLINE and not Path(data.dataset).is_dir():
+            hub.ask_for_dataset(data.dataset, data.revision)
         yield from load_dataset(
             data.dataset, data.config, split=data.split, revision=data.revision, streaming=data.streaming
         )
     except Exception as error:  # datasets raises what its readers and the HTTP library raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        plain = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = hub.reason(error, data.revision) or plain
         asked = f"config {data.config}, split {data.split}, revision {data.revision or 'main'}"
         offline = "; HF_HUB_OFFLINE is set, so only what is in the local cache is found" * constants.HF_HUB_OFFLINE
         raise ZeroscaleError(f"data.dataset={data.dataset} ({asked}): {reason}{offline}") from error

@@ -16,7 +16,6 @@ from torch import Tensor
 from zeroscale.harness import requests as rq
 from zeroscale.harness import sentences
 from zeroscale.harness.head import Scores, excluded_places, score_states
-from zeroscale.model.cache import KVCache
 from zeroscale.model.generate import generate
 
 if TYPE_CHECKING:
@@ -154,8 +153,7 @@ class Engine:
         """As `_forward`, for rows with one and the same context, which is computed once."""
         shared = rows[0].first + 1
         width = max(len(row.inputs) for row in rows) - shared
-        weight = self.model.wte.weight
-        cache = KVCache(self.model.config, 1, shared + width, weight.dtype, self.device)
+        cache = self.model.new_cache(1, shared + width)
         context = torch.tensor([rows[0].inputs[:shared]], device=self.device)
         parts = [self.model.hidden(context, cache)[:, -1:].expand(len(rows), -1, -1)]
         if width:

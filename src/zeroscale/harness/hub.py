@@ -1,31 +1,12 @@
 """Benchmark data from the Hugging Face hub, with an answer within seconds when there is no network."""
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+from zeroscale import hub as service
 from zeroscale.errors import ZeroscaleError
 from zeroscale.harness.card import Hub
-
-PROBE_SECONDS = 3.0
-
-
-def reachable(endpoint: str) -> bool:
-    """Whether a connection to the hub (or to the proxy before it) opens within `PROBE_SECONDS`."""
-    parts = urlsplit(endpoint)
-    host = parts.hostname or ""
-    proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
-    target = urlsplit(proxy if "://" in proxy else f"http://{proxy}") if proxy else parts
-    port = target.port or (443 if target.scheme == "https" else 80)
-    try:
-        with socket.create_connection((target.hostname or "", port), timeout=PROBE_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -50,25 +31,24 @@ def load(hub: Hub) -> list[dict[str, Any]]:
         ZeroscaleError: when it is in neither, or the hub refuses.
     """
     import datasets
-    import huggingface_hub.constants as constants
 
     name = f"{hub.id} (config {hub.config}, split {hub.split})"
-    offline = constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT)
+    unreachable = service.fault()
     quiet = datasets.utils.logging.get_verbosity()
     datasets.utils.logging.set_verbosity_error()
     try:
-        with _offline_if(offline):
+        if not unreachable:
+            service.ask_for_dataset(hub.id, hub.revision)
+        with _offline_if(unreachable is not None):
             table = datasets.load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
         return table.to_list()
     except Exception as error:  # the libraries raise a dozen kinds; all of them mean that there are no rows
-        forced = os.environ.get("HF_HUB_OFFLINE")
-        reason = "HF_HUB_OFFLINE is set" if forced else f"{constants.ENDPOINT} cannot be reached"
-        message = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        plain = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ZeroscaleError(
-            f"{name} is not in the local cache and {reason}. Fetch it where there is a network, or give the "
-            f"benchmark's files with cards_from=files data_dir=DIR."
-            if offline
-            else f"{name} could not be loaded from the hub: {message}"
+            f"{name} is not in the local cache, and the hub cannot be asked: {unreachable}. Fetch it where there is a "
+            "network, or give the benchmark's files with cards_from=files data_dir=DIR."
+            if unreachable
+            else f"{name} could not be loaded from the hub: {service.reason(error, hub.revision) or plain}"
         ) from error
     finally:
         datasets.utils.logging.set_verbosity(quiet)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model.cache import KVCache
 from zeroscale.model.gpt import GPT
 
 Stop = Callable[[list[int]], bool]
@@ -137,15 +136,15 @@ class _Batch:
     """Rows that are being continued together, shrinking as rows finish."""
 
     def __init__(self, model: GPT, prompts: list[list[int]], max_new_tokens: int) -> None:
-        weight = model.wte.weight
+        device = next(model.parameters()).device
         longest = max(map(len, prompts))
         starts = [longest - len(prompt) for prompt in prompts]
         # The last new token is never fed back.
         columns = longest + max_new_tokens - 1
         self.model = model
-        self.cache = KVCache(model.config, len(prompts), columns, weight.dtype, weight.device, starts)
+        self.cache = model.new_cache(len(prompts), columns, starts)
         padded = [[0] * start + prompt for start, prompt in zip(starts, prompts, strict=True)]
-        self.tokens = torch.tensor(padded, device=weight.device)
+        self.tokens = torch.tensor(padded, device=device)
 
     def logits(self) -> Tensor:
         """Feeds what is new; the logits [rows, V] of each row's next token."""

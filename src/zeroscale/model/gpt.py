@@ -5,6 +5,7 @@ output head tied to the token embedding. Shapes below: B rows, T tokens, d = d_m
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,11 @@ class GPT(nn.Module):
         """[V, d]: the rows of the output head that stand for real tokens."""
         weight = self.wte.weight if self.config.tied else self.head.weight
         return weight if weight.shape[0] == self.config.vocab_size else weight[: self.config.vocab_size]
+
+    def new_cache(self, batch: int, max_length: int, starts: Sequence[int] | None = None) -> KVCache:
+        """An empty cache in the type and on the device of the weights; arguments as `KVCache`."""
+        weight = self.wte.weight
+        return KVCache(self.config, batch, max_length, weight.dtype, weight.device, starts)
 
     def hidden(self, tokens: Tensor, cache: KVCache | None = None, positions: Tensor | None = None) -> Tensor:
         """The states [B, T, d] after the final layer norm.
