@@ -5,10 +5,11 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zeroscale import cli, paths
+from zeroscale.command_settings import ExportSettings, SampleSettings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.settings import DataCommand, EvalSettings, FitSettings, PlanSettings, StudySettings, TrainSettings
 from zeroscale.strict import build
@@ -49,6 +50,8 @@ def test_every_command_has_settings_that_work():
     kinds = {
         "data": (DataCommand, []),
         "eval": (EvalSettings, []),
+        "sample": (SampleSettings, ["checkpoint=x", "prompt=y"]),
+        "export": (ExportSettings, ["checkpoint=x", "out=y"]),
         "fit": (FitSettings, ["runs=x"]),
         "report": (StudySettings, ["study=x"]),
         "status": (StudySettings, ["study=x"]),
@@ -73,6 +76,7 @@ def test_no_key_bears_the_name_of_a_group_or_folder():
 
 
 @settings(deadline=None, max_examples=60)
+@example("\\\\${a}\\' \\")
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_free_text_reaches_the_settings_as_it_was_typed(text):
     if text[0] in "'\"[" or text in ("null",):

@@ -20,6 +20,8 @@ COMMANDS = {
     "plan": "what a run or a sweep will cost, before it starts",
     "data": "fetches a corpus and tokenises it into shards",
     "eval": "scores checkpoints zero-shot on benchmark cards",
+    "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
+    "export": "writes a run as a directory that transformers loads, with its model card",
     "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
     "report": "writes the dashboard of a study",
     "status": "which cells of a study are done, failed, resumable or running",
@@ -47,14 +49,24 @@ FREE_TEXT = {
     "checkpoint",
     "data.dataset",
     "data.path",
+    "data.revision",
     "data_dir",
     "out",
     "output_dir",
+    "prompt",
+    "prompts_file",
+    "revision",
     "run",
     "runs",
+    "stop",
     "study",
     "tokenizer.path",
+    "tokenizer.revision",
 }
+# Of these, the ones that are no path but prose: everything after the `=` is the value, quotes and commas included.
+VERBATIM = {"prompt"}
+# They pass Hydra and OmegaConf as hexadecimal: no quoting survives every run of backslashes before a `${`.
+_AS_HEX = "bytes in hexadecimal: "
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,6 +74,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # For the manifests: what the user typed, before Hydra's own overrides are added.
     os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
+    if os.environ.pop("ZEROSCALE_DIE_WITH_PARENT", ""):
+        # `make study` asks for it: killing make alone must not leave a study running behind the next one.
+        from zeroscale.launch import die_with_parent
+
+        die_with_parent()
     try:
         return _run(arguments)
     except ZeroscaleError as error:
@@ -125,6 +142,8 @@ def _split(arguments: list[str]) -> tuple[bool, list[str]]:
 def _quoted(argument: str, multirun: bool) -> str:
     """Quotes free text for Hydra's grammar; with -m a comma still separates values."""
     key, separator, value = argument.partition("=")
+    if key in VERBATIM:
+        return f"{key}='{_AS_HEX}{os.fsencode(value).hex()}'"
     if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
         return argument
     values = value.split(",") if multirun else [value]
@@ -132,8 +151,8 @@ def _quoted(argument: str, multirun: bool) -> str:
 
 
 def _quote(text: str) -> str:
-    # Inside quotes Hydra unescapes \' and a run of backslashes before it; OmegaConf then reads ${…} and \${…}.
-    text = text.replace("${", "\\${")
+    # Inside quotes Hydra unescapes \' and a run of backslashes before it; OmegaConf then does the same for \${.
+    text = re.sub(r"(\\*)\$\{", lambda match: match.group(1) * 2 + "\\${", text)
     text = re.sub(r"(\\*)'", lambda match: match.group(1) * 2 + "\\'", text)
     text = re.sub(r"(\\+)$", lambda match: match.group(1) * 2, text)
     return f"'{text}'"
@@ -214,10 +233,17 @@ def _plain(config: Any) -> dict[str, Any]:
     def without_missing(node: Any) -> Any:
         # A value that YAML leaves to the user (???) is absent: the settings then say so beside all other faults.
         if isinstance(node, dict):
-            return {key: without_missing(value) for key, value in node.items() if value != "???"}
+            return {key: _decoded(key, without_missing(value)) for key, value in node.items() if value != "???"}
         return node
 
     return without_missing(OmegaConf.to_container(config, resolve=True))
+
+
+def _decoded(key: str, value: Any) -> Any:
+    """Verbatim text again; what the shell passed on as bytes that are no UTF-8 becomes U+FFFD."""
+    if key in VERBATIM and isinstance(value, str) and value.startswith(_AS_HEX):
+        return bytes.fromhex(value.removeprefix(_AS_HEX)).decode("utf-8", "replace")
+    return value
 
 
 def _hydra_message(command: str, error: Exception) -> str:

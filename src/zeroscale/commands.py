@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale import launch, status
+from zeroscale.command_settings import ExportSettings, SampleSettings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.provenance import machine
 from zeroscale.settings import (
@@ -34,8 +35,12 @@ def run(command: str, configs: list[Labelled]) -> int:
         "data": data,
         "fit": fit,
         "report": report,
+        "sample": sample,
+        "export": export,
         "status": show_status,
     }
+    if command in ("sample", "export"):
+        _refuse_shared_out(configs)
     codes = [_guarded(one[command], label, config) for label, config in configs]
     return max(codes)
 
@@ -236,6 +241,33 @@ def evaluate(configs: list[Labelled]) -> int:
 
     wanted = [(label, build(EvalSettings, config)) for label, config in configs]
     return scores.evaluate(wanted)
+
+
+def _refuse_shared_out(configs: list[Labelled]) -> None:
+    outs = [config["out"] for _, config in configs if config.get("out")]
+    if twice := sorted({str(out) for out in outs if outs.count(out) > 1}):
+        raise ZeroscaleError(
+            f"several jobs of this multirun would write out={twice[0]}, each over the other; run them one by one"
+        )
+
+
+def sample(config: Config) -> int:
+    """Continues prompts."""
+    wanted = build(SampleSettings, config)
+    from zeroscale import sampling
+
+    sampling.sample(wanted)
+    return 0
+
+
+def export(config: Config) -> int:
+    """Writes a run in Hugging Face format."""
+    wanted = build(ExportSettings, config)
+    from zeroscale import exporting
+
+    exporting.export(Path(wanted.checkpoint), Path(wanted.out))
+    print(f"{wanted.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")
+    return 0
 
 
 def fit(config: Config) -> int:

@@ -1,0 +1,203 @@
+"""`zeroscale export`: a run as a directory that transformers loads, with a model card made of the run's own records."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zeroscale import files, scoring
+from zeroscale.errors import ZeroscaleError
+from zeroscale.settings import TrainSettings, as_dict
+from zeroscale.training import checkpoint
+
+# Settings that say where things lie on the machine that trained, or how it was watched: nobody else's concern.
+PRIVATE = ("output_dir", "data_dir", "tracker", "data.path", "tokenizer.path")
+
+TOKENIZERS = {
+    "bpe": "byte-level BPE trained on the corpus",
+    "bytes": "one per byte, and the end of text",
+    "gpt2": "GPT-2's own byte-level BPE",
+}
+
+
+def export(path: Path, out: Path) -> None:
+    """Writes a run's last checkpoint, or the one given, to `out`: whole or not at all.
+
+    Raises:
+        ZeroscaleError: `out` holds something already, or `path` is no run of ours.
+    """
+    if out.exists() and not out.is_dir():
+        raise ZeroscaleError(f"out={out} is a file; give the name of a directory")
+    if out.is_dir() and any(out.iterdir()):
+        raise ZeroscaleError(
+            f"out={out} exists and is not empty: export overwrites nothing; remove it, or name another"
+        )
+    if not path.is_dir():
+        raise ZeroscaleError(f"checkpoint={path} is not a directory: give a run's, or one of its checkpoints")
+    target = scoring.find(path, Path("outputs"))
+    if target.run is None:
+        raise ZeroscaleError(f"{path} is in Hugging Face format already; export writes runs trained here")
+    model, tokenizer = scoring.load(target)
+    card = model_card(target, out.resolve().name)
+
+    def fill(directory: Path) -> None:
+        from zeroscale.model import weights
+
+        weights.save_pretrained(model, directory, eos=tokenizer.eos)
+        tokenizer.save(directory)
+        told = directory / "tokenizer_config.json"
+        files.write_json(told, {**files.read_json(told), "model_max_length": model.config.n_positions})
+        files.write_text(directory / "README.md", card)
+
+    files.write_directory(out, fill)
+
+
+def model_card(target: scoring.Target, name: str) -> str:
+    """README.md of the export. `name` is what the directory is called."""
+    assert target.run is not None
+    cell = target.path.parent.parent
+    manifest, meta = files.read_json(cell / "manifest.json"), files.read_json(target.path / checkpoint.META)
+    return "\n".join(
+        [
+            "---",
+            "library_name: transformers",
+            "pipeline_tag: text-generation",
+            "tags:",
+            "- gpt2",
+            "- zeroscale",
+            "---",
+            f"# {name}",
+            "",
+            f"A GPT-2-style language model: step {meta['step']:,} of {target.run.steps:,} of the run `{cell.name}`, "
+            f"trained with zeroscale {manifest['source']['version']}. `zeroscale export` wrote this directory and this "
+            "page from the run's own records.",
+            "",
+            *_usage(name),
+            "## The model",
+            "",
+            *_table(("", ""), _shape(target.run, manifest)),
+            "",
+            "## How it was trained",
+            "",
+            *_table(("", ""), _training(target, manifest, meta)),
+            "",
+            "## Scores",
+            "",
+            *_scores(target),
+            "",
+            "## Settings",
+            "",
+            "Without the places of files on the machine that trained.",
+            "",
+            "```yaml",
+            yaml.safe_dump(_public(target.run), sort_keys=False, allow_unicode=True).rstrip(),
+            "```",
+            "",
+        ]
+    )
+
+
+def _usage(name: str) -> list[str]:
+    return [
+        "```python",
+        "from transformers import AutoTokenizer, GPT2LMHeadModel",
+        "",
+        f'model = GPT2LMHeadModel.from_pretrained("{name}")',
+        f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
+        "```",
+        "",
+    ]
+
+
+def _shape(run: TrainSettings, manifest: dict[str, Any]) -> list[tuple[str, ...]]:
+    shape, params = run.model, manifest["params"]
+    return [
+        ("layers, width, heads", f"{shape.n_layer}, {shape.d_model}, {shape.n_head}"),
+        ("context", f"{shape.n_positions:,} tokens"),
+        ("vocabulary", f"{manifest['tokenizer']['vocab_size']:,} tokens: {TOKENIZERS[run.tokenizer.kind]}"),
+        ("parameters, all", f"{params['total']:,}"),
+        ("parameters without the embeddings", f"{params['non_embedding']:,} (N of Kaplan et al. 2020)"),
+        ("parameters without the position embeddings", f"{params['matmul']:,} (those in matrix products)"),
+    ]
+
+
+def _training(target: scoring.Target, manifest: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, ...]]:
+    run, corpus, source, machine = target.run, manifest["corpus"], manifest["source"], manifest["hardware"]
+    assert run is not None
+    changed = " with uncommitted changes" if source["dirty"] else ""
+    chips = f"{manifest['devices']} × {machine['gpu']}" if machine["gpu"] else f"{machine['cpu']}, no GPU"
+    dataset = f" ({run.data.dataset})" if run.data.kind == "hub" else ""
+    return [
+        (
+            "corpus",
+            f"{corpus['name']}{dataset}: {corpus['n_train_tokens']:,} tokens, {corpus['n_val_tokens']:,} held out",
+        ),
+        ("corpus fingerprint", corpus["fingerprint"]),
+        ("tokenizer fingerprint", manifest["tokenizer"]["fingerprint"]),
+        ("tokens seen", f"{meta['tokens']:,} of {run.trainer.tokens:,}, in batches of {run.trainer.batch_tokens:,}"),
+        (
+            "training FLOPs",
+            f"{meta['tokens'] * manifest['flops_per_token']:.3g} (forward and backward, full attention counted)",
+        ),
+        ("seed", str(manifest["seed"])),
+        ("precision", run.trainer.precision),
+        ("hardware", f"{chips}, {manifest['threads']} threads, {machine['system']}"),
+        ("source revision", f"{source['revision'] or 'unknown (an installed package)'}{changed}"),
+        ("packages", ", ".join(f"{package} {version}" for package, version in manifest["packages"].items())),
+        ("settings hash", manifest["settings_hash"]),
+        ("sha256 of the run's weights", target.weights_hash),
+    ]
+
+
+def _scores(target: scoring.Target) -> list[str]:
+    results = [result for result in _results(target.out) if result.key.weights_hash == target.weights_hash]
+    if not results:
+        return ["This checkpoint has not been scored."]
+    rows = []
+    for result in results:
+        data = {"sample": "**SAMPLE** (no benchmark)", "corpus": "held-out text of its corpus"}.get(
+            result.source, f"the benchmark's data ({result.source})"
+        )
+        data += f", the first {result.key.limit} examples" if result.key.limit else ""
+        for metric, score in result.metrics.items():
+            value = "not finite" if score.value is None else f"{score.value:.4g}"
+            interval = "none" if score.low is None or score.high is None else f"{score.low:.4g} to {score.high:.4g}"
+            rows.append((result.card, result.protocol, metric, value, interval, f"{score.n:,}", data))
+    notes = ["Zero-shot, by `zeroscale eval`. The intervals are 95 % intervals over the examples scored."]
+    if any(result.is_sample for result in results):
+        notes.append(
+            "Rows marked SAMPLE come from a dozen hand-written examples that test the machinery: they are no benchmark "
+            "results and say nothing about the model."
+        )
+    columns = ("card", "protocol", "metric", "value", "95 % interval", "n", "data")
+    return [" ".join(notes), "", *_table(columns, rows)]
+
+
+def _results(out: Path) -> list[Any]:
+    from zeroscale.harness.results import Result
+
+    results = []
+    for path in sorted(out.glob("*.json")):
+        try:
+            results.append(Result.from_json(files.read_json(path)))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ZeroscaleError(f"{path} is not a result that this version can read; score the run again") from error
+    return results
+
+
+def _public(run: TrainSettings) -> dict[str, Any]:
+    content = as_dict(run)
+    for key in PRIVATE:
+        *parents, last = key.split(".")
+        node = content
+        for parent in parents:
+            node = node[parent]
+        node.pop(last, None)
+    return content
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(columns), "|" + "---|" * len(columns), *map(line, rows)]
