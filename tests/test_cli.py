@@ -9,9 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zeroscale import cli, paths
-from zeroscale.command_settings import ExportSettings, SampleSettings
+from zeroscale.command_settings import (
+    DataCommand,
+    EvalSettings,
+    ExportSettings,
+    FitSettings,
+    PlanSettings,
+    SampleSettings,
+    StudySettings,
+)
 from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import DataCommand, EvalSettings, FitSettings, PlanSettings, StudySettings, TrainSettings
+from zeroscale.settings import TrainSettings
 from zeroscale.strict import build
 
 GROUPS = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())

@@ -51,7 +51,7 @@ def test_the_model_knows_only_torch():
 
 
 def test_rooms_are_used_in_one_direction():
-    floors = ["cli", "commands", "scores", "launch", "worker", "scoring", "build"]
+    floors = ["cli", "usage", "commands", "scores", "launch", "worker", "scoring", "build"]
     rooms = {
         "model": {"training", "data", "harness", "scaling", "report", "provenance"},
         "data": {"training", "harness", "scaling", "report", "model"},

@@ -12,59 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zeroscale import __version__, paths
+from zeroscale import __version__, paths, usage
 from zeroscale.errors import ZeroscaleError
+from zeroscale.usage import COMMANDS, FREE_TEXT, VERBATIM
 
-COMMANDS = {
-    "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",
-    "plan": "what a run or a sweep will cost, before it starts",
-    "data": "fetches a corpus and tokenises it into shards",
-    "eval": "scores checkpoints zero-shot on benchmark cards",
-    "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
-    "export": "writes a run as a directory that transformers loads, with its model card",
-    "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
-    "report": "writes the dashboard of a study",
-    "status": "which cells of a study are done, failed, resumable or running",
-}
-
-USAGE = f"""zeroscale {__version__}: ladders of GPT-2-style models, zero-shot scores, scaling laws.
-
-usage: zeroscale COMMAND [group=choice ...] [key=value ...] [-m]
-
-{{commands}}
-
-Start here:
-  zeroscale plan  +sweeps=pocket             what the pocket study will cost
-  zeroscale train +sweeps=pocket             train and score its four models (a few minutes)
-  zeroscale fit    runs=outputs/pocket       the law
-  zeroscale report study=outputs/pocket      outputs/pocket/report/index.html
-
-  zeroscale COMMAND --help                   its settings, with their defaults
-  -m (or --multirun) with key=a,b,c          once per value
-"""
-
-# Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a
-# bracket in a path is nothing special.
-FREE_TEXT = {
-    "checkpoint",
-    "data.dataset",
-    "data.path",
-    "data.revision",
-    "data_dir",
-    "out",
-    "output_dir",
-    "prompt",
-    "prompts_file",
-    "revision",
-    "run",
-    "runs",
-    "stop",
-    "study",
-    "tokenizer.path",
-    "tokenizer.revision",
-}
-# Of these, the ones that are no path but prose: everything after the `=` is the value, quotes and commas included.
-VERBATIM = {"prompt"}
 # They pass Hydra and OmegaConf as hexadecimal: no quoting survives every run of backslashes before a `${`.
 _AS_HEX = "bytes in hexadecimal: "
 
@@ -107,8 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        width = max(map(len, COMMANDS))
-        print(USAGE.format(commands="\n".join(f"  {name:<{width}}  {does}" for name, does in COMMANDS.items())), end="")
+        usage.print_usage()
         return 0 if arguments else 2
     if arguments[0] in ("--version", "-V"):
         print(f"zeroscale {__version__}")
@@ -117,14 +67,16 @@ def _run(arguments: list[str]) -> int:
     if command not in COMMANDS:
         raise ZeroscaleError(f"there is no command {command!r}{_nearest(command, COMMANDS)}; see zeroscale --help")
     if "-h" in rest or "--help" in rest:
-        return _command_help(command)
+        usage.print_help(command)
+        return 0
     multirun, overrides = _split(rest)
     jobs = compose(command, overrides, multirun)
     from zeroscale import commands
+    from zeroscale.commands import studies
 
     if command == "train" and jobs.sweep:
-        cells = commands.cells_of([job for _, job in jobs.configs], [label for label, _ in jobs.configs])
-        return commands.finish_sweep(cells, lambda: _launch_sweep(overrides, multirun))
+        cells = studies.cells_of([job for _, job in jobs.configs], [label for label, _ in jobs.configs])
+        return studies.finish_sweep(cells, lambda: _launch_sweep(overrides, multirun))
     return commands.run(command, jobs.configs)
 
 
@@ -285,10 +237,10 @@ def _launch_sweep(overrides: list[str], multirun: bool) -> None:
     """Hydra's multirun; each job starts a cell and leaves its outcome in the cell's status.json."""
     import hydra
 
-    from zeroscale import commands
+    from zeroscale.commands import studies
 
     def job(config: Any) -> None:
-        commands.run_job(_plain(config))
+        studies.run_job(_plain(config))
 
     house = [
         _searchpath(),
@@ -306,27 +258,3 @@ def _launch_sweep(overrides: list[str], multirun: bool) -> None:
         hydra.main(version_base="1.3", config_path=str(paths.conf()), config_name="train")(job)()
     finally:
         sys.argv = before
-
-
-def _command_help(command: str) -> int:
-    """The command's own YAML, which explains itself, and the groups it composes."""
-    source = (paths.conf() / f"{command}.yaml").read_text(encoding="utf-8")
-    print(f"zeroscale {command}: {COMMANDS[command]}\n")
-    print("Settings, as conf/" + f"{command}.yaml composes them (override with key=value):\n")
-    print("\n".join("  " + line for line in source.rstrip().splitlines()))
-    groups = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
-    if command in ("train", "plan", "data"):
-        wanted = groups if command != "data" else ["data", "tokenizer"]
-        print("\nGroups (choose with group=choice, change inside with group.key=value):\n")
-        for group in wanted:
-            print(
-                f"  {group + ':':<11}" + ", ".join(sorted(path.stem for path in (paths.conf() / group).glob("*.yaml")))
-            )
-    if command in ("train", "plan"):
-        print("\nSweeps (+sweeps=NAME):\n")
-        print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
-    if command == "eval":
-        print("\nCards (cards=[a,b] or a suite):\n")
-        print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
-        print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))
-    return 0

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale import scoring
+from zeroscale.command_settings import EvalSettings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.provenance import machine
-from zeroscale.settings import EvalSettings
 from zeroscale.training import checkpoint
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from zeroscale import hub
+from zeroscale.command_settings import EvalSettings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, sha256_file, sha256_json, write_json
-from zeroscale.settings import EvalSettings, TrainSettings
+from zeroscale.settings import TrainSettings
 from zeroscale.strict import build
 from zeroscale.training import checkpoint
 

@@ -252,61 +252,6 @@ class TrainSettings:
         return f"{self.model.name}-seed{self.seed}-{self.hash()[:8]}"
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class PlanSettings:
-    """What `plan` needs beside a cell's own settings."""
-
-    hardware: str | None
-    mfu: Annotated[float, Field(gt=0, le=1)]
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class DataCommand:
-    """A corpus to prepare."""
-
-    data: DataSettings
-    tokenizer: TokenizerSettings
-    output_dir: str
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class EvalSettings:
-    """Checkpoints to score: a run, one of its checkpoints, a Hugging Face directory, a hub name; or a whole study."""
-
-    checkpoint: str | None
-    revision: str | None
-    study: str | None
-    cards: Names
-    cards_from: Literal["files", "hub", "sample"] | None
-    data_dir: str | None
-    protocol: Literal["paper"]
-    limit: Positive | None
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    bootstrap: Annotated[int, Field(ge=100)]
-    batch_tokens: Positive
-    accelerator: Literal["auto", "cpu", "cuda"]
-    threads: Positive | None
-    output_dir: str
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class FitSettings:
-    """Runs to fit a law to: a study's directory, or a CSV with the columns params, tokens, loss."""
-
-    runs: Annotated[str, Field(min_length=1)]
-    out: str | None
-    convention: Literal["non_embedding", "total", "matmul"]
-    bootstrap: Annotated[int, Field(ge=100)]
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class StudySettings:
-    """A study's directory: what `report` and `status` need."""
-
-    study: Annotated[str, Field(min_length=1)]
-
-
 # What cannot change what a run computes: places, logging, and what is measured on the way or afterwards.
 # Everything else is part of the settings hash.
 NOT_HASHED = (

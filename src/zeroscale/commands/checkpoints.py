@@ -1,0 +1,46 @@
+"""`eval`, `sample` and `export`: what takes a checkpoint."""
+
+from pathlib import Path
+from typing import Any
+
+from zeroscale.command_settings import EvalSettings, ExportSettings, SampleSettings
+from zeroscale.errors import ZeroscaleError
+from zeroscale.strict import build
+
+Config = dict[str, Any]
+Labelled = tuple[str, Config]
+
+
+def evaluate(configs: list[Labelled]) -> int:
+    """Scores checkpoints, one after the other, and ends with one table."""
+    from zeroscale import scores
+
+    wanted = [(label, build(EvalSettings, config)) for label, config in configs]
+    return scores.evaluate(wanted)
+
+
+def refuse_shared_out(configs: list[Labelled]) -> None:
+    outs = [config["out"] for _, config in configs if config.get("out")]
+    if twice := sorted({str(out) for out in outs if outs.count(out) > 1}):
+        raise ZeroscaleError(
+            f"several jobs of this multirun would write out={twice[0]}, each over the other; run them one by one"
+        )
+
+
+def sample(config: Config) -> int:
+    """Continues prompts."""
+    wanted = build(SampleSettings, config)
+    from zeroscale import sampling
+
+    sampling.sample(wanted)
+    return 0
+
+
+def export(config: Config) -> int:
+    """Writes a run in Hugging Face format."""
+    wanted = build(ExportSettings, config)
+    from zeroscale import exporting
+
+    exporting.export(Path(wanted.checkpoint), Path(wanted.out))
+    print(f"{wanted.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")
+    return 0

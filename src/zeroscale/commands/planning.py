@@ -1,0 +1,57 @@
+"""`plan`: what each cell will cost."""
+
+from typing import Any
+
+from zeroscale.command_settings import PlanSettings
+from zeroscale.errors import ZeroscaleError
+from zeroscale.settings import TrainSettings
+from zeroscale.strict import build
+
+Config = dict[str, Any]
+Labelled = tuple[str, Config]
+
+
+def plan(configs: list[Labelled]) -> int:
+    """What each cell will cost, as one table."""
+    from zeroscale.scaling import budget
+
+    plans, faults = [], []
+    for label, config in configs:
+        extra = {key: config.pop(key) for key in ("hardware", "mfu") if key in config}
+        try:
+            wanted = build(PlanSettings, extra)
+            plans.append(_plan_cell(build(TrainSettings, config), wanted, budget))
+        except ZeroscaleError as error:
+            faults.append(f"{label}: {error}" if label else str(error))
+    if faults:
+        raise ZeroscaleError("\n".join(dict.fromkeys(faults)))
+    print(budget.render(plans))
+    return 0
+
+
+def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
+    shape, trainer = cell.model, cell.trainer
+    return budget.plan_cell(
+        name=cell.cell,
+        n_layer=shape.n_layer,
+        d_model=shape.d_model,
+        n_head=shape.n_head,
+        vocab_size=cell.vocab_size,
+        n_positions=shape.n_positions,
+        context=cell.context,
+        tokens=trainer.tokens,
+        batch_tokens=trainer.batch_tokens,
+        micro_batch_rows=_micro_rows(cell),
+        devices=trainer.devices,
+        strategy=trainer.strategy,
+        precision=trainer.precision,
+        lr=cell.lr,
+        hardware=wanted.hardware,
+        mfu=wanted.mfu,
+    )
+
+
+def _micro_rows(cell: TrainSettings) -> int:
+    from zeroscale.data.layout import layout_of
+
+    return layout_of(cell).micro_rows

@@ -1,0 +1,83 @@
+"""What the command line tells about itself: the commands, their help, and which keys hold free text."""
+
+from zeroscale import __version__, paths
+
+COMMANDS = {
+    "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",
+    "plan": "what a run or a sweep will cost, before it starts",
+    "data": "fetches a corpus and tokenises it into shards",
+    "eval": "scores checkpoints zero-shot on benchmark cards",
+    "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
+    "export": "writes a run as a directory that transformers loads, with its model card",
+    "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
+    "report": "writes the dashboard of a study",
+    "status": "which cells of a study are done, failed, resumable or running",
+}
+
+USAGE = f"""zeroscale {__version__}: ladders of GPT-2-style models, zero-shot scores, scaling laws.
+
+usage: zeroscale COMMAND [group=choice ...] [key=value ...] [-m]
+
+{{commands}}
+
+Start here:
+  zeroscale plan  +sweeps=pocket             what the pocket study will cost
+  zeroscale train +sweeps=pocket             train and score its four models (a few minutes)
+  zeroscale fit    runs=outputs/pocket       the law
+  zeroscale report study=outputs/pocket      outputs/pocket/report/index.html
+
+  zeroscale COMMAND --help                   its settings, with their defaults
+  -m (or --multirun) with key=a,b,c          once per value
+"""
+
+# Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a
+# bracket in a path is nothing special.
+FREE_TEXT = {
+    "checkpoint",
+    "data.dataset",
+    "data.path",
+    "data.revision",
+    "data_dir",
+    "out",
+    "output_dir",
+    "prompt",
+    "prompts_file",
+    "revision",
+    "run",
+    "runs",
+    "stop",
+    "study",
+    "tokenizer.path",
+    "tokenizer.revision",
+}
+# Of these, the ones that are no path but prose: everything after the `=` is the value, quotes and commas included.
+VERBATIM = {"prompt"}
+
+
+def print_usage() -> None:
+    """All commands, one line each."""
+    width = max(map(len, COMMANDS))
+    print(USAGE.format(commands="\n".join(f"  {name:<{width}}  {does}" for name, does in COMMANDS.items())), end="")
+
+
+def print_help(command: str) -> None:
+    """The command's own YAML, which explains itself, and the groups it composes."""
+    source = (paths.conf() / f"{command}.yaml").read_text(encoding="utf-8")
+    print(f"zeroscale {command}: {COMMANDS[command]}\n")
+    print("Settings, as conf/" + f"{command}.yaml composes them (override with key=value):\n")
+    print("\n".join("  " + line for line in source.rstrip().splitlines()))
+    groups = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
+    if command in ("train", "plan", "data"):
+        wanted = groups if command != "data" else ["data", "tokenizer"]
+        print("\nGroups (choose with group=choice, change inside with group.key=value):\n")
+        for group in wanted:
+            print(
+                f"  {group + ':':<11}" + ", ".join(sorted(path.stem for path in (paths.conf() / group).glob("*.yaml")))
+            )
+    if command in ("train", "plan"):
+        print("\nSweeps (+sweeps=NAME):\n")
+        print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
+    if command == "eval":
+        print("\nCards (cards=[a,b] or a suite):\n")
+        print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
+        print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))
