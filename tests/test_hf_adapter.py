@@ -109,6 +109,17 @@ def test_a_card_is_scored_by_the_command(zeroscale, directory, kind, tmp_path):
     assert len(list(tmp_path.glob(f"outputs/eval/{directory.name}-*/evals/*.paper.json"))) == 2
 
 
+def test_it_is_sampled_by_the_command_as_transformers_generates(zeroscale, directory, theirs):
+    done = zeroscale("sample", f"checkpoint={directory}", "prompt=The cat", "max_new_tokens=12", "temperature=0")
+    assert done.returncode == 0, done.stderr
+    ids = torch.tensor([list(b"The cat")])
+    settings = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": 256, "pad_token_id": 256}
+    expected = theirs.generate(ids, attention_mask=torch.ones_like(ids), **settings)[0, 7:].tolist()
+    expected = bytes(expected[: expected.index(256) if 256 in expected else None])
+    assert expected
+    assert done.stdout == expected.decode("utf-8", "replace") + "\n"
+
+
 def test_the_tokenizer_is_ours_to_the_last_byte(directory):
     _, tokenizer = hf_adapter.load(directory)
     ours = Tokenizer.bytes()

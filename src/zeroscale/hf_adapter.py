@@ -51,7 +51,7 @@ def load(directory: Path) -> tuple["OtherModel", "OtherTokenizer"]:
         raise ZeroscaleError(
             f"{directory}: transformers {transformers.__version__} cannot load this {kind} model: {plain}"
         ) from error
-    return OtherModel(model.float().eval(), str(directory)), OtherTokenizer(tokenizer, str(directory))
+    return OtherModel(model.float().eval(), str(directory)).eval(), OtherTokenizer(tokenizer, str(directory))
 
 
 @dataclass(frozen=True)
@@ -187,20 +187,41 @@ class OtherTokenizer:
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
         return sha256_json({"tokens": self._tokenizer.get_vocab(), "rules": backend.to_str() if backend else None})
 
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes of the ids, special tokens by name. Of a SentencePiece vocabulary a text's own first space, which
+        no text has, is among them."""
+        return b"".join(self._pieces[token] for token in ids)
+
     def token_byte_lengths(self) -> np.ndarray:
-        """int64 [vocab_size]: bytes of text behind each id; 0 for special tokens. For byte-level and SentencePiece
-        vocabularies; a SentencePiece text's own first space, which no text has, is counted."""
-        added = {token: (one.content, one.special) for token, one in self._tokenizer.added_tokens_decoder.items()}
+        """int64 [vocab_size]: bytes of text behind each id; 0 for special tokens. A SentencePiece text's own first
+        space is counted."""
+        special = {token for token, one in self._tokenizer.added_tokens_decoder.items() if one.special}
+        lengths = [0 if token in special else len(piece) for token, piece in enumerate(self._pieces)]
+        return np.array(lengths, dtype=np.int64)
+
+    @cached_property
+    def _pieces(self) -> list[bytes]:
+        """What each id stands for, of byte-level and SentencePiece vocabularies."""
+        added = {token: one.content for token, one in self._tokenizer.added_tokens_decoder.items()}
         vocabulary = {token: text for text, token in self._tokenizer.get_vocab().items() if token not in added}
-        alphabet = set(pre_tokenizers.ByteLevel.alphabet())
-        byte_level = all(alphabet.issuperset(text) for text in vocabulary.values())
-        lengths = np.zeros(self.vocab_size, dtype=np.int64)
+        letters = _bytes_by_letter()
+        byte_level = all(letters.keys() >= set(text) for text in vocabulary.values())
+        pieces = [b""] * self.vocab_size
         for token, text in vocabulary.items():
-            lengths[token] = len(text) if byte_level else _sentencepiece_bytes(text)
-        for token, (text, special) in added.items():
-            lengths[token] = 0 if special else len(text.encode("utf-8"))
-        return lengths
+            pieces[token] = bytes(letters[letter] for letter in text) if byte_level else _sentencepiece_bytes(text)
+        for token, text in added.items():
+            pieces[token] = text.encode("utf-8")
+        return pieces
 
 
-def _sentencepiece_bytes(piece: str) -> int:
-    return 1 if re.fullmatch(r"<0x[0-9A-F]{2}>", piece) else len(piece.replace("▁", " ").encode("utf-8"))
+def _bytes_by_letter() -> dict[str, int]:
+    """GPT-2's alphabet: a printable letter for each byte; those that print nothing stand from U+0100 on, in order."""
+    letters = set(pre_tokenizers.ByteLevel.alphabet())
+    plain = {letter: ord(letter) for letter in letters if ord(letter) < 0x100}
+    others = sorted(set(range(256)) - set(plain.values()))
+    return plain | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
+def _sentencepiece_bytes(piece: str) -> bytes:
+    one = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
+    return bytes.fromhex(one[1]) if one else piece.replace("▁", " ").encode("utf-8")

@@ -121,12 +121,8 @@ def _json_prompt(line: str, where: str) -> str:
 def _load(target: scoring.Target, wanted: SampleSettings) -> tuple[Any, Any]:
     import torch
 
-    from zeroscale.model import GPT
-
     torch.set_num_threads(wanted.threads or machine.cpu_cores())
     model, tokenizer = scoring.load(target)
-    if not isinstance(model, GPT):
-        raise ZeroscaleError(f"{wanted.checkpoint} is not of GPT-2's architecture; others can be scored, not sampled")
     if machine.accelerator(wanted.accelerator) == "cuda":
         model = model.to("cuda")
     return model, tokenizer
@@ -186,6 +182,7 @@ def _grow(
         top_p=wanted.top_p,
         seed=[job.draws_from for job in jobs],
         batch_size=wanted.batch_size,
+        vocab_size=tokenizer.vocab_size,
     ):
         fed = growing[index]
         yield index, fed.feed(token)

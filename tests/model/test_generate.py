@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model import GPT
+from zeroscale.model import GPT, GPTConfig, decode
+from zeroscale.model.decode import Decoder
 from zeroscale.model.generate import generate, stream
 
 
@@ -32,6 +33,57 @@ def test_greedy_equals_full_recomputation(lively, batch_size):
     expected = [recomputed(lively, prompt, 15) for prompt in prompts()]
     assert found == expected
     assert len({token for row in found for token in row}) > 20, "a model that says one thing proves nothing"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"activation": "gelu"},
+        {"activation": "relu"},
+        {"activation": "silu"},
+        {"tied": False, "d_inner": 96},
+        {"padded_vocab_size": 264},
+        {"scale_attn_by_inverse_layer_idx": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("count", [4, 20], ids=["few steps", "many steps"])
+@pytest.mark.parametrize("rows", [2, 9, 70])
+def test_every_way_to_step_gives_what_the_whole_model_gives(fields, count, rows):
+    shape = {"vocab_size": 257, "n_positions": 48, "n_layer": 2, "d_model": 32, "n_head": 4}
+    model = GPT(GPTConfig(**shape, **fields), seed=3).eval()
+    cache = model.new_cache(rows, 40, [row % 5 for row in range(rows)])
+    tokens = torch.randint(0, 257, (rows, 12), generator=torch.Generator().manual_seed(rows))
+    with torch.inference_mode():
+        model.hidden(tokens[:, :10], cache)
+        other = cache.select(range(rows))
+        step = Decoder(model, rows, count)
+        for column in (10, 11):
+            found = step(tokens[:, column], cache)
+            expected = model.logits(model.hidden(tokens[:, column : column + 1], other))[:, 0]
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-6)
+
+
+def test_weights_laid_out_anew_change_no_bit(lively, monkeypatch):
+    rows = [prompt[-20:] for prompt in prompts(16)]
+    found = {}
+    for free in (0, 2**60):
+        monkeypatch.setattr(decode, "_free_memory", lambda free=free: free)
+        step = Decoder(lively, 16, 20)
+        cache = lively.new_cache(16, 30)
+        with torch.inference_mode():
+            lively.hidden(torch.tensor([(row * 20)[:20] for row in rows]), cache)
+            found[free] = step(torch.arange(16), cache)
+    assert torch.equal(found[0], found[2**60])
+
+
+def test_ids_that_the_tokenizer_has_not_are_never_chosen(lively):
+    free = generate(lively, prompts(), 15)
+    assert max(max(row) for row in free) > 100
+    kept = generate(lively, prompts(), 15, vocab_size=100)
+    drawn = generate(lively, prompts(), 15, vocab_size=100, temperature=2.0)
+    assert max(max(row) for row in kept + drawn) < 100
 
 
 def test_greedy_equals_transformers(reference, tmp_path):

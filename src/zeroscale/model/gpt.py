@@ -68,37 +68,11 @@ class GPTConfig:
             raise ZeroscaleError("model: " + "; ".join(faults))
 
 
-# oneDNN's matrix product, as torch.compile calls it; not part of torch's public interface, so it may be absent.
-_onednn_linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`functional.linear` over [..., in]; by oneDNN for decoding steps, [rows, 1, in] on a CPU without gradients.
-
-    With few rows MKL spends much of its time rearranging the weight: over GPT-2 small's products oneDNN measured 27 %
-    faster at 4 rows, 30 % at 16, 15 % at 32, 3 % at 64; slower at 1 and from 512 on (fp32, AVX-512, one thread). Its
-    rounding error is 1.6 times MKL's, which decoding can bear; whole sequences keep MKL's.
-    """
-    if (
-        _onednn_linear is None
-        or not (x.dim() == 3 and x.shape[1] == 1 and 4 <= x.shape[0] <= 64)
-        or not x.device.type == weight.device.type == "cpu"
-        or not x.dtype == weight.dtype == torch.float32
-        or torch.is_grad_enabled()
-        or torch.is_autocast_enabled("cpu")
-    ):
-        return functional.linear(x, weight, bias)
-    return _onednn_linear(x, weight, bias, "none", [], "")
-
-
 class Linear(nn.Linear):
     """`nn.Linear` that leaves its numbers to `GPT.initialise`: no draw from the global generator, no time lost."""
 
     def reset_parameters(self) -> None:
         pass
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
 
 
 class Embedding(nn.Embedding):
@@ -250,7 +224,7 @@ class GPT(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [..., d] → logits [..., V]."""
-        return linear(hidden, self.head_weight)
+        return functional.linear(hidden, self.head_weight)
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None, positions: Tensor | None = None) -> Tensor:
         """Ids [B, T] → logits [B, T, V]; arguments as `hidden`."""
