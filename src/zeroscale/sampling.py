@@ -171,7 +171,7 @@ def _grow(
         # Asked right after the token was taken from the stream, so of the text that was fed last.
         return fed is not None and fed.stopped
 
-    for index, token in stream(
+    for index, token, _ in stream(
         model,
         [job.tokens for job in jobs],
         wanted.max_new_tokens,

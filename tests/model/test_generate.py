@@ -9,7 +9,7 @@ import torch
 from zeroscale.errors import ZeroscaleError
 from zeroscale.model import GPT, GPTConfig, decode
 from zeroscale.model.decode import Decoder
-from zeroscale.model.generate import generate, stream
+from zeroscale.model.generate import Spent, generate, stream
 
 
 def prompts(count: int = 11, longest: int = 60, vocabulary: int = 257) -> list[list[int]]:
@@ -27,7 +27,7 @@ def recomputed(model: GPT, prompt: list[int], count: int) -> list[int]:
     return row[-count:]
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 32])
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 32])
 def test_greedy_equals_full_recomputation(lively, batch_size):
     found = generate(lively, prompts(), 15, batch_size=batch_size)
     expected = [recomputed(lively, prompt, 15) for prompt in prompts()]
@@ -76,6 +76,46 @@ def test_weights_laid_out_anew_change_no_bit(lively, monkeypatch):
             lively.hidden(torch.tensor([(row * 20)[:20] for row in rows]), cache)
             found[free] = step(torch.arange(16), cache)
     assert torch.equal(found[0], found[2**60])
+
+
+def families() -> list[list[int]]:
+    """Conversations: each turn's prompt begins with the turn before it; and the same question twice."""
+    draw = random.Random(9)
+    found = []
+    for _ in range(3):
+        turns = [draw.randrange(257) for _ in range(17)]
+        for _ in range(4):
+            found.append(list(turns))
+            turns = turns + [draw.randrange(257) for _ in range(4)]
+    return [*found, found[2]]
+
+
+@pytest.mark.parametrize("batch_size", [2, 5, 64])
+def test_common_beginnings_are_read_once_and_change_nothing(lively, batch_size):
+    rows, spent, apart = families(), Spent(), Spent()
+    expected = [recomputed(lively, row, 12) for row in rows]
+    shared = list(stream(lively, rows, 12, batch_size=batch_size, spent=spent))
+    alone = list(stream(lively, rows, 12, batch_size=batch_size, share=False, spent=apart))
+    for pieces in (shared, alone):
+        assert [[new.token for new in pieces if new.prompt == index] for index in range(len(rows))] == expected
+    total = sum(map(len, rows))
+    assert (apart.read, apart.saved) == (total, 0)
+    assert spent.read + spent.saved == total
+    if batch_size > 2:
+        assert spent.read < 0.6 * total
+
+
+def test_log_probabilities_are_those_of_the_whole_model(lively):
+    rows = prompts(5, 20)
+    options = {"temperature": 1.5, "top_k": 9, "batch_size": 2}
+    pieces = list(stream(lively, rows, 8, logprobs=True, **options))
+    assert [new[:2] for new in pieces] == [new[:2] for new in stream(lively, rows, 8, **options)]
+    for index, row in enumerate(rows):
+        new = [one for one in pieces if one.prompt == index]
+        with torch.no_grad():
+            logits = lively(torch.tensor([row + [one.token for one in new]]))[0, len(row) - 1 : -1]
+        expected = logits.log_softmax(-1)[torch.arange(8), [one.token for one in new]]
+        torch.testing.assert_close(torch.tensor([one.logprob for one in new]), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_ids_that_the_tokenizer_has_not_are_never_chosen(lively):
@@ -176,8 +216,8 @@ def test_k_of_one_and_a_tiny_p_are_greedy(lively):
 
 def test_a_stream_gives_the_same_tokens_as_they_come(lively):
     pieces = list(stream(lively, prompts(3, 20), 6))
-    assert [prompt for prompt, _ in pieces] == sorted(range(3), key=lambda i: -len(prompts(3, 20)[i])) * 6
-    rows = [[token for prompt, token in pieces if prompt == index] for index in range(3)]
+    assert [new.prompt for new in pieces[:6]] == sorted(range(3), key=lambda i: -len(prompts(3, 20)[i])) * 2
+    rows = [[new.token for new in pieces if new.prompt == index] for index in range(3)]
     assert rows == generate(lively, prompts(3, 20), 6)
 
 

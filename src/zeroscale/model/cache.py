@@ -90,6 +90,30 @@ class KVCache:
         """Counts `time` columns as filled, once every layer has stored them."""
         self.length += time
 
+    def take_in(self, source: "KVCache", row: int, places: Sequence[int] | slice, count: int) -> None:
+        """Adds a row: the `count` columns of another cache's row that stand at `places`, in their order; at most
+        `length`, which whoever fills an empty cache sets to the longest row to come."""
+        if count > self.length or self.batch == self._keys.shape[1]:
+            raise ZeroscaleError(f"the cache has no room for a row of {count} columns")
+        where = slice(self.length - count, self.length)
+        for store, other in ((self._keys, source._keys), (self._values, source._values)):
+            store[:, self.batch, :, where] = other[:, row][:, :, places]
+            # What is masked is still multiplied (by 0): it must be a number.
+            store[:, self.batch, :, : where.start] = 0
+        self.batch += 1
+        self._set_starts([*self.starts, where.start])
+
+    def make_room(self, columns: int) -> None:
+        """Sees to `columns` free columns at the end, moving rows left over padding that no row needs."""
+        spare = min(self.starts, default=0)
+        if self.length + columns <= self.max_length or not spare:
+            return
+        for store in (self._keys, self._values):
+            for layer in store:
+                layer[: self.batch, :, : self.length - spare] = layer[: self.batch, :, spare : self.length].clone()
+        self.length -= spare
+        self._set_starts([start - spare for start in self.starts])
+
     def drop(self, rows: Sequence[int]) -> list[int]:
         """Takes rows out of the batch, moving rows from the end into the gaps; returns who stands where now:
         entry i is the former number of row i."""

@@ -1,71 +1,47 @@
-"""Text out: batches of prompts of any lengths, continued with a key-value cache.
+"""Text out: prompts of any lengths, continued together with a key-value cache.
 
-What a prompt gets does not depend on what else is in its batch: its random numbers are its own (the logits differ by
-fp32 rounding at most, as between any two batch shapes).
+What a prompt gets does not depend on what else is continued beside it: its random numbers are its own (the logits
+differ by fp32 rounding at most, as between any two batch shapes).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model.cache import KVCache
-from zeroscale.model.decode import Decoder
 from zeroscale.model.gpt import GPT
+from zeroscale.model.picking import Pick, uniform_numbers
+from zeroscale.model.slots import Batch, Slots
 
 Stop = Callable[[list[int]], bool]
 
 
-def generate(
-    model: GPT,
-    prompts: Sequence[Sequence[int]],
-    max_new_tokens: int,
-    *,
-    stop: Stop | None = None,
-    eos: int | None = None,
-    temperature: float = 0.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | Sequence[int] = 0,
-    batch_size: int = 32,
-    vocab_size: int | None = None,
-) -> list[list[int]]:
-    """The new tokens of each prompt, in the order of `prompts`.
+class New(NamedTuple):
+    """One new token: the number of its prompt, its id, and its log-probability (nats) among all tokens, or NaN where
+    that was not asked for."""
 
-    A prompt that is too long keeps its last n_positions - max_new_tokens tokens, so that everything fits the context
-    window. Several samples of a prompt: repeat it in `prompts`. Dropout is off while this runs.
+    prompt: int
+    token: int
+    logprob: float
 
-    Args:
-        max_new_tokens: at most so many; fewer than n_positions.
-        stop: called with a prompt's new tokens after each; True ends it (the last token is kept).
-        eos: this token ends a prompt and is left out.
-        temperature: 0 takes the likeliest token; otherwise the logits are divided by it and a token is drawn.
-        top_k: draw from the k likeliest tokens (ties with the k-th are all in).
-        top_p: draw from the smallest set of likeliest tokens whose probabilities reach p together (Holtzman et al.
-            2020, section 3.1), after temperature and top_k.
-        seed: prompt i draws from (seed, i); or a seed per prompt, which then alone decides.
-        batch_size: prompts at once; they are taken in order of length, and finished ones leave the batch.
-        vocab_size: ids from here on are never chosen (some models have more rows than their tokenizer has ids).
 
-    Raises:
-        ZeroscaleError: an empty prompt, an id outside the vocabulary, or a setting out of range.
-    """
+@dataclass
+class Spent:
+    """What a generation took: prompt tokens computed, those that shared beginnings spared, positions of padding."""
+
+    read: int = 0
+    saved: int = 0
+    padding: int = 0
+
+
+def generate(model: GPT, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Any) -> list[list[int]]:
+    """The new tokens of each prompt, in the order of `prompts`; arguments and errors as `stream`."""
     new: list[list[int]] = [[] for _ in prompts]
-    for prompt, token in stream(
-        model,
-        prompts,
-        max_new_tokens,
-        stop=stop,
-        eos=eos,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        batch_size=batch_size,
-        vocab_size=vocab_size,
-    ):
+    for prompt, token, _ in stream(model, prompts, max_new_tokens, **options):
         new[prompt].append(token)
     return new
 
@@ -83,26 +59,65 @@ def stream(
     seed: int | Sequence[int] = 0,
     batch_size: int = 32,
     vocab_size: int | None = None,
-) -> Iterator[tuple[int, int]]:
-    """As `generate`, but yields (number of the prompt, token) as soon as each token is known."""
+    logprobs: bool = False,
+    share: bool = True,
+    spent: Spent | None = None,
+) -> Iterator[New]:
+    """Yields each new token of each prompt as soon as it is known.
+
+    A prompt that is too long keeps its last n_positions - max_new_tokens tokens, so that everything fits the context
+    window. Several samples of a prompt: repeat it in `prompts`. Dropout is off while this runs.
+
+    Args:
+        max_new_tokens: at most so many; fewer than n_positions.
+        stop: called with a prompt's new tokens after each; True ends it (the last token is kept).
+        eos: this token ends a prompt and is left out.
+        temperature: 0 takes the likeliest token; otherwise the logits are divided by it and a token is drawn.
+        top_k: draw from the k likeliest tokens (ties with the k-th are all in).
+        top_p: draw from the smallest set of likeliest tokens whose probabilities reach p together (Holtzman et al.
+            2020, section 3.1), after temperature and top_k.
+        seed: prompt i draws from (seed, i); or a seed per prompt, which then alone decides.
+        batch_size: prompts at once; where one has ended, another enters.
+        vocab_size: ids from here on are never chosen (some models have more rows than their tokenizer has ids).
+        logprobs: yield log-probabilities too.
+        share: compute common beginnings of prompts once.
+        spent: is filled with what it took.
+
+    Raises:
+        ZeroscaleError: an empty prompt, an id outside the vocabulary, or a setting out of range.
+    """
     _check(model, prompts, max_new_tokens, temperature, top_k, top_p, batch_size)
     room = model.config.n_positions - max_new_tokens
-    kept = [list(prompt[-room:]) for prompt in prompts]
-    seeds: list[int | tuple[int, int]]
+    kept = [tuple(prompt[-room:]) for prompt in prompts]
+    seeds = _seeds(seed, len(kept))
+    draws = None if temperature == 0 else uniform_numbers(seeds, max_new_tokens)
+    running = _Running(
+        model, kept, max_new_tokens, batch_size, Pick(temperature, top_k, top_p, vocab_size), draws, share
+    )
+    while running.queue or running.prompts:
+        logits = running.enter() if running.should_enter() else running.step()
+        ended = []
+        for row, new in running.choose(logits, logprobs):
+            if new.token == eos:
+                ended.append(row)
+                continue
+            tokens = running.new[new.prompt]
+            tokens.append(new.token)
+            yield new
+            if len(tokens) == max_new_tokens or (stop is not None and stop(tokens)):
+                ended.append(row)
+        running.leave(ended)
+    if spent is not None:
+        spent.read, spent.padding = running.slots.read, running.slots.padding
+        spent.saved = sum(map(len, kept)) - running.slots.read
+
+
+def _seeds(seed: int | Sequence[int], count: int) -> list[int | tuple[int, int]]:
     if isinstance(seed, int):
-        seeds = [(seed, index) for index in range(len(kept))]
-    elif len(seed) == len(kept):
-        seeds = list(seed)
-    else:
-        raise ZeroscaleError(f"{len(seed)} seeds for {len(kept)} prompts; give one for each, or a single number")
-    # Longest first: a batch that does not fit the memory fails at once, and neighbours need little padding.
-    order = sorted(range(len(kept)), key=lambda index: (-len(kept[index]), index))
-    for start in range(0, len(order), batch_size):
-        members = order[start : start + batch_size]
-        draws = None if temperature == 0 else _uniform([seeds[index] for index in members], max_new_tokens)
-        pick = _Pick(temperature, top_k, top_p, draws, vocab_size)
-        batch = _Batch(model, [kept[index] for index in members], max_new_tokens)
-        yield from _run(batch, members, pick, max_new_tokens, stop, eos)
+        return [(seed, index) for index in range(count)]
+    if len(seed) == count:
+        return list(seed)
+    raise ZeroscaleError(f"{len(seed)} seeds for {count} prompts; give one for each, or a single number")
 
 
 def _check(
@@ -138,114 +153,79 @@ def _check(
         raise ZeroscaleError("generate: " + "; ".join(faults[:5]))
 
 
-class _Batch:
-    """Rows that are being continued together, shrinking as rows finish."""
-
-    def __init__(self, model: GPT, prompts: list[list[int]], max_new_tokens: int) -> None:
-        device = next(model.parameters()).device
-        longest = max(map(len, prompts))
-        starts = [longest - len(prompt) for prompt in prompts]
-        # The last new token is never fed back.
-        columns = longest + max_new_tokens - 1
-        self.model = model
-        self.cache = model.new_cache(len(prompts), columns, starts)
-        padded = [[0] * start + prompt for start, prompt in zip(starts, prompts, strict=True)]
-        self.prompts = torch.tensor(padded, device=device)
-        self.decoder: Callable[[Tensor, KVCache], Tensor] | None = None
-        self.steps = max_new_tokens - 1
-
-    def first(self) -> Tensor:
-        """Feeds the prompts; the logits [rows, V] of each row's next token."""
-        return self._plain(self.prompts, self.cache)
-
-    def next(self, tokens: Tensor) -> Tensor:
-        """Feeds each row's new token [rows]; the logits [rows, V] of the one after it."""
-        if self.decoder is None:
-            # A model of transformers behind the same surface steps through its own modules.
-            is_ours = isinstance(self.model, GPT)
-            self.decoder = Decoder(self.model, len(tokens), self.steps) if is_ours else self._plain
-        return self.decoder(tokens, self.cache)
-
-    @torch.inference_mode()
-    def _plain(self, tokens: Tensor, cache: KVCache) -> Tensor:
-        training = self.model.training
-        self.model.eval()
-        try:
-            return self.model.logits(self.model.hidden(tokens.view(len(tokens), -1), cache)[:, -1])
-        finally:
-            self.model.train(training)
-
-
-class _Pick:
-    """Chooses each row's next token from its logits."""
+class _Running:
+    """The rows that are being continued, and the prompts that wait."""
 
     def __init__(
         self,
-        temperature: float,
-        top_k: int | None,
-        top_p: float | None,
+        model: GPT,
+        kept: list[tuple[int, ...]],
+        max_new_tokens: int,
+        batch_size: int,
+        pick: Pick,
         draws: Tensor | None,
-        vocab_size: int | None,
+        share: bool,
     ) -> None:
-        self.temperature, self.top_k, self.top_p, self.vocab_size = temperature, top_k, top_p, vocab_size
-        self.draws = draws
-        """[rows, max_new_tokens] uniform in [0, 1), or None for greedy."""
+        rows = min(batch_size, len(kept))
+        columns = max(map(len, kept), default=0) + max_new_tokens - 1  # the last new token is never fed back
+        steps = (max_new_tokens - 1) * math.ceil(len(kept) / batch_size)
+        # A model of transformers behind the same surface steps through its own modules.
+        self.slots = (Slots if isinstance(model, GPT) else Batch)(model, rows, columns, steps, share)
+        self.model, self.kept, self.pick, self.draws = model, kept, pick, draws
+        self.queue = self.slots.order(kept)[::-1]
+        """Families of prompts, the next one last."""
+        self.new: list[list[int]] = [[] for _ in kept]
+        self.prompts: list[int] = []
+        """The prompt of each row."""
+        self.entered: list[int] = []
+        """The rows whose logits come next."""
 
-    def __call__(self, logits: Tensor, step: int) -> Tensor:
-        """logits [rows, V] → ids [rows]."""
-        logits = logits[:, : self.vocab_size]
-        if self.draws is None:
-            return logits.max(-1).indices  # three times as fast as argmax on a CPU
-        logits, ids = logits.float() / self.temperature, None
-        if self.top_k is not None and self.top_k < logits.shape[1]:
-            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], -torch.inf)
-        if self.top_p is not None and self.top_p < 1:
-            logits, ids = logits.sort(dim=-1, descending=True, stable=True)
-            probabilities = logits.softmax(-1)
-            # A token is in if those before it have not reached p: the first always is.
-            before = probabilities.cumsum(-1, dtype=torch.float64) - probabilities
-            logits = logits.masked_fill(before >= self.top_p, -torch.inf)
-        mass = logits.softmax(-1).cumsum(-1, dtype=torch.float64)
-        # The inverse of the distribution function at each row's uniform number, `right` of tokens of no probability;
-        # rounding must not carry it past the first token at which the whole mass is there.
-        total = mass[:, -1:].contiguous()
-        place = torch.searchsorted(mass, self.draws[:, step, None].to(mass.device) * total, right=True)
-        place = place.minimum(torch.searchsorted(mass, total))
-        return (place if ids is None else ids.gather(1, place))[:, 0]
+    def should_enter(self) -> bool:
+        return bool(self.queue) and self.slots.has_room(len(self.queue[-1]))
 
-    def keep(self, rows: list[int]) -> None:
+    def enter(self) -> Tensor:
+        """As many of the waiting prompts as there is room for; the logits of what follows each."""
+        free = self.slots.rows - len(self.prompts)
+        chosen: list[int] = []
+        while self.queue and len(chosen) < free:
+            family = self.queue.pop()
+            chosen += family[: free - len(chosen)] if not chosen or len(chosen) + len(family) <= free else []
+            rest = [member for member in family if member not in set(chosen)]
+            if rest:
+                self.queue.append(rest)
+                break
+        order, logits = self._evaluating(self.slots.enter, [self.kept[prompt] for prompt in chosen])
+        self.entered = list(range(len(self.prompts), len(self.prompts) + len(chosen)))
+        self.prompts += [chosen[place] for place in order]
+        return logits
+
+    def step(self) -> Tensor:
+        """Feeds every row's last token; the logits of what follows."""
+        self.entered = list(range(len(self.prompts)))
+        return self._evaluating(self.slots.step, torch.tensor([self.new[prompt][-1] for prompt in self.prompts]))
+
+    def _evaluating(self, work: Callable[[Any], Any], argument: Any) -> Any:
+        training = self.model.training
+        self.model.eval()
+        try:
+            return work(argument)
+        finally:
+            self.model.train(training)
+
+    def choose(self, logits: Tensor, logprobs: bool) -> list[tuple[int, New]]:
+        """(row, its new token) for the rows whose logits [n, V] these are."""
+        prompts = [self.prompts[row] for row in self.entered]
+        uniform = None
         if self.draws is not None:
-            self.draws = self.draws[rows]
+            uniform = self.draws[prompts, [len(self.new[prompt]) for prompt in prompts]]
+        tokens = self.pick(logits, uniform)
+        scores = [math.nan] * len(prompts)
+        if logprobs:
+            wide = logits.float()
+            scores = (wide.gather(1, tokens[:, None])[:, 0] - wide.logsumexp(1)).tolist()
+        new = map(New, prompts, tokens.tolist(), scores)
+        return list(zip(self.entered, new, strict=True))
 
-
-def _uniform(seeds: Sequence[int | tuple[int, int]], steps: int) -> Tensor:
-    """[len(seeds), steps] of float64 in [0, 1): a counter-based stream for each seed, the same on every device."""
-    # Philox is keyed through SeedSequence, which takes no negative numbers.
-    keys = [[part % 2**64 for part in (seed if isinstance(seed, tuple) else (seed,))] for seed in seeds]
-    return torch.from_numpy(np.stack([np.random.Generator(np.random.Philox(key)).random(steps) for key in keys]))
-
-
-def _run(
-    batch: _Batch, members: list[int], pick: _Pick, max_new_tokens: int, stop: Stop | None, eos: int | None
-) -> Iterator[tuple[int, int]]:
-    """Continues one batch to its end; `members` are the numbers of its prompts, row by row."""
-    new: list[list[int]] = [[] for _ in members]
-    logits = batch.first()
-    for step in range(max_new_tokens):
-        chosen = pick(logits, step)
-        finished = []
-        for row, token in enumerate(chosen.tolist()):
-            if token == eos:
-                finished.append(row)
-                continue
-            new[row].append(token)
-            yield members[row], token
-            if stop is not None and stop(new[row]):
-                finished.append(row)
-        if len(finished) == len(members) or step + 1 == max_new_tokens:
-            return
-        if finished:
-            rows = batch.cache.drop(finished)
-            members, new, chosen = [members[row] for row in rows], [new[row] for row in rows], chosen[rows]
-            pick.keep(rows)
-        logits = batch.next(chosen)
+    def leave(self, rows: list[int]) -> None:
+        if rows:
+            self.prompts = [self.prompts[row] for row in self.slots.leave(rows)]

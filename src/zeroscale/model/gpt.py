@@ -195,22 +195,28 @@ class GPT(nn.Module):
         weight = self.wte.weight
         return KVCache(self.config, batch, max_length, weight.dtype, weight.device, starts)
 
-    def hidden(self, tokens: Tensor, cache: KVCache | None = None, positions: Tensor | None = None) -> Tensor:
+    def hidden(
+        self,
+        tokens: Tensor,
+        cache: KVCache | None = None,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """The states [B, T, d] after the final layer norm.
 
         Args:
             tokens: ids [B, T].
             cache: keys and values of what came before in these rows; `tokens` continue it and are added to it.
             positions: [T] or [B, T]; by default each row's own count from its first real token.
+            mask: [B, 1, T, all columns], True where a token may look; by default at itself and at what came before.
 
         Raises:
             ZeroscaleError: when a row would go past `n_positions`, or past the cache's length.
         """
         time = tokens.shape[1]
-        mask = None
         if cache is not None:
             positions = cache.positions(time) if positions is None else positions
-            mask = cache.mask(time)
+            mask = cache.mask(time) if mask is None else mask
         elif positions is None:
             if time > self.config.n_positions:
                 raise ZeroscaleError(f"{time} tokens do not fit the model's context of {self.config.n_positions}")

@@ -1,0 +1,49 @@
+"""Which token comes next: the likeliest, or one drawn by the row's own random numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Pick:
+    """Chooses each row's next token from its logits."""
+
+    def __init__(
+        self,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        vocab_size: int | None,
+    ) -> None:
+        self.temperature, self.top_k, self.top_p, self.vocab_size = temperature, top_k, top_p, vocab_size
+
+    def __call__(self, logits: Tensor, uniform: Tensor | None) -> Tensor:
+        """logits [rows, V] and each row's uniform number in [0, 1) (None: greedy) → ids [rows]."""
+        logits = logits[:, : self.vocab_size]
+        if uniform is None:
+            return logits.max(-1).indices  # three times as fast as argmax on a CPU
+        logits, ids = logits.float() / self.temperature, None
+        if self.top_k is not None and self.top_k < logits.shape[1]:
+            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], -torch.inf)
+        if self.top_p is not None and self.top_p < 1:
+            logits, ids = logits.sort(dim=-1, descending=True, stable=True)
+            probabilities = logits.softmax(-1)
+            # A token is in if those before it have not reached p: the first always is.
+            before = probabilities.cumsum(-1, dtype=torch.float64) - probabilities
+            logits = logits.masked_fill(before >= self.top_p, -torch.inf)
+        mass = logits.softmax(-1).cumsum(-1, dtype=torch.float64)
+        # The inverse of the distribution function at each row's uniform number, `right` of tokens of no probability;
+        # rounding must not carry it past the first token at which the whole mass is there.
+        total = mass[:, -1:].contiguous()
+        place = torch.searchsorted(mass, uniform[:, None].to(mass.device) * total, right=True)
+        place = place.minimum(torch.searchsorted(mass, total))
+        return (place if ids is None else ids.gather(1, place))[:, 0]
+
+
+def uniform_numbers(seeds: Sequence[int | tuple[int, int]], steps: int) -> Tensor:
+    """[len(seeds), steps] of float64 in [0, 1): a counter-based stream for each seed, the same on every device."""
+    # Philox is keyed through SeedSequence, which takes no negative numbers.
+    keys = [[part % 2**64 for part in (seed if isinstance(seed, tuple) else (seed,))] for seed in seeds]
+    return torch.from_numpy(np.stack([np.random.Generator(np.random.Philox(key)).random(steps) for key in keys]))

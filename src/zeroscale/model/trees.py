@@ -1,0 +1,117 @@
+"""Token sequences that begin alike, laid out in one row so that what they share is computed once.
+
+The sequences form a trie. Its nodes stand in one row in the order in which they are met; a node attends to its
+ancestors and to itself and has its depth for a position, so that its state is what the model computes for its own
+sequence alone. Ten candidates after one story, the turns of a conversation and questions after the same example pairs
+are all such tries.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+Tokens = tuple[int, ...]
+
+# Shorter common beginnings are not worth a mask in place of the plain causal one.
+MIN_SHARED = 16
+
+
+@dataclass
+class Tree:
+    """One trie. `paths[member]` are the places in the row of a sequence's tokens, one by one."""
+
+    tokens: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+    paths: list[list[int]] = field(default_factory=list)
+    stretches: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    """New nodes [begin, end) and the places of their common ancestors."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def grow(self, sequence: Sequence[int], shared: int) -> None:
+        """Adds a sequence that has its first `shared` tokens in common with the one added last."""
+        ancestors = self.paths[-1][:shared] if self.paths else []
+        begin = len(self.tokens)
+        self.tokens += sequence[shared:]
+        self.depths += range(shared, len(sequence))
+        end = len(self.tokens)
+        if end > begin:
+            self.stretches.append((begin, end, ancestors))
+        self.paths.append([*ancestors, *range(begin, end)])
+
+
+def common(a: Sequence[int], b: Sequence[int]) -> int:
+    """Tokens that two sequences have in common at their beginnings."""
+    size = min(len(a), len(b))
+    if a[:size] == b[:size]:
+        return size
+    low, high = 0, size  # a[:low] == b[:low], a[:high] != b[:high]
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if a[:middle] == b[:middle] else (low, middle)
+    return low
+
+
+def plant(sequences: Sequence[Tokens], members: Iterable[int], largest: int) -> Iterator[Tree]:
+    """Tries of at most `largest` nodes (or of one sequence) over `sequences[member]`; together they hold each once.
+
+    Neighbours in sorted order share the most, so one pass over them finds every trie.
+    """
+    tree = Tree()
+    last: Sequence[int] = ()
+    for member in sorted(members, key=lambda member: sequences[member]):
+        sequence = sequences[member]
+        shared = common(last, sequence)
+        if tree.members and (shared < MIN_SHARED or len(tree) + len(sequence) - shared > largest):
+            yield tree
+            tree, shared = Tree(), 0
+        tree.grow(sequence, shared)
+        tree.members.append(member)
+        last = sequence
+    if tree.members:
+        yield tree
+
+
+def single(sequence: Sequence[int], member: int) -> Tree:
+    """The trie of one sequence."""
+    tree = Tree(members=[member])
+    tree.grow(sequence, 0)
+    return tree
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Tries side by side, as the model takes them: each a row, padded on the right to the widest."""
+
+    tokens: Tensor
+    """[B, T]"""
+    positions: Tensor
+    """[B, T] or [T]"""
+    mask: Tensor | None
+    """[B, 1, T, T], True where the row's node may look; None where every row is one sequence: plain causal."""
+
+
+def lay_out(trees: Sequence[Tree], device: torch.device | str = "cpu") -> Layout:
+    """Rows, positions and mask. A padding node sees itself alone and is seen by none."""
+    width = max(map(len, trees))
+    tokens = torch.zeros((len(trees), width), dtype=torch.long)
+    if all(len(tree.stretches) == 1 for tree in trees):
+        # Padding on the right is not seen by what stands before it.
+        for row, tree in enumerate(trees):
+            tokens[row, : len(tree)] = torch.tensor(tree.tokens)
+        return Layout(tokens.to(device), torch.arange(width, device=device), None)
+    positions = torch.zeros_like(tokens)
+    mask = torch.zeros((len(trees), width, width), dtype=torch.bool)
+    mask.diagonal(dim1=1, dim2=2).fill_(True)
+    for row, tree in enumerate(trees):
+        tokens[row, : len(tree)] = torch.tensor(tree.tokens)
+        positions[row, : len(tree)] = torch.tensor(tree.depths)
+        for begin, end, ancestors in tree.stretches:
+            mask[row, begin:end, begin:end] = torch.ones((end - begin, end - begin), dtype=torch.bool).tril_()
+            if ancestors:
+                mask[row, begin:end, torch.tensor(ancestors)] = True
+    return Layout(tokens.to(device), positions.to(device), mask[:, None].to(device))

@@ -1,0 +1,56 @@
+"""Shared beginnings, laid out in one row, against each sequence computed alone."""
+
+import random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zeroscale.model import GPT, GPTConfig, trees
+
+
+def families(draw: random.Random, count: int = 6) -> list[tuple[int, ...]]:
+    """Sequences of which several begin alike, some are whole beginnings of others, and two are the same."""
+    found = []
+    for _ in range(count):
+        stem = [draw.randrange(97) for _ in range(draw.randint(18, 40))]
+        found += [tuple(stem + [draw.randrange(97) for _ in range(draw.randint(0, 12))]) for _ in range(4)]
+        found.append(tuple(stem))
+    return [*found, found[0]]
+
+
+@pytest.mark.parametrize("largest", [1, 60, 10_000])
+def test_states_are_those_of_each_sequence_alone(largest):
+    model = GPT(GPTConfig(vocab_size=97, n_positions=64, n_layer=3, d_model=32, n_head=4), seed=1).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(8.0)  # so that looking at a wrong token shows
+    sequences = families(random.Random(3))
+    planted = list(trees.plant(sequences, range(len(sequences)), largest))
+    assert sorted(member for tree in planted for member in tree.members) == list(range(len(sequences)))
+    layout = trees.lay_out(planted)
+    with torch.inference_mode():
+        hidden = model.hidden(layout.tokens, positions=layout.positions, mask=layout.mask)
+        for row, tree in enumerate(planted):
+            for member, path in zip(tree.members, tree.paths, strict=True):
+                alone = model.hidden(torch.tensor([sequences[member]]))[0]
+                torch.testing.assert_close(hidden[row, path], alone, rtol=1e-4, atol=1e-5)
+    if largest > 60:
+        assert sum(map(len, planted)) < 0.6 * sum(map(len, sequences)), "nothing was shared"
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=40).map(tuple), min_size=1, max_size=12))
+def test_a_path_spells_its_sequence(sequences):
+    for tree in trees.plant(sequences, range(len(sequences)), 50):
+        for member, path in zip(tree.members, tree.paths, strict=True):
+            assert tuple(tree.tokens[place] for place in path) == sequences[member]
+            assert [tree.depths[place] for place in path] == list(range(len(path)))
+
+
+@given(st.lists(st.integers(0, 1)), st.lists(st.integers(0, 1)))
+def test_common_beginnings(a, b):
+    size = trees.common(a, b)
+    assert a[:size] == b[:size]
+    assert size == min(len(a), len(b)) or a[size] != b[size]
