@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.settings import DataSettings, Names, TokenizerSettings
+from zeroscale.settings import CardNames, DataSettings, TokenizerSettings
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Positive = Annotated[int, Field(gt=0)]
@@ -23,6 +23,11 @@ def _unescaped(value: Any) -> Any:
         re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match.group()], one) if isinstance(one, str) else one
         for one in value
     )
+
+
+def _listed(value: Any) -> Any:
+    """One alone is a list of one."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -72,34 +77,107 @@ class DataCommand:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class BatchSettings:
+    """A run and a step of it."""
+
+    run: Text
+    step: Positive
+    rows: Positive | None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class EvalSettings:
     """Checkpoints to score: a run, one of its checkpoints, a Hugging Face directory, a hub name; or a whole study."""
 
     checkpoint: str | None
+    run: str | None
     revision: str | None
     study: str | None
-    cards: Names
+    checkpoints: Literal["last", "all"]
+    cards: CardNames | None
     cards_from: Literal["files", "hub", "sample"] | None
     data_dir: str | None
-    protocol: Literal["paper"]
+    allow_other_data: bool
+    protocol: Literal["paper", "lm-eval"]
     limit: Positive | None
+    rescore: bool
+    token_logprobs: bool
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     bootstrap: Annotated[int, Field(ge=100)]
     batch_tokens: Positive
     accelerator: Literal["auto", "cpu", "cuda"]
     threads: Positive | None
+    out: Text | None
     output_dir: str
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CompareSettings:
+    """Two runs, checkpoints, directories or hub names that have been scored, and the cards to compare them on."""
+
+    runs: tuple[Text, ...]
+    cards: CardNames | None
+    protocol: Literal["paper", "lm-eval"]
+    resamples: Annotated[int, Field(ge=100)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    out: Text | None
+    output_dir: str
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class FitColumns:
+    """What a CSV calls its columns."""
+
+    params: Text
+    tokens: Text | None
+    loss: Text
+    flops: Text
+    seed: Text
+
+
+Ends = Annotated[tuple[float | None, float | None], Field(strict=False)] | None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class FitKeep:
+    """Ends outside which runs are left out."""
+
+    params: Ends
+    tokens: Ends
+    loss: Ends
+    flops: Ends
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class FitIsoflop:
+    """What belongs to an isoFLOP curve's parabola."""
+
+    window: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    tolerance: Annotated[float, Field(gt=0, lt=1)]
+
+
+LawName = Literal["auto", "all", "power", "chinchilla", "vpnls", "isoflop", "envelope", "kaplan", "benchmarks"]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class FitSettings:
-    """Runs to fit a law to: a study's directory, or a CSV with the columns params, tokens, loss."""
+    """Runs to fit laws to, a study's directory or a CSV with the columns params, tokens, loss; and which laws, how."""
 
     runs: Annotated[str, Field(min_length=1)]
+    law: Annotated[tuple[LawName, ...], BeforeValidator(_listed), Field(min_length=1)]
     out: str | None
     convention: Literal["non_embedding", "total", "matmul"]
+    flops: Literal["auto", "exact", "6nd"]
+    checkpoints: Literal["last", "all"]
     bootstrap: Annotated[int, Field(ge=100)]
     seed: Annotated[int, Field(ge=0, lt=2**31)]
+    delta: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    budgets: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]
+    leave_out: tuple[str, ...]
+    keep: FitKeep
+    isoflop: FitIsoflop
+    columns: FitColumns
+    chance: dict[str, Annotated[float, Field(ge=0, lt=1)]]
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -1,82 +1,229 @@
-"""`zeroscale eval`: scores checkpoints one after the other and shows them in one table."""
+"""`zeroscale eval`: scores checkpoints one after the other and ends with one table, beside the paper's numbers."""
 
-import dataclasses
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from zeroscale import scoring
 from zeroscale.command_settings import EvalSettings
 from zeroscale.errors import ZeroscaleError
-from zeroscale.provenance import machine
-from zeroscale.training import checkpoint
+
+if TYPE_CHECKING:
+    from zeroscale.beside import Row
+    from zeroscale.harness.card import Card
+    from zeroscale.harness.results import Result
+    from zeroscale.scoring import OnFault
+
+# The folder beside a checkpoint's results that holds its own table: of all results that lie there.
+TABLE = "table"
+
+
+class Report:
+    """What came of the checkpoints: rows for the table, faults, and the studies whose ledgers are to be renewed."""
+
+    def __init__(self, cards: "dict[str, Card]") -> None:
+        self.cards = cards
+        self.rows: list[Row] = []
+        self.studies: set[Path] = set()
+        self.faults = 0
+
+    def add(self, label: str, results: "list[Result]", out: Path) -> None:
+        """Takes results, and renews the table beside them."""
+        from zeroscale import beside, score_tables
+        from zeroscale.harness import results as files
+
+        self.rows += beside.rows(label, results, self.cards)
+        there = [found for name in files.names(out) if (found := files.load(out, *name))]
+        score_tables.write(out / TABLE, beside.rows(label, there, {**shipped(there), **self.cards}))
+
+    def fault(self, where: str, error: object) -> None:
+        """Says what went wrong, at once; the others go on."""
+        self.faults += 1
+        print(f"zeroscale: {where}: {error}", file=sys.stderr, flush=True)
 
 
 def evaluate(wanted: list[tuple[str, EvalSettings]]) -> int:
     """Scores each; one that fails is said and the others go on. Returns the exit code."""
-    table: list[tuple[str, Any]] = []
-    failed = 0
-    _set_threads(wanted[0][1].threads)
-    studies: set[Path] = set()
-    for settings in _each(wanted):
-        try:
-            target = scoring.find(settings.checkpoint or "", Path(settings.output_dir), settings.revision)
-            for result in scoring.score(target, settings, say=lambda text: print(text, file=sys.stderr, flush=True)):
-                table.append((target.name, result))
-            if target.run is not None and target.out.parent.name == "evals":
-                studies.add(target.out.parent.parent.parent)
-        except ZeroscaleError as error:
-            failed += 1
-            print(f"zeroscale: {error}", file=sys.stderr)
-    for study in studies:
+    from zeroscale.harness import card
+
+    jobs = [settings for _, settings in wanted]
+    for settings in jobs:
+        if sum(bool(value) for value in (settings.checkpoint, settings.run, settings.study)) != 1:
+            raise ZeroscaleError(
+                "give checkpoint=PATH (a run, a checkpoint, a Hugging Face directory, a hub name; run=PATH is the "
+                "same) or study=DIR, and only one of them"
+            )
+    report = Report({one.name: one for job in jobs for one in card.resolve(job.cards or ())})
+    for settings in jobs:
+        _rescore(settings, report) if settings.rescore else _score(settings, report)
+    for study in sorted(report.studies):
         from zeroscale.scaling import ledger
 
         ledger.write(study)
-    if table:
-        _print(table)
-    return 2 if failed else 0
+    _show(report, {Path(job.out) for job in jobs if job.out})
+    if report.faults:
+        print("zeroscale: not all was scored; what is missing is said above", file=sys.stderr)
+    return 2 if report.faults else 0
 
 
-def _each(wanted: list[tuple[str, EvalSettings]]) -> list[EvalSettings]:
-    """One settings object per checkpoint; a study stands for its cells."""
-    each = []
-    for _, settings in wanted:
-        if bool(settings.checkpoint) == bool(settings.study):
-            raise ZeroscaleError(
-                "give either checkpoint=PATH (a run, a checkpoint, a Hugging Face directory, a hub name) or study=DIR"
-            )
-        if settings.checkpoint:
-            each.append(settings)
+def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
+    """The cards of results, where they are among those that come with zeroscale."""
+    from zeroscale.harness import card
+
+    found = {}
+    for result in results:
+        try:
+            (found[result.card],) = card.resolve([result.card])
+        except ZeroscaleError:
+            continue  # held-out text, or a card of the user's own that is not named now
+    return found
+
+
+def _score(settings: EvalSettings, report: Report) -> None:
+    from zeroscale import scoring
+    from zeroscale.harness import card
+
+    cards = settings.cards if settings.cards is not None else scoring.DEFAULT_CARDS
+    report.cards |= {one.name: one for one in card.resolve(cards)}
+    _set_threads(settings.threads)
+    for where in _checkpoints(settings, report):
+        try:
+            target = scoring.find(where, Path(settings.output_dir), settings.revision)
+            results = scoring.score(target, settings, _say, _said_once(report, target.label))
+        except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
+            report.fault(where, _plain(error))
             continue
-        cells = sorted(path.parent for path in Path(settings.study or "").glob("[!.]*/config.yaml"))
-        cells = [cell for cell in cells if checkpoint.all_of(cell)]
-        if not cells:
-            raise ZeroscaleError(f"{settings.study} has no cell with a checkpoint")
-        each += [dataclasses.replace(settings, checkpoint=str(cell), study=None) for cell in cells]
-    return each
+        report.add(target.label, results, target.out)
+        if target.study:
+            report.studies.add(target.study)
+
+
+def _said_once(report: Report, label: str) -> "OnFault":
+    """Says at once what is wrong with a card; of weights that are no numbers, every card complains alike."""
+    said: set[str] = set()
+
+    def fault(name: str, error: ZeroscaleError) -> None:
+        text = str(error) if str(error) not in said else "the same"
+        said.add(str(error))
+        report.fault(label, text if name in text else f"{name}: {text}")
+
+    return fault
+
+
+def _plain(error: BaseException) -> str:
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "out of memory; what was answered is kept. Try a smaller batch_tokens"
+    return str(error) or type(error).__name__
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _checkpoints(settings: EvalSettings, report: Report) -> list[str]:
+    """Everything that one job asks for: a study stands for its cells, a run for its checkpoints."""
+    from zeroscale.training import checkpoint
+
+    given = settings.checkpoint or settings.run
+    cells = [Path(given)] if given else _cells(settings.study or "")
+    found = []
+    for cell in cells:
+        steps = checkpoint.all_of(cell) if (cell / "config.yaml").is_file() else []
+        if settings.study and not steps:
+            report.fault(str(cell), "has no checkpoint yet; train it first")
+        elif settings.checkpoints == "all" and steps:
+            found += map(str, steps)
+        else:
+            found.append(given or str(cell))
+    return found
+
+
+def _cells(study: str) -> list[Path]:
+    cells = sorted(path.parent for path in Path(study).glob("[!.]*/config.yaml"))
+    if not cells:
+        raise ZeroscaleError(f"{study} holds no run (no subdirectory has a config.yaml): give a study's directory")
+    return cells
+
+
+def _rescore(settings: EvalSettings, report: Report) -> None:
+    """Makes the scores again from their records; says for each what changed."""
+    from zeroscale import scored
+    from zeroscale.harness import card
+    from zeroscale.harness import results as files
+
+    names = None if settings.cards is None else {one.name for one in card.resolve(settings.cards)} | {"held_out"}
+    given = [settings.checkpoint or settings.run] if not settings.study else map(str, _cells(settings.study))
+    for where in given:
+        try:
+            folders = scored.find(str(where), Path(settings.output_dir), settings.checkpoints == "all")
+        except ZeroscaleError as error:
+            report.fault(str(where), error)
+            continue
+        for folder in folders:
+            there = files.names(folder.out)
+            if names is not None:
+                there = [name for name in there if name[0] in names and name[1] in (settings.protocol, "corpus")]
+            absent = sorted((names or set()) - {"held_out", *(name for name, _ in there)})
+            if absent or not there:
+                command = folder.command(absent or ["core"], settings.protocol)
+                called = ", ".join(absent) or "this"
+                report.fault(folder.label, f"{called} has not been scored; score it first: {command}")
+            if there:
+                report.add(folder.label, _again(folder.label, folder.out, there, settings, report), folder.out)
+            cell = folder.out.parent.parent
+            if (cell / "config.yaml").is_file():
+                report.studies.add(cell.parent)
+
+
+def _again(
+    label: str, out: Path, names: list[tuple[str, str]], settings: EvalSettings, report: Report
+) -> "list[Result]":
+    from zeroscale.harness import rescore
+
+    done = []
+    for name in names:
+        try:
+            before, after = rescore.again(out, *name, settings.seed, settings.bootstrap)
+        except ZeroscaleError as error:
+            report.fault(label, error)
+            continue
+        done.append(after)
+        print(f"{label}: {'.'.join(name)}: {_changes(before, after)}")
+    report.cards |= {name: card for name, card in shipped(done).items() if name not in report.cards}
+    return done
+
+
+def _changes(before: "Result", after: "Result") -> str:
+    from zeroscale.plain_tables import figure, interval
+
+    if after == before:
+        return "as it was, to the last bit"
+    parts = []
+    for metric, now in after.metrics.items():
+        was = before.metrics[metric]
+        if now.value != was.value:
+            parts.append(f"{metric} {figure(was.value)} → {figure(now.value)}")
+        if (now.low, now.high) != (was.low, was.high):
+            parts.append(f"{metric}'s interval {interval(was.low, was.high)} → {interval(now.low, now.high)}")
+    old, new = (f"{one.key.bootstrap:,} resamples, seed {one.key.interval_seed}" for one in (before, after))
+    how = f"{old} → {new}" if old != new else new
+    return f"{how}: {'; '.join(parts) or 'the same numbers'}"
 
 
 def _set_threads(threads: int | None) -> None:
     import torch
 
+    from zeroscale.provenance import machine
+
     torch.set_num_threads(threads or machine.cpu_cores())
 
 
-def _print(rows: list[tuple[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _show(report: Report, directories: set[Path]) -> None:
+    from zeroscale import score_tables
 
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for column in ("checkpoint", "card", "protocol", "metric", "value", "95 % interval", "n", "data"):
-        table.add_column(column, justify="right" if column in ("value", "n") else "left")
-    for name, result in rows:
-        key = result.key
-        data = {"sample": "SAMPLE, no benchmark", "corpus": "held out"}.get(key.source, key.source)
-        if key.limit:
-            data += f", first {key.limit}"
-        for metric, score in result.metrics.items():
-            interval = "–" if score.low is None else f"{score.low:.4g} to {score.high:.4g}"
-            value = "–" if score.value is None else f"{score.value:.4g}"
-            table.add_row(name, key.card, key.protocol, metric, value, interval, str(score.n), data)
-    Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
+    if not report.rows:
+        return
+    print(score_tables.as_text(report.rows))
+    for directory in sorted(directories):
+        paths = score_tables.write(directory, report.rows)
+        print(f"\nwritten to {directory}: {', '.join(path.name for path in paths)}")

@@ -14,9 +14,15 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, sha256_file, sha256_json, write_json
 from zeroscale.settings import TrainSettings
 from zeroscale.strict import build
-from zeroscale.training import checkpoint
 
 Say = Callable[[str], None]
+OnFault = Callable[[str, ZeroscaleError], None]
+
+# A model may have more rows in its vocabulary than its tokenizer has tokens (padding to a multiple of some power of
+# two: 2.4 % at most in released models); where it has many more, the two are no pair.
+PADDING = 0.1
+# What is scored where nobody names a card.
+DEFAULT_CARDS = ("core",)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,17 @@ class Target:
     """Of a checkpoint that is not ours: the directory or the hub's name, as given."""
     revision: str | None = None
     """The commit of a checkpoint from the hub."""
+
+    @property
+    def label(self) -> str:
+        """As tables call it: a run's checkpoints differ by their step."""
+        step = self.path.name.removeprefix("step-")
+        return f"{self.name}, step {int(step):,}" if self.run is not None and step.isdigit() else self.name
+
+    @property
+    def study(self) -> Path | None:
+        """The folder of the study that a run's checkpoint belongs to."""
+        return self.path.parents[2] if self.run is not None and self.out.parent.name == "evals" else None
 
 
 def find(where: str | Path, outputs: Path, revision: str | None = None) -> Target:
@@ -59,6 +76,8 @@ def find(where: str | Path, outputs: Path, revision: str | None = None) -> Targe
 
 
 def _find_local(path: Path, outputs: Path) -> Target:
+    from zeroscale.training import checkpoint
+
     if (path / checkpoint.META).is_file():
         cell = path.parent.parent
         meta = checkpoint.verify(path)
@@ -95,10 +114,11 @@ def load(target: Target) -> tuple[Any, Any]:
         if read_json(target.path / "config.json").get("model_type", "gpt2") != "gpt2":
             from zeroscale import hf_adapter
 
-            return hf_adapter.load(target.path)
-        return GPT.from_pretrained(target.path).eval(), Tokenizer.load(target.path)
+            return _paired(*hf_adapter.load(target.path), target.origin)
+        return _paired(GPT.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
     from zeroscale import build as composition
     from zeroscale.model import weights
+    from zeroscale.training import checkpoint
 
     tokenizer = Tokenizer.load(target.path.parent.parent / "tokenizer")
     gpt = GPT(composition.shape(target.run, tokenizer.vocab_size))
@@ -110,6 +130,21 @@ def load(target: Target) -> tuple[Any, Any]:
             f"(fingerprint {tokenizer.fingerprint[:12]}, not {expected[:12]})"
         )
     return gpt.eval(), tokenizer
+
+
+def _paired(model: Any, tokenizer: Any, where: str) -> tuple[Any, Any]:
+    """Both, if they can belong together.
+
+    Raises:
+        ZeroscaleError: the tokenizer has ids that the model does not know, or far fewer than it knows.
+    """
+    rows, tokens = model.config.vocab_size, tokenizer.vocab_size
+    if tokens > rows or tokens < (1 - PADDING) * rows:
+        raise ZeroscaleError(
+            f"{where}: the tokenizer is not the model's: it has {tokens:,} tokens, and the model a vocabulary of "
+            f"{rows:,}. Put the tokenizer's files that the model was trained with beside its weights"
+        )
+    return model, tokenizer
 
 
 def _safe_name(text: str) -> str:
@@ -125,8 +160,12 @@ def _weights_hash(directory: Path) -> str:
     return sha256_json({name: sha256_file(directory / name) for name in files})
 
 
-def score(target: Target, wanted: EvalSettings, say: Say | None = None) -> list[Any]:
-    """Scores the cards asked for, and for a run of ours the held-out text; returns the results, held-out first."""
+def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault: OnFault | None = None) -> list[Any]:
+    """Scores the cards asked for, and for a run of ours the held-out text; returns the results, held-out first.
+
+    Args:
+        on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
+    """
     from zeroscale.harness import evaluate
     from zeroscale.provenance import machine
 
@@ -142,7 +181,7 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None) -> list[
     results += evaluate.score_cards(
         model,
         tokenizer,
-        list(wanted.cards),
+        list(DEFAULT_CARDS if wanted.cards is None else wanted.cards),
         source=source,
         data_dir=data_dir,
         out=target.out,
@@ -152,7 +191,10 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None) -> list[
         batch_tokens=wanted.batch_tokens,
         protocol=wanted.protocol,
         limit=wanted.limit,
+        allow_other_data=wanted.allow_other_data,
+        token_logprobs=wanted.token_logprobs,
         progress=say,
+        on_fault=on_fault,
     )
     return results
 
@@ -179,6 +221,7 @@ def _score_held_out(target: Target, model: Any, wanted: EvalSettings) -> list[An
     from zeroscale.data import prepare
     from zeroscale.data.tokens import Corpus
     from zeroscale.harness import evaluate
+    from zeroscale.training import checkpoint
 
     run = target.run
     assert run is not None
@@ -211,6 +254,7 @@ def score_run(path: Path, run: TrainSettings) -> list[Any]:
         "cards": list(run.cards),
         "cards_from": run.cards_from,
         "data_dir": run.data_dir,
+        "allow_other_data": True,  # marked in the result; a refusal at the end of a training would help nobody
         "output_dir": run.output_dir,
         "accelerator": run.trainer.accelerator,
         "checkpoint": str(path),

@@ -4,12 +4,14 @@ A group of `conf/` is a dataclass here and a field of `TrainSettings`. Derived q
 are properties beside the values they derive from, so that plan, worker and report cannot disagree.
 """
 
+import copy
 import dataclasses
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from zeroscale.data_settings import DataSettings
 from zeroscale.files import sha256_json
 from zeroscale.scaling import flops
 
@@ -17,7 +19,8 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Names = tuple[Name, ...]
+# A card or a suite by name, or the path of a card of one's own.
+CardNames = tuple[Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$")], ...]
 
 # Folders beside the studies in outputs/, which no study may be called.
 RESERVED_STUDIES = ("corpora", "eval")
@@ -72,62 +75,22 @@ TokenizerSettings = Annotated[BpeTokenizer | BytesTokenizer | Gpt2Tokenizer, Fie
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class StdlibData:
-    """The text of the running Python's own library: no network needed."""
-
-    kind: Literal["stdlib"]
-    name: Name
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
-    max_bytes: Positive | None = None
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class FilesData:
-    """A directory or glob of text and JSONL files."""
-
-    kind: Literal["files"]
-    name: Name
-    path: Annotated[str, Field(min_length=1)]
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
-    text_field: str = "text"
-    max_bytes: Positive | None = None
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class HubData:
-    """A dataset of the Hugging Face hub, by name."""
-
-    kind: Literal["hub"]
-    name: Name
-    dataset: Annotated[str, Field(min_length=1)]
-    split: str
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
-    config: str | None = None
-    revision: str | None = None
-    text_field: str = "text"
-    streaming: bool = True
-    max_documents: Positive | None = None
-    max_bytes: Positive | None = None
-
-
-DataSettings = Annotated[StdlibData | FilesData | HubData, Field(discriminator="kind")]
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class OptimizerSettings:
-    """AdamW; weight decay on matrices only.
+    """AdamW, or Muon for the matrices of the blocks and AdamW for the rest; weight decay on matrices only.
 
     With `lr_reference_params` the learning rate depends on the size N (embeddings left out) as
     lr · (N / reference)^(-1/3): the form of Porian et al. 2024, whose own constants are 0.0047 at N = 108 M.
     """
 
-    name: Literal["adamw"]
+    name: Literal["adamw", "muon"]
     lr: Annotated[float, Field(gt=0)]
     lr_reference_params: Annotated[float, Field(gt=0)] | None
     betas: tuple[Fraction, Fraction]
     eps: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)]
     grad_clip: Annotated[float, Field(gt=0)] | None
+    momentum: Fraction = 0.95
+    """Muon's."""
 
     def lr_for(self, params_non_embedding: int) -> float:
         """The peak learning rate of a model of this size."""
@@ -138,11 +101,16 @@ class OptimizerSettings:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class ScheduleSettings:
-    """Linear warm-up over `warmup_tokens`, then the named form down to `final_lr_fraction` of the peak."""
+    """Linear warm-up over `warmup_tokens`, then the named form down to `final_lr_fraction` of the peak.
 
-    name: Literal["cosine", "linear", "constant"]
+    `wsd` stays at the peak and falls over the last `decay_fraction` of the run.
+    """
+
+    name: Literal["cosine", "linear", "constant", "wsd"]
     warmup_tokens: Annotated[int, Field(ge=0)]
     final_lr_fraction: Annotated[float, Field(ge=0, le=1)]
+    decay_fraction: Annotated[float, Field(gt=0, le=1)] = 0.2
+    decay: Literal["linear", "sqrt"] = "sqrt"
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -155,8 +123,8 @@ class TrainerSettings:
     micro_batch_tokens: Positive | None
     accelerator: Literal["auto", "cpu", "cuda"]
     devices: Positive
-    strategy: Literal["auto", "ddp"]
-    precision: Literal["fp32", "bf16-mixed"]
+    strategy: Literal["auto", "ddp", "fsdp"]
+    precision: Literal["fp32", "bf16-mixed", "bf16-true"]
     threads: Positive | None
     compile: bool
     log_every: Positive
@@ -165,6 +133,24 @@ class TrainerSettings:
     checkpoint_every: Positive
     keep_checkpoints: Positive
     score_every: Positive | None
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = "default"
+    activation_checkpointing: bool = False
+    keep_every_tokens: Positive | None = None
+    keep_best: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class InitSettings:
+    """Which run's checkpoint this one goes on from, optimizer and data position included; `run: null` starts anew.
+
+    `run` is a run's directory, or `trunk`: the run at a constant rate, `trunk_tokens` long, that a WSD schedule's
+    settings imply and that all its cooldowns share. `tokens` says where the parent is left; null with a trunk: where
+    the decay begins.
+    """
+
+    run: Annotated[str, Field(min_length=1)] | None = None
+    tokens: Positive | None = None
+    trunk_tokens: Positive | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -190,10 +176,11 @@ class TrainSettings:
     schedule: ScheduleSettings
     trainer: TrainerSettings
     tracker: TrackerSettings
-    cards: Names
+    cards: CardNames
     cards_from: Literal["files", "hub", "sample"]
     data_dir: str | None
     output_dir: str
+    init_from: InitSettings = InitSettings()
 
     @property
     def context(self) -> int:
@@ -237,14 +224,45 @@ class TrainSettings:
 
     def hash(self) -> str:
         """Hex sha256 over every setting that can change a result."""
-        value = as_dict(self)
-        for key in NOT_HASHED:
-            *parents, last = key.split(".")
-            node = value
-            for parent in parents:
-                node = node[parent]
-            del node[last]
+        value = hashed(as_dict(self))
+        if self.init_from.run is not None:
+            value["init_from"] = self.parent()
         return sha256_json(value)
+
+    def trunk(self) -> "TrainSettings":
+        """The run at a constant rate that this cooldown leaves: a cell of the study `<study>-trunk`, not scored."""
+        schedule = dataclasses.replace(
+            self.schedule, name="constant", final_lr_fraction=1.0, decay_fraction=0.2, decay="sqrt"
+        )
+        tokens = self.init_from.trunk_tokens or self.trainer.tokens
+        return dataclasses.replace(
+            self,
+            study=f"{self.study}-trunk",
+            schedule=schedule,
+            trainer=dataclasses.replace(self.trainer, tokens=tokens, score_every=None),
+            cards=(),
+            init_from=InitSettings(),
+        )
+
+    def parent(self) -> dict[str, Any]:
+        """The parent's settings hash (of a run that is named by its directory: the name, which ends in it) and step."""
+        wanted = self.init_from
+        name = self.trunk().hash() if wanted.run == "trunk" else (wanted.run or "").rstrip("/").rpartition("/")[2]
+        return {"parent": name, "step": self.first_step}
+
+    @property
+    def first_step(self) -> int:
+        """The step of the parent that this run goes on from; 0 without one."""
+        if self.init_from.run is None:
+            return 0
+        if self.init_from.tokens is not None:
+            return self.init_from.tokens // self.trainer.batch_tokens
+        return self.decay_start
+
+    @property
+    def decay_start(self) -> int:
+        """Steps before a WSD schedule's decay."""
+        return self.steps - max(1, round(self.steps * self.schedule.decay_fraction))
 
     @property
     def cell(self) -> str:
@@ -261,13 +279,46 @@ NOT_HASHED = (
     "cards",
     "cards_from",
     "data_dir",
+    "data.workers",
     "model.name",
     "trainer.log_every",
     "trainer.val_every",
     "trainer.checkpoint_every",
     "trainer.keep_checkpoints",
     "trainer.score_every",
+    "trainer.keep_every_tokens",
+    "trainer.keep_best",
+    "init_from",  # its parent's hash and step stand for it
 )
+
+# Settings that came later, with the value at which a run is what it was before them: left out of the hash while they
+# hold it, so that a finished cell keeps its name.
+NEUTRAL: dict[str, Any] = {
+    "data.url_field": None,
+    "data.document_start": None,
+    "data.leave_out_sites": [],
+    "data.drop_exact_duplicates": False,
+    "data.near_duplicate_threshold": None,
+    "data.near_duplicate_permutations": 128,
+    "optimizer.momentum": 0.95,
+    "schedule.decay_fraction": 0.2,
+    "schedule.decay": "sqrt",
+    "trainer.compile_mode": "default",
+    "trainer.activation_checkpointing": False,
+}
+
+
+def hashed(value: dict[str, Any]) -> dict[str, Any]:
+    """The part of `as_dict`'s value that can change a result."""
+    kept = copy.deepcopy(value)
+    for key in (*NOT_HASHED, *NEUTRAL):
+        *parents, last = key.split(".")
+        node = kept
+        for parent in parents:
+            node = node.get(parent, {})
+        if key in NOT_HASHED or node.get(last) == NEUTRAL[key]:
+            node.pop(last, None)
+    return kept
 
 
 def as_dict(settings: Any) -> dict[str, Any]:

@@ -6,7 +6,9 @@ COMMANDS = {
     "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",
     "plan": "what a run or a sweep will cost, before it starts",
     "data": "fetches a corpus and tokenises it into shards",
-    "eval": "scores checkpoints zero-shot on benchmark cards",
+    "batch": "what the batch of a step held",
+    "eval": "scores checkpoints zero-shot on benchmark cards, beside the paper's numbers",
+    "compare": "two scored checkpoints on the same examples: paired differences with intervals",
     "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
     "export": "writes a run as a directory that transformers loads, with its model card",
     "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
@@ -35,6 +37,7 @@ Start here:
 FREE_TEXT = {
     "checkpoint",
     "data.dataset",
+    "data.document_start",
     "data.path",
     "data.revision",
     "data_dir",
@@ -77,7 +80,7 @@ def print_help(command: str) -> None:
     if command in ("train", "plan"):
         print("\nSweeps (+sweeps=NAME):\n")
         print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
-    if command == "eval":
+    if command in ("eval", "compare"):
         print("\nCards (cards=[a,b] or a suite):\n")
         print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
         print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))

@@ -1,6 +1,9 @@
 """The engine: equal to a direct computation over the whole vocabulary, in any order, at any batch size."""
 
 import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import head
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine
+from zeroscale.harness.generations import Stopping
+from zeroscale.model import weights
 from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.tokenizer import Tokenizer
 
@@ -103,8 +108,9 @@ def test_a_shared_context_changes_no_score_and_saves_its_tokens(model: GPT, toke
         np.testing.assert_allclose(answer.logprobs, alone.logprobs, atol=1e-5)
         assert (answer.greedy == alone.greedy).all()
         assert answer.first_filtered == alone.first_filtered
-    assert together.cost.saved == 4 * len(context)
-    assert together.cost.tokens == len(context) + sum(len(request.target) - 1 for request in requests)
+    asked = sum(len(request.context) + len(request.target) - 1 for request in requests)
+    assert together.cost.saved >= 4 * len(context)
+    assert together.cost.tokens + together.cost.saved == asked
 
 
 def test_a_small_head_chunk_changes_nothing(model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,12 +132,114 @@ def test_never_makes_logits_for_all_positions(
 
 
 def test_newline_and_sentences_stop_a_generation(tokenizer: Tokenizer) -> None:
-    stop = Engine(GPT(GPTConfig(257, 8, 1, 8, 1)), tokenizer)._stop
+    engine = Engine(GPT(GPTConfig(257, 8, 1, 8, 1)), tokenizer)
+
+    def stop(rule: rq.Stop) -> Any:
+        return Stopping(engine, rule).function
+
     assert stop(rq.Stop("never")) is None
     newline, sentences = stop(rq.Stop("newline")), stop(rq.Stop("sentences", 1))
     assert newline is not None and sentences is not None
     assert [newline(list(text)) for text in (b"a", b"a\n", b"a b")] == [False, True, False]
     assert [sentences(list(text)) for text in (b"A b.", b"A b. ", b"A b. C")] == [False, False, True]
+
+
+def conversations() -> list[rq.Request]:
+    """Turns that begin with the turns before them, ten endings of one story, and questions after the same examples."""
+    rng = random.Random(4)
+
+    def words(size: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(256) for _ in range(size))
+
+    requests: list[rq.Request] = []
+    for _ in range(3):
+        said = words(30)
+        for _ in range(5):
+            requests.append(rq.Generation(said, 8, rq.Stop("newline"), logprobs=True))
+            said += words(rng.randint(5, 12))
+        story = words(60)
+        requests += [rq.Continuation(story, words(rng.randint(1, 9)), excluded=(3, 4)) for _ in range(10)]
+    header = words(40)
+    return requests + [rq.Continuation(header + words(rng.randint(3, 20)), words(4)) for _ in range(12)]
+
+
+def assert_same(found: list[rq.Answer], expected: list[rq.Answer], exactly: bool = False) -> None:
+    for answer, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(answer.logprobs, other.logprobs, **({"rtol": 0} if exactly else {"atol": 1e-5}))
+        if isinstance(answer, rq.Generated):
+            assert answer.tokens == other.tokens
+        else:
+            assert (answer.greedy == other.greedy).all() and answer.first_filtered == other.first_filtered
+
+
+@pytest.mark.parametrize("batch_tokens", [100, 8192])
+def test_sharing_changes_no_answer_and_saves_most_of_the_work(model: GPT, tokenizer: Tokenizer, batch_tokens) -> None:
+    on, off = (Engine(model, tokenizer, batch_tokens, share=share) for share in (True, False))
+    assert_same(on.run(conversations()), off.run(conversations()))
+    assert off.cost.saved == 0
+    assert on.cost.tokens + on.cost.saved == off.cost.tokens
+    assert on.cost.tokens < 0.4 * off.cost.tokens
+
+
+def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(model: GPT, tokenizer: Tokenizer) -> None:
+    requests = [*conversations(), *(one for one in some_requests() if not isinstance(one, rq.Rolling))]
+    together = Engine(model, tokenizer, deterministic=True).run(requests)
+    order = list(range(len(requests)))
+    random.Random(1).shuffle(order)
+    shuffled = Engine(model, tokenizer, 300, deterministic=True).run([requests[place] for place in order[:40]])
+    for place, answer in zip(order, shuffled, strict=False):
+        alone = together[place]
+        if answer.logprobs is not None:
+            np.testing.assert_array_equal(answer.logprobs, alone.logprobs)
+        if isinstance(answer, rq.Generated):
+            assert answer.tokens == alone.tokens
+
+
+def test_without_it_answers_differ_by_rounding_alone(model: GPT, tokenizer: Tokenizer) -> None:
+    scores = [one for one in conversations() if isinstance(one, rq.Continuation)]
+    exact = Engine(model, tokenizer, deterministic=True).run(scores)
+    largest = 0.0
+    for batch_tokens in (64, 500, 8192):
+        answers = Engine(model, tokenizer, batch_tokens).run(scores)
+        for a, b in zip(answers, exact, strict=True):
+            largest = max(largest, float(np.abs(a.logprobs - b.logprobs).max()))
+    assert largest < 2e-5
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("no more"), RuntimeError("DefaultCPUAllocator: can't allocate memory: x")]
+)
+def test_a_batch_that_does_not_fit_is_halved_and_the_work_goes_on(
+    model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, error
+) -> None:
+    expected = Engine(model, tokenizer).run([*some_requests(), *conversations()])
+    hidden, steps = model.hidden, []
+
+    def small(tokens, *arguments, **named):
+        if tokens.numel() > 400:
+            steps.append(tokens.numel())
+            raise error
+        return hidden(tokens, *arguments, **named)
+
+    monkeypatch.setattr(model, "hidden", small)
+    engine = Engine(model, tokenizer)
+    answers = engine.run([*some_requests(), *conversations()])
+    assert steps and engine.batch_tokens <= 400
+    for answer, other in zip(answers, expected, strict=True):
+        if answer.logprobs is not None:
+            np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5)
+        if isinstance(answer, rq.Generated):
+            assert answer.tokens == other.tokens
+
+
+def test_one_request_that_does_not_fit_is_said(model: GPT, tokenizer: Tokenizer, monkeypatch) -> None:
+    def never(*arguments, **named):
+        raise torch.OutOfMemoryError("no more")
+
+    monkeypatch.setattr(model, "hidden", never)
+    for request in (some_requests()[0], some_requests()[2]):
+        with pytest.raises(ZeroscaleError, match=r"a single request of .* tokens does not fit the memory"):
+            Engine(model, tokenizer).run([request])
 
 
 def test_generation_is_the_greedy_continuation(model: GPT, tokenizer: Tokenizer) -> None:
@@ -159,3 +267,48 @@ def test_the_global_generator_and_the_training_mode_stay(tokenizer: Tokenizer) -
     assert gpt.training
     again = Engine(gpt, tokenizer).run(some_requests())
     np.testing.assert_array_equal(first[0].logprobs, again[0].logprobs)
+
+
+def test_generated_tokens_have_transformers_log_probabilities(model: GPT, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    weights.save_pretrained(model, tmp_path, eos=tokenizer.eos)
+    theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path, local_files_only=True).eval()
+    prompts = [tuple(b"The cat"), tuple(b"A dog and a house, and then")]
+    answers = Engine(model, tokenizer).run(
+        [rq.Generation(prompt, 12, rq.Stop("never"), logprobs=True) for prompt in prompts]
+    )
+    for prompt, answer in zip(prompts, answers, strict=True):
+        made = theirs.generate(
+            torch.tensor([prompt]),
+            max_new_tokens=len(answer.tokens),
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=tokenizer.eos,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        assert made.sequences[0, len(prompt) :].tolist() == list(answer.tokens)
+        expected = [logits[0].log_softmax(-1).max().item() for logits in made.logits]
+        np.testing.assert_allclose(answer.logprobs, expected, atol=1e-4)
+
+
+def test_log_probabilities_of_drawn_tokens_are_among_all_tokens(model: GPT, tokenizer: Tokenizer) -> None:
+    prompt = tuple(b"The cat")
+    request = rq.Generation(prompt, 8, rq.Stop("never"), top_k=2, seed=3, logprobs=True)
+    engine = Engine(model, tokenizer)
+    (answer,) = engine.run([request])
+    (scored,) = engine.run([rq.Continuation(prompt, answer.tokens)])
+    np.testing.assert_allclose(answer.logprobs, scored.logprobs, atol=1e-5)
+    (plain,) = engine.run([replace(request, logprobs=False)])
+    assert plain.tokens == answer.tokens and plain.logprobs is None
+
+
+def test_a_generation_stops_at_the_first_of_several_texts(model: GPT, tokenizer: Tokenizer) -> None:
+    prompt = tuple(b"The cat")
+    engine = Engine(model, tokenizer)
+    (free,) = engine.run([rq.Generation(prompt, 24, rq.Stop("never"))])
+    assert len(free.text) > 6
+    stop = free.text[3:5]
+    (stopped,) = engine.run([rq.Generation(prompt, 24, rq.Stop("texts", texts=("never said", stop)))])
+    end = free.text.index(stop) + len(stop)
+    assert stopped.text == free.text[:end]

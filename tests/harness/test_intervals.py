@@ -64,13 +64,41 @@ def test_a_thousand_resamples_of_five_thousand_examples_take_well_below_a_second
     assert time.process_time() - started < 0.8
 
 
-def test_none_right_is_not_certainly_never_right():
+@pytest.mark.parametrize("right", [0, 14])
+def test_where_all_units_agree_a_share_gets_the_exact_interval(right: int) -> None:
     # scipy.stats.binomtest(0, 14).proportion_ci("exact"), and of 14 right of 14.
     from scipy.stats import binomtest
 
-    for right in (0, 14):
-        exact = binomtest(right, 14).proportion_ci(method="exact")
-        ours = intervals.unanimous_share(intervals.Interval(right / 14, right / 14, right / 14, 14))
-        assert (ours.low, ours.high) == pytest.approx((exact.low, exact.high))
-    between = intervals.Interval(0.5, 0.3, 0.7, 14)
-    assert intervals.unanimous_share(between) == between
+    exact = binomtest(right, 14).proportion_ci(method="exact")
+    same = with_ones(np.full(14, right / 14))
+    interval = intervals.bootstrap(same, mean, 0, 200, bounds=(0.0, 1.0))["mean"]
+    assert interval.method == "unanimous"
+    assert (interval.low, interval.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_a_bounded_mean_that_is_the_same_everywhere_is_bounded_not_certain() -> None:
+    # F1 of 0.1 in every unit: sums of 0.1 differ in their last bits, which is no width.
+    interval = intervals.bootstrap(with_ones(np.full(30, 0.1)), mean, 0, 500, bounds=(0.0, 1.0))["mean"]
+    share = 1 - 0.025 ** (1 / 30)
+    assert (interval.low, interval.high) == pytest.approx((0.1 - share * 0.1, 0.1 + share * 0.9))
+    assert interval.low < 0.1 < interval.high < 1
+
+
+def test_the_bound_holds_as_often_as_it_says() -> None:
+    # A rare example worth 1 among zeros: what none of n shows must not be excluded more than 1 time in 40.
+    rng = np.random.default_rng(0)
+    for truth in (0.002, 0.01, 0.03):
+        samples = (rng.random((2000, 100)) < truth).astype(float)
+        unanimous = samples[~samples.any(axis=1)]
+        missed = sum(intervals.unanimous(0.0, 100, (0.0, 1.0))[1] < truth for _ in unanimous)
+        assert missed / len(samples) <= 0.03
+
+
+def test_without_bounds_there_is_no_interval_rather_than_one_without_width() -> None:
+    interval = intervals.bootstrap(with_ones(np.full(30, 3.3)), mean, 0, 200)["mean"]
+    assert (interval.value, interval.low, interval.high, interval.method) == (pytest.approx(3.3), None, None, "none")
+
+
+def test_bounds_change_nothing_where_units_differ() -> None:
+    values = with_ones(np.random.default_rng(5).random(50))
+    assert intervals.bootstrap(values, mean, 0, 200) == intervals.bootstrap(values, mean, 0, 200, bounds=(0.0, 1.0))

@@ -44,3 +44,17 @@ def test_the_protected_end_of_a_prompt_stays(side: rq.Side, kept: tuple[int, ...
     request = rq.Generation((1, 2, 3, 4, 5, 9), 5, rq.Stop("never"), side, protected=1)
     assert rq.generation_prompt(request, 8) == ((1, 2, 3, 9), 4, 2) if side == "right" else True
     assert rq.generation_prompt(request, 6) == (kept, 3, 3)
+
+
+@pytest.mark.parametrize(("positions", "room"), [(8, 5), (6, 5), (5, 2)])
+def test_new_tokens_may_come_first(positions: int, room: int) -> None:
+    request = rq.Generation((1, 2, 3, 4), 5, rq.Stop("never"), new_first=True)
+    prompt, new_tokens, dropped = rq.generation_prompt(request, positions)
+    assert new_tokens == room  # all that were asked for, where the model has more positions than that
+    assert prompt == request.prompt[dropped:] and len(prompt) == min(4, positions - room)
+
+
+@pytest.mark.parametrize(("side", "kept"), [("left", (3, 4, 5, 6)), ("right", (1, 2, 3, 4))])
+def test_a_prompt_without_a_protected_end_is_cut_as_one(side: rq.Side, kept: tuple[int, ...]) -> None:
+    request = rq.Generation((1, 2, 3, 4, 5, 6), 4, rq.Stop("never"), side, protected=0)
+    assert rq.generation_prompt(request, 8) == (kept, 4, 2)

@@ -15,10 +15,12 @@ _TOGETHER: dict[str, Callable[[list[Labelled]], int]] = {"plan": planning.plan, 
 _ONE_BY_ONE: dict[str, Callable[[Config], int]] = {
     "train": studies.train,
     "data": corpora.data,
+    "batch": corpora.batch,
     "fit": findings.fit,
     "report": findings.report,
     "sample": checkpoints.sample,
     "export": checkpoints.export,
+    "compare": checkpoints.compare,
     "status": studies.show_status,
 }
 

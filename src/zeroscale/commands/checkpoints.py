@@ -1,9 +1,9 @@
-"""`eval`, `sample` and `export`: what takes a checkpoint."""
+"""`eval`, `compare`, `sample` and `export`: what takes checkpoints."""
 
 from pathlib import Path
 from typing import Any
 
-from zeroscale.command_settings import EvalSettings, ExportSettings, SampleSettings
+from zeroscale.command_settings import CompareSettings, EvalSettings, ExportSettings, SampleSettings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.strict import build
 
@@ -17,6 +17,14 @@ def evaluate(configs: list[Labelled]) -> int:
 
     wanted = [(label, build(EvalSettings, config)) for label, config in configs]
     return scores.evaluate(wanted)
+
+
+def compare(config: Config) -> int:
+    """Two scored checkpoints, example by example."""
+    wanted = build(CompareSettings, config)
+    from zeroscale import comparing
+
+    return comparing.compare(wanted)
 
 
 def refuse_shared_out(configs: list[Labelled]) -> None:

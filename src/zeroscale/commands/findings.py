@@ -11,20 +11,30 @@ Config = dict[str, Any]
 
 
 def fit(config: Config) -> int:
-    """Fits the law and prints it with its doubts."""
+    """Fits the laws and prints them with their doubts."""
     wanted = build(FitSettings, config)
     from zeroscale.scaling import fit as fitting
+    from zeroscale.scaling.options import Options
 
-    out = Path(wanted.out) if wanted.out else None
-    law = fitting.fit_study(
-        Path(wanted.runs),
-        out,
+    options = Options(
+        law=wanted.law,
         convention=wanted.convention,
+        flops=wanted.flops,
+        checkpoints=wanted.checkpoints,
         bootstrap=wanted.bootstrap,
         seed=wanted.seed,
-        command=os.environ.get("ZEROSCALE_COMMAND"),
+        delta=wanted.delta,
+        budgets=wanted.budgets,
+        keep=vars(wanted.keep),
+        leave_out=wanted.leave_out,
+        columns=vars(wanted.columns),
+        window=wanted.isoflop.window,
+        tolerance=wanted.isoflop.tolerance,
+        chance=wanted.chance,
     )
-    print(fitting.describe(law))
+    out = Path(wanted.out) if wanted.out else None
+    laws = fitting.fit_study(Path(wanted.runs), out, options=options, command=os.environ.get("ZEROSCALE_COMMAND"))
+    print(fitting.describe(laws))
     return 0
 
 

@@ -11,86 +11,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from zeroscale import paths
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import sha256_json
+from zeroscale.harness.schema import Choice, Hub, Metric, Name, Part, Reported, Reproduction, Sources, Subset, Text
+
+__all__ = ["SIZES", "Card", "Choice", "Hub", "Subset", "load", "names", "resolve", "suites"]
 
 SIZES = ("small", "medium", "large", "xl")
-Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+# Set by this module, never by a card's file.
+_INTERNAL = ("path", "subset")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Files(_Part):
-    """The benchmark's own released files."""
-
-    directory: Text
-    """The folder inside data_dir; data_dir may also be that folder itself."""
-    names: Annotated[list[list[Text]], Field(min_length=1)]
-    """Alternatives, the first that is there is read; each a list of files that belong together."""
-
-
-class Hub(_Part):
-    """A data set of the Hugging Face hub."""
-
-    id: Text
-    config: Text
-    split: Text
-    revision: Text | None = None
-
-
-class Sources(_Part):
-    files: Files | None
-    hub: Hub | None
-    sample: Text
-    """A JSONL file in evals/: a few hand-written examples in the benchmark's form."""
-
-
-class Choice(_Part):
-    """One choice of a protocol: its value, and the paper's words for it or why it was assumed."""
-
-    value: bool | int | float | str | None
-    says: Annotated[str, Field(min_length=4)]
-
-    @property
-    def assumed(self) -> bool:
-        return self.says.startswith("assumed")
-
-
-class Metric(_Part):
-    direction: Literal["higher", "lower"]
-    chance: float | None
-    """What guessing gives; null where that means nothing."""
-    meaning: Text
-
-
-class Reported(_Part):
-    """Numbers of the paper, by size."""
-
-    metric: Name
-    source: Text
-    small: float | None = None
-    medium: float | None = None
-    large: float | None = None
-    xl: float | None = None
-
-
-class Reproduction(_Part):
-    """What somebody else measured with the released weights."""
-
-    size: Literal["small", "medium", "large", "xl"]
-    metric: Name
-    value: float
-    how: Text
-    source: Text
-
-
-class Card(_Part):
+class Card(Part):
     """One benchmark."""
 
     name: Name
@@ -100,13 +35,23 @@ class Card(_Part):
     unit: Text
     """What is drawn anew in the bootstrap."""
     sources: Sources
+    protocol_sources: dict[Literal["paper", "lm-eval"], Sources] = Field(default_factory=dict)
+    """Where a protocol's data come from that are not `sources`."""
     protocols: Annotated[dict[Literal["paper", "lm-eval"], dict[Name, Choice]], Field(min_length=1)]
     metrics: Annotated[dict[Name, Metric], Field(min_length=1)]
-    paper: list[Reported]
-    reproductions: list[Reproduction] = []
+    paper: list[Reported] = Field(default_factory=list)
+    reproductions: list[Reproduction] = Field(default_factory=list)
     licence: Text
     citation: Text
     path: Path = Field(default=Path(), exclude=True)
+    subset: Subset | None = Field(default=None, exclude=True)
+    """Set where a suite asks for a drawn part of the examples; the card's name then says so too."""
+
+    def following(self, protocol: str) -> "Card":
+        """This card with the data that a protocol scores."""
+        if protocol not in self.protocol_sources:
+            return self
+        return self.model_copy(update={"sources": self.protocol_sources[protocol]})
 
     def options(self, protocol: str) -> dict[str, Any]:
         """The values of a protocol's choices.
@@ -136,11 +81,24 @@ class Card(_Part):
             "options": self.options(protocol),
             "metrics": {name: metric.direction for name, metric in self.metrics.items()},
         }
+        if self.subset:
+            content["subset"] = self.subset.model_dump(exclude={"suite"})
         return sha256_json(content)
 
     @cached_property
-    def sample_path(self) -> Path:
-        return self.path.parent / self.sources.sample
+    def sample_path(self) -> Path | None:
+        return self.path.parent / self.sources.sample if self.sources.sample else None
+
+    def drawn(self, subset: Subset) -> "Card":
+        """This card for a drawn part of its examples. It has a name of its own, so that no file, column or table can
+        take its scores for the benchmark's."""
+        return self.model_copy(
+            update={
+                "name": f"{self.name}-{subset.suite}",
+                "title": f"{self.title} ({subset.suite}: {subset.examples:,} examples drawn by seed {subset.seed})",
+                "subset": subset,
+            }
+        )
 
 
 def load(path: Path) -> Card:
@@ -150,12 +108,12 @@ def load(path: Path) -> Card:
         ZeroscaleError: names the file and every faulty field.
     """
     content = read_yaml(path)
+    faults = [f"  {name}: no such field" for name in _INTERNAL if name in content]
     try:
-        card = Card.model_validate({**content, "path": path})
+        card = Card.model_validate({**content, "path": path, "subset": None})
+        faults += _contradictions(card)
     except ValidationError as error:
-        faults = [_fault(detail) for detail in error.errors()]
-        raise ZeroscaleError(f"card {path} is not valid:\n" + "\n".join(faults)) from error
-    faults = _contradictions(card)
+        faults += [_fault(detail) for detail in error.errors()]
     if faults:
         raise ZeroscaleError(f"card {path} is not valid:\n" + "\n".join(faults))
     return card
@@ -216,38 +174,74 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.evals().glob("*.yaml"))
 
 
+class _Drawn(Part):
+    seed: int
+    examples: dict[str, Annotated[int, Field(gt=0)]]
+
+
+class _Suite(Part):
+    """A suite's file: cards, and perhaps how many examples of each are drawn."""
+
+    measures: Text
+    cards: Annotated[list[str], Field(min_length=1)]
+    subset: _Drawn | None = None
+
+
 def suites() -> dict[str, list[str]]:
-    """The shipped suites: name → cards."""
-    return {path.stem: _suite(path) for path in sorted((paths.evals() / "suites").glob("*.yaml"))}
+    """The shipped suites: name → cards, as results will name them."""
+    found = {path.stem: (_suite(path), path.stem) for path in sorted((paths.evals() / "suites").glob("*.yaml"))}
+    return {
+        name: [f"{card}-{name}" if suite.subset else card for card in suite.cards] for suite, name in found.values()
+    }
 
 
-def _suite(path: Path) -> list[str]:
-    content = read_yaml(path)
-    cards = content.get("cards")
-    if set(content) - {"cards", "measures"} or not isinstance(cards, list) or not cards:
-        raise ZeroscaleError(f"suite {path} should hold `measures: …` and `cards: [name, …]`, and nothing else")
-    unknown = [name for name in cards if name not in names()]
+def _suite(path: Path) -> _Suite:
+    try:
+        suite = _Suite.model_validate(read_yaml(path))
+    except ValidationError as error:
+        faults = [_fault(detail) for detail in error.errors()]
+        raise ZeroscaleError(f"suite {path} is not valid:\n" + "\n".join(faults)) from error
+    if suite.subset and set(suite.subset.examples) != set(suite.cards):
+        wrong = ", ".join(sorted(set(suite.subset.examples) ^ set(suite.cards)))
+        raise ZeroscaleError(f"suite {path}: subset.examples should say how many for each of its cards, see {wrong}")
+    return suite
+
+
+def _members(suite: Path) -> dict[str, Card]:
+    """The cards of a suite by the names they go by in it."""
+    content = _suite(suite)
+    unknown = [name for name in content.cards if name not in names()]
     if unknown:
-        raise ZeroscaleError(f"suite {path} names cards that do not exist: {', '.join(map(str, unknown))}")
-    return cards
+        raise ZeroscaleError(f"suite {suite} names cards that do not exist: {', '.join(unknown)}")
+    cards = [load(paths.evals() / f"{name}.yaml") for name in content.cards]
+    if drawn := content.subset:
+        cards = [
+            card.drawn(Subset(suite=suite.stem, examples=drawn.examples[card.name], seed=drawn.seed)) for card in cards
+        ]
+    return {card.name: card for card in cards}
 
 
 def resolve(cards: Sequence[str]) -> list[Card]:
     """Cards by name, suites by name, files by path (ending in .yaml), each once, in the order given.
+
+    `CARD-SUITE` is a card as a suite with a subset scores it.
 
     Raises:
         ZeroscaleError: for an unknown name, with the nearest that exists.
     """
     known = names()
     collections = suites()
-    wanted: dict[str, Path] = {}
+    wanted: dict[str, Card] = {}
     for name in cards:
+        card, _, suite = name.rpartition("-")
         if name in collections:
-            wanted |= {member: paths.evals() / f"{member}.yaml" for member in collections[name]}
+            wanted |= _members(paths.evals() / "suites" / f"{name}.yaml")
         elif name in known:
-            wanted[name] = paths.evals() / f"{name}.yaml"
+            wanted[name] = load(paths.evals() / f"{name}.yaml")
+        elif card and name in collections.get(suite, []):
+            wanted[name] = _members(paths.evals() / "suites" / f"{suite}.yaml")[name]
         elif name.endswith((".yaml", ".yml")):
-            wanted[name] = Path(name)
+            wanted[name] = load(Path(name))
         else:
             close = difflib.get_close_matches(name, [*known, *collections], n=1, cutoff=0.4)
             hint = f"did you mean {close[0]!r}? " if close else ""
@@ -255,4 +249,4 @@ def resolve(cards: Sequence[str]) -> list[Card]:
                 f"there is no card or suite {name!r}; {hint}"
                 f"Cards: {', '.join(known)}. Suites: {', '.join(collections)}."
             )
-    return [load(path) for path in wanted.values()]
+    return list(wanted.values())

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +11,41 @@ import numpy as np
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import sha256_json
+from zeroscale.harness import answering, loading, measuring, records, rescore, results, tasks
 from zeroscale.harness import card as cards_of
-from zeroscale.harness import intervals, results, sources, tasks
 from zeroscale.harness.card import Card
 from zeroscale.harness.held_out import HeldOut, HeldOutText, held_out
-from zeroscale.harness.results import Key, Result, Score
+from zeroscale.harness.measuring import About
+from zeroscale.harness.requests import Generation, Request
+from zeroscale.harness.results import Key, Result
 from zeroscale.harness.sources import Source
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from zeroscale.harness.engine import Engine
-    from zeroscale.harness.metrics import Measured
     from zeroscale.model.gpt import GPT
     from zeroscale.tokenizer import Tokenizer
 
 __all__ = ["HeldOut", "HeldOutText", "Result", "held_out", "score_cards", "score_held_out"]
 
 Say = Callable[[str], None]
+OnFault = Callable[[str, ZeroscaleError], None]
+"""Takes the card's name and what is wrong with it."""
+
 # A line of progress at most this often.
 SAY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A card whose data have been read and checked."""
+
+    card: Card
+    key: Key
+    task: "tasks.Task"
+    examples: list[Any]
+    data: loading.Loaded
 
 
 def score_cards(
@@ -44,138 +62,181 @@ def score_cards(
     batch_tokens: int = 8192,
     protocol: str = "paper",
     limit: int | None = None,
+    allow_other_data: bool = False,
+    token_logprobs: bool = False,
     progress: Say | None = None,
+    on_fault: OnFault | None = None,
 ) -> list[Result]:
     """Scores cards and suites, writing `out/<card>.<protocol>.json` and its records as each is done.
 
-    A card whose result is already there for the same weights, tokenizer, data and card is not scored again.
+    The data of all cards are read and checked before the first is scored. A card whose result is already there for the
+    same weights, tokenizer, data and card is not scored again; one that was interrupted goes on where it stopped.
 
     Args:
         source: files (under data_dir), hub, or sample; never another than this.
         weights_hash: names the weights; the caller computes it (sha256 of the weights file).
         bootstrap: resamples for the intervals.
         limit: score the first so many examples only; the result says so.
+        allow_other_data: score data that are not what the card pins; the result says so.
+        token_logprobs: the records get the log-probability of every scored token.
         progress: takes a line now and then, and one for each card.
+        on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
 
     Raises:
-        ZeroscaleError: unknown card, missing or malformed data, non-finite scores. Cards done before are kept.
+        ZeroscaleError: unknown card; and without `on_fault`: missing or malformed data, non-finite scores. Cards done
+            before are kept.
     """
     from zeroscale.harness.engine import Engine
 
     engine = Engine(model, tokenizer, batch_tokens)
-    done = []
+    fault = on_fault or _raise
+    asked = {"protocol": protocol, "source": source, "limit": limit, "seed": seed, "bootstrap": bootstrap}
+    ready = []
     for card in cards_of.resolve(cards):
-        task = tasks.family(card.family)
-        options = task.Options.model_validate(card.options(protocol))
-        prepared = task(options, tokenizer, engine.n_positions, seed)
-        rows = sources.read(card, source, data_dir, prepared.parse)
-        examples = prepared.examples(rows.rows)
-        key = Key(
-            card=card.name,
-            protocol=protocol,
-            source=source,
-            card_hash=card.hash(protocol),
-            data_hash=sha256_json([asdict(example) for example in examples]),
-            weights_hash=weights_hash,
-            tokenizer=tokenizer.fingerprint,
-            limit=limit,
-            seed=seed,
-            bootstrap=bootstrap,
-        )
-        result = results.finished(out, key)
-        if result is None:
-            chosen = prepared.select(examples, limit)
-            result = _score(card, key, prepared, chosen, engine, out, rows.origin, progress)
-        done.append(result)
+        try:
+            ready.append(_prepare(card, engine, data_dir, allow_other_data, weights_hash, **asked))
+        except ZeroscaleError as error:
+            fault(card.name, error)
+    done = []
+    for one in ready:
+        try:
+            done.append(_finished(one, out, token_logprobs) or _score(one, engine, out, token_logprobs, progress))
+        except ZeroscaleError as error:
+            fault(one.card.name, error)
     return done
 
 
-def _score(
+def _raise(_: str, error: ZeroscaleError) -> None:
+    raise error
+
+
+def _prepare(
     card: Card,
-    key: Key,
-    task: "tasks.Task",
-    examples: list[Any],
     engine: "Engine",
-    out: Path,
-    origin: list[str],
-    progress: Say | None,
-) -> Result:
+    data_dir: Path | None,
+    allow_other_data: bool,
+    weights_hash: str,
+    *,
+    protocol: str,
+    source: Source,
+    limit: int | None,
+    seed: int,
+    bootstrap: int,
+) -> _Ready:
+    """Reads and checks a card's data, and names all that its scores depend on."""
+    card = card.following(protocol)
+    family = tasks.family(card.family)
+    task = family(family.Options.model_validate(card.options(protocol)), engine.tokenizer, engine.n_positions, seed)
+    data = loading.load(card, task, source, data_dir, allow_other_data)
+    chosen, limit = _choose(card, task, data.examples, limit)
+    key = Key(
+        card=card.name,
+        protocol=protocol,
+        source=source,
+        card_hash=card.hash(protocol),
+        data_hash=data.hash,
+        weights_hash=weights_hash,
+        tokenizer=engine.tokenizer.fingerprint,
+        limit=limit,
+        seed=seed,
+        interval_seed=seed,
+        bootstrap=bootstrap,
+    )
+    return _Ready(card, key, task, chosen, data)
+
+
+def _choose(card: Card, task: "tasks.Task", examples: list[Any], limit: int | None) -> tuple[list[Any], int | None]:
+    """The examples to be scored, and the limit if it leaves any out: one that does not is none."""
+    notes = list(task.notes)
+    everything = loading.choose(card, task, examples, None)
+    if not everything:
+        raise ZeroscaleError(f"card {card.name}: of {len(examples)} examples none is left to be scored")
+    if limit is None:
+        return everything, None
+    task.notes[:] = notes
+    chosen = loading.choose(card, task, examples, limit)
+    return chosen, None if chosen == everything else limit
+
+
+def _finished(one: _Ready, out: Path, token_logprobs: bool) -> Result | None:
+    """The result that is already there; where only the intervals asked for are others, made anew from the records."""
+    found = results.answered(out, one.key, token_logprobs)
+    if found is None or found.key == one.key:
+        return found
+    return rescore.renew(out, found, one.key.interval_seed, one.key.bootstrap)
+
+
+def _score(one: _Ready, engine: "Engine", out: Path, token_logprobs: bool, progress: Say | None) -> Result:
     """Asks, records, measures and writes one card."""
     started = time.monotonic()
-    before = engine.cost
-    requests = [task.requests(example) for example in examples]
-    answers = iter(engine.run([request for group in requests for request in group], _ticker(card.name, progress)))
-    outcomes: list[dict[str, Any]] = []
-    for unit, (example, group) in enumerate(zip(examples, requests, strict=True)):
-        rows = task.outcome(example, [next(answers) for _ in group])
-        first = len(outcomes)
-        outcomes.extend(
-            {"id": first + i, "unit": first + i if task.ROWS_ARE_UNITS else unit, **row} for i, row in enumerate(rows)
-        )
-    notes = list(task.notes)
-    unit_count = len({row["unit"] for row in outcomes})
-    if unit_count < 2:
-        notes.append(f"no interval: {unit_count} {card.unit} only")
-    if key.limit is not None:
-        notes.append(f"limited to the first {key.limit}")
-    measured = type(task).measure(outcomes, task.options)
-    cost = {name: value - getattr(before, name) for name, value in asdict(engine.cost).items()}
+    card, key, task = one.card, one.key, one.task
+    folder = results.journal(out, card.name, key.protocol)
+    requests = [_asked(task.requests(example), token_logprobs) for example in one.examples]
+    answered = answering.answer(requests, engine, folder, key.answers, _ticker(card.name, progress))
+    if answered.from_before and progress:
+        progress(f"{card.name}: {answered.from_before:.0%} had been answered before")
+    outcomes = records.rows(task, one.examples, answered.answers, token_logprobs)
+    options = task.options.model_dump()
+    measured = measuring.measure(card.family, options, outcomes)
+    about = {name: About(metric.direction == "higher", metric.chance) for name, metric in card.metrics.items()}
+    scored = measuring.score(measured, about, card.unit, key.interval_seed, key.bootstrap)
+    limited = [f"limited to the first {key.limit}"] if key.limit is not None else []
     result = Result(
         key=key,
-        metrics=_with_intervals(card, measured, key),
+        metrics=scored.metrics,
         n=len(outcomes),
         unit=card.unit,
+        family=card.family,
+        options=options,
+        data=one.data.standing.words,
+        is_benchmark=one.data.standing.benchmark,
+        subset=card.subset.model_dump() if card.subset else None,
         seconds=time.monotonic() - started,
         truncated=sum(row["truncated"] > 0 for row in outcomes),
         truncated_tokens=sum(row["truncated"] for row in outcomes),
         left_out=task.left_out,
         assumptions=card.assumptions(key.protocol),
-        notes=notes,
-        cost=cost,
-        origin=origin,
-        extra=_extra(outcomes, measured),
+        notes=[*task.notes, *limited, *scored.notes],
+        interval_notes=scored.notes,
+        cost=answered.cost,
+        origin=one.data.origin,
+        extra=_extra(outcomes, measured) | type(task).beside(outcomes, task.options),
+        params_non_embedding=params_non_embedding(engine.model),
+        token_logprobs=token_logprobs,
     )
-    results.write(out, result, outcomes)
+    result = results.write(out, result, measuring.with_scores(outcomes, measured))
+    answered.journal.remove()
     if progress:
         progress(f"{card.name}: {result.n} scored in {result.seconds:.1f} s")
     return result
 
 
-def _ticker(card: str, say: Say | None) -> Callable[[int, int], None] | None:
-    """Turns counts into a line now and then, with the time left."""
+def _asked(requests: Sequence[Request], token_logprobs: bool) -> list[Request]:
+    """A generation tells its tokens' log-probabilities only where that is asked: it takes one more pass."""
+    if not token_logprobs:
+        return list(requests)
+    return [replace(one, logprobs=True) if isinstance(one, Generation) else one for one in requests]
+
+
+def _ticker(card: str, say: Say | None) -> answering.Progress | None:
+    """Turns the share that is done into a line now and then, with the time left."""
     if say is None:
         return None
     started = last = time.monotonic()
+    begin: float | None = None
 
-    def tick(done: int, total: int) -> None:
-        nonlocal last
+    def tick(share: float) -> None:
+        nonlocal last, begin
         now = time.monotonic()
-        if done < total and now - last >= SAY_SECONDS:
+        begin = share if begin is None else begin  # what an earlier attempt did tells nothing of this one's speed
+        if share < 1 and share > begin and now - last >= SAY_SECONDS:
             last = now
-            say(f"{card}: {done:,} of {total:,}, {(now - started) * (total - done) / done:.0f} s left")
+            say(f"{card}: {share:.0%}, {(now - started) * (1 - share) / (share - begin):.0f} s left")
 
     return tick
 
 
-def _with_intervals(card: Card, measured: "list[Measured]", key: Key) -> dict[str, Score]:
-    """Every score of the card with its interval, in the card's order."""
-    from zeroscale.harness.metrics import Accuracy
-
-    scores: dict[str, Score] = {}
-    for part in measured:
-        statistics = intervals.by_unit(part.statistics, part.units)
-        drawn = intervals.bootstrap(statistics, part.metric.values, key.seed, key.bootstrap)
-        for name, interval in drawn.items():
-            about = card.metrics[name]
-            # The value is the metric's own; the interval's sums over units may differ from it in the last digit.
-            interval = replace(interval, value=part.scores[name])
-            if isinstance(part.metric, Accuracy):
-                interval = intervals.unanimous_share(interval)
-            scores[name] = Score.of(interval, len(part.statistics), about.direction == "higher", about.chance)
-    return {name: scores[name] for name in card.metrics}
-
-
-def _extra(outcomes: list[dict[str, Any]], measured: "list[Measured]") -> dict[str, Any]:
+def _extra(outcomes: list[dict[str, Any]], measured: Sequence[Any]) -> dict[str, Any]:
     """Counts and signatures that belong beside the scores."""
     extra: dict[str, Any] = {}
     for name in ("lines", "lines_not_detokenised", "words", "bytes", "tokens"):
@@ -185,6 +246,17 @@ def _extra(outcomes: list[dict[str, Any]], measured: "list[Measured]") -> dict[s
         if signature := getattr(part.metric, "signature", ""):
             extra["signature"] = signature
     return extra
+
+
+def params_non_embedding(model: "nn.Module") -> int:
+    """Weights without the embeddings, and without the head where it is not tied to them (Kaplan's N)."""
+    from torch import nn
+
+    others_head = getattr(getattr(model, "model", None), "get_output_embeddings", lambda: None)()
+    heads = [head for head in (getattr(model, "head", None), others_head) if head is not None]
+    apart = [*heads, *(module for module in model.modules() if isinstance(module, nn.Embedding))]
+    left_out = {id(weight) for module in apart for weight in module.parameters()}
+    return sum(weight.numel() for weight in model.parameters() if id(weight) not in left_out)
 
 
 def score_held_out(
@@ -202,10 +274,8 @@ def score_held_out(
 
     The unit of the bootstrap is the window. `corpus` is the corpus' fingerprint.
     """
-    from zeroscale.harness.metrics import BitsPerByte, Loss, Perplexity
-
     key = Key(
-        card="held_out",
+        card=measuring.HELD_OUT,
         protocol="corpus",
         source="corpus",
         card_hash=sha256_json({"context": text.context, "tokens": int(text.tokens.sum())}),
@@ -213,37 +283,39 @@ def score_held_out(
         weights_hash=weights_hash,
         tokenizer=text.tokenizer_hash,
         limit=None,
-        seed=seed,
+        seed=0,  # nothing is drawn while asking
+        interval_seed=seed,
         bootstrap=bootstrap,
     )
-    if result := results.finished(out, key):
-        return result
+    if found := results.answered(out, key):
+        return found if found.key == key else rescore.renew(out, found, seed, bootstrap)
     started = time.monotonic()
     sums = text.score(model, batch_tokens)
     if not np.isfinite(sums.nll).all():
         raise ZeroscaleError("held-out text: the loss is not finite; the weights hold NaN or infinite numbers")
-    measured = [
-        Loss("loss").measure(-sums.nll, sums.tokens),
-        Perplexity("word_perplexity").measure(-sums.nll, sums.words),
-        BitsPerByte("bits_per_byte").measure(-sums.nll, sums.bytes),
+    rows = [
+        {
+            "id": i,
+            "unit": i,
+            "content": sha256(text.targets[i].tobytes()).hexdigest()[:16],
+            **{name: getattr(sums, name)[i].item() for name in ("nll", "tokens", "bytes", "words")},
+        }
+        for i in range(len(sums.nll))
     ]
-    scores = {}
-    for part in measured:
-        for name, interval in intervals.bootstrap(part.statistics, part.metric.values, seed, bootstrap).items():
-            interval = replace(interval, value=part.scores[name])
-            scores[name] = Score.of(interval, len(sums.nll), higher_is_better=False, chance=None)
+    measured = measuring.measure(measuring.HELD_OUT, {}, rows)
+    about = {name: About(False, None) for part in measured for name in part.scores}
+    scored = measuring.score(measured, about, "windows", seed, bootstrap)
     totals = {name: int(getattr(sums, name).sum()) for name in ("tokens", "bytes", "words")}
     result = Result(
         key=key,
-        metrics=scores,
-        n=len(sums.nll),
+        metrics=scored.metrics,
+        n=len(rows),
         unit="windows",
+        family=measuring.HELD_OUT,
         seconds=time.monotonic() - started,
+        notes=scored.notes,
+        interval_notes=scored.notes,
         extra={"context": text.context, **totals},
+        params_non_embedding=params_non_embedding(model),
     )
-    rows = [
-        {"id": i, "unit": i, **{name: getattr(sums, name)[i].item() for name in ("nll", "tokens", "bytes", "words")}}
-        for i in range(len(sums.nll))
-    ]
-    results.write(out, result, rows)
-    return result
+    return results.write(out, result, measuring.with_scores(rows, measured))

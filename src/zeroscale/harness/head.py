@@ -39,7 +39,7 @@ def score_states(model: "GPT", picked: Tensor, targets: Tensor, excluded: dict[t
         target = targets[begin : begin + step]
         chosen = logits.gather(1, target[:, None]).squeeze(1)
         logprobs.append(chosen - logits.logsumexp(1))
-        greedy.append(logits.argmax(1) == target)
+        greedy.append(logits.max(1).indices == target)
     flags = torch.cat(greedy)
     filtered = flags.clone()
     for ids, places in excluded.items():
@@ -47,7 +47,7 @@ def score_states(model: "GPT", picked: Tensor, targets: Tensor, excluded: dict[t
             where = torch.tensor(places[begin : begin + step], device=picked.device)
             logits = model.logits(picked[where]).float()
             logits[:, torch.tensor(ids, device=picked.device)] = -torch.inf
-            filtered[where] = logits.argmax(1) == targets[where]
+            filtered[where] = logits.max(1).indices == targets[where]
     scores = torch.cat(logprobs).double().cpu().numpy()
     if not np.isfinite(scores).all():
         raise ZeroscaleError(

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from zeroscale import hub as service
-from zeroscale.errors import ZeroscaleError
 from zeroscale.harness.card import Hub
+from zeroscale.harness.sources import MissingData
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def load(hub: Hub) -> list[dict[str, Any]]:
     """All rows of a split, from the network or from the local cache.
 
     Raises:
-        ZeroscaleError: when it is in neither, or the hub refuses.
+        MissingData: when it is in neither, or the hub refuses.
     """
     import datasets
 
@@ -44,7 +44,7 @@ def load(hub: Hub) -> list[dict[str, Any]]:
         return table.to_list()
     except Exception as error:  # the libraries raise a dozen kinds; all of them mean that there are no rows
         plain = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ZeroscaleError(
+        raise MissingData(
             f"{name} is not in the local cache, and the hub cannot be asked: {unreachable}. Fetch it where there is a "
             "network, or give the benchmark's files with cards_from=files data_dir=DIR."
             if unreachable

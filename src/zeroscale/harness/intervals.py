@@ -3,44 +3,63 @@
 Every score is a function of sums over units (right answers and questions; log-probability and words; matching
 n-grams). So a resample is a row of counts, all resamples are one matrix product, and no score is computed in a loop.
 Source: Efron & Tibshirani 1993, chapter 13 (percentile intervals).
+
+Where all units say the same, every resample does too, and the bootstrap knows nothing: its interval would have no
+width. A score with bounds then gets `unanimous`, any other none.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 LOW, HIGH = 2.5, 97.5
+# Resamples closer to each other than this (relative) differ by rounding only.
+ROUNDING = 1e-12
 # Drawn indices held at once: 32 MiB.
-_CHUNK = 2**22
+CHUNK = 2**22
 
 Values = Callable[[np.ndarray], dict[str, np.ndarray]]
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A score with its 95 % interval; None where there are fewer than two units to draw from."""
+    """A score with its 95 % interval; None where there are fewer than two units, or nothing to tell its width by."""
 
     value: float
     low: float | None
     high: float | None
     units: int
+    method: Literal["bootstrap", "unanimous", "none"] = "bootstrap"
 
 
-def unanimous_share(interval: Interval) -> Interval:
-    """The exact interval of a share of 0 or 1, where every resample is the same and the bootstrap's has no width.
+def unanimous(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
+    """(low, high) for the mean of a bounded score that was `value` in every one of `units` units.
 
-    Source: Clopper & Pearson 1934: none of n right leaves [0, 1 - 0.025^(1/n)], all right [0.025^(1/n), 1].
+    Had a share q of all units another score, none of n would show it with probability (1 - q)^n; so q is at most
+    1 - 0.025^(1/n) at this level, and at worst those units lie at a bound. For a share of 0 or 1 this is the exact
+    interval of Clopper & Pearson 1934 (the "rule of three" of Hanley & Lippman-Hand 1983 is its approximation); for
+    other bounded means it is as sure, and wider than need be. For BLEU it takes the segments to be equally long.
     """
-    if interval.low is None or interval.value not in (0.0, 1.0):
-        return interval
-    tail = (LOW / 100) ** (1 / interval.units)
-    low, high = (0.0, 1 - tail) if interval.value == 0.0 else (tail, 1.0)
-    return Interval(interval.value, low, high, interval.units)
+    share = 1 - (LOW / 100) ** (1 / units)
+    low, high = bounds
+    return value - share * (value - low), value + share * (high - value)
+
+
+def between(value: float, drawn: np.ndarray, units: int, bounds: Bounds | None) -> Interval:
+    """The interval of a score from its resamples [resamples]."""
+    low, high = (float(edge) for edge in np.percentile(drawn, [LOW, HIGH]))
+    if np.isfinite(low) and high - low <= ROUNDING * max(abs(low), abs(high)):
+        if bounds is None:
+            return Interval(value, None, None, units, "none")
+        return Interval(value, *unanimous(value, units, bounds), units, "unanimous")
+    return Interval(value, low, high, units)
 
 
 def by_unit(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Sums the rows of [n, k] that share a unit → [number of units, k]."""
+    """Sums the rows of [n, k] that share a unit → [number of units, k], in order of the units' numbers."""
     _, places = np.unique(units, return_inverse=True)
     sums = np.zeros((int(places.max()) + 1, statistics.shape[1]))
     np.add.at(sums, places, statistics)
@@ -51,7 +70,7 @@ def resample(statistics: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     """Sums [resamples, k] over as many rows as there are, drawn with replacement. Deterministic in the seed."""
     n = len(statistics)
     rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // n)
+    step = max(1, CHUNK // n)
     sums = []
     for begin in range(0, resamples, step):
         rows = min(step, resamples - begin)
@@ -61,21 +80,20 @@ def resample(statistics: np.ndarray, seed: int, resamples: int) -> np.ndarray:
     return np.concatenate(sums)
 
 
-def bootstrap(statistics: np.ndarray, values: Values, seed: int, resamples: int) -> dict[str, Interval]:
+def bootstrap(
+    statistics: np.ndarray, values: Values, seed: int, resamples: int, bounds: Bounds | None = None
+) -> dict[str, Interval]:
     """Scores with intervals.
 
     Args:
         statistics: [units, k], what each unit adds to the sums.
         values: sums [..., k] → each score [...].
+        bounds: the least and the greatest value that a score can have, where it has such.
     """
     statistics = np.asarray(statistics, dtype=np.float64)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        point = values(statistics.sum(axis=0))
+        point = {name: float(value) for name, value in values(statistics.sum(axis=0)).items()}
         if len(statistics) < 2 or resamples < 1:
-            return {name: Interval(float(value), None, None, len(statistics)) for name, value in point.items()}
+            return {name: Interval(value, None, None, len(statistics), "none") for name, value in point.items()}
         drawn = values(resample(statistics, seed, resamples))
-    intervals = {}
-    for name, value in point.items():
-        low, high = np.percentile(drawn[name], [LOW, HIGH])
-        intervals[name] = Interval(float(value), float(low), float(high), len(statistics))
-    return intervals
+        return {name: between(value, drawn[name], len(statistics), bounds) for name, value in point.items()}

@@ -56,6 +56,8 @@ class ExampleMetric(evaluate.Metric):
 
     features: Features
     about: str
+    bounds: tuple[float, float] | None = None
+    """The least and the greatest value, where there are such: they tell an interval where all examples agree."""
 
     def __init__(self, **options: Any) -> None:
         self._statistics = np.zeros((0, 0))
@@ -96,6 +98,7 @@ class Accuracy(ExampleMetric):
 
     features = Features({"predictions": Value("int64"), "references": Value("int64")})
     about = "Share of examples whose prediction equals the reference."
+    bounds = (0.0, 1.0)
 
     def __init__(self, name: str = "acc") -> None:
         self.score_name = name
@@ -104,6 +107,28 @@ class Accuracy(ExampleMetric):
     def statistics(self, predictions: Sequence[int], references: Sequence[int]) -> np.ndarray:
         right = np.asarray(predictions) == np.asarray(references)
         return np.stack([right.astype(np.float64), np.ones(len(right))], axis=1)
+
+    def values(self, sums: np.ndarray) -> dict[str, np.ndarray]:
+        return {self.score_name: sums[..., 0] / sums[..., 1]}
+
+
+class AccuracyAmong(ExampleMetric):
+    """The share of right predictions among some of the examples, each model's own choice of them.
+
+    All examples are kept, with those that do not count as zeros: two models compare row by row, whatever
+    each has chosen. No bounds: where all that count agree, the number of examples says nothing of how sure that is.
+    """
+
+    features = Features({"predictions": Value("int64"), "references": Value("int64")})
+    about = "Share of right predictions (1 or 0) among the examples that count (references 1 or 0)."
+
+    def __init__(self, name: str) -> None:
+        self.score_name = name
+        super().__init__()
+
+    def statistics(self, predictions: Sequence[int], references: Sequence[int]) -> np.ndarray:
+        counts = np.asarray(references, np.float64)
+        return np.stack([np.asarray(predictions, np.float64) * counts, counts], axis=1)
 
     def values(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         return {self.score_name: sums[..., 0] / sums[..., 1]}
@@ -155,6 +180,7 @@ class Bleu(ExampleMetric):
 
     features = Features({"predictions": Value("string"), "references": Several(Value("string"))})
     about = "Corpus BLEU (sacrebleu's defaults), 0 to 100."
+    bounds = (0.0, 100.0)
     signature = ""
 
     def statistics(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
@@ -170,10 +196,13 @@ class Rouge(ExampleMetric):
 
     features = Features({"predictions": Value("string"), "references": Value("string")})
     about = "ROUGE-1, ROUGE-2, ROUGE-L F1 (rouge-score) and their mean, 0 to 100."
+    bounds = (0.0, 100.0)
 
-    def __init__(self, summary_level: bool, stemmer: bool) -> None:
+    def __init__(self, summary_level: bool, stemmer: bool, before: str = "") -> None:
+        """`before`: begins the scores' names, where a card has several texts to score."""
         self.summary_level = summary_level
         self.stemmer = stemmer
+        self.before = before
         super().__init__()
 
     def statistics(self, predictions: Sequence[str], references: Sequence[str]) -> np.ndarray:
@@ -182,7 +211,8 @@ class Rouge(ExampleMetric):
     def values(self, sums: np.ndarray) -> dict[str, np.ndarray]:
         means = 100 * sums[..., :3] / sums[..., 3:]
         names = ("rouge1", "rouge2", "rougeL")
-        return {name: means[..., i] for i, name in enumerate(names)} | {"rouge_mean": means.mean(axis=-1)}
+        scores = {name: means[..., i] for i, name in enumerate(names)} | {"rouge_mean": means.mean(axis=-1)}
+        return {self.before + name: score for name, score in scores.items()}
 
 
 class CoqaScore(ExampleMetric):
@@ -190,6 +220,7 @@ class CoqaScore(ExampleMetric):
 
     features = Features({"predictions": Value("string"), "references": Several(Value("string"))})
     about = "CoQA's F1 and exact match, leave-one-out over the references, 0 to 100."
+    bounds = (0.0, 100.0)
 
     def statistics(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
         return statistics.coqa_statistics(predictions, references)

@@ -44,10 +44,12 @@ class Rolling:
 @dataclass(frozen=True)
 class Stop:
     """When a generation is over, besides the end of text: `newline` (at the first one), `sentences` (once a sentence
-    after the first `n` has begun, so that these are sure to be whole), or `never` (all tokens are spent)."""
+    after the first `n` has begun, so that these are sure to be whole), `texts` (once one of `texts` stands in it), or
+    `never` (all tokens are spent)."""
 
-    kind: Literal["newline", "sentences", "never"]
+    kind: Literal["newline", "sentences", "texts", "never"]
     n: int = 0
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Generation:
     """Text after `prompt`: greedy with `top_k` None, else drawn from the k likeliest tokens by `seed`.
 
     If prompt and new tokens do not fit, `truncate` says which end of the prompt goes; its last `protected` tokens
-    (the question, the hint) never do.
+    (the question, the hint) never do. With `logprobs` the answer holds the log-probability of every new token.
+    `new_first`: new tokens get all the room they ask for where the model has more, and the prompt what is left of it
+    (as lm-evaluation-harness does).
     """
 
     prompt: tuple[int, ...]
@@ -65,6 +69,8 @@ class Generation:
     protected: int = 1
     top_k: int | None = None
     seed: int = 0
+    logprobs: bool = False
+    new_first: bool = False
 
 
 Request = Continuation | Rolling | Generation
@@ -95,11 +101,15 @@ class Rolled:
 
 @dataclass(frozen=True)
 class Generated:
-    """Answer to `Generation`: the new tokens (the end of text is not among them) and their text."""
+    """Answer to `Generation`: the new tokens (the end of text is not among them) and their text.
+
+    `logprobs`, where asked for: log-probability (nats) of each new token among all tokens, whatever it was drawn from.
+    """
 
     tokens: tuple[int, ...]
     text: str
     truncated: int = 0
+    logprobs: np.ndarray | None = None
 
 
 Answer = Scored | Rolled | Generated
@@ -152,12 +162,16 @@ def rolling_windows(request: Rolling, n_positions: int) -> list[Window]:
 def generation_prompt(request: Generation, n_positions: int) -> tuple[tuple[int, ...], int, int]:
     """The prompt that fits, the new tokens that fit after it, and how many prompt tokens were dropped.
 
-    New tokens get the room they ask for up to half of the model's positions; a long prompt may not push them out.
+    New tokens get the room they ask for up to half of the model's positions; a long prompt may not push them out. With
+    `new_first` they get it beyond that half, as long as a token of the prompt stays.
     """
-    assert 1 <= request.protected <= len(request.prompt), "a generation needs a prompt"
+    assert request.prompt and 0 <= request.protected <= len(request.prompt), "a generation needs a prompt"
     new_tokens = max(1, min(request.max_new_tokens, n_positions // 2))
+    if request.new_first and request.max_new_tokens < n_positions:
+        new_tokens = request.max_new_tokens
     room = n_positions - new_tokens
-    tail = fit(request.prompt[-request.protected :], room, "left")
-    head = fit(request.prompt[: -request.protected], room - len(tail), request.truncate)
+    seam = len(request.prompt) - request.protected
+    tail = fit(request.prompt[seam:], room, "left")
+    head = fit(request.prompt[:seam], room - len(tail), request.truncate)
     prompt = head + tail
     return prompt, new_tokens, len(request.prompt) - len(prompt)

@@ -7,19 +7,42 @@ from zeroscale.errors import ZeroscaleError
 if TYPE_CHECKING:
     from zeroscale.harness.tasks.task import Task
 
-FAMILIES = ("cloze_word", "stream", "multiple_choice", "conversation", "summary", "translation")
+FAMILIES = (
+    "cloze_word",
+    "stream",
+    "multiple_choice",
+    "conversation",
+    "summary",
+    "translation",
+    "pronoun",
+    "question_answer",
+    "characters",
+)
 
 
 def family(name: str) -> "type[Task]":
     """The class of a family."""
+    from zeroscale.harness.tasks.characters import Characters
     from zeroscale.harness.tasks.cloze_word import ClozeWord
     from zeroscale.harness.tasks.conversation import Conversation
     from zeroscale.harness.tasks.multiple_choice import MultipleChoice
+    from zeroscale.harness.tasks.pronoun import Pronoun
+    from zeroscale.harness.tasks.question_answer import QuestionAnswer
     from zeroscale.harness.tasks.stream import Stream
     from zeroscale.harness.tasks.summary import Summary
     from zeroscale.harness.tasks.translation import Translation
 
-    classes = (ClozeWord, Stream, MultipleChoice, Conversation, Summary, Translation)
+    classes = (
+        ClozeWord,
+        Stream,
+        MultipleChoice,
+        Conversation,
+        Summary,
+        Translation,
+        Pronoun,
+        QuestionAnswer,
+        Characters,
+    )
     for name_of, task in zip(FAMILIES, classes, strict=True):
         if name_of == name:
             return task

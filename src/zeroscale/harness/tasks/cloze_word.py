@@ -27,9 +27,12 @@ class Passage:
 
 
 class Options(TaskOptions):
+    strip: bool
+    """Whether white space at both ends of the passage, and before the last word, is dropped."""
     straight_quotes: bool
     leading_newline: bool
-    stop_words: Literal["nltk-english"]
+    stop_words: Literal["nltk-english"] | None
+    """None: no acc_stop_words."""
     truncate: Side
 
 
@@ -38,26 +41,35 @@ class ClozeWord(Task[Passage]):
 
     Options = Options
     METRICS = ("perplexity", "acc", "acc_stop_words", "acc_last_token")
+    COLUMNS = ("text",)
 
     def examples(self, rows: Sequence[Row]) -> list[Passage]:
         return [self._passage(row) for row in rows]
 
     def _passage(self, row: Row) -> Passage:
-        text = row.text("text").strip()
+        text = row.text("text")
+        if self.options.strip:
+            text = text.strip()
         if self.options.straight_quotes:
             text = text.translate(_STRAIGHT).replace("``", '"').replace("''", '"')
         context, _, word = text.rpartition(" ")
         if not context.strip() or not word:
             raise row.fault(f"a passage needs at least two words, but is {text[:60]!r}")
-        return Passage(("\n" if self.options.leading_newline else "") + context.rstrip(), word)
+        if self.options.strip:
+            context = context.rstrip()
+        return Passage(("\n" if self.options.leading_newline else "") + context, word)
 
     def requests(self, example: Passage) -> list[Continuation]:
-        context, target = self.pair(example.context, " " + example.word)
+        # White space at the seam goes to the word's side, where the tokenizer puts it and lm-evaluation-harness too.
+        text = example.context.rstrip()
+        context, target = self.pair(text, example.context[len(text) :] + " " + example.word)
         return [Continuation(context, target, self.options.truncate, self._stop_tokens)]
 
     @cached_property
     def _stop_tokens(self) -> tuple[int, ...]:
         """Ids that spell a space and a whole stop word."""
+        if self.options.stop_words is None:
+            return ()
         words = [form for word in NLTK_ENGLISH for form in (f" {word}", f" {word.capitalize()}")]
         encoded = self.tokenizer.encode_batch(words)
         return tuple(sorted({ids[0] for ids in encoded if len(ids) == 1}))
@@ -65,29 +77,27 @@ class ClozeWord(Task[Passage]):
     def outcome(self, example: Passage, answers: Sequence[Scored]) -> list[Outcome]:
         (answer,) = answers
         greedy = answer.greedy
-        return [
-            {
-                "context": example.context,
-                "target": example.word,
-                "logprob": float(answer.logprobs.sum()),
-                "token_logprobs": [float(value) for value in answer.logprobs],
-                "right": bool(greedy.all()),
-                "right_stop_words": bool(answer.first_filtered and greedy[1:].all()),
-                "right_last_token": bool(greedy[-1]),
-                "truncated": truncated(answers),
-            }
-        ]
+        row = {
+            "context": example.context,
+            "target": example.word,
+            "logprob": float(answer.logprobs.sum()),
+            "token_logprobs": [float(value) for value in answer.logprobs],
+            "right": bool(greedy.all()),
+            "right_last_token": bool(greedy[-1]),
+            "truncated": truncated(answers),
+        }
+        if self.options.stop_words:
+            row["right_stop_words"] = bool(answer.first_filtered and greedy[1:].all())
+        return [row]
 
     @staticmethod
     def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
         from zeroscale.harness.metrics import Accuracy, Perplexity
 
         ones = np.ones(len(outcomes), dtype=int)
-        flags = {
-            "acc": "right",
-            "acc_stop_words": "right_stop_words",
-            "acc_last_token": "right_last_token",
-        }
+        flags = {"acc": "right", "acc_stop_words": "right_stop_words", "acc_last_token": "right_last_token"}
+        if options.stop_words is None:
+            del flags["acc_stop_words"]
         return [
             Perplexity("perplexity").measure([row["logprob"] for row in outcomes], ones),
             *(Accuracy(name).measure([int(row[flag]) for row in outcomes], ones) for name, flag in flags.items()),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,10 +11,20 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json
 from zeroscale.harness.requests import Generated, Generation, Side, Stop
 from zeroscale.harness.sources import Row
+from zeroscale.harness.tasks import lm_eval
 from zeroscale.harness.tasks.task import Outcome, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.harness.metrics import Measured
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn's number, what is said before its question, and `Q: …` with `A:`."""
+
+    number: int
+    so_far: str
+    last: str
 
 
 @dataclass(frozen=True)
@@ -28,16 +38,34 @@ class Dialogue:
 
 
 class Options(TaskOptions):
+    strip: bool
+    """Whether white space at both ends of the passage is dropped."""
     after_story: str
+    after_question: str
+    """Between `Q: …` and `A:`."""
+    after_answer: str
+    turns: Literal["every", "last"]
+    references: Literal["all", "distinct"]
+    """`distinct`: an answer that says the same as one before it, in capitals or not, does not count again."""
+    stop: Annotated[str, Field(min_length=1)]
+    """The answer ends before this, and at the end of its first line that is not empty."""
     max_new_tokens: Annotated[int, Field(gt=0)]
+    new_first: bool
+    """Whether new tokens get all their room, and the prompt what is left (else at most half of the context)."""
     truncate: Side
 
 
 class Conversation(Task[Dialogue]):
-    """One generation for each turn. Units of the bootstrap are the passages."""
+    """One generation for each turn that is scored. Units of the bootstrap are the passages."""
 
     Options = Options
     METRICS = ("f1", "em")
+    COLUMNS = ("story", "questions", "answers", "additional_answers")
+
+    def __init__(self, options: Any, tokenizer: Any, n_positions: int, seed: int = 0) -> None:
+        super().__init__(options, tokenizer, n_positions, seed)
+        if options.new_first and n_positions <= options.max_new_tokens:
+            self.notes.append(lm_eval.too_short(n_positions, options.max_new_tokens))
 
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
@@ -51,37 +79,60 @@ class Conversation(Task[Dialogue]):
     def examples(self, rows: Sequence[Row]) -> list[Dialogue]:
         return [_dialogue(row) for row in rows]
 
-    def _turns(self, example: Dialogue) -> Iterator[tuple[str, str]]:
-        """(everything before the question, `Q: …\\nA:`) for each turn."""
-        so_far = example.story.strip() + self.options.after_story
-        for question, references in zip(example.questions, example.references, strict=True):
-            last = f"Q: {question}\nA:"
-            yield so_far, last
-            so_far += f"{last} {references[0]}\n"
+    def _turns(self, example: Dialogue) -> list[Turn]:
+        options = self.options
+        so_far = (example.story.strip() if options.strip else example.story) + options.after_story
+        turns = []
+        for number, (question, references) in enumerate(zip(example.questions, example.references, strict=True)):
+            last = f"Q: {question}{options.after_question}A:"
+            turns.append(Turn(number, so_far, last))
+            so_far += f"{last} {references[0]}{options.after_answer}"
+        return turns if options.turns == "every" else turns[-1:]
 
     def requests(self, example: Dialogue) -> list[Generation]:
+        options = self.options
+        stop = Stop("newline") if options.stop == "\n" else Stop("texts", texts=(options.stop,))
         requests = []
-        for so_far, last in self._turns(example):
-            prompt, protected = self.prompt(so_far, last)
-            options = self.options
-            stop = Stop("newline")
-            requests.append(Generation(prompt, options.max_new_tokens, stop, options.truncate, protected))
+        for turn in self._turns(example):
+            prompt, protected = self.prompt(turn.so_far, turn.last)
+            requests.append(
+                Generation(
+                    prompt,
+                    options.max_new_tokens,
+                    stop,
+                    truncate=options.truncate,
+                    protected=protected,
+                    new_first=options.new_first,
+                )
+            )
         return requests
 
     def outcome(self, example: Dialogue, answers: Sequence[Generated]) -> list[Outcome]:
         return [
             {
                 "conversation": example.id,
-                "turn": turn,
-                "prompt": so_far + last,
-                "question": example.questions[turn],
+                "turn": turn.number,
+                "prompt": turn.so_far + turn.last,
+                "question": example.questions[turn.number],
                 "generation": answer.text,
-                "prediction": answer.text.split("\n")[0].strip(),
-                "references": list(example.references[turn]),
+                "prediction": self._prediction(answer.text),
+                "references": self._references(example, turn.number),
                 "truncated": truncated([answer]),
             }
-            for turn, ((so_far, last), answer) in enumerate(zip(self._turns(example), answers, strict=True))
+            for turn, answer in zip(self._turns(example), answers, strict=True)
         ]
+
+    def _prediction(self, text: str) -> str:
+        return text.split(self.options.stop)[0].strip().split("\n")[0]
+
+    def _references(self, example: Dialogue, turn: int) -> list[str]:
+        references = example.references[turn]
+        if self.options.references == "all":
+            return list(references)
+        distinct: dict[str, str] = {}
+        for text in references:
+            distinct.setdefault(text.lower(), text)
+        return list(distinct.values())
 
     @staticmethod
     def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":

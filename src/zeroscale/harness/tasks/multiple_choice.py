@@ -1,11 +1,14 @@
-"""Which of ten candidates fills the blank (the Children's Book Test)."""
+"""Which of several candidates fills the blank (the Children's Book Test)."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
+
+from zeroscale.harness import sources
 from zeroscale.harness.detokenise import detokenise_treebank
 from zeroscale.harness.requests import Continuation, Scored, Side, fit
 from zeroscale.harness.sources import Row
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
     from zeroscale.harness.metrics import Measured
 
 BLANK = "XXXXX"
+# The released form has so many lines before a question.
 SENTENCES = 20
-CANDIDATES = 10
 _NUMBERED = re.compile(r"(\d+) (.*)", re.DOTALL)
 
 
@@ -34,19 +37,29 @@ class Options(TaskOptions):
     detokenise: bool
     separator: str
     """Between the sentences of the story, and before the question."""
+    sentences: Annotated[int, Field(gt=0)] | None
+    """How many each story has; null: any number, none too."""
+    candidates: Annotated[int, Field(gt=1)] | None
+    """How many each question has; null: two or more."""
+    shots: Annotated[int, Field(ge=0)]
     truncate: Side
 
 
 class MultipleChoice(Task[Question]):
-    """Ten continuations for each question: the candidate and the rest of the sentence."""
+    """A continuation for each candidate: itself and the rest of the sentence."""
 
     Options = Options
     METRICS = ("acc",)
+    COLUMNS = ("sentences", "question", "answer", "options")
 
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
-        """The released form: 20 numbered lines, then `21 question<TAB>answer<TAB><TAB>a|b|…`, then a blank line."""
+        """The released form: 20 numbered lines, then `21 question<TAB>answer<TAB><TAB>a|b|…`, then a blank line; or
+        JSON lines with the hub's columns."""
         for path in paths:
+            if path.suffix == ".jsonl":
+                yield from sources.jsonl([path])
+                continue
             sentences: list[str] = []
             with open(path, encoding="utf-8") as lines:
                 for number, line in enumerate(lines, 1):
@@ -70,23 +83,29 @@ class MultipleChoice(Task[Question]):
                 raise Row(str(path), {}).fault(f"ends after {len(sentences)} lines of a question's 21")
 
     def examples(self, rows: Sequence[Row]) -> list[Question]:
-        return [_question(row) for row in rows]
+        return [_question(row, self.options) for row in rows]
+
+    def _plain(self, text: str) -> str:
+        return detokenise_treebank(text) if self.options.detokenise else text
+
+    def _story(self, example: Question) -> str:
+        return self.options.separator.join(map(self._plain, [*example.sentences, example.question]))
 
     def _split(self, example: Question) -> tuple[str, str, str]:
         """Text before the blank without its last space, that space, and the text after the blank."""
-        plain = detokenise_treebank if self.options.detokenise else str
-        story = self.options.separator.join([*map(plain, example.sentences), plain(example.question)])
-        before, _, after = story.rpartition(BLANK)
+        shown = self.shown(lambda shot: self._story(shot).replace(BLANK, self._plain(shot.answer)) + "\n\n")
+        before, _, after = self._story(example).rpartition(BLANK)
+        before = shown + before
         context = before.rstrip(" \n")
         return context, before[len(context) :], after
 
     def requests(self, example: Question) -> list[Continuation]:
         context, space, after = self._split(example)
-        plain = detokenise_treebank if self.options.detokenise else str
-        pairs = [self.pair(context, space + plain(candidate) + after) for candidate in example.candidates]
+        pairs = [self.pair(context, space + self._plain(candidate) + after) for candidate in example.candidates]
         # All candidates are judged after the same context: it leaves room for the longest of them.
         longest = max(len(target) for _, target in pairs)
-        shared = fit(pairs[0][0], max(1, self.n_positions + 1 - longest), self.options.truncate)
+        context = pairs[0][0] or (self.tokenizer.eos,)  # nothing stands before a blank that opens the text
+        shared = fit(context, max(1, self.n_positions + 1 - longest), self.options.truncate)
         return [Continuation(shared, target, self.options.truncate) for _, target in pairs]
 
     def outcome(self, example: Question, answers: Sequence[Scored]) -> list[Outcome]:
@@ -104,7 +123,7 @@ class MultipleChoice(Task[Question]):
                 "answer": example.answer,
                 "prediction": example.candidates[chosen],
                 "right": chosen == right,
-                "truncated": cut + max(answer.unscored for answer in answers),
+                "truncated": max(0, cut) + max(answer.unscored for answer in answers),
             }
         ]
 
@@ -115,16 +134,22 @@ class MultipleChoice(Task[Question]):
         return [Accuracy().measure([row["chosen"] for row in outcomes], [row["wanted"] for row in outcomes])]
 
 
-def _question(row: Row) -> Question:
-    sentences, candidates = row.items("sentences"), row.items("options")
-    question, answer = row.text("question"), row.text("answer")
-    if len(sentences) != SENTENCES or not all(isinstance(text, str) for text in sentences):
-        raise row.fault(f"a question comes after {SENTENCES} sentences, here are {len(sentences)}")
+def _question(row: Row, options: Options) -> Question:
+    sentences = row.content.get("sentences") if options.sentences is None else row.items("sentences")
+    question, answer, candidates = row.text("question"), row.text("answer"), row.items("options")
+    sentences = [] if sentences is None else sentences
+    if not isinstance(sentences, list) or not all(isinstance(text, str) for text in sentences):
+        raise row.fault("field 'sentences' should be a list of texts")
+    if options.sentences not in (None, len(sentences)):
+        raise row.fault(f"a question comes after {options.sentences} sentences, here are {len(sentences)}")
     if question.count(BLANK) != 1:
         raise row.fault(f"the question should hold {BLANK} once: {question[:80]!r}")
-    if len(candidates) != CANDIDATES or not all(isinstance(text, str) and text for text in candidates):
-        raise row.fault(f"a question has {CANDIDATES} candidates, here are {len(candidates)}: {candidates}")
-    if len(set(candidates)) != CANDIDATES:
+    if not all(isinstance(text, str) and text.strip() for text in candidates):
+        raise row.fault(f"a candidate without text: {candidates}")
+    if len(candidates) < 2 or options.candidates not in (None, len(candidates)):
+        wanted = options.candidates or "two or more"
+        raise row.fault(f"a question has {wanted} candidates, here are {len(candidates)}: {candidates}")
+    if len(set(candidates)) != len(candidates):
         raise row.fault(f"two candidates are the same: {candidates}")
     if answer not in candidates:
         raise row.fault(f"the answer {answer!r} is not among the candidates: {candidates}")

@@ -1,8 +1,9 @@
 """What every family does, and the little they share: encoding a context with its continuation."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from zeroscale.harness import sources
 from zeroscale.harness.requests import Answer, Request
 from zeroscale.harness.sources import Row
+from zeroscale.harness.tasks import shots
 
 if TYPE_CHECKING:
     from zeroscale.harness.metrics import Measured
@@ -38,12 +40,19 @@ class Task(ABC, Generic[ExampleT]):
     """The scores, as the card must list them."""
     ROWS_ARE_UNITS: ClassVar[bool] = False
     """Whether the bootstrap draws outcomes rather than examples (which matters where an example has several)."""
+    COLUMNS: ClassVar[tuple[str, ...] | None] = None
+    """The fields of a row that examples are made of: what a card's pin covers. None: all."""
 
     def __init__(self, options: Any, tokenizer: "Tokenizer", n_positions: int, seed: int = 0) -> None:
         self.options = options
         self.tokenizer = tokenizer
         self.n_positions = n_positions
         self.seed = seed
+        self.pool: list[ExampleT] = []
+        """What the prompt's examples are drawn from; where it is empty, they are drawn from what is scored."""
+        self.pool_name = ""
+        self.shots: list[ExampleT] = []
+        """The prompt's examples, once `select` has drawn them."""
         self.left_out = 0
         """Examples that are there but not scored."""
         self.notes: list[str] = []
@@ -59,8 +68,25 @@ class Task(ABC, Generic[ExampleT]):
         """Every row, checked; a malformed one is an error that names it."""
 
     def select(self, examples: list[ExampleT], limit: int | None) -> list[ExampleT]:
-        """Those to be scored: the first `limit`, less what a prompt uses up."""
-        return examples[:limit]
+        """Those to be scored: the first `limit`, less the protocol's `shots` where they come from the same rows."""
+        n = getattr(self.options, "shots", 0)
+        drawn = shots.draw(examples, self.pool, n, self.seed)
+        self.shots, self.left_out = drawn.shots, drawn.left_out
+        if n:
+            where = self.pool_name if self.pool else "the scored data itself, and left out there"
+            self.notes.append(f"{n} examples in each prompt, drawn by seed {self.seed} from {where}")
+        return drawn.rest[:limit]
+
+    def draw(self, examples: list[ExampleT], n: int, seed: int) -> list[ExampleT]:
+        """`n` of the examples by seed, in their order; all, where there are no more. A family whose rows all make one
+        example draws from that example's parts."""
+        return self.drawn(examples, n, seed)
+
+    def drawn(self, parts: Sequence[Any], n: int, seed: int) -> list[Any]:
+        """As `draw`, for whatever is drawn; says so among the notes."""
+        places = sorted(Random(seed).sample(range(len(parts)), min(n, len(parts))))
+        self.notes.append(f"subset: {len(places):,} of {len(parts):,} drawn by seed {seed}, not the benchmark")
+        return [parts[place] for place in places]
 
     @abstractmethod
     def requests(self, example: ExampleT) -> list[Request]:
@@ -74,6 +100,15 @@ class Task(ABC, Generic[ExampleT]):
     @abstractmethod
     def measure(outcomes: Sequence[Outcome], options: Any) -> "list[Measured]":
         """Scores of all outcomes. Needs no model."""
+
+    @staticmethod
+    def beside(outcomes: Sequence[Outcome], options: Any) -> dict[str, Any]:
+        """What belongs beside the scores and is no score (a curve, a count). Plain values for the result's `extra`."""
+        return {}
+
+    def shown(self, shot: Callable[[ExampleT], str]) -> str:
+        """The text of the prompt's examples; `shot` gives one with its answer and what parts it from the next."""
+        return "".join(shot(example) for example in self.shots)
 
     def pair(self, context: str, target: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Tokens of a context and of what follows it, as they come when both are encoded as one text.

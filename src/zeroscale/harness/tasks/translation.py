@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import sentences
 from zeroscale.harness.requests import Generated, Generation, Stop
 from zeroscale.harness.sources import Row
+from zeroscale.harness.tasks import lm_eval
 from zeroscale.harness.tasks.task import Outcome, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
@@ -31,19 +31,31 @@ class Pair:
 class Options(TaskOptions):
     source: Language
     target: Language
-    shots: Annotated[int, Field(ge=1)]
+    strip: bool
+    """Whether white space at both ends of a sentence is dropped."""
+    before: str
+    """Before the sentence to be translated."""
+    between: str
+    """Between the sentence and its translation; then a space."""
+    shots: Annotated[int, Field(ge=0)]
+    translation: Literal["first sentence", "first line"]
+    """What of the generated text is the translation; generation ends after it."""
     max_new_tokens: Annotated[int, Field(gt=0)]
+    new_first: bool
+    """Whether new tokens get all their room, and the prompt what is left (else at most half of the context)."""
 
 
 class Translation(Task[Pair]):
-    """One generation for each sentence. Example pairs are drawn by seed from the same rows and left out."""
+    """One generation for each sentence."""
 
     Options = Options
-    METRICS = ("bleu",)
+    METRICS = ("bleu", "chrf", "ter")
+    COLUMNS = ("translation",)
 
     def __init__(self, options: Any, tokenizer: Any, n_positions: int, seed: int = 0) -> None:
         super().__init__(options, tokenizer, n_positions, seed)
-        self.shots: list[Pair] = []
+        if options.new_first and n_positions <= options.max_new_tokens:
+            self.notes.append(lm_eval.too_short(n_positions, options.max_new_tokens))
 
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
@@ -64,38 +76,47 @@ class Translation(Task[Pair]):
             if not isinstance(texts, dict):
                 raise row.fault("field 'translation' should be an object with a text for each language")
             inner = Row(row.where, texts)
-            pairs.append(Pair(inner.text(self.options.source).strip(), inner.text(self.options.target).strip()))
+            both = [inner.text(language) for language in (self.options.source, self.options.target)]
+            pairs.append(Pair(*(text.strip() if self.options.strip else text for text in both)))
         return pairs
 
-    def select(self, examples: list[Pair], limit: int | None) -> list[Pair]:
-        shots = self.options.shots
-        if len(examples) <= shots:
-            raise ZeroscaleError(f"{len(examples)} pairs are too few: {shots} are used up as examples in the prompt")
-        drawn = Random(self.seed).sample(range(len(examples)), shots)
-        self.shots = [examples[place] for place in drawn]
-        self.left_out = shots
-        return [pair for place, pair in enumerate(examples) if place not in set(drawn)][:limit]
+    def _asked(self, pair: Pair) -> str:
+        """The sentence and what calls for its translation."""
+        return f"{self.options.before}{pair.source}{self.options.between}"
 
     def requests(self, example: Pair) -> list[Generation]:
-        shots = "".join(f"{shot.source} = {shot.target}\n" for shot in self.shots)
-        prompt, protected = self.prompt(shots, f"{example.source} =")
-        return [Generation(prompt, self.options.max_new_tokens, Stop("sentences", 1), "left", protected)]
+        options = self.options
+        shots = self.shown(lambda shot: f"{self._asked(shot)} {shot.target}\n")
+        prompt, protected = self.prompt(shots, self._asked(example))
+        stop = Stop("newline") if options.translation == "first line" else Stop("sentences", 1)
+        return [Generation(prompt, options.max_new_tokens, stop, "left", protected, new_first=options.new_first)]
 
     def outcome(self, example: Pair, answers: Sequence[Generated]) -> list[Outcome]:
         (answer,) = answers
         return [
             {
-                "prompt": f"{example.source} =",
+                "prompt": self._asked(example),
                 "generation": answer.text,
-                "prediction": next(iter(sentences.split(answer.text)), ""),
+                "prediction": self._prediction(answer.text),
                 "reference": example.target,
                 "truncated": truncated(answers),
             }
         ]
 
+    def _prediction(self, text: str) -> str:
+        if self.options.translation == "first line":
+            return text.split("\n")[0]
+        return next(iter(sentences.split(text)), "")
+
     @staticmethod
     def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
         from zeroscale.harness.metrics import Bleu
+        from zeroscale.harness.translation_metrics import ChrF, TranslationEditRate
 
-        references = [[row["reference"]] for row in outcomes]
-        return [Bleu().measure([row["prediction"] for row in outcomes], references)]
+        predictions = [row["prediction"] for row in outcomes]
+        references = [row["reference"] for row in outcomes]
+        return [
+            Bleu().measure(predictions, [[text] for text in references]),
+            ChrF().measure(predictions, references),
+            TranslationEditRate().measure(predictions, references),
+        ]

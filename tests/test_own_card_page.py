@@ -1,0 +1,62 @@
+"""docs/your-own-card.md does what it says: its files are written, its commands run, as they stand."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from zeroscale import paths
+from zeroscale.files import read_json
+from zeroscale.harness import card as cards
+from zeroscale.harness import tasks
+
+PAGE = paths.evals().parent / "docs" / "your-own-card.md"
+_BLOCK = re.compile(r"(?:`(?P<file>[\w.]+)`:\n\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL)
+
+
+def masked(text: str) -> list[str]:
+    """Its lines without numbers and runs of spaces: what a page may promise of a random model's scores."""
+    lines = [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "0", line)).strip() for line in text.splitlines()]
+    return [line for line in lines if line and line != "…"]
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """(command, what the page shows of its output) of a block of `$ …`."""
+    parts = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
+    return [tuple(part.split("\n", 1)) for part in parts]
+
+
+def test_files_and_commands_of_the_page(zeroscale, tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    ran = []
+    for block in _BLOCK.finditer(PAGE.read_text(encoding="utf-8")):
+        if block["file"]:
+            (tmp_path / block["file"]).write_text(block["text"], encoding="utf-8")
+        elif block["kind"] == "python":
+            subprocess.run([sys.executable, "-c", block["text"]], cwd=tmp_path, check=True, capture_output=True)
+        else:
+            for command, shown in commands(block["text"]):
+                words = command.split()
+                ran.append(command)
+                if words[0] != "zeroscale":
+                    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+                    continue
+                result = zeroscale(*words[1:], code=None)
+                said = masked(result.stdout) + masked(result.stderr)
+                fails = shown.startswith("zeroscale: ")
+                assert (result.returncode != 0) == fails, result.stderr
+                joined = re.sub(r"\s+", " ", " ".join(said))
+                for line in masked(shown):
+                    assert line in joined, (command, said)
+    assert len(ran) == 6
+    (found,) = tmp_path.glob("outputs/eval/*/evals/animals.paper.json")
+    content = read_json(found)  # of the part, which was scored last
+    assert content["data"] == "part: 4 of 6 questions" and content["n"] == 4
+
+
+def test_the_page_names_every_family_and_its_cards() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for family in tasks.FAMILIES:
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| `{family}` |")]
+        for name in cards.names():
+            assert (cards.resolve([name])[0].family == family) == (name in line.split("|")[3].replace(",", " ").split())
