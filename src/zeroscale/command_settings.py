@@ -105,6 +105,9 @@ class EvalSettings:
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     bootstrap: Annotated[int, Field(ge=100)]
     batch_tokens: Positive
+    dtype: Literal["fp32", "bf16", "fp16"]
+    deterministic: bool
+    devices: Positive
     accelerator: Literal["auto", "cpu", "cuda"]
     threads: Positive | None
     out: Text | None
@@ -178,6 +181,7 @@ class FitSettings:
     isoflop: FitIsoflop
     columns: FitColumns
     chance: dict[str, Annotated[float, Field(ge=0, lt=1)]]
+    tokens_per_step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -1,8 +1,10 @@
 """Scores a checkpoint: the one way in, for training at chosen steps, for the end of a run, and for `zeroscale eval`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +172,8 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault
     from zeroscale.provenance import machine
 
     model, tokenizer = load(target)
-    if machine.accelerator(wanted.accelerator) == "cuda":
+    on_gpu = machine.accelerator(wanted.accelerator) == "cuda"
+    if on_gpu:
         model = model.to("cuda")
     results = []
     if target.run is not None:
@@ -178,25 +181,57 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault
     else:
         _record_origin(target, wanted.revision)
     source, data_dir = _source(target, wanted)
-    results += evaluate.score_cards(
-        model,
-        tokenizer,
-        list(DEFAULT_CARDS if wanted.cards is None else wanted.cards),
-        source=source,
-        data_dir=data_dir,
-        out=target.out,
-        weights_hash=target.weights_hash,
-        seed=wanted.seed,
-        bootstrap=wanted.bootstrap,
-        batch_tokens=wanted.batch_tokens,
-        protocol=wanted.protocol,
-        limit=wanted.limit,
-        allow_other_data=wanted.allow_other_data,
-        token_logprobs=wanted.token_logprobs,
-        progress=say,
-        on_fault=on_fault,
-    )
+    with _engine(target, model, tokenizer, wanted, on_gpu) as engine:
+        results += evaluate.score_cards(
+            model,
+            tokenizer,
+            list(DEFAULT_CARDS if wanted.cards is None else wanted.cards),
+            source=source,
+            data_dir=data_dir,
+            out=target.out,
+            weights_hash=target.weights_hash,
+            seed=wanted.seed,
+            bootstrap=wanted.bootstrap,
+            protocol=wanted.protocol,
+            limit=wanted.limit,
+            allow_other_data=wanted.allow_other_data,
+            token_logprobs=wanted.token_logprobs,
+            engine=engine,
+            dtype=wanted.dtype,
+            progress=say,
+            on_fault=on_fault,
+        )
     return results
+
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+@contextmanager
+def _engine(target: Target, model: Any, tokenizer: Any, wanted: EvalSettings, on_gpu: bool) -> Iterator[Any]:
+    """What answers: the model here, or a process for each device."""
+    import torch
+
+    from zeroscale.harness.engine import Engine
+    from zeroscale.harness.pool import Pool
+
+    options = {"batch_tokens": wanted.batch_tokens, "deterministic": wanted.deterministic}
+    if wanted.devices == 1:
+        yield Engine(model.to(getattr(torch, DTYPES[wanted.dtype])), tokenizer, **options)
+        return
+    if on_gpu and torch.cuda.device_count() < wanted.devices:
+        raise ZeroscaleError(f"devices={wanted.devices}, but this machine has {torch.cuda.device_count()} GPUs")
+    devices = [f"cuda:{number}" if on_gpu else "cpu" for number in range(wanted.devices)]
+    threads = max(1, torch.get_num_threads() // (1 if on_gpu else wanted.devices))
+    with Pool(partial(_load_as, target, wanted.dtype), devices, threads, **options) as pool:
+        yield pool
+
+
+def _load_as(target: Target, dtype: str) -> tuple[Any, Any]:
+    import torch
+
+    model, tokenizer = load(target)
+    return model.to(getattr(torch, DTYPES[dtype])), tokenizer
 
 
 def _source(target: Target, wanted: EvalSettings) -> tuple[Any, Path | None]:

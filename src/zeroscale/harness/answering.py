@@ -17,6 +17,7 @@ from zeroscale.harness.journal import Answers, Journal, added
 
 if TYPE_CHECKING:
     from zeroscale.harness.engine import Engine
+    from zeroscale.harness.pool import Pool
 
 # Tokens of a chunk: so many, or so many batches of the engine's size. On a CPU that computes 1,000 tokens a second, a
 # kill costs half a minute at most; on a fast device four full batches hide what writing takes.
@@ -55,7 +56,7 @@ class _Atom:
 
 def answer(
     groups: Sequence[Sequence[rq.Request]],
-    engine: "Engine",
+    engine: "Engine | Pool",
     folder: Path,
     key: str,
     progress: Progress | None = None,

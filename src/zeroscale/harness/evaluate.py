@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zeroscale.harness.engine import Engine
+    from zeroscale.harness.pool import Pool
     from zeroscale.model.gpt import GPT
     from zeroscale.tokenizer import Tokenizer
 
@@ -64,6 +65,8 @@ def score_cards(
     limit: int | None = None,
     allow_other_data: bool = False,
     token_logprobs: bool = False,
+    engine: "Engine | Pool | None" = None,
+    dtype: str = "fp32",
     progress: Say | None = None,
     on_fault: OnFault | None = None,
 ) -> list[Result]:
@@ -79,6 +82,8 @@ def score_cards(
         limit: score the first so many examples only; the result says so.
         allow_other_data: score data that are not what the card pins; the result says so.
         token_logprobs: the records get the log-probability of every scored token.
+        engine: answers in place of one made here (`batch_tokens` is then its own).
+        dtype: what the model's weights are in, for the record.
         progress: takes a line now and then, and one for each card.
         on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
 
@@ -88,9 +93,10 @@ def score_cards(
     """
     from zeroscale.harness.engine import Engine
 
-    engine = Engine(model, tokenizer, batch_tokens)
+    engine = engine or Engine(model, tokenizer, batch_tokens)
     fault = on_fault or _raise
     asked = {"protocol": protocol, "source": source, "limit": limit, "seed": seed, "bootstrap": bootstrap}
+    asked["dtype"] = dtype
     ready = []
     for card in cards_of.resolve(cards):
         try:
@@ -100,7 +106,8 @@ def score_cards(
     done = []
     for one in ready:
         try:
-            done.append(_finished(one, out, token_logprobs) or _score(one, engine, out, token_logprobs, progress))
+            found = _finished(one, out, token_logprobs)
+            done.append(found or _score(one, model, engine, out, token_logprobs, progress))
         except ZeroscaleError as error:
             fault(one.card.name, error)
     return done
@@ -112,7 +119,7 @@ def _raise(_: str, error: ZeroscaleError) -> None:
 
 def _prepare(
     card: Card,
-    engine: "Engine",
+    engine: "Engine | Pool",
     data_dir: Path | None,
     allow_other_data: bool,
     weights_hash: str,
@@ -122,6 +129,7 @@ def _prepare(
     limit: int | None,
     seed: int,
     bootstrap: int,
+    dtype: str,
 ) -> _Ready:
     """Reads and checks a card's data, and names all that its scores depend on."""
     card = card.following(protocol)
@@ -141,6 +149,8 @@ def _prepare(
         seed=seed,
         interval_seed=seed,
         bootstrap=bootstrap,
+        dtype=dtype,
+        deterministic=engine.deterministic,
     )
     return _Ready(card, key, task, chosen, data)
 
@@ -166,7 +176,9 @@ def _finished(one: _Ready, out: Path, token_logprobs: bool) -> Result | None:
     return rescore.renew(out, found, one.key.interval_seed, one.key.bootstrap)
 
 
-def _score(one: _Ready, engine: "Engine", out: Path, token_logprobs: bool, progress: Say | None) -> Result:
+def _score(
+    one: _Ready, model: "nn.Module", engine: "Engine | Pool", out: Path, token_logprobs: bool, progress: Say | None
+) -> Result:
     """Asks, records, measures and writes one card."""
     started = time.monotonic()
     card, key, task = one.card, one.key, one.task
@@ -201,7 +213,7 @@ def _score(one: _Ready, engine: "Engine", out: Path, token_logprobs: bool, progr
         cost=answered.cost,
         origin=one.data.origin,
         extra=_extra(outcomes, measured) | type(task).beside(outcomes, task.options),
-        params_non_embedding=params_non_embedding(engine.model),
+        params_non_embedding=params_non_embedding(model),
         token_logprobs=token_logprobs,
     )
     result = results.write(out, result, measuring.with_scores(outcomes, measured))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import requests as rq
@@ -35,7 +36,7 @@ def score_states(model: "GPT", picked: Tensor, targets: Tensor, excluded: dict[t
     step = max(1, HEAD_CHUNK // model.config.vocab_size)
     logprobs, greedy = [], []
     for begin in range(0, len(picked), step):
-        logits = model.logits(picked[begin : begin + step]).float()
+        logits = wide_logits(model, picked[begin : begin + step])
         target = targets[begin : begin + step]
         chosen = logits.gather(1, target[:, None]).squeeze(1)
         logprobs.append(chosen - logits.logsumexp(1))
@@ -45,7 +46,7 @@ def score_states(model: "GPT", picked: Tensor, targets: Tensor, excluded: dict[t
     for ids, places in excluded.items():
         for begin in range(0, len(places), step):
             where = torch.tensor(places[begin : begin + step], device=picked.device)
-            logits = model.logits(picked[where]).float()
+            logits = wide_logits(model, picked[where])
             logits[:, torch.tensor(ids, device=picked.device)] = -torch.inf
             filtered[where] = logits.max(1).indices == targets[where]
     scores = torch.cat(logprobs).double().cpu().numpy()
@@ -55,6 +56,16 @@ def score_states(model: "GPT", picked: Tensor, targets: Tensor, excluded: dict[t
             "or overflow in this dtype. Score another checkpoint, or use dtype fp32."
         )
     return scores, flags.cpu().numpy(), filtered.cpu().numpy()
+
+
+def wide_logits(model: "GPT", states: Tensor) -> Tensor:
+    """States [S, d] → logits [S, V] in fp32: of half-precision factors too they are not rounded to half precision."""
+    weight = getattr(model, "head_weight", None)
+    if weight is None or weight.dtype == torch.float32:
+        return model.logits(states).float()
+    if states.device.type == "cuda":
+        return torch.mm(states, weight.t(), out_dtype=torch.float32)
+    return functional.linear(states.float(), weight.float())
 
 
 def excluded_places(rows: list[rq.Window]) -> dict[tuple[int, ...], list[int]]:

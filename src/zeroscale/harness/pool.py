@@ -30,6 +30,7 @@ class Pool:
     def __init__(self, load: Load, devices: list[str], threads: int, **options: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self.cost = Cost()
+        self.deterministic = bool(options.get("deterministic", False))
         self._lines: list[Connection] = []
         self._processes = []
         for device in devices:

@@ -61,6 +61,10 @@ class Key:
     """Of what is drawn while asking: example pairs, sampled text."""
     interval_seed: int
     bootstrap: int
+    dtype: str = "fp32"
+    """Of the weights and states while scoring."""
+    deterministic: bool = False
+    """Whether each request was computed alone."""
     version: int = HARNESS_VERSION
     """Of the harness that asked."""
 
