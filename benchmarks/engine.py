@@ -3,9 +3,9 @@
     OMP_WAIT_POLICY=passive MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296 \
         python benchmarks/engine.py data=DIR [task=lambada,cloze,coqa,wikitext,memory] [turns=1]
 
-DIR holds lambada/, coqa/, wikitext2/, corpora/ and gpt2_tokenizer/ (the benchmarks' own files). GPT-2 small's shape with
-random weights. lm-eval is given each question as a document of its own, its batches 16 requests; process start, reading
-weights and imports are left out for both. Where the two can be compared, the largest difference is shown.
+DIR holds lambada/, coqa/, wikitext2/, corpora/ and gpt2_tokenizer/ (the benchmarks' own files). GPT-2 small's shape
+with random weights. lm-eval is given each question as a document of its own, its batches 16 requests; process start,
+reading weights and imports are left out for both. Where the two can be compared, the largest difference is shown.
 """
 
 import json
@@ -178,9 +178,8 @@ def limit(pair: Pair, engine: Engine, scored: int) -> None:
     head = pair.ours.head_weight.numel()
     needed = 2 * (engine.cost.tokens * body + scored * head)
     share = needed / engine.cost.seconds / rate
-    print(
-        f"  {needed / 1e9:,.0f} GFLOP in {engine.cost.seconds:.1f} s: {share:.0%} of {rate / 1e9:.0f} GFLOP/s (products)"
-    )
+    took = f"{needed / 1e9:,.0f} GFLOP in {engine.cost.seconds:.1f} s"
+    print(f"  {took}: {share:.0%} of {rate / 1e9:.0f} GFLOP/s (products)")
 
 
 def memory(pair: Pair, turns: int) -> None:

@@ -9,16 +9,23 @@ SIZES = {"pocket-xs": 25_600, "pocket-s": 102_400, "pocket-m": 409_600, "pocket-
 CARDS = {
     "cbt_cn": {"acc": (0.1, "up")},
     "coqa": {"f1": (0.0, "up"), "em": (0.0, "up")},
-    "cnn_dailymail": {name: (None, "up") for name in ("rouge1", "rouge2", "rougeL", "rouge_mean")},
+    "cnn_dailymail": {
+        f"{baseline}{name}": (None, "up")
+        for baseline in ("", "no_hint_", "lede_3_", "random_3_")
+        for name in ("rouge1", "rouge2", "rougeL", "rouge_mean")
+    },
     "lambada": {"perplexity": (None, "down")}
     | {name: (0.0, "up") for name in ("acc", "acc_stop_words", "acc_last_token")},
     "wikitext2": {
         "word_perplexity": (None, "down"),
         "token_perplexity": (None, "down"),
+        "byte_perplexity": (256.0, "down"),
         "bits_per_byte": (8.0, "down"),
     },
-    "wmt14_en_fr": {"bleu": (0.0, "up")},
+    "wmt14_en_fr": {"bleu": (0.0, "up"), "chrf": (0.0, "up"), "ter": (None, "down")},
 }
+N_PANELS = sum(map(len, CARDS.values())) + 3
+"""Metrics of all cards, the held-out text's three among them."""
 TOKENS, BATCH = 2_048_000, 4_096
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1"></script> \u2028 $x$ %{y}'
 
@@ -170,6 +177,11 @@ def write_examples(path: Path, card: str, noise: random.Random) -> None:
 
 
 def record(card: str, i: int, noise: random.Random) -> dict:
+    scores = {f"score_{metric}": noise.random() for metric in CARDS[card]}
+    return {"content": f"{i:016x}", **outcome(card, i, noise), **scores}
+
+
+def outcome(card: str, i: int, noise: random.Random) -> dict:
     passage = "The fisherman mended the long net by lamplight, and in the morning his daughter carried it down to the "
     passage += "harbour " * (90 if i == 3 else 1) + f"({card} {i})"
     said = HOSTILE if i == 0 else noise.choice(["boat", "sea", "house and the house and the"])
@@ -197,7 +209,9 @@ def record(card: str, i: int, noise: random.Random) -> dict:
         counts = {"words": 100, "tokens": 250, "bytes": 600, "lines": 4, "lines_not_detokenised": 0}
         return {"title": f"Article {i}", "logprob": -900.0, **counts}
     if card == "cnn_dailymail":
-        return {"name": str(i), "article": passage, **generated, "reference": "le bateau"}
+        no_hint = {"generation_no_hint": " the sea\n", "prediction_no_hint": "the sea"}
+        baselines = {"lede_3": passage, "random_3": passage}
+        return {"name": str(i), "article": passage, **generated, **no_hint, **baselines, "reference": "le bateau"}
     return {"prompt": f"{passage} =", **generated, "reference": "le bateau"}
 
 

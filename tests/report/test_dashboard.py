@@ -50,7 +50,7 @@ def test_plotly_accepts_every_figure(report):
 
     page = page_of(report)
     panels = [panel["figure"] for card in page["benchmarks"] for panel in card["panels"]]
-    assert len(panels) == 18
+    assert len(panels) == study_fixture.N_PANELS
     for figure in [page["law"]["figure"], page["curves"], *panels]:
         graph_objects.Figure({"data": figure["data"], "layout": figure["layout"]})
 

@@ -44,7 +44,7 @@ def test_every_figure_draws_marks(shown):
         ".plot",
         "(nodes) => nodes.map((node) => node.querySelectorAll('.trace path.point, .trace path.js-line').length)",
     )
-    assert len(marks) == 2 + 18  # law, curves, and the metrics of seven cards
+    assert len(marks) == 2 + study_fixture.N_PANELS  # law, curves, and the metrics of the cards
     assert min(marks) >= 4
 
 
