@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from zeroscale import cli, paths
 from zeroscale.command_settings import (
+    BatchSettings,
+    CompareSettings,
     DataCommand,
     EvalSettings,
     ExportSettings,
@@ -57,7 +59,9 @@ def test_the_sweep_file_opens_with_its_command_cost_and_expectation():
 def test_every_command_has_settings_that_work():
     kinds = {
         "data": (DataCommand, []),
+        "batch": (BatchSettings, ["run=x", "step=1"]),
         "eval": (EvalSettings, []),
+        "compare": (CompareSettings, ["runs=[x,y]"]),
         "sample": (SampleSettings, ["checkpoint=x", "prompt=y"]),
         "export": (ExportSettings, ["checkpoint=x", "out=y"]),
         "fit": (FitSettings, ["runs=x"]),
@@ -128,6 +132,8 @@ def test_an_override_that_cannot_be_placed_ends_with_a_hint(overrides, words):
         (["fit"], "runs: missing"),
         (["fit", "runs=nowhere"], "nowhere"),
         (["report", "study=nowhere"], "nowhere"),
+        (["batch", "run=nowhere", "step=1"], "run=nowhere is not a run"),
+        (["batch", "run=nowhere"], "step: missing"),
         (["status", "study=nowhere"], "nowhere"),
         (["eval", "cards=core"], "checkpoint=PATH"),
         (["train", "cards=[lambda]", "cards_from=sample"], "lambada"),

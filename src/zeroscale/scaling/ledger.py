@@ -1,5 +1,6 @@
 """The ledger of a study, results.csv: a row per (cell, checkpoint), made from the run directories and nothing else."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,9 @@ FIXED_COLUMNS = (
     "val/bits_per_byte",
     "seconds",
     "sample_cards",
+    "partial_cards",
 )
+WORDS = ("cell", "model", "status", "sample_cards", "partial_cards")
 INTEGERS = ("step", "seed", "params", "params_non_embedding", "params_matmul", "tokens")
 # A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
 PLAIN_PROTOCOLS = ("paper", "corpus")
@@ -46,7 +49,7 @@ def collect(study: Path) -> "DataFrame":
     One row for each step of a cell that has a checkpoint or a result, sorted by non-embedding parameters, then cell,
     then step. FLOPs are tokens · flops_per_token (full attention, exact) and 6 · params_non_embedding · tokens;
     `seconds` are training seconds up to the step; `sample_cards` names the cards of the row that were scored on
-    embedded samples and are no benchmark.
+    embedded samples and are no benchmark, `partial_cards` those that were scored on a part of theirs.
 
     `val/loss` and `val/bits_per_byte` come from the step's `held_out` result, else from its line in metrics.jsonl.
 
@@ -60,7 +63,7 @@ def collect(study: Path) -> "DataFrame":
     frame = pandas.DataFrame(rows, columns=[*FIXED_COLUMNS, *scores])
     whole = [*INTEGERS, *(column for column in scores if column.endswith("/n"))]
     frame = frame.astype({column: "Int64" for column in whole})
-    decimal = [column for column in frame.columns if column not in (*whole, "cell", "model", "status", "sample_cards")]
+    decimal = [column for column in frame.columns if column not in (*whole, *WORDS)]
     frame = frame.astype({column: "float64" for column in decimal})
     return frame.sort_values(["params_non_embedding", "cell", "step"], ignore_index=True)
 
@@ -133,13 +136,22 @@ def _row(cell: Cell, step: int, logged: dict[str, Any]) -> dict[str, Any]:
         **{name: logged.get(name) for name in ("train/loss", "val/loss", "val/bits_per_byte", "seconds")},
     }
     results = read_results(cell, step)
-    row["sample_cards"] = " ".join(sorted({result["card"] for result in results if result.get("is_sample")})) or None
+    row["sample_cards"] = _cards(result for result in results if result.get("is_sample"))
+    row["partial_cards"] = _cards(
+        result
+        for result in results
+        if result.get("mark") and not result.get("is_sample") and result.get("source") != "corpus"
+    )
     for result in results:
         row |= _scores(result)
     for name, source in (("val/loss", "held_out/loss"), ("val/bits_per_byte", "held_out/bits_per_byte")):
         if row.get(source) is not None:
             row[name] = row[source]
     return row
+
+
+def _cards(results: Iterable[dict[str, Any]]) -> str | None:
+    return " ".join(sorted({result["card"] for result in results})) or None
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 import csv
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling.options import COLUMNS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,16 +18,30 @@ OPTIONAL = ("flops", "seed")
 # Ours: what a row of results.csv must have, and what it may leave empty.
 LEDGER_REQUIRED = ("params", "params_non_embedding", "params_matmul", "tokens")
 SHOWN_FAULTS = 10
+# What others call the columns; only to say in a message how to name them.
+ALIASES = {
+    "params": ("n", "parameters", "model size", "model_size", "n_params", "num_params", "n_parameters", "size"),
+    "tokens": ("d", "training tokens", "train_tokens", "n_tokens", "num_tokens", "tokens_seen", "data"),
+    "loss": ("l", "val_loss", "val/loss", "train_loss", "final_loss", "test_loss", "eval_loss", "validation_loss"),
+    "flops": ("c", "compute", "training flop", "training flops", "flop", "training_flops", "total_flops"),
+    "seed": ("random_seed", "run_seed"),
+}
+# FLOPs that are this many times 6 N D or more, or this share of it or less, are counted in another unit.
+FLOPS_HIGH, FLOPS_LOW = 1000.0, 0.01
 
 
-def read_csv(path: Path) -> "DataFrame":
+def read_csv(path: Path, columns: Mapping[str, str | None] = COLUMNS) -> "DataFrame":
     """A results.csv (known by its columns cell and params_non_embedding) or a CSV with params, tokens, loss.
 
-    Rows are numbered as in the file: the header is row 1.
+    Rows are numbered as in the file: the header is row 1. Columns with a slash in their name ("arc/acc") are kept: they
+    are scores of benchmarks.
+
+    Args:
+        columns: what the file calls params, tokens, loss, flops and seed. `tokens: None` takes flops / (6 params).
 
     Raises:
         ZeroscaleError: one message with every fault: missing columns, text for a number, zero, negative, NaN,
-            infinite, repeated rows, parameters that look like millions.
+            infinite, repeated rows, units that look wrong.
     """
     import pandas
 
@@ -37,9 +52,9 @@ def read_csv(path: Path) -> "DataFrame":
         table = [_ledger_row(number, cells, faults) for number, cells in rows]
         keys = ("cell", "step")
     else:
-        _check_columns(path, header)
-        table = [_plain_row(number, cells, faults) for number, cells in rows]
-        keys = ("params", "tokens", "seed") if "seed" in header else ("params", "tokens")
+        named = _named(path, header, columns)
+        table = [_plain_row(number, cells, faults, named) for number, cells in rows]
+        keys = ("params", "tokens", "seed") if "seed" in named else ("params", "tokens")
     if not faults:
         faults += _repeated([(number, cells) for (number, _), cells in zip(rows, table, strict=True)], keys)
         faults += _units(table)
@@ -73,27 +88,65 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     return header, rows
 
 
-def _check_columns(path: Path, header: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in header]
+def _named(path: Path, header: list[str], columns: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Our name → the file's, of the columns that are there. A doubled or missing column is refused."""
+    twice = sorted({name for name in header if header.count(name) > 1} & {name for name in columns.values() if name})
+    if twice:
+        raise ZeroscaleError(f"{path} has the column {', '.join(twice)} twice: rename one of them")
+    named: dict[str, str | None] = {}
+    missing = []
+    for name in (*REQUIRED, *OPTIONAL):
+        wanted = columns.get(name, name)
+        if wanted in header:
+            named[name] = wanted
+        elif name == "tokens" and wanted is None and columns.get("flops", "flops") in header:
+            named[name] = None
+        elif name in REQUIRED or wanted != name:
+            missing.append("tokens, nor flops to take them from" if wanted is None else wanted)
     if missing:
         raise ZeroscaleError(
             f"{path} has no column {' and no '.join(missing)}; it has {', '.join(header)}. "
-            f"A CSV of runs needs {', '.join(REQUIRED)}, and may have {', '.join(OPTIONAL)}: rename its columns"
+            f"A CSV of runs needs {', '.join(REQUIRED)}, and may have {', '.join(OPTIONAL)}: rename its columns, or "
+            f"say what they are called{_hint(header)}"
         )
+    return named
 
 
-def _plain_row(number: int, cells: dict[str, str], faults: list[str]) -> dict[str, Any]:
+def _hint(header: list[str]) -> str:
+    """How to name the columns, guessed from what others call them; a guess is never taken without being typed."""
+    guesses = []
+    for name, others in ALIASES.items():
+        found = next((column for column in header if column.lower() in others), None)
+        if name not in header and found is not None:
+            guesses.append(f"columns.{name}={found!r}" if " " in found else f"columns.{name}={found}")
+    if not guesses:
+        return ", as in columns.params=NAME"
+    return f", as in {' '.join(guesses)}"
+
+
+def _plain_row(
+    number: int, cells: dict[str, str], faults: list[str], named: Mapping[str, str | None]
+) -> dict[str, Any]:
     row: dict[str, Any] = {"row": number}
-    for name in (*REQUIRED, *OPTIONAL):
-        if name in cells:
-            row[name] = _number(number, name, cells[name], faults, _whole if name == "seed" else _positive)
+    for name, column in named.items():
+        if column is None:
+            continue
+        if name == "flops" and cells[column] == "" and named["tokens"] is not None:
+            row[name] = math.nan
+            continue
+        row[name] = _number(number, column, cells[column], faults, _whole if name == "seed" else _positive)
+    if named["tokens"] is None and row.get("flops") and row.get("params"):
+        row["tokens"] = row["flops"] / (6 * row["params"])
+    for column, text in cells.items():
+        if "/" in column and column not in named.values():
+            row[column] = math.nan if text == "" else _number(number, column, text, faults, _finite)
     return row
 
 
 def _ledger_row(number: int, cells: dict[str, str], faults: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, text in cells.items():
-        if name in ("cell", "model", "status", "sample_cards"):
+        if name in ("cell", "model", "status", "sample_cards", "partial_cards"):
             row[name] = text
         elif name in LEDGER_REQUIRED:
             row[name] = _number(number, name, text, faults, _positive)
@@ -144,8 +197,50 @@ def _repeated(rows: list[tuple[int, dict[str, Any]]], keys: tuple[str, ...]) -> 
 
 
 def _units(table: list[dict[str, Any]]) -> list[str]:
-    # The smallest language models that anybody fits have some ten thousand weights; "124" means millions.
-    largest = max(row["params"] for row in table)
-    if largest >= 5000:
+    """What looks like a wrong unit, by row. The smallest language models that anybody fits have some ten thousand
+    weights; "124" means millions."""
+    if "row" not in table[0]:
         return []
-    return [f"params is at most {largest:g}, which looks like millions or billions: write 124000000, not 124"]
+    faults = []
+    small = [row for row in table if row["params"] < 5000]
+    for row in small[:3]:
+        faults.append(
+            f"row {row['row']}, params is {row['params']:g}, which looks like millions or billions: write 124000000, "
+            "not 124"
+        )
+    if len(small) > 3:
+        faults.append(f"and so are params in {len(small) - 3} more rows")
+    largest = max(table, key=lambda row: row["tokens"])
+    if largest["tokens"] < 1e5:
+        faults.append(
+            f"tokens is at most {largest['tokens']:g} (row {largest['row']}), which looks like millions or billions: "
+            "write 2500000000, not 2.5"
+        )
+    elif not small:
+        faults += _disproportion(table)
+    losses = sorted(row["loss"] for row in table)
+    if losses[len(losses) // 2] > 12:
+        faults.append(
+            f"loss is {losses[len(losses) // 2]:.3g} in the middle row by size, which looks like a perplexity: give "
+            "its natural logarithm, in nats per token"
+        )
+    return faults
+
+
+def _disproportion(table: list[dict[str, Any]]) -> list[str]:
+    faults = []
+    ratios = sorted(row["tokens"] / row["params"] for row in table)
+    if ratios[len(ratios) // 2] > 1e5:
+        faults.append(
+            f"half of the rows have over {ratios[len(ratios) // 2]:.2g} tokens for each parameter: params looks like "
+            "thousands or millions; write 124000000, not 124000"
+        )
+    for row in table:
+        per = row.get("flops", math.nan) / (6 * row["params"] * row["tokens"])
+        if per > FLOPS_HIGH or per < FLOPS_LOW:
+            faults.append(
+                f"row {row['row']}, flops is {row['flops']:g}, {per:.2g} times 6 x params x tokens: give FLOPs (a "
+                "petaFLOP/s-day is 8.64e19 of them), or leave the column out"
+            )
+            break
+    return faults
