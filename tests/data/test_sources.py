@@ -6,27 +6,28 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zeroscale.data import sources
-from zeroscale.data.sources import MAX_DOCUMENT_BYTES, Document, content_hash, describe, documents
+from zeroscale.data.documents import Document
+from zeroscale.data.pieces import MAX_DOCUMENT_BYTES, pieces
+from zeroscale.data.sources import content_hash, describe, documents
+from zeroscale.data_settings import FilesData, StdlibData
 from zeroscale.errors import ZeroscaleError
 
 
-def stdlib(**changes) -> SimpleNamespace:
-    return SimpleNamespace(**{"kind": "stdlib", "name": "stdlib", "val_fraction": 0.05, "max_bytes": None, **changes})
+def stdlib(**changes) -> StdlibData:
+    return StdlibData(**{"kind": "stdlib", "name": "stdlib", "val_fraction": 0.05, **changes})
 
 
-def files(path: object, **changes) -> SimpleNamespace:
-    plain = {"kind": "files", "name": "mine", "path": str(path), "text_field": "text", "val_fraction": 0.1}
-    return SimpleNamespace(**{**plain, "max_bytes": None, **changes})
+def files(path: object, **changes) -> FilesData:
+    return FilesData(**{"kind": "files", "name": "mine", "path": str(path), "val_fraction": 0.1, **changes})
 
 
-def texts(data: SimpleNamespace) -> list[str]:
+def texts(data: FilesData | StdlibData) -> list[str]:
     return [document.text for document in documents(data)]
 
 
@@ -41,8 +42,9 @@ class TestStdlib:
 
     def test_is_the_same_in_another_process(self):
         code = (
-            "import hashlib; from types import SimpleNamespace as N; from zeroscale.data.sources import documents\n"
-            "d = N(kind='stdlib', max_bytes=2_000_000)\n"
+            "import hashlib; from zeroscale.data_settings import StdlibData as N\n"
+            "from zeroscale.data.sources import documents\n"
+            "d = N(kind='stdlib', name='s', val_fraction=0.1, max_bytes=2_000_000)\n"
             "print(hashlib.sha256(repr(list(documents(d))).encode()).hexdigest())"
         )
         environments = [{**os.environ, "PYTHONHASHSEED": seed} for seed in ("1", "2")]
@@ -145,17 +147,17 @@ class TestPieces:
     @example([("x", MAX_DOCUMENT_BYTES + 1)], 4096)
     def test_are_short_enough_and_joined_are_the_text(self, runs, block):
         content = "".join(text * count for text, count in runs).encode()
-        pieces = list(sources._pieces(content[i : i + block] for i in range(0, len(content), block)))
-        assert b"".join(pieces) == content
-        assert all(0 < len(piece) <= MAX_DOCUMENT_BYTES for piece in pieces)
-        assert "".join(piece.decode("utf-8") for piece in pieces).encode() == content  # no character is cut
-        assert pieces == list(sources._pieces([content]))  # however the text is read
+        found = list(pieces(content[i : i + block] for i in range(0, len(content), block)))
+        assert b"".join(found) == content
+        assert all(0 < len(piece) <= MAX_DOCUMENT_BYTES for piece in found)
+        assert "".join(piece.decode("utf-8") for piece in found).encode() == content  # no character is cut
+        assert found == list(pieces([content]))  # however the text is read
 
     def test_end_at_a_line_else_before_a_word(self):
         lines = ("x" * 99 + "\n") * 2000
-        assert all(piece.endswith(b"\n") for piece in sources._pieces([lines.encode()]))
+        assert all(piece.endswith(b"\n") for piece in pieces([lines.encode()]))
         words = "word and " * 20_000
-        first, *others = sources._pieces([words.encode()])
+        first, *others = pieces([words.encode()])
         assert all(piece.startswith(b" ") for piece in others) and not first.endswith(b" ")
 
     def test_long_documents_of_every_kind_are_cut(self, tmp_path):
@@ -170,15 +172,14 @@ class TestPieces:
 
 def hub_documents(environment: dict[str, str], cache: Path, **settings) -> tuple[object, float]:
     """The documents of a hub dataset, or the error's message, asked in a process of its own."""
-    plain = {"kind": "hub", "name": "h", "dataset": "nobody/nothing", "config": None, "split": "train"}
-    more = {"revision": None, "text_field": "text", "max_documents": None, "max_bytes": None, "streaming": True}
+    plain = {"kind": "hub", "name": "h", "dataset": "nobody/nothing", "split": "train", "val_fraction": 0.1}
     code = f"""
 import json
-from types import SimpleNamespace
 from zeroscale.data.sources import documents
+from zeroscale.data_settings import HubData
 from zeroscale.errors import ZeroscaleError
 try:
-    print(json.dumps(list(documents(SimpleNamespace(**{ {**plain, **more, **settings}!r})))))
+    print(json.dumps(list(documents(HubData(**{ {**plain, **settings}!r})))))
 except ZeroscaleError as error:
     print(json.dumps(str(error)))
 """

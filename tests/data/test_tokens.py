@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroscale.data.prepare import ShardWriter
+from zeroscale.data.shards import ShardWriter
 from zeroscale.data.tokens import FORMAT, Corpus, TokenStream, permute
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import write_json
@@ -45,8 +45,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 def counted(n_train_tokens: int) -> SimpleNamespace:
     """A corpus of a given length whose token i is i."""
-    read = lambda split, start, length: np.arange(start, start + length)  # noqa: E731
-    return SimpleNamespace(n_train_tokens=n_train_tokens, directory="made", read=read)
+    return SimpleNamespace(n_train_tokens=n_train_tokens, directory="made")
 
 
 class TestPermutation:
@@ -183,6 +182,21 @@ class TestCorpus:
         for start, length in ((4320, 2), (-1, 1)):
             with pytest.raises(ZeroscaleError, match="of train, which has 4321"):
                 corpus.read("train", start, length)
+
+    def test_a_token_beyond_the_vocabulary_is_named(self, tmp_path):
+        corpus = write_corpus(tmp_path, np.arange(2500), np.arange(10))
+        index = json.loads((tmp_path / "index.json").read_text())
+        index["tokenizer"]["vocab_size"] = 1700
+        write_json(tmp_path / "index.json", index)
+        corpus = Corpus.open(tmp_path)
+        assert corpus.read("train", 0, 1700)[-1] == 1699
+        with pytest.raises(
+            ZeroscaleError, match=r"token number 1,700 of train is 1700, beyond the vocabulary of 1,700"
+        ):
+            corpus.read("train", 1690, 20)
+        with pytest.raises(ZeroscaleError, match="beyond the vocabulary"):
+            for step in range(20):
+                TokenStream(corpus, 0, 16, 128).batch_at(step)
 
     def test_a_missing_or_truncated_shard_is_named(self, tmp_path):
         write_corpus(tmp_path, np.arange(2500), np.arange(10))

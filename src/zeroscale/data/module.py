@@ -1,10 +1,11 @@
 """Batches for one rank: what `batch_at(step)` holds, sliced after the fact."""
 
 from collections.abc import Callable, Iterator
+from itertools import islice, product
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from zeroscale.data.layout import Layout
 from zeroscale.data.tokens import TokenStream
@@ -24,11 +25,13 @@ class MicroBatches(IterableDataset):
         self._first_step = first_step
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for step in range(self._first_step(), self._steps):
-            inputs, targets = self._stream.batch_at(step)
-            for micro in range(self._plan.accumulation):
-                rows = self._plan.rows_of(self._rank, micro)
-                yield torch.from_numpy(inputs[rows]), torch.from_numpy(targets[rows])
+        # Of several loading processes each gives every n-th micro-batch, which is how DataLoader puts them together.
+        worker = get_worker_info()
+        mine, all_of_them = (worker.id, worker.num_workers) if worker else (0, 1)
+        micros = product(range(self._first_step(), self._steps), range(self._plan.accumulation))
+        for step, micro in islice(micros, mine, None, all_of_them):
+            inputs, targets = self._stream.batch_at(step, self._plan.rows_of(self._rank, micro))
+            yield torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
 def loader(batches: MicroBatches, pin: bool) -> DataLoader:

@@ -1,69 +1,99 @@
 """Where a corpus' text comes from: the interpreter's own library, files, or a dataset of the hub.
 
-Every source gives documents in a fixed order. One longer than `MAX_DOCUMENT_BYTES` is cut into pieces first, so that a
-novel, too, is split between training and validation by the hash of its parts.
+Every source gives texts in a fixed order and can go on from any place that it has named. A text longer than 64 KiB is
+cut into documents first (`zeroscale.data.pieces`).
 """
 
 import glob
-import json
 import os
 import platform
 import sysconfig
 import tokenize
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
+from urllib.parse import urlsplit
 
-from zeroscale import hub
+from zeroscale.data import documents as texts
+from zeroscale.data import hub_rows, readers
+from zeroscale.data.documents import Document, Item
+from zeroscale.data.pieces import cut_at
+from zeroscale.data.readers import reading
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import sha256_file, sha256_json
-from zeroscale.tokenizer import well_formed
 
-MAX_DOCUMENT_BYTES = 64 * 1024
-# What is read of a directory; a glob or a single file may have any name. `.jsonl` holds one JSON object a line.
-TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".jsonl")
+# What is read of a directory; a glob or a single file may have any name.
+TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".jsonl", ".parquet")
+COMPRESSED_SUFFIXES = tuple(
+    kind + packed for kind in (".txt", ".jsonl", ".json", ".ndjson") for packed in readers.COMPRESSED
+)
 # Tests and what was installed later are no part of the library's text; build configurations name the machine.
 _NOT_LIBRARY = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib-dynload"}
 
 
-class Document(NamedTuple):
-    """A text that stands for itself, and where it is from (a file's relative name, a row's number, a piece's)."""
-
-    text: str
-    name: str
-
-
 def documents(data: Any) -> Iterator[Document]:
-    """The corpus' documents, cut to pieces of at most 64 KiB, in all at most `data.max_bytes` bytes of UTF-8.
+    """The corpus' documents, those of left-out sites not among them.
 
     Raises:
         ZeroscaleError: naming the file and the line or byte, or the dataset, with what is wrong.
     """
-    whole = {"stdlib": _stdlib_documents, "files": _file_documents, "hub": _hub_documents}[data.kind](data)
-    if data.max_bytes is None:
-        yield from whole
+    for item in items(data):
+        if left_out(item.url, data) is None:
+            yield from item.documents
+
+
+def items(data: Any, place: dict[str, Any] | None = None) -> Iterator[Item]:
+    """The corpus' texts from `place` on, in all at most `data.max_bytes` bytes of UTF-8.
+
+    A place is an earlier Item's, made from the same source: {"source": …, "bytes": read so far}.
+    """
+    inner, count = (place["source"], place["bytes"]) if place else (None, 0)
+    source = {"stdlib": _stdlib_items, "files": _file_items, "hub": hub_rows.items}[data.kind]
+    if data.max_bytes is not None and count >= data.max_bytes:
         return
-    left = data.max_bytes
-    for document in whole:
-        content = document.text.encode("utf-8")
-        if len(content) >= left:
-            start = content[: _cut_at(content, left)] if len(content) > left else content
-            if start:
-                yield Document(start.decode("utf-8"), document.name)
+    for item in source(data, inner):
+        kept = []
+        for document in item.documents:
+            content = document.text.encode("utf-8")
+            if data.max_bytes is not None and count + len(content) > data.max_bytes:
+                content = content[: cut_at(content, data.max_bytes - count)]
+                document = Document(content.decode("utf-8"), document.name)
+                count = data.max_bytes
+            else:
+                count += len(content)
+            kept += [document] if content else []
+            if count == data.max_bytes:
+                break
+        done = (count if item.done is None else item.done, item.of)
+        if data.max_bytes is not None:
+            done = (count, data.max_bytes if item.of is None else min(data.max_bytes, item.of))
+        yield Item(tuple(kept), item.url, {"source": item.place, "bytes": count}, *done, item.texts)
+        if count == data.max_bytes:
             return
-        yield document
-        left -= len(content)
+
+
+def left_out(url: str | None, data: Any) -> str | None:
+    """The one of `data.leave_out_sites` that this address belongs to (the site itself or a part of it), or None."""
+    if not getattr(data, "leave_out_sites", ()) or url is None:
+        return None
+    try:
+        host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
+    except ValueError:
+        # No address at all ("http://[x"): it belongs to no site.
+        return None
+    return next((site for site in data.leave_out_sites if host == site or host.endswith(f".{site}")), None)
 
 
 def describe(data: Any) -> dict[str, Any]:
-    """What the corpus is made from, so that a change is noticed: JSON with `files` as [name, bytes, mtime_ns] each."""
+    """What the corpus is made from, so that a change is noticed: JSON with `files` as [name, bytes, mtime_ns] each, of
+    a dataset with its commit."""
     if data.kind == "hub":
         keys = ("dataset", "config", "split", "revision", "text_field", "max_documents")
-        return {"kind": "hub", **{key: getattr(data, key) for key in keys}}
+        return {"kind": "hub", **{key: getattr(data, key) for key in keys}, "commit": hub_rows.commit(data)}
     listing = []
     for name, path in list_files(data):
-        with _reading(path):
+        with reading(path):
             stat = path.stat()
         listing.append([name, stat.st_size, stat.st_mtime_ns])
     if data.kind == "stdlib":
@@ -77,17 +107,9 @@ def content_hash(data: Any) -> str | None:
         return None
     hashes = []
     for name, path in list_files(data):
-        with _reading(path):
+        with reading(path):
             hashes.append([name, sha256_file(path)])
     return sha256_json(hashes)
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ZeroscaleError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def python_version() -> str:
@@ -121,9 +143,9 @@ def _walk(root: Path, outside: Callable[[str], bool] = lambda folder: False) -> 
 def _user_files(pattern: str) -> tuple[Path, list[Path]]:
     path = Path(pattern).expanduser()
     if path.is_dir():
-        files = [file for file in _walk(path) if file.suffix in TEXT_SUFFIXES]
+        files = [file for file in _walk(path) if file.suffix in TEXT_SUFFIXES or _is_packed_text(file)]
         if not files:
-            wanted = ", ".join(TEXT_SUFFIXES)
+            wanted = ", ".join((*TEXT_SUFFIXES, *COMPRESSED_SUFFIXES))
             raise ZeroscaleError(
                 f"data.path={pattern}: no {wanted} file in this directory; give a glob for other names"
             )
@@ -139,154 +161,48 @@ def _user_files(pattern: str) -> tuple[Path, list[Path]]:
     return Path(*path.parts[:first]), files
 
 
+def _is_packed_text(file: Path) -> bool:
+    return file.name.endswith(COMPRESSED_SUFFIXES)
+
+
 def _not_library(folder: str) -> bool:
     return folder in _NOT_LIBRARY or folder.startswith("config-")
 
 
-def _stdlib_documents(data: Any) -> Iterator[Document]:
+def _stdlib_items(data: Any, place: int | None) -> Iterator[Item]:
+    of = sum(_size(path) for _, path in list_files(data))
+    whole = enumerate(_stdlib_texts(data), start=1)
+    for number, (text, name) in islice(whole, place or 0, None):
+        yield Item(tuple(texts.cut(text, name)), None, number, of=of)
+
+
+def _stdlib_texts(data: Any) -> Iterator[tuple[str, str]]:
     from pydoc_data.topics import topics
 
     for name, path in list_files(data):
         # The help topics come below as texts of their own; their module is one literal with escapes.
         if name == "pydoc_data/topics.py":
             continue
-        with _reading(path), tokenize.open(path) as handle:
+        with reading(path), tokenize.open(path) as handle:
             source = handle.read()
         if source.strip():
-            yield from _pieces_of_text(source, name)
+            yield source, name
     for topic in sorted(topics):
-        yield from _pieces_of_text(topics[topic], f"help/{topic}")
+        yield topics[topic], f"help/{topic}"
 
 
-def _file_documents(data: Any) -> Iterator[Document]:
-    for name, path in list_files(data):
-        read = _json_lines if path.suffix == ".jsonl" else _text_pieces
-        empty = True
-        with _reading(path), open(path, "rb") as handle:
-            for document in read(handle, path, name, data.text_field):
-                empty = empty and not document.text.strip()
-                yield document
-        if empty:
-            raise ZeroscaleError(f"{path} is empty: no text in it; take it out, or narrow data.path to leave it out")
+def _file_items(data: Any, place: list[int] | None) -> Iterator[Item]:
+    """Places are [number of the file, place in it]."""
+    first, skip = place or (0, 0)
+    listed = [(name, path, _size(path)) for name, path in list_files(data)]
+    of, before = sum(size for *_, size in listed), 0
+    for number, (name, path, size) in enumerate(listed):
+        if number >= first:
+            for item in readers.read(path, name, data, skip if number == first else 0):
+                yield item._replace(place=[number, item.place], done=before + (item.done or 0), of=of)
+        before += size
 
 
-def _text_pieces(handle: BinaryIO, path: Path, name: str, _field: str) -> Iterator[Document]:
-    blocks = iter(lambda: handle.read(1 << 20), b"")
-    offset = 0
-    for number, piece in enumerate(_pieces(blocks), start=1):
-        text = _decoded(piece, f"{path}", offset)
-        if offset == 0:
-            text = text.removeprefix("\ufeff")
-        offset += len(piece)
-        if text:
-            yield Document(text, f"{name}#{number}")
-
-
-def _json_lines(handle: BinaryIO, path: Path, name: str, field: str) -> Iterator[Document]:
-    offset = 0
-    for number, line in enumerate(handle, start=1):
-        where = f"{path}, line {number}"
-        text = _decoded(line, where, offset)
-        offset += len(line)
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ZeroscaleError(f"{where}: not valid JSON ({error}); a .jsonl file holds one object a line") from error
-        yield from _row(row, field, where, f"{name}:{number}")
-
-
-def _row(row: Any, field: str, where: str, name: str) -> Iterator[Document]:
-    if not isinstance(row, dict) or field not in row:
-        found = f"it has {', '.join(map(str, row))}" if isinstance(row, dict) else f"it is a {type(row).__name__}"
-        raise ZeroscaleError(f"{where}: no field {field!r} ({found}); name the text's field with data.text_field=…")
-    if not isinstance(row[field], str):
-        raise ZeroscaleError(f"{where}: the field {field!r} should be text, not {type(row[field]).__name__}")
-    # Rows without text are usual in datasets (WikiText's empty lines) and hold nothing to learn.
-    if row[field].strip():
-        yield from _pieces_of_text(row[field], name)
-
-
-def _hub_documents(data: Any) -> Iterator[Document]:
-    for number, row in enumerate(_hub_rows(data)):
-        if data.max_documents is not None and number == data.max_documents:
-            return
-        yield from _row(row, data.text_field, f"{data.dataset}, {data.split}, row {number}", f"{number}")
-
-
-def _hub_rows(data: Any) -> Iterator[Any]:
-    from datasets import load_dataset
-    from huggingface_hub import constants
-
-    fault = None if constants.HF_HUB_OFFLINE else hub.fault()
-    if fault:
-        raise ZeroscaleError(
-            f"data.dataset={data.dataset}: the hub cannot be reached: {fault}. Offline, use data=stdlib or data=files;"
-            " a dataset that an earlier run has downloaded is found with HF_HUB_OFFLINE=1 and data.streaming=false"
-        )
-    try:
-        if not constants.HF_HUB_OFFLINE and not Path(data.dataset).is_dir():
-            hub.ask_for_dataset(data.dataset, data.revision)
-        yield from load_dataset(
-            data.dataset, data.config, split=data.split, revision=data.revision, streaming=data.streaming
-        )
-    except Exception as error:  # datasets raises what its readers and the HTTP library raise
-        plain = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = hub.reason(error, data.revision) or plain
-        asked = f"config {data.config}, split {data.split}, revision {data.revision or 'main'}"
-        offline = "; HF_HUB_OFFLINE is set, so only what is in the local cache is found" * constants.HF_HUB_OFFLINE
-        raise ZeroscaleError(f"data.dataset={data.dataset} ({asked}): {reason}{offline}") from error
-
-
-def _pieces_of_text(text: str, name: str) -> Iterator[Document]:
-    content = well_formed(text).encode("utf-8")
-    if len(content) <= MAX_DOCUMENT_BYTES:
-        yield Document(content.decode("utf-8"), name)
-        return
-    for number, piece in enumerate(_pieces([content]), start=1):
-        yield Document(piece.decode("utf-8"), f"{name}#{number}")
-
-
-def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cuts a stream of bytes into pieces of at most `MAX_DOCUMENT_BYTES`; joined they are the stream again."""
-    held = b""
-    for block in blocks:
-        held += block
-        start = 0
-        while len(held) - start > MAX_DOCUMENT_BYTES:
-            end = start + _cut_at(held[start : start + MAX_DOCUMENT_BYTES + 1], MAX_DOCUMENT_BYTES)
-            yield held[start:end]
-            start = end
-        held = held[start:]
-    if held:
-        yield held
-
-
-def _cut_at(content: bytes, limit: int) -> int:
-    """Where to cut `content`, longer than `limit`: after a line, else before a word, else before a character.
-
-    A line's or a word's edge counts in the second half only, so that pieces are not needlessly short.
-    """
-    half = limit // 2
-    line = content.rfind(b"\n", half, limit)
-    if line >= 0:
-        return line + 1
-    word = content.rfind(b" ", half, limit)
-    if word > 0:
-        return word
-    end = limit
-    # UTF-8's continuation bytes are 0b10xxxxxx; a character has three of them at most.
-    while end > limit - 3 and end > 0 and content[end] & 0xC0 == 0x80:
-        end -= 1
-    return end
-
-
-def _decoded(content: bytes, where: str, offset: int) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        byte = offset + error.start
-        raise ZeroscaleError(
-            f"{where}: not UTF-8 at byte {byte} (0x{content[error.start]:02x}); convert the file, or leave it out"
-        ) from error
+def _size(path: Path) -> int:
+    with reading(path):
+        return path.stat().st_size

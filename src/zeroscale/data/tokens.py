@@ -1,9 +1,10 @@
 """A prepared corpus on disk, and its training tokens as a pure function of (seed, step)."""
 
+import bisect
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,9 +13,25 @@ from zeroscale.files import read_json, sha256_file
 from zeroscale.tokenizer import Tokenizer
 
 INDEX = "index.json"
+SOURCE = "source.json"
 FORMAT = 1
 SPLITS = ("train", "val")
 _ROUNDS = 8
+
+
+class Span(NamedTuple):
+    """A document's part of a range of tokens.
+
+    Attributes:
+        number: of the document in its split, from 0; name: where it is from; tokens: its length, `<|endoftext|>` too.
+        first, last: the part of it that lies in the range: [first, last).
+    """
+
+    number: int
+    name: str
+    tokens: int
+    first: int
+    last: int
 
 
 class Corpus:
@@ -36,6 +53,8 @@ class Corpus:
             for split, shards in self._shards.items()
         }
         self._maps: dict[str, np.memmap] = {}
+        # None: an index that does not say.
+        self._vocab_size: int | None = index.get("tokenizer", {}).get("vocab_size")
 
     @classmethod
     def open(cls, directory: Path | str) -> "Corpus":
@@ -57,7 +76,7 @@ class Corpus:
                 " prepared it, or delete the directory and prepare it again"
             )
         corpus = cls(directory, index)
-        for shard in corpus.shards():
+        for shard in corpus.files():
             path = directory / shard["file"]
             size = path.stat().st_size if path.is_file() else None
             if size != shard["bytes"]:
@@ -69,13 +88,17 @@ class Corpus:
         """file, tokens, bytes and sha256 of every shard of both splits."""
         return [shard for split in SPLITS for shard in self._shards[split]]
 
+    def files(self) -> list[dict[str, Any]]:
+        """file, bytes and sha256 of every shard and every list of documents."""
+        return self.shards() + [entry for split in SPLITS for entry in self.index["splits"][split].get("lists", [])]
+
     def verify(self) -> None:
         """Reads every shard and the tokenizer and compares them with the index. Takes a second per gigabyte or so.
 
         Raises:
             ZeroscaleError: naming what differs.
         """
-        for shard in self.shards():
+        for shard in self.files():
             path = self.directory / shard["file"]
             if sha256_file(path) != shard["sha256"]:
                 raise ZeroscaleError(
@@ -108,26 +131,68 @@ class Corpus:
 
     def read(self, split: str, start: int, length: int) -> np.ndarray:
         """Tokens [start, start + length) of a split: [length], int64. May cross shards; must lie within the split."""
+        return self.read_windows(split, np.array([start]), length)[0]
+
+    def read_windows(self, split: str, starts: np.ndarray, length: int) -> np.ndarray:
+        """Tokens [start, start + length) of a split for each of `starts`: [starts, length], int64.
+
+        Raises:
+            ZeroscaleError: a window that is not within the split, or a token that the vocabulary does not have.
+        """
         edges = self._edges[split]
-        if not 0 <= start <= start + length <= edges[-1]:
-            raise ZeroscaleError(
-                f"{self.directory}: tokens {start} to {start + length} of {split}, which has {edges[-1]}"
-            )
-        tokens = np.empty(length, dtype=np.int64)
-        filled = 0
-        while filled < length:
-            shard = int(np.searchsorted(edges, start + filled, side="right")) - 1
-            part = self._map(split, shard)[start + filled - int(edges[shard]) :][: length - filled]
-            tokens[filled : filled + len(part)] = part
-            filled += len(part)
+        tokens = np.empty((len(starts), length), dtype=np.int64)
+        for row, start in zip(tokens, starts.tolist(), strict=True):
+            if not 0 <= start <= start + length <= edges[-1]:
+                raise ZeroscaleError(
+                    f"{self.directory}: tokens {start} to {start + length} of {split}, which has {edges[-1]}"
+                )
+            filled = 0
+            while filled < length:
+                shard = int(edges.searchsorted(start + filled, side="right")) - 1
+                begin = start + filled - int(edges[shard])
+                part = self._map(split, shard)[begin : begin + length - filled]
+                row[filled : filled + len(part)] = part
+                filled += len(part)
+        if self._vocab_size is not None and tokens.size and tokens.max() >= self._vocab_size:
+            self._refuse_beyond_vocabulary(split, starts, tokens)
         return tokens
 
-    def _map(self, split: str, shard: int) -> np.memmap:
+    def _refuse_beyond_vocabulary(self, split: str, starts: np.ndarray, tokens: np.ndarray) -> None:
+        row, column = np.argwhere(tokens >= self._vocab_size)[0]
+        raise ZeroscaleError(
+            f"{self.directory}: token number {starts[row] + column:,} of {split} is {tokens[row, column]}, beyond the"
+            f" vocabulary of {self._vocab_size:,}: the corpus is damaged; delete it and prepare it again"
+        )
+
+    def _map(self, split: str, shard: int) -> np.ndarray:
         entry = self._shards[split][shard]
         if entry["file"] not in self._maps:
             path = self.directory / entry["file"]
-            self._maps[entry["file"]] = np.memmap(path, dtype=self.dtype, mode="r", shape=(entry["tokens"],))
+            mapped = np.memmap(path, dtype=self.dtype, mode="r", shape=(entry["tokens"],))
+            # The same memory as a plain array: slicing a memmap costs more than what is in the slice.
+            self._maps[entry["file"]] = np.asarray(mapped)
         return self._maps[entry["file"]]
+
+    def documents(self, split: str, start: int, end: int) -> list[Span] | None:
+        """The documents that tokens [start, end) of a split are of; None where the corpus has no list of them (an
+        earlier version prepared it)."""
+        if not self.index["splits"][split].get("lists"):
+            return None
+        table, names = (self.directory / entry["file"] for entry in self.index["splits"][split]["lists"])
+        records = np.memmap(table, dtype=[("end", "<u8"), ("name", "<u8")], mode="r")
+        spans = []
+        with open(names, "rb") as handle:
+            for number in range(bisect.bisect_right(records["end"], start), len(records)):
+                before, behind = (int(records["end"][number - 1]) if number else 0), int(records["end"][number])
+                if before >= end:
+                    break
+                at = int(records["name"][number - 1]) if number else 0
+                handle.seek(at)
+                name = handle.read(int(records["name"][number]) - at).decode("utf-8", "replace").rstrip("\n")
+                spans.append(
+                    Span(number, name, behind - before, max(start, before) - before, min(end, behind) - before)
+                )
+        return spans
 
     def val_tokens(self, limit: int | None = None) -> np.ndarray:
         """The validation stream, or its first `limit` tokens: int64, one dimension."""
@@ -221,9 +286,9 @@ class TokenStream:
         others = permute(np.arange(self.rows - of_this), self.n_windows, self._seed, epoch + 1)
         return np.concatenate([windows, others])
 
-    def batch_at(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets of the global batch of `step`: int64 [rows, context] each, targets one token ahead."""
-        tokens = np.stack(
-            [self._corpus.read("train", int(w) * self.context, self.context + 1) for w in self.windows_at(step)]
-        )
+    def batch_at(self, step: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of the global batch of `step`, or of some of its rows: int64 [rows, context] each, targets
+        one token ahead."""
+        starts = self.windows_at(step)[rows] * self.context
+        tokens = self._corpus.read_windows("train", starts, self.context + 1)
         return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:])

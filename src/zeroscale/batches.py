@@ -1,0 +1,134 @@
+"""`zeroscale batch`: what the batch of a step held, read from the run's settings and its corpus; nothing is trained."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+
+from zeroscale.command_settings import BatchSettings
+from zeroscale.data import prepare
+from zeroscale.data.tokens import Corpus, TokenStream
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json
+from zeroscale.settings import TrainSettings
+from zeroscale.strict import build
+
+
+class Batch(NamedTuple):
+    """The global batch of one optimizer step.
+
+    Attributes:
+        tokens: int64 [rows, context + 1]: inputs, and targets one ahead.
+        windows, epochs: int64 [rows]: which window of the corpus each row is, in which pass over it.
+    """
+
+    tokens: np.ndarray
+    windows: np.ndarray
+    epochs: np.ndarray
+
+    @property
+    def sha256(self) -> str:
+        """Hex sha256 of the tokens, row by row, as little-endian uint32."""
+        return hashlib.sha256(self.tokens.astype("<u4").tobytes()).hexdigest()
+
+
+def show(wanted: BatchSettings) -> None:
+    """Prints a batch.
+
+    Raises:
+        ZeroscaleError: no run there, no such step, the corpus gone or not the one that the run was trained on.
+    """
+    cell = Path(wanted.run)
+    settings = _settings(cell)
+    if wanted.step > settings.steps:
+        raise ZeroscaleError(f"step={wanted.step}: {cell.resolve().name} has {settings.steps:,} steps; the first is 1")
+    corpus = _corpus(cell, settings)
+    stream = TokenStream(corpus, settings.seed, settings.context, settings.trainer.batch_tokens)
+    batch = batch_of(stream, corpus, wanted.step)
+    if hasattr(sys.stdout, "reconfigure"):
+        # A terminal that cannot show a character gets its number.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    passes = (wanted.step - 1) * stream.rows / stream.n_windows
+    print(f"{cell.resolve().name}: step {wanted.step:,} of {settings.steps:,}, seed {settings.seed}")
+    print(f"corpus  {corpus.directory} (fingerprint {corpus.fingerprint[:12]})")
+    print(
+        f"batch   {stream.rows:,} rows of {stream.context:,} tokens = {stream.rows * stream.context:,};"
+        f" epoch {batch.epochs[0]}, {100 * (passes % 1):.2f} % of it done before"
+    )
+    print(f"sha256  {batch.sha256}")
+    shown = stream.rows if wanted.rows is None else min(wanted.rows, stream.rows)
+    for row in range(shown):
+        _show_row(row, batch, corpus, stream.context)
+    if shown < stream.rows:
+        print(f"\n{stream.rows - shown:,} more rows: rows=null shows all")
+
+
+def batch_of(stream: TokenStream, corpus: Corpus, step: int) -> Batch:
+    """The batch of the step that metrics.jsonl calls `step`: the first is 1, and `batch_at` counts from 0."""
+    windows = stream.windows_at(step - 1)
+    epochs = ((step - 1) * stream.rows + np.arange(stream.rows)) // stream.n_windows
+    return Batch(corpus.read_windows("train", windows * stream.context, stream.context + 1), windows, epochs)
+
+
+def escaped(text: str) -> str:
+    r"""Text on one line that commands no terminal: control characters and others without a picture by their numbers,
+    a backslash doubled, so that what is shown can be read back."""
+    return "".join(
+        "\\\\" if character == "\\" else character if character.isprintable() else ascii(character)[1:-1]
+        for character in text
+    )
+
+
+def _show_row(row: int, batch: Batch, corpus: Corpus, context: int) -> None:
+    window = int(batch.windows[row])
+    start = window * context
+    print(
+        f"\nrow {row}: window {window:,} of epoch {batch.epochs[row]}, training tokens {start:,} to {start + context:,}"
+    )
+    for span in corpus.documents("train", start, start + context + 1) or ():
+        print(
+            f"  document {span.number:,} ({escaped(span.name)}): tokens {span.first:,} to {span.last - 1:,}"
+            f" of its {span.tokens:,}"
+        )
+    print(f"  {escaped(corpus.tokenizer.decode(batch.tokens[row].tolist()))}")
+
+
+def _settings(cell: Path) -> TrainSettings:
+    config = cell / "config.yaml"
+    if not config.is_file():
+        inside = sorted(path.parent.name for path in cell.glob("*/config.yaml"))
+        hint = f"; it is a study, give one of its runs: {', '.join(inside[:4])}" if inside else ""
+        raise ZeroscaleError(f"run={cell} is not a run: no config.yaml in it{hint}")
+    try:
+        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZeroscaleError(f"{config} is no YAML that can be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(raw, dict):
+        raise ZeroscaleError(f"{config} should hold a run's settings, key by key")
+    return build(TrainSettings, raw)
+
+
+def _corpus(cell: Path, settings: TrainSettings) -> Corpus:
+    """The run's corpus, which lies beside its study; refused when it is not the one that the run recorded."""
+    plain = len(cell.parts) > 2 and ".." not in cell.parts
+    outputs = (cell if plain else cell.resolve()).parent.parent
+    directory = prepare.corpus_directory(outputs / "corpora", settings.data, settings.tokenizer)
+    trained_on = None
+    if (cell / "manifest.json").is_file():
+        trained_on = read_json(cell / "manifest.json").get("corpus", {}).get("fingerprint")
+    if not directory.is_dir():
+        told = f", which must have the fingerprint {trained_on[:12]}" if trained_on else ""
+        raise ZeroscaleError(
+            f"{directory}: the corpus of {cell} is gone; bring it back, or prepare it again with `zeroscale data` and"
+            f" the data and tokenizer settings of {cell / 'config.yaml'}{told}"
+        )
+    corpus = Corpus.open(directory)
+    if trained_on not in (None, corpus.fingerprint):
+        raise ZeroscaleError(
+            f"{directory} is not the corpus that {cell} was trained on (fingerprint {corpus.fingerprint[:12]}, not"
+            f" {trained_on[:12]}): its batches would not be those of the run; restore it"
+        )
+    return corpus

@@ -1,0 +1,145 @@
+"""Documents that stand in a corpus more than once: exact by sha256, near by MinHash, the first occurrence kept.
+
+What is needed of a document to judge it (`exact_key`, `Sketches`) is computed where it is tokenised; `Seen` judges, in
+the corpus' order, against an index in SQLite on the disk, so that memory does not bound the corpus.
+"""
+
+import hashlib
+import re
+import sqlite3
+import unicodedata
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+# Shingles of five words, as the collectors of OpenWebText and Lee et al. 2022 ("Deduplicating Training Data Makes
+# Language Models Better", section 4.2) take them.
+SHINGLE_WORDS = 5
+SEED = 1
+# A pair as similar as the threshold shares a band at least so surely. What shares one is compared by its whole
+# signature afterwards, so that a band shared by chance costs a moment and no document.
+_SURE = 0.99
+# Shingles sketched at a time: the table of their hashes stays below 10 MB.
+_CHUNK = 1 << 14
+_WORD = re.compile(r"\w+")
+
+
+def exact_key(text: str) -> bytes:
+    """16 bytes of the sha256 of the text in Unicode's NFC with every run of white space as one space."""
+    plain = " ".join(unicodedata.normalize("NFC", text).split())
+    return hashlib.sha256(plain.encode("utf-8")).digest()[:16]
+
+
+@dataclass(frozen=True)
+class Sketches:
+    """MinHash of documents for one threshold of Jaccard similarity.
+
+    The estimate of a similarity J has the standard error √(J(1 − J) / permutations): 0.035 at 0.8 with 128
+    (Broder 1997).
+    """
+
+    threshold: float
+    permutations: int
+
+    @cached_property
+    def bands(self) -> tuple[int, int]:
+        """Bands and rows of each: as many rows as leave a pair of similarity s = threshold a chance of `_SURE` at
+        least, 1 − (1 − s^rows)^bands (Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.2)."""
+        for rows in range(self.permutations, 0, -1):
+            bands = self.permutations // rows
+            if 1 - (1 - self.threshold**rows) ** bands >= _SURE:
+                return bands, rows
+        return self.permutations, 1
+
+    def signature(self, text: str) -> np.ndarray:
+        """uint32 [permutations]: for each permutation the smallest hash of the text's shingles."""
+        from datasketch import MinHash
+
+        sketch = MinHash(num_perm=self.permutations, seed=SEED, hashfunc=int)
+        hashes = shingles(text)
+        for start in range(0, len(hashes), _CHUNK):
+            sketch.update_batch(hashes[start : start + _CHUNK].tolist())
+        return sketch.hashvalues.astype(np.uint32)
+
+    def signatures(self, texts: list[str]) -> np.ndarray:
+        """uint32 [texts, permutations]."""
+        table = np.empty((len(texts), self.permutations), dtype=np.uint32)
+        for row, text in zip(table, texts, strict=True):
+            row[:] = self.signature(text)
+        return table
+
+    def keys(self, signature: np.ndarray) -> list[int]:
+        """A 64-bit key for each band: two documents with a key in common are worth comparing."""
+        bands, rows = self.bands
+        parts = signature[: bands * rows].reshape(bands, rows)
+        return [_key(band.to_bytes(2, "little") + part.tobytes()) for band, part in enumerate(parts)]
+
+
+def _key(content: bytes) -> int:
+    """64 bits, signed: SQLite's integers."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
+
+
+def shingles(text: str) -> np.ndarray:
+    """Sorted different 32-bit hashes of every five words in a row (of all words where they are fewer), case folded."""
+    words = [zlib.crc32(word.encode("utf-8", "replace")) for word in _WORD.findall(text.casefold())]
+    if not words:
+        return np.zeros(1, dtype=np.uint64)
+    hashes = _mix(np.array(words, dtype=np.uint64))
+    width = min(SHINGLE_WORDS, len(words))
+    total = np.zeros(len(words) - width + 1, dtype=np.uint64)
+    for offset in range(width):
+        # Odd multipliers make the order of the words count.
+        total += hashes[offset : offset + len(total)] * np.uint64(2 * offset + 1)
+    return np.unique(_mix(total) >> np.uint64(32))
+
+
+def _mix(value: np.ndarray) -> np.ndarray:
+    """The finaliser of splitmix64 (Steele, Lea and Flood 2014)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+class Seen:
+    """The documents kept so far, in tables of the caller's SQLite file; whoever commits that file commits these."""
+
+    def __init__(self, database: sqlite3.Connection, sketches: Sketches | None) -> None:
+        self._database = database
+        self._sketches = sketches
+        database.execute("CREATE TABLE IF NOT EXISTS exact (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        database.execute("CREATE TABLE IF NOT EXISTS signatures (document INTEGER PRIMARY KEY, hashes BLOB)")
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS bands (key INTEGER, document INTEGER, PRIMARY KEY (key, document))"
+            " WITHOUT ROWID"
+        )
+
+    def exact(self, key: bytes) -> bool:
+        """Whether the text has been seen before; from now on it has."""
+        return self._database.execute("INSERT OR IGNORE INTO exact VALUES (?)", (key,)).rowcount == 0
+
+    def near(self, signature: np.ndarray) -> bool:
+        """Whether a kept document is as similar as the threshold says; if none is, this one is kept."""
+        assert self._sketches is not None
+        keys = self._sketches.keys(signature)
+        marks = ",".join("?" * len(keys))
+        found = self._database.execute(
+            f"SELECT hashes FROM signatures WHERE document IN (SELECT document FROM bands WHERE key IN ({marks}))", keys
+        )
+        for (hashes,) in found:
+            if np.mean(np.frombuffer(hashes, dtype="<u4") == signature) >= self._sketches.threshold:
+                return True
+        content = signature.astype("<u4").tobytes()
+        document = self._database.execute("INSERT INTO signatures (hashes) VALUES (?)", (content,)).lastrowid
+        self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", [(key, document) for key in keys])
+        return False
+
+
+def settings_of(data: Any) -> tuple[bool, Sketches | None]:
+    """Whether exact duplicates are dropped, and how near ones are found (None: they stay)."""
+    threshold = getattr(data, "near_duplicate_threshold", None)
+    sketches = None if threshold is None else Sketches(threshold, data.near_duplicate_permutations)
+    return bool(getattr(data, "drop_exact_duplicates", False)), sketches

@@ -1,0 +1,191 @@
+"""Files of every kind hold the same texts, wherever reading begins; broken ones are named."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from zeroscale.data import documents as rows_to_texts
+from zeroscale.data.documents import Document, Row
+from zeroscale.data.sources import documents, items, left_out
+from zeroscale.data_settings import FilesData
+from zeroscale.errors import ZeroscaleError
+
+ROWS = [
+    {"text": f"text {n} " + "of some words\n" * (n % 7 * 2500), "url": f"https://a{n}.example/{n}"} for n in range(40)
+]
+TEXT = "".join(row["text"] for row in ROWS)
+
+
+def data(path: object, **changes) -> FilesData:
+    return FilesData(**{"kind": "files", "name": "mine", "path": str(path), "val_fraction": 0.1, **changes})
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """In two compressed streams in a row where it is compressed, as `cat a.gz b.gz` and parallel packers make them."""
+    half = len(content) // 2
+    if name.endswith(".gz"):
+        return gzip.compress(content[:half]) + gzip.compress(content[half:])
+    if name.endswith(".zst"):
+        pack = zstandard.ZstdCompressor().compress
+        return pack(content[:half]) + pack(content[half:])
+    return content
+
+
+def write(directory: Path, name: str) -> Path:
+    """A file of the rows, or of their texts one after the other, in the format that its name says."""
+    path = directory / name
+    if name.endswith(".parquet"):
+        parquet.write_table(pyarrow.Table.from_pylist(ROWS), path, row_group_size=7)
+    elif ".txt" in name:
+        path.write_bytes(packed(name, TEXT.encode()))
+    else:
+        path.write_bytes(packed(name, "".join(json.dumps(row) + "\n" for row in ROWS).encode()))
+    return path
+
+
+ROW_FILES = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.json.gz", "a.ndjson.zst", "a.parquet"]
+TEXT_FILES = ["a.txt", "a.txt.gz", "a.txt.zst"]
+
+
+@pytest.mark.parametrize("name", ROW_FILES)
+def test_rows_are_the_same_in_every_format(name, tmp_path):
+    (tmp_path / "plain").mkdir()
+    expected = [document.text for document in documents(data(write(tmp_path / "plain", "a.jsonl")))]
+    write(tmp_path, name)
+    found = list(documents(data(tmp_path / name)))
+    assert [document.text for document in found] == expected and len(expected) > len(ROWS)
+    assert [document.text for document in documents(data(tmp_path))][: len(expected)] == expected  # a directory of it
+    assert found[-1].name.startswith(f"{name}:40")
+
+
+@pytest.mark.parametrize("name", TEXT_FILES)
+def test_plain_text_is_the_same_packed(name, tmp_path):
+    write(tmp_path, name)
+    found = [document.text for document in documents(data(tmp_path))]
+    assert "".join(found) == TEXT and len(found) > 5
+
+
+@pytest.mark.parametrize("name", [*ROW_FILES, *TEXT_FILES])
+def test_reading_goes_on_from_any_place(name, tmp_path):
+    write(tmp_path, name)
+    write(tmp_path, f"b-{name}")
+    for max_bytes in (None, 1_500_000):
+        wanted = data(tmp_path, max_bytes=max_bytes)
+        whole = list(items(wanted))
+        for number in range(0, len(whole), 7):
+            place = json.loads(json.dumps(whole[number].place))
+            assert list(items(wanted, place)) == whole[number + 1 :], number
+        assert list(items(wanted, whole[-1].place)) == []
+
+
+@pytest.mark.parametrize("name", [*ROW_FILES, *TEXT_FILES])
+def test_progress_ends_at_the_size_of_the_files(name, tmp_path):
+    write(tmp_path, name)
+    done = [item.done for item in items(data(tmp_path))]
+    size = (tmp_path / name).stat().st_size
+    assert done == sorted(done) and done[-1] == size
+    assert {item.of for item in items(data(tmp_path))} == {size}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.txt.zst"])
+def test_a_compressed_file_that_breaks_off_is_no_shorter_text(name, tmp_path):
+    path = write(tmp_path, name)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ZeroscaleError, match=rf"{name}: breaks off in the middle of its compressed data"):
+        list(documents(data(path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl.gz", b"no gzip", r"a\.jsonl\.gz: cannot be decompressed"),
+        ("a.txt.zst", b"no zstandard", r"a\.txt\.zst: cannot be decompressed"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n{"body": 1}', mtime=0), r"a\.jsonl\.gz, line 2: no field 'text'"),
+        ("a.txt.gz", gzip.compress(b"ab\xff", mtime=0), r"a\.txt\.gz: not UTF-8 at byte 2"),
+        ("a.txt.gz", b"", r"a\.txt\.gz is empty"),
+        ("a.parquet", b"PAR1 no", r"a\.parquet: not a Parquet file"),
+    ],
+)
+def test_a_bad_file_is_one_message(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ZeroscaleError, match=message) as caught:
+        list(documents(data(tmp_path)))
+    assert "\n" not in str(caught.value)
+
+
+def test_parquet_without_the_field_says_what_it_has(tmp_path):
+    parquet.write_table(pyarrow.table({"body": ["a"], "n": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(ZeroscaleError, match=r"a\.parquet, row 1: no field 'text' \(it has body, n\)"):
+        list(documents(data(tmp_path)))
+    with pytest.raises(ZeroscaleError, match=r"row 1: the field 'n' should be text, not int"):
+        list(documents(data(tmp_path, text_field="n")))
+
+
+class TestSites:
+    @pytest.mark.parametrize(
+        ("url", "site"),
+        [
+            ("https://en.wikipedia.org/wiki/Cat", "wikipedia.org"),
+            ("http://WIKIPEDIA.org", "wikipedia.org"),
+            ("http://user@de.m.wikipedia.org.:80/x", "wikipedia.org"),
+            ("en.wikipedia.org/wiki/Cat", "wikipedia.org"),
+            ("https://notwikipedia.org/", None),
+            ("https://wikipedia.org.example.com/", None),
+            ("https://example.com/?from=wikipedia.org", None),
+            ("http://[broken", None),
+            ("", None),
+            (None, None),
+        ],
+    )
+    def test_the_host_decides(self, url, site):
+        assert left_out(url, data("x", url_field="url", leave_out_sites=("wikipedia.org",))) == site
+        assert left_out(url, data("x")) is None
+
+    def test_a_row_without_the_field_is_named_and_null_is_no_address(self, tmp_path):
+        rows = [{"text": "one", "url": None}, {"text": "two", "url": "http://a.b.wikipedia.org"}, {"text": "three"}]
+        (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows[:2])))
+        wanted = data(tmp_path, url_field="url", leave_out_sites=("wikipedia.org",))
+        assert [document.text for document in documents(wanted)] == ["one"]
+        (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        with pytest.raises(ZeroscaleError, match=r"line 3: no field 'url' \(it has text\).* data\.url_field="):
+            list(documents(wanted))
+        with pytest.raises(ZeroscaleError, match=r"leave_out_sites needs data\.url_field"):
+            list(documents(data(tmp_path, leave_out_sites=("wikipedia.org",))))
+
+
+class TestJoining:
+    LINES = (" \n", " = One = \n", "", " first line\n", " = = Section = = \n", " more\n", " = Two = \n", " end\n")
+
+    def rows(self) -> list[Row]:
+        return [Row(line, None, f"r{n}", n, None) for n, line in enumerate(self.LINES, start=1)]
+
+    def test_a_row_that_fits_begins_a_text(self):
+        found = list(rows_to_texts.texts(self.rows(), "^ = [^=].* = $"))
+        assert [item.documents[0] for item in found] == [
+            Document(" = One = \n first line\n = = Section = = \n more\n", "r2"),
+            Document(" = Two = \n end\n", "r7"),
+        ]
+        assert [item.place for item in found] == [6, 8]
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.lists(st.sampled_from(["= T =", "line\n", " ", "x"]), max_size=30))
+    def test_nothing_is_lost_and_places_lie_between_texts(self, lines):
+        rows = [Row(line, None, str(n), n, None) for n, line in enumerate(lines, start=1)]
+        found = list(rows_to_texts.texts(rows, "^= "))
+        assert "".join(item.documents[0].text for item in found).split() == "".join(lines).split()
+        for number, item in enumerate(found):
+            assert list(rows_to_texts.texts(rows[item.place :], "^= ")) == found[number + 1 :]
+
+    def test_a_pattern_that_fits_nothing_does_not_gather_everything(self, monkeypatch):
+        monkeypatch.setattr(rows_to_texts, "MAX_JOINED_CHARACTERS", 50)
+        rows = [Row("ten chars\n", None, str(n), n, None) for n in range(1, 100)]
+        found = list(rows_to_texts.texts(rows, "^never$"))
+        assert max(len(item.documents[0].text) for item in found) <= 60
+        assert "".join(item.documents[0].text for item in found) == "ten chars\n" * 99
