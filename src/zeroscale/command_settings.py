@@ -180,7 +180,7 @@ class FitSettings:
     keep: FitKeep
     isoflop: FitIsoflop
     columns: FitColumns
-    chance: dict[str, Annotated[float, Field(ge=0, lt=1)]]
+    chance: dict[str, Annotated[float, Field(ge=0, lt=1)]] | None
     tokens_per_step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
 
 

@@ -48,9 +48,20 @@ def test_mixed_precision_and_devices_change_memory_as_stated():
     assert mixed.parameters - alone.parameters == 2 * total
     # 36 d bytes a token and layer instead of 64 d.
     assert alone.activations - mixed.activations == 16 * 1024 * 12 * 28 * 768
-    assert ddp.gradients - mixed.gradients == 4 * total
+    assert ddp.gradients == mixed.gradients == 4 * total
     assert fsdp.optimizer == total
     assert fsdp.parameters == 6 * total // 8 + 8 * (85_056_000 // 12)
+
+
+def test_bf16_weights_and_recomputed_blocks_take_what_is_stated():
+    run = {**RUN, "devices": 1}
+    true = plan_cell(**SMALL, **{**run, "precision": "bf16-true"}).memory
+    total = 124_439_808
+    assert (true.parameters, true.gradients, true.optimizer) == (2 * total, 2 * total, 4 * total)
+    kept = plan_cell(**SMALL, **run).memory
+    recomputed = plan_cell(**SMALL, **run, activation_checkpointing=True).memory
+    # Of 12 layers' 36 d bytes a token, 12 inputs of 4 d and one layer's 36 d stay.
+    assert kept.activations - recomputed.activations == 16 * 1024 * 768 * (12 * 36 - 12 * 4 - 36)
 
 
 def test_without_rows_a_step_is_one_micro_batch_on_each_device():

@@ -131,17 +131,17 @@ def test_a_csv_of_runs_is_fitted_as_it_counts(tmp_path):
     fit = fit_study(path, bootstrap=200)
     assert (tmp_path / "mine.fit.json").is_file()
     assert fit["convention"] == "as given in the CSV"
-    parameters = fit["laws"]["val/loss"]["parameters"]
+    parameters = fit["laws"]["power"]["parameters"]
     assert parameters["E"]["value"] == pytest.approx(1.7, rel=1e-6)
     assert parameters["alpha"]["value"] == pytest.approx(0.3, rel=1e-6)
-    assert fit["laws"]["val/loss"]["warnings"] == []
+    assert fit["laws"]["power"]["warnings"] == []
 
 
 def test_sizes_with_unequal_tokens_are_warned_of(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("params,tokens,loss\n1e6,2e7,5.0\n1e6,1e7,5.1\n1e7,2e8,4.0\n1e8,2e9,3.3\n")
     fit = fit_study(path, bootstrap=200)
-    law = fit["laws"]["val/loss"]
+    law = fit["laws"]["power"]
     assert any("different numbers of tokens (20.0M to 2.00B)" in warning for warning in law["warnings"])
     assert fit["left_out"] == [
         {"cell": "row 3", "steps": [], "rule": "the same size was trained on more tokens in another run"}
@@ -168,7 +168,7 @@ def test_published_runs_fit_through_a_csv(tmp_path):
     path = tmp_path / "refinedweb.csv"
     lines = [f"{row['N']},{row['D']},{row['loss']},{row['C']}" for row in rows]
     path.write_text("\n".join(["params,tokens,loss,flops", *lines]) + "\n")
-    law = fit_study(path, bootstrap=300)["laws"]["val/loss"]
+    law = fit_study(path, bootstrap=300)["laws"]["power"]
     assert law["n_points"] == len({row["N"] for row in rows})
     assert law["converged"]
     assert law["parameters"]["alpha"]["low"] > 0

@@ -30,7 +30,8 @@ def fit(config: Config) -> int:
         columns=vars(wanted.columns),
         window=wanted.isoflop.window,
         tolerance=wanted.isoflop.tolerance,
-        chance=wanted.chance,
+        chance=wanted.chance or {},
+        tokens_per_step=wanted.tokens_per_step,
     )
     out = Path(wanted.out) if wanted.out else None
     laws = fitting.fit_study(Path(wanted.runs), out, options=options, command=os.environ.get("ZEROSCALE_COMMAND"))

@@ -9,7 +9,7 @@ from zeroscale.scaling import hardware as table
 from zeroscale.scaling.flops import Params, flops_6nd, flops_per_token, params
 from zeroscale.scaling.plan import Memory, Plan
 
-Precision = Literal["fp32", "bf16-mixed", "fp16-mixed"]
+Precision = Literal["fp32", "bf16-mixed", "fp16-mixed", "bf16-true"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 HEAD_CHUNK_TOKENS = 1024
 
@@ -35,6 +35,7 @@ def plan_cell(
     hardware: str | None = None,
     mfu: float | None = None,
     head_chunk_tokens: int = HEAD_CHUNK_TOKENS,
+    activation_checkpointing: bool = False,
 ) -> Plan:
     """Plans one cell from plain numbers.
 
@@ -69,6 +70,7 @@ def plan_cell(
         strategy=strategy,
         precision=precision,
         head_chunk_tokens=head_chunk_tokens,
+        activation_checkpointing=activation_checkpointing,
     )
     hours, warnings = _hours(per_token * tokens, hardware, mfu, precision, devices, memory.total)
     return Plan(
@@ -105,11 +107,12 @@ def memory_per_device(
     strategy: Strategy,
     precision: Precision,
     head_chunk_tokens: int = HEAD_CHUNK_TOKENS,
+    activation_checkpointing: bool = False,
 ) -> Memory:
-    """Bytes on one device, P weights, AdamW, no activation checkpointing, attention that keeps no T x T scores.
+    """Bytes on one device, P weights, AdamW, attention that keeps no T x T scores.
 
         parameters   4 P, and 2 P more for the half-precision copies that autocast keeps until backward (mixed)
-        gradients    4 P, and 4 P more for the buckets that DDP sums over devices (several devices)
+        gradients    4 P; the buckets that DDP sums over devices are these very numbers
         optimizer    8 P: AdamW's two moments in fp32
         activations  tokens · L · (8 d + h · (6 d + 2 i)) + tokens · 12 d + chunk · V · 8
 
@@ -120,20 +123,24 @@ def memory_per_device(
     last layer: the final norm's input and output and the gradient (12 d in fp32), and one chunk of the head's logits
     with their gradient in fp32. Compare Korthikanti et al. 2022, equation 1 (34 s b h for bf16 with dropout masks;
     here 36 without them, because the residual stream is fp32).
+
+    With bf16-true weights, gradients, moments and the residual stream take 2 bytes a number instead of 4, and autocast
+    keeps no copies. With activation checkpointing each layer keeps its input alone, and one layer at a time the rest.
     """
     sharded = strategy == "fsdp" and devices > 1
-    mixed = precision != "fp32"
+    mixed, stored = precision.endswith("-mixed"), 2 if precision == "bf16-true" else 4
     inner = 4 * d_model if d_inner is None else d_inner
     share = devices if sharded else 1
-    parameters = math.ceil(counted.total * (6 if mixed else 4) / share)
-    gradients = math.ceil(counted.total * (8 if devices > 1 and not sharded else 4) / share)
+    parameters = math.ceil(counted.total * (stored + (2 if mixed else 0)) / share)
+    gradients = math.ceil(counted.total * stored / share)
     if sharded:
-        parameters += 8 * (counted.non_embedding // n_layer)
-    width = 2 if mixed else 4
-    per_layer = 8 * d_model + width * (6 * d_model + 2 * inner)
+        parameters += 2 * stored * (counted.non_embedding // n_layer)
+    width = 4 if precision == "fp32" else 2
+    per_layer = 2 * stored * d_model + width * (6 * d_model + 2 * inner)
+    layers = n_layer * stored * d_model + per_layer if activation_checkpointing else n_layer * per_layer
     logits = min(micro_batch_tokens, head_chunk_tokens) * vocab_size * 8
-    activations = micro_batch_tokens * (n_layer * per_layer + 12 * d_model) + logits
-    return Memory(parameters, gradients, math.ceil(counted.total * 8 / share), activations)
+    activations = micro_batch_tokens * (layers + 3 * stored * d_model) + logits
+    return Memory(parameters, gradients, math.ceil(2 * counted.total * stored / share), activations)
 
 
 def render(plans: Sequence[Plan]) -> str:

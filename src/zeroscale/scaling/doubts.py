@@ -106,6 +106,12 @@ def of_points(points: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any
             f"The sizes were trained on different numbers of tokens ({count(min(tokens))} to {count(max(tokens))}):"
             " the exponent is that of this recipe, size and data growing together, not of size alone."
         )
+    return found + of_runs(left_out)
+
+
+def of_runs(left_out: Sequence[dict[str, Any]]) -> list[str]:
+    """Warnings about runs that no law rests on: those that are not done, and twins of one seed."""
+    found = []
     undone = {entry["cell"]: entry["state"] for entry in left_out if entry.get("state")}
     if undone:
         names = ", ".join(f"{cell} ({state})" for cell, state in undone.items())

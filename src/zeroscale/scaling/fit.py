@@ -1,86 +1,237 @@
-"""Fits the laws of a study, writes them with their doubts to fit.json, and says them in plain words."""
+"""Fits the laws of a study or of a CSV of runs and writes them, with their doubts, to fit.json."""
 
-import math
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, sha256_file, write_json
-from zeroscale.scaling import doubts, ledger
-from zeroscale.scaling.cells import read_cells
-from zeroscale.scaling.laws import HUBER_DELTA
-from zeroscale.scaling.points import COLUMN_OF, Selection, select
-from zeroscale.scaling.power import PowerLawFit, fit_power_law
+from zeroscale.scaling import benchmarks, doubts, ledger, lm_eval_results, surface_json
+from zeroscale.scaling.arrays import groups
+from zeroscale.scaling.cells import Cell, read_cells
+from zeroscale.scaling.conventions import by_convention
+from zeroscale.scaling.options import SURFACES, Options
+from zeroscale.scaling.points import COLUMN_OF, Selection, select, usable
+from zeroscale.scaling.power_json import fit_sizes, power_law
+from zeroscale.scaling.runs_csv import read_csv
 from zeroscale.scaling.summary import describe
+from zeroscale.scaling.table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["describe", "fit_study"]
 
-BAND_POINTS = 60
-# The band is drawn this far beyond the largest size: as far as a ladder is usually asked to point.
-BAND_REACH = 10.0
+AUTO_LEVELS = 3
 
 
 def fit_study(
     runs: Path,
     out: Path | None = None,
     *,
+    law: str | Sequence[str] = "auto",
     convention: str = "non_embedding",
-    bootstrap: int = 2000,
+    bootstrap: int = 4000,
     seed: int = 0,
     command: str | None = None,
+    options: Options | None = None,
 ) -> dict[str, Any]:
-    """Fits val/loss against size and writes fit.json; returns what it wrote.
+    """Fits val/loss against size, and against size and data, and writes fit.json; returns what it wrote.
 
-    A study's directory gets its results.csv anew first. The law rests on the last checkpoint of each finished run, the
-    mean over seeds where they repeat; all else is listed under `left_out` with its rule.
+    A study's directory gets its results.csv anew first. The laws rest on the last checkpoint of each finished run; all
+    else is listed under `left_out` with its rule. What could not be fitted stands under `not_fitted` with the reason.
 
     Args:
-        runs: a study's directory, a results.csv, or a CSV with params, tokens, loss.
+        runs: a study's directory, a results.csv, a CSV with params, tokens, loss, or a directory of
+            lm-evaluation-harness' result JSONs.
         out: where to write; by default fit.json in the study, or NAME.fit.json beside another CSV.
+        law: names of `options.LAWS`; "all"; "auto": the power law over size, and the laws over size and data where
+            there are three sizes and three token counts.
         convention: which count is N: non_embedding (Kaplan's), total or matmul. A CSV of runs has its own.
         bootstrap, seed: of the intervals.
         command: recorded in the file.
+        options: everything at once, instead of law, convention, bootstrap and seed.
 
     Raises:
-        ZeroscaleError: nothing to fit, faults in the CSV, one size only.
+        ZeroscaleError: nothing to fit, faults in the CSV, one size only, a law asked for by name that the runs cannot
+            carry.
     """
     runs = Path(runs)
-    frame = ledger.read(runs)
-    is_study = runs.is_dir()
-    source = ledger.write(runs, frame) if is_study else runs
-    from_ledger = "val/loss" in frame.columns
-    chosen = select(frame, convention, read_cells(runs) if is_study else ())
-    sizes = chosen.sizes
-    if len(sizes) < 2:
-        raise ZeroscaleError(
-            f"{runs} has finished runs of one size only (N = {sizes[0]['params']:,.0f}): a law over size needs at "
-            "least two, better five"
-        )
-    fit = fit_power_law(
-        [size["params"] for size in sizes],
-        [size["loss"] for size in sizes],
-        loss_sd=[size["loss_sd"] or 0.0 for size in sizes],
-        bootstrap=bootstrap,
-        seed=seed,
+    wanted = options or Options(
+        law=(law,) if isinstance(law, str) else tuple(law), convention=convention, bootstrap=bootstrap, seed=seed
     )
-    law = _as_json(fit, chosen)
-    law["variable"] = COLUMN_OF[convention] if from_ledger else "params"
+    imported = runs.is_dir() and not read_cells(runs) and lm_eval_results.is_results(runs)
+    is_study = runs.is_dir() and not imported
+    if imported:
+        frame = lm_eval_results.read_results(runs, wanted.columns, wanted.tokens_per_step)
+    else:
+        frame = ledger.read(runs) if not runs.is_file() else read_csv(runs, wanted.columns)
+    source = ledger.write(runs, frame) if is_study else runs
+    study = _Study(frame, read_cells(runs) if is_study else (), wanted)
     value = {
-        "study": runs.name if is_study else runs.resolve().parent.name if from_ledger else runs.stem,
+        "study": runs.name if is_study or imported else runs.resolve().parent.name if study.from_ledger else runs.stem,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "runs": str(runs),
-        "results_sha256": sha256_file(source),
-        "law": fit.form,
-        "convention": convention if from_ledger else "as given in the CSV",
-        "bootstrap": bootstrap,
-        "seed": seed,
-        "laws": {"val/loss": law},
-        "left_out": [{key: entry[key] for key in ("cell", "steps", "rule")} for entry in chosen.left_out],
+        "results_sha256": None if imported else sha256_file(source),
+        "law": None,
+        "convention": wanted.convention if study.from_ledger else "as given in the CSV",
+        "bootstrap": wanted.bootstrap,
+        "seed": wanted.seed,
+        "options": wanted.recorded(),
+        **study.fitted(str(runs)),
     }
-    return _write(out or _default_out(runs, from_ledger), value)
+    value["law"] = next((entry["form"] for entry in value["laws"].values()), None)
+    return _write(out or _default_out(runs, study.from_ledger), value)
+
+
+class _Study:
+    """The runs of one fit, read once, and the laws fitted to them one after another."""
+
+    def __init__(self, frame: "DataFrame", cells: Sequence[Cell], options: Options) -> None:
+        self.frame, self.cells, self.options = frame, cells, options
+        self.from_ledger = "val/loss" in frame.columns
+        self.runs, self.left_out = self._usable(options.convention)
+        self.table = Table.of(self.runs, options.flops)
+
+    def _usable(self, convention: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        asked = self.options
+        return usable(
+            self.frame,
+            convention,
+            self.cells,
+            checkpoints=asked.checkpoints,
+            keep=asked.keep,
+            leave_out=asked.leave_out,
+        )
+
+    def fitted(self, runs: str) -> dict[str, Any]:
+        """{laws, benchmarks, by_convention, not_fitted, left_out}."""
+        laws: dict[str, Any] = {}
+        missing: list[dict[str, str]] = []
+        scores: dict[str, Any] = {}
+        chosen = select(self.runs, self.left_out)
+        left_out = self.left_out
+        for name in self._named():
+            try:
+                if name == "power":
+                    # A study's law is that of its validation loss; a CSV does not say what its loss is.
+                    laws["val/loss" if self.from_ledger else "power"] = self._power(chosen, runs)
+                    left_out = chosen.left_out
+                elif name == "benchmarks":
+                    scores, without = self._benchmarks(chosen)
+                    missing += without
+                else:
+                    laws[name] = self._surface(name)
+            except ZeroscaleError as error:
+                if self.options.insists(name):
+                    raise
+                missing.append({"law": name, "reason": str(error)})
+        if not laws and not scores:
+            raise ZeroscaleError("; ".join(f"{entry['law']}: {entry['reason']}" for entry in missing))
+        _cross_check(laws)
+        for entry in laws.values():
+            entry["warnings"] += doubts.of_runs(left_out) if entry.get("variable") is None else []
+        return {
+            "laws": laws,
+            "benchmarks": scores,
+            "by_convention": self._by_convention(laws),
+            "not_fitted": missing,
+            "left_out": [{key: entry[key] for key in ("cell", "steps", "rule")} for entry in left_out],
+        }
+
+    def _named(self) -> list[str]:
+        names = list(self.options.wanted)
+        sizes, data = (int(groups(column).max()) + 1 for column in (self.table.params, self.table.tokens))
+        ladder = min(sizes, data) < AUTO_LEVELS
+        if "auto" in self.options.law and "all" not in self.options.law and ladder:
+            names = [name for name in names if name not in SURFACES or self.options.insists(name)]
+        if self.from_ledger and "power" not in names:
+            # The report of a study stands on it, and it costs a second.
+            names.insert(0, "power")
+        return names
+
+    def _power(self, chosen: Selection, runs: str) -> dict[str, Any]:
+        sizes = chosen.sizes
+        if len(sizes) < 2:
+            raise ZeroscaleError(
+                f"{runs} has finished runs of one size only (N = {sizes[0]['params']:,.0f}): a law over size needs at "
+                "least two, better five"
+            )
+        variable = COLUMN_OF[self.options.convention] if self.from_ledger else "params"
+        return power_law(fit_sizes(chosen, self.options.bootstrap, self.options.seed), chosen, variable)
+
+    def _benchmarks(self, chosen: Selection) -> tuple[dict[str, Any], list[dict[str, str]]]:
+        chance = {**benchmarks.chances(self.cells), **self.options.chance}
+        whole = "val/loss" if self.from_ledger else "loss"
+        found, skipped = benchmarks.fit_benchmarks(chosen, chance, self.options.bootstrap, self.options.seed, whole)
+        if not found and not skipped:
+            raise ZeroscaleError("the runs have no benchmark's scores: no column such as lambada/acc")
+        return found, skipped
+
+    def _surface(self, name: str) -> dict[str, Any]:
+        asked, table = self.options, self.table
+        budgets = tuple(asked.budgets) or table.budgets()
+        data = (table.params, table.tokens, table.loss)
+        drawn = {"bootstrap": asked.bootstrap, "random_seed": asked.seed}
+        if name == "chinchilla":
+            from zeroscale.scaling.chinchilla import fit_chinchilla
+
+            fit = fit_chinchilla(*data, seed=table.seeds, delta=asked.delta, names=table.names, **drawn)
+            return surface_json.surface(fit, table, budgets)
+        if name == "vpnls":
+            from zeroscale.scaling.vpnls import fit_vpnls
+
+            return surface_json.surface(fit_vpnls(*data, seed=table.seeds, names=table.names, **drawn), table, budgets)
+        if name == "isoflop":
+            from zeroscale.scaling.isoflop import fit_isoflop
+
+            curves = fit_isoflop(*data, flops=table.flops, window=asked.window, tolerance=asked.tolerance, **drawn)
+            return surface_json.isoflop(curves, table, budgets)
+        if name == "envelope":
+            from zeroscale.scaling.envelope import fit_envelope
+
+            drawn["bootstrap"] = min(asked.bootstrap, 1000)
+            return surface_json.envelope(fit_envelope(*data, flops=table.flops, **drawn), table, budgets)
+        from zeroscale.scaling.kaplan import fit_kaplan
+
+        return surface_json.kaplan(fit_kaplan(*data, delta=asked.delta, **drawn), table)
+
+    def _by_convention(self, laws: dict[str, Any]) -> list[dict[str, Any]]:
+        names = [name for name in ("chinchilla", "isoflop") if name in laws]
+        if not names:
+            return []
+        kept: dict[str, list[dict[str, Any]]] = {}
+
+        def counted(convention: str, flops: str) -> Table | None:
+            runs = kept.setdefault(convention, self._usable(convention)[0])
+            if flops == "exact" and any(run["flops"] is None for run in runs):
+                return None
+            return Table.of(runs, flops)
+
+        conventions = tuple(COLUMN_OF) if self.from_ledger else (self.options.convention,)
+        rows = by_convention(counted, conventions, replace(self.options), names)
+        for row in rows:
+            row["convention"] = row["convention"] if self.from_ledger else "as given in the CSV"
+        return rows
+
+
+def _cross_check(laws: dict[str, Any]) -> None:
+    """Approach 3 and variable projection fit one form: where their exponents' intervals do not meet, both say so."""
+    one, other = laws.get("chinchilla"), laws.get("vpnls")
+    if one is None or other is None:
+        return
+    a, b = one["exponents"]["N_opt"], other["exponents"]["N_opt"]
+    if None in (a["low"], a["high"], b["low"], b["high"]) or (a["low"] <= b["high"] and b["low"] <= a["high"]):
+        return
+    said = (
+        f"The robust fit and least squares disagree: N_opt ~ C^{a['value']:.3f} by chinchilla, C^{b['value']:.3f} by "
+        "vpnls, and their intervals do not meet. A few runs far from the law would do that: look at the residuals."
+    )
+    one["warnings"].append(said)
+    other["warnings"].append(said)
 
 
 def _default_out(runs: Path, from_ledger: bool) -> Path:
@@ -104,52 +255,3 @@ def _write(path: Path, value: dict[str, Any]) -> dict[str, Any]:
             return old
     write_json(path, value)
     return value
-
-
-def _as_json(fit: PowerLawFit, chosen: Selection) -> dict[str, Any]:
-    """One entry of fit.json's `laws`. No NaN or infinity: what is unknown is null."""
-    fitted = {size["params"]: float(fit.predict(size["params"])) for size in chosen.sizes}
-    points = [
-        {**run, "fitted": fitted[run["params"]], "log_residual": math.log(run["loss"] / fitted[run["params"]])}
-        for run in chosen.runs
-    ]
-    held = None
-    if fit.hold_out is not None:
-        cells = chosen.sizes[-1]["cells"]
-        held = {"cell": cells[0] if len(cells) == 1 else None, **asdict(fit.hold_out)}
-    return {
-        "form": fit.form,
-        "parameters": {name: asdict(estimate) for name, estimate in fit.parameters.items()},
-        "irreducible": fit.irreducible,
-        "irreducible_tried": None if fit.tried_irreducible is None else asdict(fit.tried_irreducible),
-        "objective": fit.objective,
-        "objective_form": f"sum of Huber(ln L_law - ln L_measured), delta {HUBER_DELTA:g}",
-        "converged": fit.converged,
-        "rms_log_residual": fit.rms_log_residual,
-        "n_points": fit.n_points,
-        "n_runs": len(points),
-        "points": points,
-        "sizes": chosen.sizes,
-        "band": _band(fit, chosen.sizes),
-        "hold_out": held,
-        "intervals": None if fit.method is None else {"level": 0.95, "method": fit.method},
-        "warnings": [*fit.warnings, *doubts.of_points(chosen.sizes, chosen.left_out)],
-    }
-
-
-def _band(fit: PowerLawFit, sizes: list[dict[str, Any]]) -> list[dict[str, float | None]]:
-    """The law and its 95 % interval from the smallest size to `BAND_REACH` times the largest, evenly in ln N."""
-    import numpy
-
-    grid = numpy.geomspace(sizes[0]["params"], sizes[-1]["params"] * BAND_REACH, BAND_POINTS)
-    value = fit.predict(grid)
-    ends = fit.band(grid)
-    rows = []
-    for i, params in enumerate(grid.tolist()):
-        low, high = (None, None) if ends is None else (_finite(ends[0][i]), _finite(ends[1][i]))
-        rows.append({"params": params, "low": low, "value": float(value[i]), "high": high})
-    return rows
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 from zeroscale.scaling.plan import Plan
+from zeroscale.scaling.rules import RULES
 from zeroscale.scaling.units import count, duration, gibibytes
 
 
@@ -22,7 +23,25 @@ def render_plans(plans: Sequence[Plan]) -> str:
     # A plain stream and as wide as it needs: what `plan` prints is the same in a terminal, a pipe and a file.
     Console(file=text, width=400, color_system=None, force_terminal=False).print(sheet)
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join([*lines, *_notes(plans)]).strip("\n")
+    return "\n".join([*lines, *_notes(plans), *_rules(plans)]).strip("\n")
+
+
+def _rules(plans: Sequence[Plan]) -> list[str]:
+    """What published rules give for these sizes, beside what is planned: one line a size and rule."""
+    lines, outside = [], False
+    for rule in RULES:
+        lines += ["", f"rule {rule.name}: {rule.formula}", f"  ({rule.source})"]
+        for plan in {plan.params: plan for plan in plans}.values():
+            advice = rule.advise(plan.params)
+            found = [f"lr {advice.lr:.2g}"]
+            if advice.batch_tokens is not None:
+                found.append(f"batch {count(round(advice.batch_tokens))}")
+            if advice.warmup_tokens is not None:
+                found.append(f"warm-up {count(round(advice.warmup_tokens))} tokens")
+            mark = "" if rule.covers(plan.params) else " *"
+            outside |= bool(mark)
+            lines.append(f"  N = {count(rule.size(plan.params))}: {', '.join(found)}{mark}")
+    return [*lines, "  * outside the sizes that the rule was found on"] if outside else lines
 
 
 TITLES = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.scaling import doubts
+from zeroscale.scaling.estimate import Estimate
 from zeroscale.scaling.laws import FORMS, HUBER_DELTA, PowerLaw, solve
 from zeroscale.scaling.resampling import Draws, draw_fits
 
@@ -17,15 +18,6 @@ if TYPE_CHECKING:
 SIZES_FOR_IRREDUCIBLE = 5
 # "Away from zero": the interval's lower end is at least this share of the smallest loss. Numerical dust is not.
 SMALLEST_IRREDUCIBLE = 1e-3
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with the ends of its 95 % interval; None where there is none, or it is beyond floating point."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Plain arrays as the fits want them, with every fault named."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.errors import ZeroscaleError
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+Numbers = "Sequence[float] | ndarray"
+# Values this close in relative terms are one size, one token count: 124,439,808 and a plot's 1.2443e8 are the same.
+SAME = 0.01
+
+
+def checked(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
+    """The columns as float64 [n]: one number above zero for each run.
+
+    Raises:
+        ZeroscaleError: lengths differ, or a value is not a positive finite number: named as params[3].
+    """
+    import numpy
+
+    found: list[ndarray] = []
+    for name, values in columns.items():
+        try:
+            column = numpy.asarray(values, float)
+        except (TypeError, ValueError) as error:
+            raise ZeroscaleError(f"{name} must be numbers, one for each run: {error}") from error
+        if column.ndim != 1:
+            raise ZeroscaleError(f"{name} has shape {column.shape}: it must be one number for each run")
+        bad = numpy.flatnonzero(~(numpy.isfinite(column) & (column > 0)))
+        if len(bad):
+            others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            raise ZeroscaleError(
+                f"{name}[{bad[0]}] is {column[bad[0]]:g}{others}: "
+                "it must be a finite number above zero; leave the run out"
+            )
+        found.append(column)
+    lengths = {name: len(column) for name, column in zip(columns, found, strict=True)}
+    if len(set(lengths.values())) > 1:
+        said = " and ".join(f"{length} {name}" for name, length in lengths.items())
+        raise ZeroscaleError(f"{said}: each run needs all of them")
+    return found
+
+
+def seeds_of(seed: Any, n: int) -> "ndarray | None":
+    """Seeds as given, one for each run; None where there are none."""
+    import numpy
+
+    if seed is None:
+        return None
+    seeds = numpy.asarray(seed)
+    if seeds.shape != (n,):
+        raise ZeroscaleError(f"seed has shape {seeds.shape}: it must be one seed for each of the {n} runs")
+    return seeds
+
+
+def groups(values: "ndarray", tolerance: float = SAME) -> "ndarray":
+    """[n], the number of each value's group, smallest first: a group holds what is within `tolerance` of its smallest.
+
+    (Not of its neighbour: a dense table would become one group.)
+    """
+    import numpy
+
+    number, first, current = numpy.empty(len(values), int), -numpy.inf, -1
+    logs = numpy.log(values)
+    for row in numpy.argsort(values, kind="stable"):
+        if logs[row] - first > tolerance:
+            first, current = logs[row], current + 1
+        number[row] = current
+    return number
+
+
+def units(params: "ndarray", tokens: "ndarray", loss: "ndarray") -> list[str]:
+    """What looks like a wrong unit. The smallest language models anybody fits have ten thousand weights or so."""
+    import numpy
+
+    found = []
+    if params.min() < 5000:
+        found.append(
+            f"params goes down to {params.min():g}, which looks like millions or billions: write 124000000, not 124"
+        )
+    if tokens.max() < 1e5:
+        found.append(
+            f"tokens is at most {tokens.max():g}, which looks like millions or billions: write 2500000000, not 2.5"
+        )
+    elif params.min() >= 5000 and numpy.median(tokens / params) > 1e5:
+        found.append(
+            f"a run has {numpy.median(tokens / params):.2g} tokens for each parameter (median): params looks like "
+            "thousands or millions; write 124000000, not 124000 or 124"
+        )
+    if numpy.median(loss) > 12:
+        found.append(
+            f"loss is {numpy.median(loss):.3g} (median), which looks like a perplexity: give its natural logarithm, in "
+            "nats per token"
+        )
+    return found

@@ -1,0 +1,103 @@
+"""Approach 3 of Hoffmann et al. 2022: Chinchilla's surface by the robust objective, from the whole grid of starts."""
+
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.scaling.descent import minimise
+from zeroscale.scaling.polish import polish
+from zeroscale.scaling.surface import Surface
+from zeroscale.scaling.surface_fit import Solved, SurfaceFit, fit_surface
+from zeroscale.scaling.surface_objective import HUBER_DELTA, Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy import ndarray
+
+# A start has reached the optimum when its objective is within this share of it, or its law this close to the data.
+REACHED = 1e-4
+_EXACT = 1e-6
+_POLISHED = 3
+
+
+class Approach3:
+    """Solves the whole problem, the problem near a law, and resampled problems near a law."""
+
+    name = "chinchilla"
+
+    def objective_form(self, runs: Runs) -> str:
+        return f"sum of Huber(ln L_law - ln L_measured), delta {runs.delta:g}"
+
+    def solve(self, runs: Runs) -> Solved:
+        """From all 4,500 starts; the best few ends are polished by Newton's method, the best of these is the law."""
+        import numpy
+
+        found = minimise(runs.value_and_gradient, runs.starts())
+        best = _different(found.theta, found.value)
+        ends = [polish(runs, _one(runs.law(found.theta[row : row + 1]))) for row in best]
+        end = min(ends, key=lambda end: end.objective)
+        close = end.objective * (1 + REACHED) + len(runs) * _EXACT**2 / 2
+        reached = int(numpy.count_nonzero(found.value <= close))
+        return Solved(
+            end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, len(found.value), reached
+        )
+
+    def near(self, runs: Runs, law: Surface) -> Solved:
+        """From one law, for data that differ little from those it was fitted to."""
+        found = minimise(runs.value_and_gradient, runs.theta(law))
+        end = polish(runs, _one(runs.law(found.theta)))
+        return Solved(end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, 1, 1)
+
+    def resampled(self, runs: Runs, weights: "ndarray", solved: Solved) -> Surface:
+        """Laws [S] of S weightings of the runs, each from the law of all of them."""
+        import numpy
+
+        starts = numpy.repeat(runs.theta(solved.law), len(weights), axis=0)
+        found = minimise(runs.value_and_gradient, starts, weights, inverse_hessian=solved.inverse_hessian)
+        return runs.law(found.theta)
+
+
+def fit_chinchilla(
+    params: "Sequence[float] | ndarray",
+    tokens: "Sequence[float] | ndarray",
+    loss: "Sequence[float] | ndarray",
+    *,
+    seed: "Sequence[int] | ndarray | None" = None,
+    delta: float = HUBER_DELTA,
+    bootstrap: int = 4000,
+    random_seed: int = 0,
+    hold_out: bool = True,
+    names: "Sequence[str] | None" = None,
+) -> SurfaceFit:
+    """Fits L = E + A/N^alpha + B/D^beta: the sum of Huber terms of log residuals, 4,500 starts, exact gradient.
+
+    Args:
+        params, tokens, loss: N, D and L (nats per token) of each run [n].
+        seed: of each run, where several seeds were trained: gives a second interval, over seeds alone.
+        delta: of Huber's function; 1e-3 is the paper's.
+        bootstrap, random_seed: refits behind the intervals, 0 for none; drawn from this seed.
+        names: what warnings call the runs; by default run 0, run 1, …
+        hold_out: whether the largest size is predicted from the others, and every size left out in turn.
+
+    Raises:
+        ZeroscaleError: lengths differ, a value is not a positive finite number, fewer than six runs, one size or one
+            token count only.
+    """
+    options: dict[str, Any] = {"bootstrap": bootstrap, "random_seed": random_seed, "hold_out": hold_out}
+    return fit_surface(Approach3(), params, tokens, loss, seed=seed, names=names, delta=delta, **options)
+
+
+def _different(theta: "ndarray", value: "ndarray") -> list[int]:
+    """Rows of the lowest ends that are not the same optimum found again."""
+    import numpy
+
+    chosen: list[int] = []
+    for row in numpy.argsort(value, kind="stable"):
+        if not numpy.isfinite(value[row]) or len(chosen) == _POLISHED:
+            break
+        if all(numpy.abs(theta[row] - theta[other]).max() > 1e-2 for other in chosen):
+            chosen.append(int(row))
+    return chosen
+
+
+def _one(laws: Surface) -> Surface:
+    return Surface(*(float(getattr(laws, name)[0]) for name in ("E", "log_A", "log_B", "alpha", "beta")))

@@ -1,0 +1,190 @@
+"""Approach 1 of Hoffmann et al. 2022: for each budget the size whose curve is lowest, and a power law of those."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling.arrays import checked, groups, units
+from zeroscale.scaling.estimate import Estimate
+from zeroscale.scaling.frontier import FORM, FrontierOptimum, Line, optimum
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+# Hoffmann et al. 2022, section 3.1.
+BUDGETS = 1500
+# Budgets at which one resampled envelope is read off: the line through fewer is the same to three digits.
+_DRAWN_BUDGETS = 200
+_SINGLE = "its size has one run, so no curve over tokens"
+_EDGE = "the smallest and the largest size only bound the envelope: where they win, a size beyond might win"
+_NEVER = "its size is lowest at no budget"
+
+
+@dataclass(frozen=True)
+class EnvelopeFit:
+    """The line through the envelope. `sizes` are those the line rests on; `left_out` is (run, rule)."""
+
+    line: Line
+    parameters: dict[str, Estimate]
+    sizes: tuple[float, ...]
+    span: tuple[float, float]
+    """FLOPs between which the line was fitted."""
+    left_out: tuple[tuple[int, str], ...]
+    objective: float
+    """Mean square of ln N about the line: the envelope is a staircase, so it is never zero."""
+    n_points: int
+    method: str | None
+    warnings: tuple[str, ...]
+    draws: Line | None
+    form: str = FORM
+
+    def optimum(self, flops: float) -> FrontierOptimum:
+        """The compute-optimal N and D for a budget."""
+        return optimum(self.line, self.draws, flops)
+
+
+def fit_envelope(
+    params: "Sequence[float] | ndarray",
+    tokens: "Sequence[float] | ndarray",
+    loss: "Sequence[float] | ndarray",
+    *,
+    flops: "Sequence[float] | ndarray | None" = None,
+    bootstrap: int = 1000,
+    random_seed: int = 0,
+) -> EnvelopeFit:
+    """Fits N_opt = G C^a and D_opt = H C^b to the lower envelope of the sizes' curves of loss against FLOPs.
+
+    Each size's curve is drawn straight between its runs in ln C and ln L, at 1,500 budgets evenly in ln C the lowest is
+    taken, and the line is fitted by least squares. Budgets where the smallest or the largest size wins are left out.
+    The runs of a size should each have a learning rate schedule of its own, or none that ends: the middle of a cosine
+    is too high.
+
+    Args:
+        params, tokens, loss, flops: as in `fit_isoflop`; a checkpoint is a run here.
+
+    Raises:
+        ZeroscaleError: bad values, or fewer than two sizes in the inside of the envelope.
+    """
+    import numpy
+
+    n, d, losses = checked(params=params, tokens=tokens, loss=loss)
+    c = 6 * n * d if flops is None else checked(flops=flops, params=params)[0]
+    size = groups(n)
+    curves = _Curves(n, d, losses, c, size)
+    found = curves.envelope(numpy.ones(len(n)), BUDGETS)
+    if found is None:
+        raise ZeroscaleError(
+            f"the envelope of {size.max() + 1} sizes rests on fewer than two of them between the smallest and the "
+            "largest: it needs four sizes or more, each with several token counts at overlapping FLOPs"
+        )
+    log_c, log_n, log_d, winners = found
+    middle = float(log_c.mean())
+    line = Line.through(log_c, log_n, log_d, middle)
+    draws, method, spoilt = _draw(curves, middle, len(n), bootstrap, random_seed)
+    warnings = units(n, d, losses)
+    if spoilt > 0.1:
+        warnings.append(
+            f"{spoilt:.0%} of the resampled envelopes had fewer than two sizes inside: the interval is rough."
+        )
+    if len(winners) < 4:
+        warnings.append(
+            f"The envelope is a staircase of {len(winners)} sizes: its slope hangs on where the steps are. Train more "
+            "sizes, or use isoflop."
+        )
+    return EnvelopeFit(
+        line=line,
+        parameters=line.parameters(draws),
+        sizes=tuple(float(numpy.exp(curves.log_n[one])) for one in winners),
+        span=(math.exp(log_c.min()), math.exp(log_c.max())),
+        left_out=tuple(curves.left_out(winners)),
+        objective=float(((log_n - line.n_height - line.n_slope * (log_c - middle)) ** 2).mean()),
+        n_points=int(numpy.isin(size, winners).sum()),
+        method=method,
+        warnings=tuple(warnings),
+        draws=draws,
+    )
+
+
+class _Curves:
+    """Loss against FLOPs of each size, straight between the runs in logarithms."""
+
+    def __init__(self, n: Any, d: Any, losses: Any, c: Any, size: Any) -> None:
+        import numpy
+
+        self.size, self.count = size, int(size.max()) + 1
+        self.log_n = numpy.array([numpy.log(n[size == one]).mean() for one in range(self.count)])
+        self.parts = []
+        for one in range(self.count):
+            rows = numpy.flatnonzero(size == one)
+            rows = rows[numpy.argsort(c[rows], kind="stable")]
+            self.parts.append((rows, numpy.log(c[rows]), numpy.log(losses[rows]), numpy.log(d[rows])))
+        self.span = (float(numpy.log(c.min())), float(numpy.log(c.max())))
+
+    def envelope(self, drawn: "ndarray", budgets: int) -> tuple[Any, Any, Any, Any] | None:
+        """(ln C, ln N, ln D, sizes) of the envelope's inside, of the runs with drawn > 0 [n]; None with too few sizes.
+
+        Runs of one size drawn twice, or seeds at the same FLOPs, are one point: the mean.
+        """
+        import numpy
+
+        grid = numpy.linspace(*self.span, budgets)
+        loss = numpy.full((self.count, budgets), numpy.inf)
+        data = numpy.zeros((self.count, budgets))
+        for one, (rows, log_c, log_l, log_d) in enumerate(self.parts):
+            weight = drawn[rows]
+            x, where = numpy.unique(log_c[weight > 0], return_inverse=True)
+            if len(x) < 2:
+                continue
+            kept = weight[weight > 0]
+            mass = numpy.bincount(where, kept)
+            y = numpy.bincount(where, kept * log_l[weight > 0]) / mass
+            z = numpy.bincount(where, kept * log_d[weight > 0]) / mass
+            inside = (grid >= x[0]) & (grid <= x[-1])
+            loss[one, inside] = numpy.interp(grid[inside], x, y)
+            data[one, inside] = numpy.interp(grid[inside], x, z)
+        best = loss.argmin(0)
+        present = numpy.flatnonzero(numpy.isfinite(loss).any(1))
+        if len(present) < 3:
+            return None
+        good = numpy.isfinite(loss.min(0)) & (best > present[0]) & (best < present[-1])
+        winners = numpy.unique(best[good])
+        if len(winners) < 2:
+            return None
+        at = numpy.flatnonzero(good)
+        return grid[at], self.log_n[best[at]], data[best[at], at], winners
+
+    def left_out(self, winners: Any) -> list[tuple[int, str]]:
+        import numpy
+
+        found = []
+        for one, (rows, log_c, _, _) in enumerate(self.parts):
+            if one in winners:
+                continue
+            ends = one in (0, self.count - 1)
+            rule = _SINGLE if len(numpy.unique(log_c)) < 2 else _EDGE if ends else _NEVER
+            found += [(int(row), rule) for row in rows]
+        return sorted(found)
+
+
+def _draw(
+    curves: _Curves, middle: float, n: int, times: int, random_seed: int
+) -> tuple[Line | None, str | None, float]:
+    """Lines of resampled runs, how they were made, and the share of draws that had no envelope."""
+    import numpy
+
+    if not times:
+        return None, None, 0.0
+    generator = numpy.random.default_rng(random_seed)
+    lines = []
+    for drawn in generator.multinomial(n, numpy.full(n, 1 / n), times):
+        found = curves.envelope(drawn, _DRAWN_BUDGETS)
+        if found is not None:
+            lines.append(Line.through(*found[:3], middle))
+    if len(lines) < times / 2:
+        return None, None, 1 - len(lines) / times
+    stacked = (
+        numpy.array([getattr(line, name) for line in lines]) for name in ("n_height", "n_slope", "d_height", "d_slope")
+    )
+    return Line(middle, *stacked), f"{times} times, {n} of the {n} runs drawn with replacement", 1 - len(lines) / times

@@ -1,0 +1,45 @@
+"""A number with its 95 % interval, and how draws become one."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with the ends of its 95 % interval; None where there is none, or it is beyond floating point."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, value: float, draws: "ndarray | None") -> "Estimate":
+        """The interval is between the 2.5 % and 97.5 % quantiles of the draws [S]."""
+        if draws is None:
+            return cls(finite(value), None, None)
+        low, high = quantiles(draws)
+        return cls(finite(value), finite(low), finite(high))
+
+
+def quantiles(draws: "ndarray") -> tuple["ndarray", "ndarray"]:
+    """The ends, [...] each, of the 95 % interval of draws [S, ...]; draws that are no number do not count."""
+    import numpy
+
+    tail = (1 - LEVEL) / 2
+    if numpy.isfinite(draws).all():
+        low, high = numpy.quantile(draws, [tail, 1 - tail], axis=0)
+    else:
+        # An infinite draw is a very large number; only NaN tells nothing. Order, not arithmetic, decides.
+        low, high = numpy.nanquantile(draws, [tail, 1 - tail], axis=0, method="nearest")
+    return low, high
+
+
+def finite(value: float) -> float | None:
+    """The number, or None where it is beyond floating point."""
+    return float(value) if math.isfinite(value) else None

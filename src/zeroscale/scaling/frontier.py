@@ -1,0 +1,92 @@
+"""A power law through compute-optimal points: N_opt and D_opt against C, as approaches 1 and 2 give them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.scaling.estimate import Estimate, finite
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+FORM = "N_opt = G C^a, D_opt = H C^b"
+
+
+@dataclass(frozen=True)
+class Line:
+    """ln N_opt and ln D_opt as straight lines of ln C, each an intercept and a slope [..] at ln C = `middle`."""
+
+    middle: float
+    n_height: Any
+    n_slope: Any
+    d_height: Any
+    d_slope: Any
+
+    @classmethod
+    def through(cls, log_flops: "ndarray", log_params: "ndarray", log_tokens: "ndarray", middle: float) -> "Line":
+        """Ordinary least squares; log_params and log_tokens [..., m] may hold many sets of points."""
+        x = log_flops - middle
+        n_height, n_slope = _straight(x, log_params)
+        d_height, d_slope = _straight(x, log_tokens)
+        return cls(middle, n_height, n_slope, d_height, d_slope)
+
+    def params(self, flops: float) -> Any:
+        """N_opt for a budget."""
+        import numpy
+
+        with numpy.errstate(over="ignore"):
+            return numpy.exp(self.n_height + self.n_slope * (numpy.log(flops) - self.middle))
+
+    def tokens(self, flops: float) -> Any:
+        """D_opt for a budget."""
+        import numpy
+
+        with numpy.errstate(over="ignore"):
+            return numpy.exp(self.d_height + self.d_slope * (numpy.log(flops) - self.middle))
+
+    def parameters(self, draws: "Line | None") -> dict[str, Estimate]:
+        """a, b, G and H with their intervals."""
+
+        def coefficient(line: "Line", height: Any, slope: Any) -> Any:
+            import numpy
+
+            with numpy.errstate(over="ignore"):
+                return numpy.exp(height - slope * line.middle)
+
+        def both(of: Any) -> Estimate:
+            return Estimate.of(float(of(self)), None if draws is None else of(draws))
+
+        return {
+            "a": both(lambda line: line.n_slope),
+            "b": both(lambda line: line.d_slope),
+            "G": both(lambda line: coefficient(line, line.n_height, line.n_slope)),
+            "H": both(lambda line: coefficient(line, line.d_height, line.d_slope)),
+        }
+
+
+def _straight(x: "ndarray", y: "ndarray") -> tuple[Any, Any]:
+    centred = x - x.mean()
+    slope = (y * centred).sum(-1) / (centred**2).sum()
+    return y.mean(-1) - slope * x.mean(), slope
+
+
+@dataclass(frozen=True)
+class FrontierOptimum:
+    """N and D to train with `flops`."""
+
+    flops: float
+    params: Estimate
+    tokens: Estimate
+
+
+def optimum(line: Line, draws: Line | None, flops: float) -> FrontierOptimum:
+    """The compute-optimal N and D of a line, with the interval of its draws."""
+    return FrontierOptimum(
+        flops,
+        Estimate.of(float(line.params(flops)), None if draws is None else draws.params(flops)),
+        Estimate.of(float(line.tokens(flops)), None if draws is None else draws.tokens(flops)),
+    )
+
+
+def plain(value: Any) -> float | None:
+    """A number for JSON."""
+    return None if value is None else finite(float(value))

@@ -1,0 +1,110 @@
+"""A directory of lm-evaluation-harness' result JSONs as runs to fit: model, step, and every task's numbers.
+
+The harness writes `DIR/<model>/results_<date>.json` with `results` ({task: {"acc,none": 0.31, …}}) and `config` (with
+`model_args`, `model_num_parameters`, `model_revision`). It does not know how many tokens a model has seen: that comes
+from the step in its revision (`step143000`) times the tokens of a step.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling.benchmarks import LOSSES
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PATTERN = "results_*.json"
+
+
+def is_results(directory: Path) -> bool:
+    """Whether a directory holds the harness' results, at any depth."""
+    return next(directory.rglob(PATTERN), None) is not None
+
+
+def read_results(directory: Path, columns: Mapping[str, str | None], tokens_per_step: float | None) -> "DataFrame":
+    """One row for each (model, step), in the form of a CSV of runs: row, params, tokens, loss, and task/metric.
+
+    Of a model and step with several files the newest result of each task counts (the harness' names end in the date).
+
+    Args:
+        columns: `loss` says which number is the loss, as task/metric: "wikitext/word_perplexity" (its logarithm).
+        tokens_per_step: of the models' training.
+
+    Raises:
+        ZeroscaleError: one message with what is missing, by file.
+    """
+    import pandas
+
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for path in sorted(directory.rglob(PATTERN), key=lambda path: (path.name, str(path))):
+        model, step, params, scores = _one(path)
+        row = rows.setdefault((model, step), {"row": _label(model, step), "params": params})
+        row.update(scores)
+    if tokens_per_step is None:
+        raise ZeroscaleError(
+            f"{directory} holds lm-evaluation-harness results of {len(rows)} checkpoints, which do not say how many "
+            "tokens these have seen: give tokens_per_step=2097152 (Pythia's), or make a CSV with params, tokens, loss"
+        )
+    loss = columns.get("loss") or "loss"
+    table = []
+    for (_, step), row in sorted(rows.items()):
+        if loss not in row:
+            raise ZeroscaleError(_no_loss(loss, row))
+        change = LOSSES.get(loss.split("/")[1], float)
+        value = change(row[loss]) if row[loss] > 0 else math.nan
+        if not (math.isfinite(value) and value > 0):
+            raise ZeroscaleError(f"{row['row']}: {loss} is {row[loss]:g}, which is no loss above zero")
+        table.append({**row, "tokens": step * tokens_per_step, "loss": value})
+    return pandas.DataFrame(table)
+
+
+def _one(path: Path) -> tuple[str, int, float, dict[str, float]]:
+    """(model, step, parameters, {task/metric: value}) of one file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ZeroscaleError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
+        raise ZeroscaleError(f"{path} has no 'results': it was not written by lm-evaluation-harness")
+    config = content.get("config") or {}
+    arguments = config.get("model_args") or ""
+    if isinstance(arguments, dict):
+        arguments = ",".join(f"{key}={value}" for key, value in arguments.items())
+    found = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+    model = str(content.get("model_name") or found.get("pretrained") or path.parent.name)
+    revision = str(found.get("revision") or config.get("model_revision") or "")
+    step = re.search(r"step[-_]?(\d+)", revision) or re.search(r"step[-_]?(\d+)", model)
+    params = config.get("model_num_parameters")
+    if step is None or int(step[1]) == 0:
+        raise ZeroscaleError(
+            f"{path} is of {model}, revision {revision or 'not given'}: the step it was trained to is not in either "
+            "(as in revision=step143000), so its tokens are unknown; take the file out"
+        )
+    if not isinstance(params, int | float) or params <= 0:
+        raise ZeroscaleError(
+            f"{path} has no config.model_num_parameters above zero: score {model} again, or take it out"
+        )
+    scores = {}
+    for task, metrics in content["results"].items():
+        for name, value in metrics.items():
+            # "acc,none": the metric and its filter. The first filter of a metric is the task's own.
+            metric = name.split(",")[0]
+            if isinstance(value, int | float) and math.isfinite(value) and not metric.endswith("_stderr"):
+                scores.setdefault(f"{task}/{metric}", float(value))
+    return model, int(step[1]), float(params), scores
+
+
+def _label(model: str, step: int) -> str:
+    name = model.rstrip("/").split("/")[-1]
+    return name if f"step{step}" in name or f"step-{step}" in name else f"{name} at step {step}"
+
+
+def _no_loss(loss: str, row: Mapping[str, Any]) -> str:
+    losses = [name for name in row if "/" in name and name.split("/")[1] in LOSSES]
+    others = f"; its results have {', '.join(losses[:6])}: give columns.loss={losses[0]}" if losses else ""
+    return f"{row['row']} has no {loss}, so there is nothing to fit a law of loss to{others}"

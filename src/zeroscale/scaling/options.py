@@ -1,0 +1,69 @@
+"""What a fit is asked for: which laws, which runs, how they are counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling.isoflop import TOLERANCE, WINDOW
+from zeroscale.scaling.surface_objective import HUBER_DELTA
+
+LAWS = ("power", "chinchilla", "vpnls", "isoflop", "envelope", "kaplan", "benchmarks")
+# Over size and data, not over size alone.
+SURFACES = ("chinchilla", "vpnls", "isoflop", "envelope", "kaplan")
+# The columns of a CSV of runs, by what they hold.
+COLUMNS = {"params": "params", "tokens": "tokens", "loss": "loss", "flops": "flops", "seed": "seed"}
+Range = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything about a fit but the runs themselves; conf/fit.yaml says what each means."""
+
+    law: Sequence[str] = ("auto",)
+    convention: str = "non_embedding"
+    flops: str = "auto"
+    checkpoints: str = "last"
+    bootstrap: int = 4000
+    seed: int = 0
+    delta: float = HUBER_DELTA
+    budgets: Sequence[float] = ()
+    keep: Mapping[str, Range | None] = field(default_factory=dict)
+    leave_out: Sequence[str] = ()
+    columns: Mapping[str, str | None] = field(default_factory=lambda: dict(COLUMNS))
+    window: float = WINDOW
+    tolerance: float = TOLERANCE
+    tokens_per_step: float | None = None
+    chance: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.law if name not in (*LAWS, "auto", "all")]
+        if unknown or not self.law:
+            raise ZeroscaleError(
+                f"law={', '.join(unknown) or 'nothing'} is unknown: use auto, all, or some of {', '.join(LAWS)}"
+            )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of laws, in order; "auto" and "all" stand for several."""
+        if "all" in self.law:
+            return LAWS
+        if "auto" in self.law:
+            return tuple(law for law in LAWS if law != "benchmarks" or law in self.law)
+        return tuple(law for law in LAWS if law in self.law)
+
+    def insists(self, law: str) -> bool:
+        """Whether the law was asked for by name: then it is an error, not a remark, when it cannot be fitted."""
+        return law in self.law
+
+    def recorded(self) -> dict[str, Any]:
+        """For fit.json: what decides which runs count, and how."""
+        return {
+            "law": list(self.law),
+            "flops": self.flops,
+            "checkpoints": self.checkpoints,
+            "delta": self.delta,
+            "keep": {name: list(ends) for name, ends in self.keep.items() if ends and any(e is not None for e in ends)},
+            "leave_out": list(self.leave_out),
+            "isoflop": {"window": self.window, "tolerance": self.tolerance},
+        }

@@ -1,0 +1,139 @@
+"""What a law over size and data cannot promise, in words a researcher can act on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.scaling import arrays
+from zeroscale.scaling.doubts import number, sentence
+from zeroscale.scaling.units import count
+
+if TYPE_CHECKING:
+    from zeroscale.scaling.surface_objective import Runs
+
+# |correlation| of the exponents' draws from which they are one number rather than two.
+STRONG = 0.9
+# ln N and ln D this correlated say that data grew with size: then the two terms cannot be told apart.
+TIED = 0.99
+FEW_STARTS = 0.01
+ROUGH = 16
+# An exponent this small is as good as none: over a factor of a thousand the term changes by 7 %.
+FLAT = 0.01
+# Repeated seeds scatter by half a per cent or less: a law that is this far off (root mean square) has the wrong form.
+MISFIT = 0.03
+
+
+def of_surface(runs: "Runs", fit: Any, names: Sequence[str] | None = None) -> list[str]:
+    """Warnings that follow from the data and the fit's numbers; `names` are what to call the runs."""
+    return [
+        *arrays.units(runs.params, runs.tokens, runs.loss),
+        *_design(runs, fit),
+        *_solver(fit),
+        *_exponents(fit),
+        *_misfit(fit, names),
+        *_below(runs, fit, names),
+        *_held(fit),
+    ]
+
+
+def _design(runs: "Runs", fit: Any) -> list[str]:
+    import numpy
+
+    found = []
+    if fit.n_sizes < 3 or fit.n_token_counts < 3:
+        found.append(
+            f"{sentence(number(fit.n_sizes))} size{'s' * (fit.n_sizes > 1)} x {number(fit.n_token_counts)} token "
+            f"count{'s' * (fit.n_token_counts > 1)}: fewer than three x three cannot tell the irreducible loss from "
+            "slowly falling terms. Take the numbers as a description of these runs, not as a law."
+        )
+    tied = float(numpy.corrcoef(runs.x, runs.y)[0, 1])
+    if abs(tied) > TIED:
+        found.append(
+            f"Tokens follow parameters (correlation of their logarithms {tied:.3f}): what size does and what data do "
+            "cannot be told apart. Train some sizes on more, and some on fewer tokens."
+        )
+    if fit.draws is None and len(runs) < ROUGH:
+        found.append(
+            f"{sentence(number(len(runs)))} runs for five parameters are too few to resample: no intervals. Train nine "
+            "or more."
+        )
+    elif len(runs) < ROUGH:
+        found.append(
+            f"{sentence(number(len(runs)))} runs for five parameters: the intervals, from runs drawn with "
+            "replacement, are rough."
+        )
+    return found
+
+
+def _solver(fit: Any) -> list[str]:
+    found = []
+    if not fit.converged:
+        found.append("The objective is not converged: treat the parameters as approximate.")
+    if fit.starts > 1 and fit.share_of_starts < FEW_STARTS:
+        found.append(
+            f"Only {fit.reached} of {fit.starts} starts reached the best optimum: a better one may have been missed."
+        )
+    return found
+
+
+def _exponents(fit: Any) -> list[str]:
+    found = []
+    if fit.draws is not None:
+        together = fit.draws.correlation()["alpha"]["beta"]
+        if abs(together) >= STRONG:
+            found.append(
+                f"The exponents are strongly correlated ({together:+.2f}): the runs hold a combination of alpha and "
+                "beta rather than each. Widen the range of tokens at a fixed size."
+            )
+    for name, height, term in (("alpha", "A", "size"), ("beta", "B", "data")):
+        estimate = fit.parameters[name]
+        if fit.parameters[height].value == 0:
+            found.append(f"{height} is zero: the runs do not show that loss depends on {term}.")
+        elif min(estimate.value, estimate.value if estimate.low is None else estimate.low) <= FLAT:
+            found.append(
+                f"{name} is not away from zero ({estimate.value:.3g}"
+                + (", no interval" if estimate.low is None else f", interval from {estimate.low:.3g}")
+                + f"): the data do not show how loss depends on {term}."
+            )
+    if fit.parameters["E"].value == 0 or (fit.draws is not None and (fit.parameters["E"].low or 0.0) < 1e-3):
+        found.append("The irreducible loss E is not told from zero: extrapolation far beyond these runs is optimistic.")
+    return found
+
+
+def _misfit(fit: Any, names: Sequence[str] | None) -> list[str]:
+    if fit.rms_log_residual < MISFIT:
+        return []
+    sizes = [abs(residual) for residual in fit.log_residuals]
+    worst = sorted(range(len(sizes)), key=lambda run: -sizes[run])[:3]
+    said = ", ".join(f"{names[run] if names else f'run {run}'} ({fit.log_residuals[run]:+.0%})" for run in worst)
+    return [
+        f"The law misses the runs by {fit.rms_log_residual:.1%} (root mean square), most of all {said}: some of them "
+        "are not what this form describes, such as runs with very few tokens. Leave those out by a rule (keep.tokens, "
+        "keep.loss) and see whether the law stays."
+    ]
+
+
+def _below(runs: "Runs", fit: Any, names: Sequence[str] | None) -> list[str]:
+    import numpy
+
+    floor = fit.parameters["E"].value or 0.0
+    below = numpy.flatnonzero(runs.loss < floor)
+    if not len(below):
+        return []
+    shown = ", ".join(
+        f"{names[index] if names else f'run {index}'} (loss {runs.loss[index]:.4g})" for index in below[:5]
+    )
+    more = f" and {len(below) - 5} more" if len(below) > 5 else ""
+    return [
+        f"Loss below the irreducible loss E = {floor:.4g}: {shown}{more}. No law of this form reaches it; look for "
+        "another tokenizer, other text, or bits instead of nats, and leave the run out if it is another kind."
+    ]
+
+
+def _held(fit: Any) -> list[str]:
+    held = fit.hold_out
+    if held is None or held.inside is not False:
+        return []
+    return [
+        f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = {count(held.params)} "
+        f"(95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
+    ]

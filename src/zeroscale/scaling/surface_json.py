@@ -1,0 +1,181 @@
+"""Laws over size and data as fit.json holds them. No NaN or infinity: what is unknown is null."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.scaling.estimate import Estimate
+from zeroscale.scaling.frontier import plain
+from zeroscale.scaling.power_json import shown
+from zeroscale.scaling.surface import SIX_ND
+
+if TYPE_CHECKING:
+    from zeroscale.scaling.envelope import EnvelopeFit
+    from zeroscale.scaling.isoflop import IsoflopFit
+    from zeroscale.scaling.kaplan import KaplanFit
+    from zeroscale.scaling.surface_draws import Draws
+    from zeroscale.scaling.surface_fit import SurfaceFit
+    from zeroscale.scaling.table import Table
+
+
+def surface(fit: "SurfaceFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
+    """`chinchilla` and `vpnls`."""
+    per_token = table.per_token()
+    return {
+        "form": fit.form,
+        "parameters": estimates(fit.parameters),
+        "exponents": estimates(fit.exponents),
+        "objective": fit.objective,
+        "objective_form": fit.objective_form,
+        "n_points": fit.n_points,
+        "n_sizes": fit.n_sizes,
+        "n_token_counts": fit.n_token_counts,
+        "warnings": list(fit.warnings),
+        "intervals": _intervals(None if fit.draws is None else fit.draws.method),
+        "over_seeds": _over_seeds(fit.over_seeds, fit),
+        "compute_optimal": [_optimum(fit.optimum(float(budget), per_token)) for budget in budgets],
+        "flops": _counted(table),
+        "hold_out": None if fit.hold_out is None else asdict(fit.hold_out),
+        "leave_one_out": [
+            {key: value for key, value in asdict(one).items() if key not in ("low", "high", "inside")}
+            for one in fit.leave_one_out
+        ],
+        "left_out": [],
+        "diagnostics": {
+            "converged": fit.converged,
+            "starts": fit.starts,
+            "starts_at_optimum": fit.reached,
+            "share_of_starts": fit.share_of_starts,
+            "rms_log_residual": fit.rms_log_residual,
+            "correlation": None if fit.draws is None else fit.draws.correlation(),
+        },
+        "points": _points(table, fit.predict(table.params, table.tokens), fit.log_residuals),
+    }
+
+
+def isoflop(fit: "IsoflopFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
+    """Approach 2, with its parabolas."""
+    used = {run for one in fit.budgets if one.used for run in one.runs}
+    return {
+        "form": fit.form,
+        "parameters": estimates(fit.parameters),
+        "exponents": _exponents(fit.parameters),
+        "objective": fit.objective,
+        "objective_form": "sum of squares about the parabolas, nats^2; the line by least squares in ln C, ln N",
+        "n_points": fit.n_points,
+        "warnings": list(fit.warnings),
+        "intervals": _intervals(fit.method),
+        "compute_optimal": [_optimum(fit.optimum(float(budget))) for budget in budgets],
+        "flops": _counted(table),
+        "left_out": _left_out(fit.left_out, table),
+        "diagnostics": {
+            "budgets": [
+                {
+                    "flops": one.flops,
+                    "params": asdict(one.params),
+                    "tokens": plain(one.tokens),
+                    "loss": plain(one.loss),
+                    "curvature": plain(one.curvature),
+                    "used": one.used,
+                    "reason": one.reason,
+                    "runs": [table.names[run] for run in one.runs],
+                }
+                for one in fit.budgets
+            ]
+        },
+        "points": [shown(table.runs[run]) for run in sorted(used)],
+    }
+
+
+def envelope(fit: "EnvelopeFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
+    """Approach 1."""
+    return {
+        "form": fit.form,
+        "parameters": estimates(fit.parameters),
+        "exponents": _exponents(fit.parameters),
+        "objective": fit.objective,
+        "objective_form": "mean square of ln N about the line, over 1,500 budgets",
+        "n_points": fit.n_points,
+        "warnings": list(fit.warnings),
+        "intervals": _intervals(fit.method),
+        "compute_optimal": [_optimum(fit.optimum(float(budget))) for budget in budgets],
+        "flops": _counted(table),
+        "left_out": _left_out(fit.left_out, table),
+        "diagnostics": {"sizes": list(fit.sizes), "flops_from": fit.span[0], "flops_to": fit.span[1]},
+    }
+
+
+def kaplan(fit: "KaplanFit", table: "Table") -> dict[str, Any]:
+    """Kaplan's three laws; `parameters` are those of L(N, D)."""
+    ones = {"L(N)": fit.by_size, "L(D)": fit.by_data}
+    return {
+        "form": fit.form,
+        "parameters": estimates(fit.parameters),
+        "objective": fit.objective,
+        "objective_form": "sum of Huber(ln L_law - ln L_measured), delta 0.001",
+        "n_points": fit.n_points,
+        "warnings": list(fit.warnings),
+        "intervals": _intervals(fit.method),
+        "left_out": [],
+        **{
+            name: None
+            if one is None
+            else {
+                "form": one.form,
+                "parameters": estimates(one.parameters),
+                "objective": one.objective,
+                "n_points": len(one.runs),
+                "rule": one.rule,
+                "left_out": [table.names[run] for run in range(len(table.names)) if run not in one.runs],
+            }
+            for name, one in ones.items()
+        },
+        "diagnostics": {
+            "converged": fit.converged,
+            "starts": fit.starts,
+            "starts_at_optimum": fit.reached,
+            "share_of_starts": fit.reached / fit.starts,
+        },
+        "points": _points(table, fit.predict(table.params, table.tokens), fit.log_residuals),
+    }
+
+
+def estimates(values: dict[str, Estimate]) -> dict[str, Any]:
+    """Each with its value, low and high."""
+    return {name: asdict(estimate) for name, estimate in values.items()}
+
+
+def _exponents(parameters: dict[str, Estimate]) -> dict[str, Any]:
+    return {"N_opt": asdict(parameters["a"]), "D_opt": asdict(parameters["b"])}
+
+
+def _intervals(method: str | None) -> dict[str, Any] | None:
+    return None if method is None else {"level": 0.95, "method": method}
+
+
+def _over_seeds(draws: "Draws | None", fit: "SurfaceFit") -> dict[str, Any] | None:
+    if draws is None:
+        return None
+    return {"parameters": estimates(draws.parameters(fit.law)), "intervals": _intervals(draws.method)}
+
+
+def _optimum(found: Any) -> dict[str, Any]:
+    return {"flops": found.flops} | {
+        name: asdict(getattr(found, name)) for name in ("params", "tokens", "loss") if hasattr(found, name)
+    }
+
+
+def _counted(table: "Table") -> dict[str, Any]:
+    """How C was counted, and what a token costs as exp(log_scale) N^power where an optimum is asked for."""
+    return {"counted": table.counted, "per_token": asdict(table.per_token() or SIX_ND)}
+
+
+def _left_out(pairs: Sequence[tuple[int, str]], table: "Table") -> list[dict[str, Any]]:
+    return [{"cell": table.names[run], "rule": rule} for run, rule in pairs]
+
+
+def _points(table: "Table", fitted: Any, residuals: Sequence[float]) -> list[dict[str, Any]]:
+    return [
+        {**shown(run), "fitted": plain(value), "log_residual": plain(residual)}
+        for run, value, residual in zip(table.runs, fitted, residuals, strict=True)
+    ]

@@ -1,0 +1,85 @@
+"""The runs of a fit as columns, with their FLOPs by the way of counting that was asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling.surface import PerToken
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+EXACT, SIX_ND = "exact", "6nd"
+
+
+@dataclass(frozen=True)
+class Table:
+    """n runs; `flops` are C by `counted`, exact (the ledger's or the CSV's own column) or 6 N D."""
+
+    runs: tuple[dict[str, Any], ...]
+    names: tuple[str, ...]
+    params: "ndarray"
+    tokens: "ndarray"
+    loss: "ndarray"
+    seeds: "ndarray | None"
+    flops: "ndarray"
+    counted: str
+
+    @classmethod
+    def of(cls, runs: Sequence[dict[str, Any]], counted: str = "auto") -> "Table":
+        """From the runs of `points.usable`.
+
+        Raises:
+            ZeroscaleError: exact FLOPs are asked for and a run has none.
+        """
+        import numpy
+
+        def column(name: str) -> "ndarray":
+            return numpy.array([run[name] for run in runs], float)
+
+        bare = [run["cell"] for run in runs if run["flops"] is None]
+        if counted == EXACT and bare:
+            raise ZeroscaleError(
+                f"flops=exact, but {bare[0]} has no FLOPs{f' (nor have {len(bare) - 1} more)' if bare[1:] else ''}: "
+                "give a column flops, or flops=6nd"
+            )
+        exact = counted == EXACT or (counted == "auto" and not bare)
+        seeds = None if any(run["seed"] is None for run in runs) else column("seed")
+        n, d = column("params"), column("tokens")
+        return cls(
+            runs=tuple(runs),
+            names=tuple(name(run) for run in runs),
+            params=n,
+            tokens=d,
+            loss=column("loss"),
+            seeds=seeds,
+            flops=column("flops") if exact else 6 * n * d,
+            counted=EXACT if exact else SIX_ND,
+        )
+
+    @property
+    def is_six_nd(self) -> bool:
+        """Whether C is 6 N D to a part in a million."""
+        return bool((abs(self.flops / (6 * self.params * self.tokens) - 1) < 1e-6).all())
+
+    def per_token(self) -> PerToken | None:
+        """FLOPs of a token as a power of N, by least squares in the logarithms; None for 6 N D, or one size only."""
+        import numpy
+
+        if self.is_six_nd or len(numpy.unique(self.params)) < 2:
+            return None
+        x, y = numpy.log(self.params), numpy.log(self.flops / self.tokens)
+        power, scale = numpy.polyfit(x, y, 1)
+        return PerToken(float(scale), float(power)) if power > 0 else None
+
+    def budgets(self) -> tuple[float, ...]:
+        """The largest run's FLOPs, ten and a hundred times that: what a study is usually asked to point to."""
+        largest = float(self.flops.max())
+        return (largest, 10 * largest, 100 * largest)
+
+
+def name(run: dict[str, Any]) -> str:
+    """A run as messages call it: its cell, with the step where several checkpoints of a cell count."""
+    step = (run.get("row") or {}).get("step")
+    return run["cell"] if step is None else f"{run['cell']} at step {int(step)}"
