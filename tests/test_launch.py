@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -111,29 +113,62 @@ def test_a_sweep_goes_on_past_a_failure_and_ends_with_a_table(zeroscale, small, 
     assert f"{done.name}: done already" in second.stdout and "failed" not in second.stdout
 
 
-def test_killed_anywhere_it_goes_on_to_the_same_bits(zeroscale, running, small, texts, tmp_path):
-    arguments = ["train", *small, *LONG]
+@pytest.mark.parametrize(
+    ("kills", "steps", "patience"),
+    [(3, 600, 0.8), pytest.param(40, 4000, 0.5, marks=pytest.mark.slow, id="40 kills: about six minutes")],
+)
+def test_killed_anywhere_it_goes_on_to_the_same_bits(
+    zeroscale, running, small, texts, tmp_path, kills, steps, patience
+):
+    """SIGKILL at random moments: in a step, in a checkpoint's writing, between two files."""
+    draw = random.Random(0)
+    # A checkpoint every few milliseconds: about half of the kills meet one that is being written.
+    often = [f"trainer.tokens={256 * steps}", "trainer.checkpoint_every=5", "trainer.val_every=100"]
+    arguments = ["train", *small, *often, "trainer.keep_every_tokens=25600", "trainer.keep_best=false"]
     zeroscale(*arguments, "output_dir=whole")
     (whole,) = (path.parent for path in tmp_path.glob("whole/single/*/DONE"))
-    for number in (2, 4):
-        run = running(*arguments, "trainer.keep_checkpoints=100")
-        run.checkpoint(number)
-        os.kill(run.worker(), signal.SIGKILL)
+    for _ in range(kills):
+        run = running(*arguments)
+        worker, cell = run.worker(), run.cell()
+        before = size(cell / "metrics.jsonl")
+        run.wait(lambda cell=cell, before=before: True if size(cell / "metrics.jsonl") != before else None)
+        time.sleep(draw.random() * patience)
+        os.kill(worker, signal.SIGKILL)
         output, _ = run.process.communicate()
         assert run.process.returncode == 1 and "SIGKILL" in output
-        (cell,) = cells(tmp_path)
         assert status.read(cell).state == "failed" and not (cell / "DONE").exists()
         # A kill in the middle of a line, and what lies after the checkpoint: both must go.
         with open(cell / "metrics.jsonl", "a") as file:
             file.write('{"step": 99')
-    last = zeroscale(*arguments, "trainer.keep_checkpoints=100")
+    last = zeroscale(*arguments)
     assert "goes on from step" in last.stdout
-    final = "checkpoints/step-00000600/model.safetensors"
-    assert sha256_file(cell / final) == sha256_file(whole / final)
-    assert [row["step"] for row in rows(cell)] == list(range(1, 601))
-    same = ("train/loss", "val/loss", "lr", "grad_norm")
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        final = Path("checkpoints") / f"step-{steps:08d}" / name
+        assert sha256_file(cell / final) == sha256_file(whole / final)
+    assert [row["step"] for row in rows(cell)] == list(range(1, steps + 1))
+    same = ("train/loss", "val/loss", "lr", "grad_norm", "spike")
     for ours, theirs in zip(rows(cell), rows(whole), strict=True):
         assert [ours.get(key) for key in same] == [theirs.get(key) for key in same]
+    kept = {path.name for path in (whole / "checkpoints").iterdir()}
+    assert {path.name for path in (cell / "checkpoints").iterdir()} == kept and len(kept) > 3
+
+
+def test_other_settings_are_another_cell_and_an_unfinished_one_is_named(zeroscale, running, small, texts, tmp_path):
+    run = running("train", *small, *LONG)
+    run.checkpoint(1)
+    run.process.send_signal(signal.SIGTERM)
+    run.process.communicate(timeout=60)
+    (unfinished,) = cells(tmp_path)
+    other = zeroscale("train", *small, *LONG, "trainer.tokens=2560", "optimizer.weight_decay=0.2")
+    assert f"{unfinished.name} is unfinished" in other.stdout
+    assert "optimizer.weight_decay was 0.1, is 0.2; trainer.tokens was 153600, is 2560" in other.stdout
+    assert "a run may change only study" in other.stdout
+    # What changes no result is no other cell.
+    assert "a new cell" not in zeroscale("train", *small, *LONG, "trainer.val_every=100").stdout
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else -1
 
 
 def test_a_damaged_checkpoint_is_passed_over(zeroscale, running, small, texts, tmp_path):
@@ -216,6 +251,30 @@ def test_a_full_disk_ends_the_run_with_one_message_and_the_next_goes_on(zeroscal
         assert list(disk.rglob("DONE"))
     finally:
         subprocess.run(["umount", str(disk)], check=False)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_it(zeroscale, running, small, texts, tmp_path):
+    """As on a full disk, without the right to mount one: no file may grow beyond 80 kB."""
+    arguments = ["train", *small, *LONG, "model.d_model=32", "trainer.keep_checkpoints=100"]
+    zeroscale(*arguments, "output_dir=whole")
+    run = running(*arguments)
+    run.checkpoint(2)
+    os.kill(run.worker(), signal.SIGKILL)
+    run.process.communicate()
+    (cell,) = cells(tmp_path)
+    before = sorted(path.name for path in (cell / "checkpoints").glob("step-*"))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, hard))
+    try:
+        result = zeroscale(*arguments, code=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "larger than the limit" in result.stderr and status.read(cell).state == "failed"
+    assert sorted(path.name for path in (cell / "checkpoints").iterdir()) == before
+    zeroscale(*arguments)
+    final = "checkpoints/step-00000600/model.safetensors"
+    (whole,) = tmp_path.glob(f"whole/single/*/{final}")
+    assert sha256_file(cell / final) == sha256_file(whole)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,11 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from zeroscale.data import module, prepare
 from zeroscale.data.layout import layout_of
@@ -18,9 +16,12 @@ from zeroscale.harness.evaluate import HeldOutText
 from zeroscale.model import GPT, GPTConfig
 from zeroscale.provenance import machine
 from zeroscale.settings import TrainSettings
-from zeroscale.training.checkpoint import DirectoryIO
-from zeroscale.training.lit import LanguageModel
-from zeroscale.training.optim import lr_at
+from zeroscale.training.schedule import lr_at
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from zeroscale.training.lit import Around, LanguageModel
 
 
 def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
@@ -53,30 +54,56 @@ def shape(settings: TrainSettings, vocab_size: int) -> GPTConfig:
     )
 
 
-def lit(settings: TrainSettings, gpt: GPT) -> LanguageModel:
-    """The model with its loss, optimizer and learning rate."""
+def lit(
+    settings: TrainSettings, gpt: GPT, around: Sequence["Around"] = (), start: Path | None = None
+) -> "LanguageModel":
+    """The model with its optimizer and learning rate, to go on from a checkpoint, or from its initial weights; `around`
+    its steps the journal, checkpoints, scores."""
+    from zeroscale.training import strategies
+    from zeroscale.training.checkpoint import step_of
+    from zeroscale.training.lit import LanguageModel
 
-    def rate(step: int) -> float:
-        return lr_at(
-            step,
-            peak=settings.lr,
-            steps=settings.steps,
-            batch_tokens=settings.trainer.batch_tokens,
-            schedule=settings.schedule,
-        )
-
-    if settings.trainer.compile:
-        gpt.hidden = torch.compile(gpt.hidden)
-    return LanguageModel(gpt, settings.optimizer, rate, layout_of(settings).accumulation, settings.seed)
-
-
-def batches(settings: TrainSettings, tokens: Corpus, trainer: pl.Trainer) -> Any:
-    """This rank's micro-batches, from the trainer's step on."""
-    stream = TokenStream(tokens, settings.seed, settings.context, settings.trainer.batch_tokens)
-    micro = module.MicroBatches(
-        stream, layout_of(settings), trainer.global_rank, settings.steps, lambda: trainer.global_step
+    run = settings.trainer
+    sharded = run.strategy == "fsdp" and run.devices > 1
+    if run.precision == "bf16-true":
+        gpt.to(torch.bfloat16)
+    if run.activation_checkpointing:
+        strategies.checkpoint_activations(gpt)
+    if run.compile:
+        strategies.compile_model(gpt, run.compile_mode, by_block=sharded)
+    return LanguageModel(
+        gpt,
+        settings.optimizer,
+        lambda step: rate(settings, step),
+        seed=settings.seed,
+        around=around,
+        mixed=run.precision == "bf16-mixed",
+        start=start,
+        first_step=step_of(start) if start else 0,
+        shard=strategies.shard if sharded else None,
     )
-    return module.loader(micro, pin=trainer.strategy.root_device.type == "cuda")
+
+
+def rate(settings: TrainSettings, step: int) -> float:
+    """The learning rate of optimizer step `step` (from 0)."""
+    return lr_at(
+        step,
+        peak=settings.lr,
+        steps=settings.steps,
+        batch_tokens=settings.trainer.batch_tokens,
+        schedule=settings.schedule,
+        decay_start=settings.decay_start,
+    )
+
+
+def batches(settings: TrainSettings, tokens: Corpus, rank: int, first_step: int) -> Any:
+    """A rank's micro-batches, those of a step together, from a step on."""
+    from zeroscale.training.steps import Steps
+
+    stream = TokenStream(tokens, settings.seed, settings.context, settings.trainer.batch_tokens)
+    plan = layout_of(settings)
+    micro = module.MicroBatches(stream, plan, rank, settings.steps, lambda: first_step)
+    return module.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
 
 
 def held_out(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
@@ -85,26 +112,23 @@ def held_out(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
     return HeldOutText(text, tokens.tokenizer, settings.context)
 
 
-def trainer(
-    settings: TrainSettings, checkpoints: DirectoryIO, around_steps: list[pl.Callback], directory: Path
-) -> pl.Trainer:
-    """Lightning's trainer with everything of its own switched off that we do ourselves."""
+def trainer(settings: TrainSettings, directory: Path) -> "pl.Trainer":
+    """Lightning's trainer with everything of its own switched off that we do ourselves (precision is `lit`'s)."""
+    import pytorch_lightning as pl
+
+    from zeroscale.training import strategies
+
     run = settings.trainer
     kind = machine.accelerator(run.accelerator)
     if kind == "cuda" and torch.cuda.device_count() < run.devices:
         raise ZeroscaleError(f"trainer.devices={run.devices}, but torch sees {torch.cuda.device_count()} GPUs")
-    # A single-rank cell inside a SLURM job must not be taken for one rank of many.
-    environment = TorchElasticEnvironment() if run.devices > 1 else LightningEnvironment()
     return pl.Trainer(
         accelerator="cpu" if kind == "cpu" else "gpu",
         devices=run.devices,
-        strategy="ddp" if run.devices > 1 else "auto",
-        precision="32-true" if run.precision == "fp32" else run.precision,
-        max_steps=settings.steps,
-        max_epochs=-1,
-        accumulate_grad_batches=layout_of(settings).accumulation,
-        plugins=[checkpoints, environment],
-        callbacks=around_steps,
+        strategy=strategies.strategy(run),
+        # The batches end with the last step: that is one epoch to Lightning, however often the corpus is read.
+        max_epochs=1,
+        plugins=[strategies.environment(run)],
         default_root_dir=directory,
         logger=False,
         enable_checkpointing=False,

@@ -17,11 +17,11 @@ from typing import BinaryIO
 
 import yaml
 
-from zeroscale import status
+from zeroscale import parents, status
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import disk_errors, write_text
 from zeroscale.provenance import machine, manifest
-from zeroscale.settings import TrainSettings, as_dict
+from zeroscale.settings import NOT_HASHED, TrainSettings, as_dict
 
 # How long a child may take to write its checkpoint and leave after SIGTERM.
 GRACE_SECONDS = 30.0
@@ -77,6 +77,13 @@ def run_cell(settings: TrainSettings) -> Outcome:
         note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {here})" if other else ""
         print(f"{cell.name}: done already, nothing to run{note}", flush=True)
         return Outcome(cell, "skipped", note.strip())
+    if settings.init_from.run is not None:
+        missing = parents.wait(settings, run_cell, lambda text: print(text, flush=True))
+        if missing:
+            status.write(cell, "failed", missing)
+            return Outcome(cell, "failed", missing)
+    if not cell.exists():
+        _say_what_changed(settings, cell)
     text = yaml.safe_dump(as_dict(settings), sort_keys=False, allow_unicode=True)
     write_text(cell / "config.yaml", "# The resolved settings of this run: enough to run it again.\n" + text)
     kind = machine.accelerator(settings.trainer.accelerator)
@@ -105,6 +112,26 @@ def run_cell(settings: TrainSettings) -> Outcome:
             _stop(child)
             raise
     return _outcome(cell, code)
+
+
+def _say_what_changed(settings: TrainSettings, cell: Path) -> None:
+    """A new cell beside an unfinished one of the same model and seed: perhaps the user meant to go on with that."""
+    from zeroscale.training.guards import differences
+
+    found: list[tuple[list[str], Path]] = []
+    for config in cell.parent.glob(f"{settings.model.name}-seed{settings.seed}-*/config.yaml"):
+        recorded = status.read(config.parent)
+        if recorded.state in ("resumable", "failed") and recorded.step:
+            with contextlib.suppress(yaml.YAMLError, OSError):
+                found.append((differences(yaml.safe_load(config.read_text()), as_dict(settings)), config.parent))
+    if found:
+        changed, other = min(found, key=lambda one: len(one[0]))
+        print(
+            f"{cell.name}: a new cell. {other.name} is unfinished (step {status.read(other).step}) and has other "
+            f"settings: {'; '.join(changed)}. To go on with it, put them back; a run may change only "
+            f"{', '.join(NOT_HASHED)}",
+            flush=True,
+        )
 
 
 def _terminal_width() -> int:

@@ -105,6 +105,8 @@ def combination_faults(settings: Any, device_counts: Mapping[str, int] | None = 
         faults.append(
             f"schedule.warmup_tokens={schedule.warmup_tokens} does not end before trainer.tokens={trainer.tokens}"
         )
+    faults += _run_faults(trainer)
+    faults += _schedule_faults(schedule, trainer, settings.init_from or nothing)
     if settings.cards and settings.cards_from == "files" and not settings.data_dir:
         faults.append("cards_from=files needs data_dir=DIR, the folder of the benchmarks' own files")
     if device_counts and trainer.devices:
@@ -142,6 +144,53 @@ def _batch_faults(trainer: Any, context: int | None) -> list[str]:
                 f"trainer.micro_batch_tokens={micro} does not divide a device's share of a batch, {rows} rows of "
                 f"{context} tokens, into equal parts of whole rows; null chooses one that does"
             )
+    return faults
+
+
+def _run_faults(trainer: Any) -> list[str]:
+    faults = []
+    if trainer.strategy == "fsdp" and trainer.devices == 1:
+        faults.append("trainer.strategy=fsdp shards a model over devices: give trainer.devices=2 or more, or use auto")
+    if trainer.keep_every_tokens and trainer.batch_tokens and trainer.keep_every_tokens % trainer.batch_tokens:
+        faults.append(
+            f"trainer.keep_every_tokens={trainer.keep_every_tokens} is not a whole number of batches of "
+            f"trainer.batch_tokens={trainer.batch_tokens}"
+        )
+    if trainer.keep_best and trainer.checkpoint_every and trainer.checkpoint_every % (trainer.val_every or 1):
+        faults.append(
+            f"trainer.keep_best compares checkpoints by their validation loss: trainer.checkpoint_every="
+            f"{trainer.checkpoint_every} must be a multiple of trainer.val_every={trainer.val_every}"
+        )
+    return faults
+
+
+def _schedule_faults(schedule: Any, trainer: Any, start: Any) -> list[str]:
+    faults = []
+    tokens, batch = trainer.tokens, trainer.batch_tokens
+    if not (tokens and batch):
+        return faults
+    steps = tokens // batch
+    decay = batch * (steps - max(1, round(steps * (schedule.decay_fraction or 0.2))))
+    if schedule.name == "wsd" and schedule.warmup_tokens and schedule.warmup_tokens > decay:
+        faults.append(
+            f"schedule.warmup_tokens={schedule.warmup_tokens} does not end before the decay begins, at {decay} tokens"
+        )
+    if start.run is None:
+        faults += [f"init_from.{key} needs init_from.run" for key in ("tokens", "trunk_tokens") if getattr(start, key)]
+        return faults
+    for key in ("tokens", "trunk_tokens"):
+        if (value := getattr(start, key)) and value % batch:
+            faults.append(f"init_from.{key}={value} is not a whole number of batches of trainer.batch_tokens={batch}")
+    if start.run != "trunk":
+        if not start.tokens or start.tokens >= tokens:
+            faults.append(f"init_from.run needs init_from.tokens, fewer than trainer.tokens={tokens}")
+        return faults
+    if schedule.name != "wsd":
+        faults.append(f"init_from.run=trunk belongs to schedule=wsd, not to {schedule.name}")
+    elif start.tokens and start.tokens > decay:
+        faults.append(f"init_from.tokens={start.tokens} lies in the decay, which begins at {decay} tokens")
+    elif not start.trunk_tokens or start.trunk_tokens < (start.tokens or decay):
+        faults.append(f"init_from.run=trunk needs init_from.trunk_tokens of at least {start.tokens or decay}")
     return faults
 
 

@@ -21,6 +21,7 @@ from zeroscale.files import lock, write_json
 
 # A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can take the cell.
 _LOCK_SECONDS = launch.GRACE_SECONDS
+_FIRST_WORD_SECONDS = 2.0
 
 
 class _Watched(io.TextIOBase):
@@ -70,7 +71,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _guarded(cell: Path, rank: int) -> int:
-    from zeroscale.training.callbacks import Stopped
+    from zeroscale.training.stopping import Stopped
 
     try:
         if rank == 0:
@@ -83,8 +84,13 @@ def _guarded(cell: Path, rank: int) -> int:
             print(f"{cell.name}: stopped after step {stopped.step}; the same command goes on from there", flush=True)
         return 0
     except Exception as error:
-        traceback.print_exc()
-        _record_failure(cell, _reason(error, cell))
+        with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+            traceback.print_exc()
+        if rank:
+            # What befalls all ranks is rank 0's to tell; and torchrun stops the others when the first has left.
+            time.sleep(_FIRST_WORD_SECONDS)
+        if rank == 0 or status.read(cell).state != "failed":
+            _record_failure(cell, _reason(error, cell))
         return 1
 
 
@@ -160,73 +166,129 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
     import torch
 
     from zeroscale import build
-    from zeroscale.data.layout import layout_of
-    from zeroscale.provenance import manifest
-    from zeroscale.training import callbacks, checkpoint, record
+    from zeroscale.training import callbacks, guards, record
     from zeroscale.training.throughput import Stopwatch
+    from zeroscale.training.writer import Writer
 
     rank_zero = int(os.environ.get("RANK", "0")) == 0
-    gpt = build.model(wanted, tokens)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    description = {"settings": settings.as_dict(wanted), "settings_hash": wanted.hash()}
-    io = checkpoint.DirectoryIO(
-        lambda step: {
-            **description,
-            "tokens": step * wanted.trainer.batch_tokens,
-            "tokenizer": tokens.tokenizer.fingerprint,
-            "corpus": tokens.fingerprint,
-        }
-    )
-    start = checkpoint.latest(cell, progress.say)
-    stopwatch, recorder = Stopwatch(), None
-    if start is not None:
-        meta = checkpoint.verify(start)
-        if meta["corpus"] != tokens.fingerprint:
-            raise ZeroscaleError(
-                f"the corpus has changed since {start} was trained on it; restore it, or remove {cell} to start anew"
-            )
-        progress.say(f"{wanted.cell}: goes on from step {checkpoint.step_of(start)}")
+    start, kept = _start(cell, wanted, tokens, progress, rank_zero)
+    recorder = None
     if rank_zero:
-        kept = record.cut_back(cell / record.METRICS, checkpoint.step_of(start) if start else 0)
-        stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
+        _describe(cell, wanted, tokens, gpu, torch.get_num_threads())
         recorder = record.Recorder(cell / record.METRICS)
-        command = os.environ.get("ZEROSCALE_COMMAND", "")
-        facts = manifest.make(
-            wanted,
-            command=command,
-            gpu=gpu,
-            threads=torch.get_num_threads(),
-            micro_batch_tokens=layout_of(wanted).micro_rows * wanted.context,
-            corpus=tokens,
-        )
-        write_json(cell / "manifest.json", facts)
-        manifest.write_diff(cell)
-        tokens.tokenizer.save(cell / "tokenizer")
+    gpt = build.model(wanted, tokens)
     text = build.held_out(wanted, tokens)
-
-    def validate() -> dict[str, float]:
-        return text.measure(gpt)
-
+    stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
+    writer = Writer()
     journal = callbacks.Journal(
         wanted,
+        stopwatch,
         recorder=recorder,
         tracker=view,
         progress=progress,
-        stopwatch=stopwatch,
-        validate=validate,
+        spikes=guards.Spikes(row["train/loss"] for row in kept),
+        validate=lambda: text.measure(gpt),
         device_name=gpu,
     )
-    saves = callbacks.Checkpoints(wanted, cell, recorder)
-    scores = callbacks.Scores(wanted, saves, lambda path: _score(wanted, path) and None)
-    around = [journal, saves, scores, callbacks.StopOnSignal(wanted, saves)]
-    trainer = build.trainer(wanted, io, around, cell)
+    saves = callbacks.Checkpoints(
+        wanted,
+        stopwatch,
+        cell=cell,
+        recorder=recorder,
+        journal=journal,
+        writer=writer,
+        describe={
+            "settings": settings.as_dict(wanted),
+            "settings_hash": wanted.hash(),
+            "tokenizer": tokens.tokenizer.fingerprint,
+            "corpus": tokens.fingerprint,
+        },
+    )
+    scores = callbacks.Scores(wanted, stopwatch, saves, lambda path: _score(wanted, path) and None)
+    around = [journal, saves, scores, callbacks.StopOnSignal(wanted, stopwatch, saves)]
+    trainer, lit = build.trainer(wanted, cell), build.lit(wanted, gpt, around, start)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        trainer.fit(build.lit(wanted, gpt), build.batches(wanted, tokens, trainer), ckpt_path=start, weights_only=True)
+        trainer.fit(lit, build.batches(wanted, tokens, trainer.global_rank, lit.progress.step))
+        saves.finish()
+    except guards.NotFinite as error:
+        writer.close()
+        raise guards.diverged(error, cell) from error
     finally:
         signal.signal(signal.SIGTERM, before)
+        writer.close()
         if recorder:
             recorder.close()
+    if rank_zero:
+        _sum_up(cell, wanted, stopwatch, gpu, progress)
+
+
+def _start(
+    cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: Any, rank_zero: bool
+) -> tuple[Path | None, list[dict[str, Any]]]:
+    """The checkpoint to go on from, the cell's own or its parent's, and the record that it stands on."""
+    from zeroscale import parents
+    from zeroscale.training import checkpoint, guards, record
+
+    start = checkpoint.latest(cell, progress.say)
+    source = cell
+    if start is not None:
+        guards.check_same_run(start, checkpoint.continued(start), wanted, tokens)
+    elif wanted.init_from.run is not None:
+        source = parents.directory(wanted)
+        start = parents.start(wanted, tokens, progress.say)
+    if start is not None:
+        where = "" if source == cell else f" of {source}"
+        progress.say(f"{wanted.cell}: goes on from step {checkpoint.step_of(start)}{where}")
+    if not rank_zero:
+        return start, []
+    checkpoint.sweep(cell)
+    step = checkpoint.step_of(start) if start else 0
+    if source == cell:
+        return start, record.cut_back(cell / record.METRICS, step)
+    # What a branch shares with its parent is part of its own record: each step once, from the first on.
+    kept = [row for row in record.read(source / record.METRICS) if row["step"] <= step]
+    record.write(cell / record.METRICS, kept)
+    return start, kept
+
+
+def _describe(cell: Path, wanted: settings.TrainSettings, tokens: Any, gpu: str | None, threads: int) -> None:
+    """What the run is made with, before its first step."""
+    from zeroscale.data.layout import layout_of
+    from zeroscale.provenance import manifest
+
+    facts = manifest.make(
+        wanted,
+        command=os.environ.get("ZEROSCALE_COMMAND", ""),
+        gpu=gpu,
+        threads=threads,
+        micro_batch_tokens=layout_of(wanted).micro_rows * wanted.context,
+        corpus=tokens,
+    )
+    if wanted.init_from.run is not None:
+        facts["init_from"] = wanted.parent()
+    write_json(cell / "manifest.json", facts)
+    manifest.write_diff(cell)
+    tokens.tokenizer.save(cell / "tokenizer")
+
+
+def _sum_up(cell: Path, wanted: settings.TrainSettings, stopwatch: Any, gpu: str | None, progress: Any) -> None:
+    """Where the time went: into the manifest, and a line for whoever watches."""
+    from zeroscale.files import read_json
+    from zeroscale.training import throughput
+
+    run, rate = wanted.trainer, stopwatch.rate()
+    share = throughput.mfu(rate, wanted.flops_per_token, gpu, run.devices, run.precision)
+    facts = read_json(cell / "manifest.json") | {
+        "train_seconds": round(stopwatch.seconds, 3),
+        "tokens_per_s": round(rate, 1),
+        "mfu": share,
+        "seconds": {phase: round(seconds, 3) for phase, seconds in stopwatch.phases.items()},
+        "peak_memory_bytes": throughput.peak_memory_bytes(gpu is not None),
+    }
+    write_json(cell / "manifest.json", facts)
+    progress.say(f"{wanted.cell}: {throughput.told(stopwatch, share, facts['peak_memory_bytes'])}")
 
 
 def _score(wanted: settings.TrainSettings, path: Path) -> dict[str, float]:
@@ -238,23 +300,13 @@ def _score(wanted: settings.TrainSettings, path: Path) -> dict[str, float]:
 
 
 def _finish(cell: Path, wanted: settings.TrainSettings, final: Path, view: Any) -> None:
-    """Scores the last checkpoint, completes the manifest, and marks the cell done."""
-    from zeroscale.files import read_json
+    """Scores the last checkpoint and marks the cell done."""
     from zeroscale.provenance import manifest
 
     scores = _score(wanted, final)
-    facts = read_json(cell / "manifest.json")
-    facts["peak_memory_bytes"] = _peak_memory_bytes()
-    write_json(cell / "manifest.json", facts)
     view.log({"tokens": wanted.trainer.tokens, **scores})
     status.write(cell, "done", step=wanted.steps)
     status.write_done(cell, wanted.hash(), list(wanted.cards), wanted.cards_from, manifest.source()["revision"])
-
-
-def _peak_memory_bytes() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@ import json
 
 from zeroscale.training import record
 from zeroscale.training.progress import duration
-from zeroscale.training.throughput import mfu
 
 
 def test_a_resumed_record_holds_each_step_once(tmp_path):
@@ -23,15 +22,6 @@ def test_a_resumed_record_holds_each_step_once(tmp_path):
 
 def test_nothing_to_cut_back_makes_no_file(tmp_path):
     assert record.cut_back(tmp_path / "metrics.jsonl", 0) == [] and not list(tmp_path.iterdir())
-
-
-def test_mfu_is_none_for_unknown_hardware_and_half_of_lightnings_error_is_not_ours():
-    # facts/scaling.yaml: an H200's dense bf16 peak is 989.4e12; its sparse one (2.0e15) would halve the share.
-    share = mfu(400_000, 0.8552e9, "NVIDIA H200", 1, "bf16-mixed")
-    assert round(share, 3) == 0.346
-    assert mfu(400_000, 0.8552e9, "NVIDIA H200", 2, "bf16-mixed") == share / 2
-    assert mfu(400_000, 0.8552e9, "Some Other Card", 1, "bf16-mixed") is None
-    assert mfu(400_000, 0.8552e9, None, 1, "fp32") is None
 
 
 def test_durations_are_read_at_a_glance():

@@ -1,7 +1,9 @@
 """What happens around an optimizer step: the journal, checkpoints, scores, and leaving in good order on SIGTERM."""
 
+import math
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +11,28 @@ import pytorch_lightning as pl
 
 from zeroscale import status
 from zeroscale.settings import TrainSettings
-from zeroscale.training import checkpoint
-from zeroscale.training.lit import LanguageModel
+from zeroscale.training import checkpoint, snapshot
+from zeroscale.training.guards import Spikes
+from zeroscale.training.lit import Around, LanguageModel
 from zeroscale.training.progress import ProgressLine
 from zeroscale.training.record import Recorder
-from zeroscale.training.throughput import Stopwatch, mfu
+from zeroscale.training.stopping import Stopped
+from zeroscale.training.throughput import Stopwatch, mfu, peak_memory_bytes
 from zeroscale.training.tracker import Tracker
+from zeroscale.training.writer import Writer
 
 
-class _AfterStep(pl.Callback):
-    """A callback that acts after whole optimizer steps, not after each micro-batch."""
+class _AfterStep(Around):
+    """Acts after optimizer steps."""
 
-    def __init__(self, settings: TrainSettings) -> None:
+    def __init__(self, settings: TrainSettings, stopwatch: Stopwatch) -> None:
         self.settings = settings
+        self.stopwatch = stopwatch
+        self._last = settings.steps
 
     def due(self, step: int, every: int | None) -> bool:
         """Every so many steps, and after the last."""
-        return step == self.settings.steps or (every is not None and step % every == 0)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, lit: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            self.after_step(trainer, lit, trainer.global_step)
-
-    def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        """`step` optimizer steps are done."""
-        raise NotImplementedError
+        return step == self._last or (every is not None and step % every == 0)
 
 
 class Journal(_AfterStep):
@@ -42,84 +41,156 @@ class Journal(_AfterStep):
     def __init__(
         self,
         settings: TrainSettings,
+        stopwatch: Stopwatch,
         *,
-        recorder: Recorder,
+        recorder: Recorder | None,
         tracker: Tracker,
         progress: ProgressLine,
-        stopwatch: Stopwatch,
+        spikes: Spikes,
         validate: Callable[[], dict[str, float]],
         device_name: str | None,
     ) -> None:
-        super().__init__(settings)
+        super().__init__(settings, stopwatch)
         self._recorder = recorder
         self._tracker = tracker
         self._progress = progress
-        self._stopwatch = stopwatch
+        self._spikes = spikes
         self._validate = validate
         self._device_name = device_name
+        self._flops_per_token = settings.flops_per_token
         self._val_loss: float | None = None
+        self._validated_at = 0
 
-    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
-        self._stopwatch.start()
+    def val_loss_at(self, step: int) -> float | None:
+        """The validation loss of this very step, if it was measured and is a number."""
+        loss = self._val_loss if self._validated_at == step else None
+        return loss if loss is not None and math.isfinite(loss) else None
+
+    def begin(self, trainer: pl.Trainer, lit: LanguageModel) -> None:
+        self.stopwatch.begin()
+
+    def before_step(self) -> None:
+        self.stopwatch.mark("data")
 
     def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
         run = self.settings.trainer
-        log = self.due(step, run.log_every)
-        validate = self.due(step, run.val_every)
-        loss = trainer.strategy.reduce(lit.step_loss, reduce_op="mean").item() if log or validate else 0.0
-        self._stopwatch.stop(run.batch_tokens)
+        self.stopwatch.mark("compute")
+        self.stopwatch.count(run.batch_tokens)
+        log, validate = self.due(step, run.log_every), self.due(step, run.val_every)
         if not (log or validate):
             return
-        rate = self._stopwatch.lap()
+        loss = lit.mean_loss()
+        rate = self.stopwatch.lap()
+        measured: dict[str, float] = {}
+        if validate:
+            self.stopwatch.mark("log")
+            measured = self._validate()
+            self._val_loss, self._validated_at = measured["val/loss"], step
+            self.stopwatch.mark("validate")
+        if trainer.is_global_zero:
+            self._write(step, loss, rate, lit, measured)
+        self.stopwatch.mark("log")
+
+    def _write(self, step: int, loss: float, rate: float, lit: LanguageModel, measured: dict[str, float]) -> None:
+        run = self.settings.trainer
         tokens = step * run.batch_tokens
-        flops_per_token = self.settings.flops_per_token
         row = {
             "step": step,
             "tokens": tokens,
-            "flops": tokens * flops_per_token,
-            "seconds": round(self._stopwatch.seconds, 4),
+            "flops": tokens * self._flops_per_token,
+            "seconds": round(self.stopwatch.seconds, 4),
             "train/loss": loss,
-            "lr": lit.lr,
-            "grad_norm": float(lit.grad_norm),
+            "lr": lit.progress.lr,
+            "grad_norm": lit.progress.grad_norm,
             "tokens_per_s": round(rate, 1),
-            "mfu": mfu(rate, flops_per_token, self._device_name, run.devices, run.precision),
+            "mfu": mfu(rate, self._flops_per_token, self._device_name, run.devices, run.precision),
+            **measured,
         }
-        if validate:
-            row |= self._validate()
-            self._val_loss = row["val/loss"]
-        if trainer.is_global_zero:
-            self._recorder.add(row)
-            self._tracker.log(row)
-            self._progress.update(step, loss, rate, run.batch_tokens / rate if rate else 0.0, self._val_loss)
+        spike = self._spikes.height(loss)
+        if spike is not None:
+            row["spike"] = spike
+            self._progress.say(f"step {step}: loss {loss:.3f} is a spike: {spike:.2f} above the median of 64 before")
+        if measured:
+            # Where the time went and what memory it took: not in every line, they change slowly.
+            row |= {f"seconds/{phase}": round(seconds, 3) for phase, seconds in self.stopwatch.phases.items()}
+            row["peak_memory_bytes"] = peak_memory_bytes(self._device_name is not None)
+        assert self._recorder is not None
+        self._recorder.add(row)
+        self._tracker.log(row)
+        self._progress.update(step, loss, rate, run.batch_tokens / rate if rate else 0.0, self._val_loss)
 
 
 class Checkpoints(_AfterStep):
-    """Writes a checkpoint when due, after the metrics it stands on have reached the disk."""
+    """Copies the state when due and has it written beside training, after the metrics that it stands on."""
 
-    def __init__(self, settings: TrainSettings, cell: Path, recorder: Recorder | None) -> None:
-        super().__init__(settings)
-        self._cell = cell
+    def __init__(
+        self,
+        settings: TrainSettings,
+        stopwatch: Stopwatch,
+        *,
+        cell: Path,
+        recorder: Recorder | None,
+        journal: Journal,
+        writer: Writer,
+        describe: dict[str, Any],
+    ) -> None:
+        super().__init__(settings, stopwatch)
+        self.cell = cell
         self._recorder = recorder
+        self._journal = journal
+        self._writer = writer
+        self._describe = describe
+        self._snapshots: snapshot.Snapshots | None = None
+        run = settings.trainer
+        self._policy = checkpoint.Policy(run.keep_checkpoints, run.keep_every_tokens, run.keep_best)
+        self._saved: int | None = None
 
     def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        if self.due(step, self.settings.trainer.checkpoint_every):
-            self.save(trainer, step)
+        self._writer.check()
+        run = self.settings.trainer
+        every = run.keep_every_tokens
+        if self.due(step, run.checkpoint_every) or (every and step * run.batch_tokens % every == 0):
+            self.save(trainer, lit, step)
 
-    def save(self, trainer: pl.Trainer, step: int) -> None:
-        """Writes the checkpoint of this step and drops the oldest beyond those that are kept."""
+    def save(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
+        """Begins the checkpoint of this step, unless it was begun already; training goes on meanwhile."""
+        if self._saved == step:
+            return
+        if self._snapshots is None:
+            self._snapshots = snapshot.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero)
+        self._writer.wait()
+        weights, state = self._snapshots.take()
+        self._saved = step
+        if trainer.is_global_zero:
+            meta = {
+                **self._describe,
+                "step": step,
+                "tokens": step * self.settings.trainer.batch_tokens,
+                "val/loss": self._journal.val_loss_at(step),
+            }
+            self._writer.submit(partial(self._write, step, weights, state, meta))
+        self.stopwatch.mark("checkpoint")
+
+    def finish(self) -> None:
+        """Returns when the last checkpoint begun is on the disk."""
+        self._writer.wait()
+        self.stopwatch.mark("checkpoint")
+
+    def _write(self, step: int, weights: snapshot.Names, state: snapshot.Names, meta: dict[str, Any]) -> None:
         if self._recorder:
             self._recorder.sync()
-        trainer.save_checkpoint(checkpoint.path_of(self._cell, step))
-        if trainer.is_global_zero:
-            checkpoint.prune(self._cell, self.settings.trainer.keep_checkpoints)
-            status.write(self._cell, "running", step=step)
+        snapshot.write(checkpoint.path_of(self.cell, step), weights, state, meta)
+        checkpoint.prune(self.cell, self._policy)
+        status.write(self.cell, "running", step=step)
 
 
 class Scores(_AfterStep):
     """Scores the cards at chosen steps, through the function that `zeroscale eval` calls."""
 
-    def __init__(self, settings: TrainSettings, checkpoints: Checkpoints, score: Callable[[Path], None]) -> None:
-        super().__init__(settings)
+    def __init__(
+        self, settings: TrainSettings, stopwatch: Stopwatch, checkpoints: Checkpoints, score: Callable[[Path], None]
+    ) -> None:
+        super().__init__(settings, stopwatch)
         self._checkpoints = checkpoints
         self._score = score
 
@@ -128,30 +199,22 @@ class Scores(_AfterStep):
         # The last step is scored after training, like any checkpoint.
         if every is None or step % every or step == self.settings.steps:
             return
-        path = checkpoint.path_of(self._checkpoints._cell, step)
-        if not path.exists():
-            self._checkpoints.save(trainer, step)
+        self._checkpoints.save(trainer, lit, step)
+        self._checkpoints.finish()
         if trainer.is_global_zero:
-            self._score(path)
-
-
-class Stopped(SystemExit):
-    """SIGTERM came; the checkpoint of the last whole step is on the disk."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(0)
-        self.step = step
+            self._score(checkpoint.path_of(self._checkpoints.cell, step))
+        self.stopwatch.mark("score")
 
 
 class StopOnSignal(_AfterStep):
     """On SIGTERM: finish the optimizer step, write its checkpoint, leave."""
 
-    def __init__(self, settings: TrainSettings, checkpoints: Checkpoints) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: TrainSettings, stopwatch: Stopwatch, checkpoints: Checkpoints) -> None:
+        super().__init__(settings, stopwatch)
         self._checkpoints = checkpoints
         self._asked = False
 
-    def on_train_start(self, *_: Any) -> None:
+    def begin(self, trainer: pl.Trainer, lit: LanguageModel) -> None:
         # Lightning's own handler would leave in the middle of an accumulated step; ours takes its place.
         signal.signal(signal.SIGTERM, self._ask)
 
@@ -164,6 +227,6 @@ class StopOnSignal(_AfterStep):
             # Ranks hear of the signal at different steps; they must leave after the same one.
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if asked and step < self.settings.steps:
-            if not checkpoint.path_of(self._checkpoints._cell, step).exists():
-                self._checkpoints.save(trainer, step)
+            self._checkpoints.save(trainer, lit, step)
+            self._checkpoints.finish()
             raise Stopped(step)

@@ -1,26 +1,28 @@
-"""Checkpoints as directories: model.safetensors, trainer.pt, meta.json with a sha256 of each; whole or absent."""
+"""Checkpoints as directories on disk: where they lie, whether they are whole, which are kept.
 
-import errno
-import os
+Reading one needs neither torch nor Lightning; `snapshot` writes and restores them.
+"""
+
+import math
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning_fabric.plugins import CheckpointIO
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
 from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file, write_directory, write_json
+from zeroscale.files import read_json, sha256_file
 
 WEIGHTS = "model.safetensors"
-STATE = "trainer.pt"
+OPTIMIZER = "optimizer.safetensors"
 META = "meta.json"
-FORMAT = 1
-_PREFIX = "model."
+FORMAT = 2
+_CONTINUED_FROM = 2
+"""The oldest format that a run goes on from; older ones can be scored."""
+
+
+class NewerFormat(ZeroscaleError):
+    """A later version of this package wrote the checkpoint: to pass it over would be to train over it."""
 
 
 def path_of(cell: Path, step: int) -> Path:
@@ -33,59 +35,23 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-@contextmanager
-def _full_disk_is_an_os_error(directory: Path, needed: int) -> Iterator[None]:
-    """torch and safetensors tell of a full disk in errors of their own; this gives them the kernel's name for it."""
-    try:
-        yield
-    except (RuntimeError, SafetensorError) as error:
-        if shutil.disk_usage(directory).free < needed:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory)) from error
-        raise
-
-
-class DirectoryIO(CheckpointIO):
-    """Lightning's checkpoints in our layout. `describe(step)` gives what meta.json says beside the hashes."""
-
-    def __init__(self, describe: Callable[[int], dict[str, Any]]) -> None:
-        self._describe = describe
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        step = int(checkpoint["global_step"])
-        tensors = {name.removeprefix(_PREFIX): value.contiguous() for name, value in checkpoint["state_dict"].items()}
-        state = {key: value for key, value in checkpoint.items() if key != "state_dict"}
-
-        def fill(directory: Path) -> None:
-            with _full_disk_is_an_os_error(directory, sum(value.nbytes for value in tensors.values())):
-                save_file(tensors, directory / WEIGHTS)
-                torch.save(state, directory / STATE)
-            hashes = {name: sha256_file(directory / name) for name in (WEIGHTS, STATE)}
-            write_json(directory / META, {"format": FORMAT, "step": step, **self._describe(step), "sha256": hashes})
-
-        write_directory(Path(path), fill)
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
-        directory = Path(path)
-        state = torch.load(directory / STATE, map_location=map_location or "cpu", weights_only=True)
-        weights = load_file(directory / WEIGHTS)
-        state["state_dict"] = {_PREFIX + name: value for name, value in weights.items()}
-        return state
-
-    def remove_checkpoint(self, path: Any) -> None:
-        shutil.rmtree(path, ignore_errors=True)
-
-
 def verify(directory: Path) -> dict[str, Any]:
     """meta.json of a whole checkpoint.
 
     Raises:
-        ZeroscaleError: a file is missing or is not what was written, or a newer version wrote it.
+        ZeroscaleError: a file is missing or is not what was written.
+        NewerFormat: a newer version wrote it.
     """
     if not (directory / META).is_file():
         raise ZeroscaleError(f"{directory} is not a checkpoint: it has no {META}")
     meta = read_json(directory / META)
+    if not isinstance(meta, dict) or not isinstance(meta.get("sha256"), dict):
+        raise ZeroscaleError(f"{directory / META} does not describe a checkpoint")
     if meta.get("format", 0) > FORMAT:
-        raise ZeroscaleError(f"{directory} was written by a newer zeroscale (format {meta['format']}); update this one")
+        raise NewerFormat(
+            f"{directory} was written by a newer zeroscale (format {meta['format']}, this one knows {FORMAT}): "
+            "update this one, or choose another output_dir"
+        )
     for name, expected in meta["sha256"].items():
         if not (directory / name).is_file():
             raise ZeroscaleError(f"{directory} is not whole: {name} is missing")
@@ -94,23 +60,96 @@ def verify(directory: Path) -> dict[str, Any]:
     return meta
 
 
+def continued(directory: Path) -> dict[str, Any]:
+    """`verify` for a run that goes on from here: an older format has no optimizer state that this version reads."""
+    meta = verify(directory)
+    if meta.get("format", 0) < _CONTINUED_FROM:
+        raise ZeroscaleError(
+            f"{directory} was written by an older zeroscale (format {meta.get('format')}): it can be scored, but not "
+            f"trained on; remove {directory.parent.parent} to start anew"
+        )
+    return meta
+
+
 def all_of(cell: Path) -> list[Path]:
     """The cell's checkpoints by step, oldest first."""
     return sorted((cell / "checkpoints").glob("step-" + "[0-9]" * 8))
 
 
-def latest(cell: Path, say: Callable[[str], None]) -> Path | None:
-    """The newest whole checkpoint; a bad one is passed over with a word for the one before it."""
+def latest(cell: Path, say: Callable[[str], None], at_most: int | None = None) -> Path | None:
+    """The newest whole checkpoint (of at most so many steps); a bad one is passed over with a word for the one before.
+
+    Raises:
+        NewerFormat: the newest was written by a newer version.
+    """
     for path in reversed(all_of(cell)):
+        if at_most is not None and step_of(path) > at_most:
+            continue
         try:
             verify(path)
             return path
+        except NewerFormat:
+            raise
         except ZeroscaleError as error:
             say(f"{error}; trying the checkpoint before it")
     return None
 
 
-def prune(cell: Path, keep: int) -> None:
-    """Leaves the last `keep` checkpoints."""
-    for path in all_of(cell)[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+@dataclass(frozen=True)
+class Policy:
+    """Which checkpoints stay: the last `last`, those at every `every_tokens` tokens, and the best on held-out text."""
+
+    last: int
+    every_tokens: int | None = None
+    best: bool = False
+
+    def kept(self, cell: Path) -> set[Path]:
+        """Those of the cell's checkpoints that stay."""
+        paths = all_of(cell)
+        kept = set(paths[-self.last :])
+        if self.every_tokens is None and not self.best:
+            return kept
+        metas = {path: _meta(path) for path in paths}
+        if self.every_tokens is not None:
+            kept |= {path for path, meta in metas.items() if meta.get("tokens", 1) % self.every_tokens == 0}
+        losses = {path: meta["val/loss"] for path, meta in metas.items() if _finite(meta.get("val/loss"))}
+        if self.best and losses:
+            kept.add(min(losses, key=losses.__getitem__))
+        return kept
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    try:
+        value = read_json(path / META)
+    except ZeroscaleError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def prune(cell: Path, policy: Policy) -> None:
+    """Removes what the policy does not keep."""
+    kept = policy.kept(cell)
+    for path in all_of(cell):
+        if path not in kept:
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a checkpoint: out of sight at once, so that a kill in the middle leaves no half of one."""
+    hidden = path.with_name(f".{path.name}.old.tmp")
+    shutil.rmtree(hidden, ignore_errors=True)
+    try:
+        path.rename(hidden)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def sweep(cell: Path) -> None:
+    """Clears away what a killed process left half-written or half-removed."""
+    for leftover in (cell / "checkpoints").glob(".step-*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -1,16 +1,27 @@
-"""AdamW's parameter groups and the learning rate as a function of the step."""
+"""Which optimizer takes which parameter: AdamW all, or Muon the matrices of the blocks and AdamW the rest."""
 
-import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from zeroscale.settings import OptimizerSettings, ScheduleSettings
+if TYPE_CHECKING:
+    from zeroscale.settings import OptimizerSettings
 
 
-def adamw(model: nn.Module, settings: OptimizerSettings, lr: float) -> torch.optim.AdamW:
+def optimizers(model: nn.Module, settings: "OptimizerSettings", lr: float) -> list[torch.optim.Optimizer]:
+    """The optimizers that step together, at the same learning rate."""
+    if settings.name == "adamw":
+        return [adamw(list(model.parameters()), settings, lr)]
+    matrices = [p for name, p in model.named_parameters() if is_hidden_matrix(name, p)]
+    taken = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in taken]
+    return [muon(matrices, settings, lr), adamw(rest, settings, lr)]
+
+
+def adamw(parameters: list[nn.Parameter], settings: "OptimizerSettings", lr: float) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only: gains and biases (one dimension) have nothing to decay towards zero."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
@@ -19,20 +30,17 @@ def adamw(model: nn.Module, settings: OptimizerSettings, lr: float) -> torch.opt
     return torch.optim.AdamW(groups, lr=lr, betas=settings.betas, eps=settings.eps, fused=True)
 
 
-def lr_at(step: int, *, peak: float, steps: int, batch_tokens: int, schedule: ScheduleSettings) -> float:
-    """The learning rate of optimizer step `step` (from 0).
+def is_hidden_matrix(name: str, parameter: torch.Tensor) -> bool:
+    """A matrix inside a block. Embeddings and the head have a row per token, of which a step sees few: AdamW's."""
+    return name.startswith("blocks.") and parameter.dim() == 2
 
-    Warm-up is linear in tokens and reaches the peak with the step that completes `warmup_tokens`; the rest of the run
-    follows the named form and ends with its last step at `final_lr_fraction` of the peak. A pure function of the step,
-    so that a resumed run has nothing to restore.
+
+def muon(matrices: list[nn.Parameter], settings: "OptimizerSettings", lr: float) -> torch.optim.Optimizer:
+    """Muon (Jordan et al. 2024) in Moonshot's form (Liu et al. 2025, section 2.2, equation 4).
+
+    Updates have AdamW's usual size (root mean square 0.2), so that one learning rate and one weight decay serve both.
+    Queries, keys and values are one matrix here and are orthogonalised as one.
     """
-    seen = (step + 1) * batch_tokens
-    if seen < schedule.warmup_tokens:
-        return peak * seen / schedule.warmup_tokens
-    total = steps * batch_tokens
-    progress = (seen - schedule.warmup_tokens) / max(1, total - schedule.warmup_tokens)
-    progress = min(1.0, max(0.0, progress))
-    if schedule.name == "constant":
-        return peak
-    fall = 0.5 * (1 + math.cos(math.pi * progress)) if schedule.name == "cosine" else 1 - progress
-    return peak * (schedule.final_lr_fraction + (1 - schedule.final_lr_fraction) * fall)
+    return torch.optim.Muon(
+        matrices, lr=lr, weight_decay=settings.weight_decay, momentum=settings.momentum, adjust_lr_fn="match_rms_adamw"
+    )

@@ -49,12 +49,15 @@ class ProgressLine:
     ) -> None:
         """Shows one more step."""
         self._rate = seconds_per_step if not self._rate else 0.95 * self._rate + 0.05 * seconds_per_step
+        line_due = time.monotonic() - self._last_line > _LINE_SECONDS or step == self._total
+        if self._quiet or not (self._bar or line_due):
+            return
         left = duration((self._total - step) * self._rate)
         words = f"loss {loss:.3f}" + (f"  val {val_loss:.3f}" if val_loss is not None else "")
         words += f"  {tokens_per_s / 1000:.1f}k tokens/s  {left} left"
         if self._bar:
             self._bar.update(self._task, completed=step, words=words)
-        elif not self._quiet and (time.monotonic() - self._last_line > _LINE_SECONDS or step == self._total):
+        else:
             self._last_line = time.monotonic()
             print(f"{self._name}  step {step}/{self._total}  {words}", flush=True)
 

@@ -26,8 +26,13 @@ def cut_back(path: Path, step: int) -> list[dict[str, Any]]:
     """Forgets what lies after `step`, so that a resumed run writes each step once; returns what is kept."""
     kept = [row for row in read(path) if row["step"] <= step]
     if path.exists() or kept:
-        write_bytes(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        write(path, kept)
     return kept
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes the whole file anew."""
+    write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 class Recorder:
@@ -45,9 +50,8 @@ class Recorder:
             self._file.flush()
 
     def sync(self) -> None:
-        """Forces the lines to the disk."""
+        """Forces the lines to the disk. Another thread may call it while lines are added: each was flushed whole."""
         with disk_errors(self._path):
-            self._file.flush()
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -1,0 +1,140 @@
+"""A training state as tensors by name: copied to the host in one go, written in the background, put back to the bit.
+
+Everything that decides how a run goes on is here: weights and the optimizers' moments. The data, the learning rate and
+dropout's noise are functions of the step (`data.tokens`, `schedule`, `lit`), so nothing else has to be kept.
+Sharded tensors are gathered on the way out and cut on the way in: a checkpoint does not know how many devices wrote it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import sha256_file, write_directory, write_json
+from zeroscale.model.tensor_files import open_file, write_safetensors
+from zeroscale.training import checkpoint
+
+Names = dict[str, Tensor]
+
+
+class Snapshots:
+    """Takes snapshots of one model and its optimizers into buffers that are used again.
+
+    A snapshot is overwritten by the next: whoever writes it out must have finished before.
+    """
+
+    def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], keep: bool) -> None:
+        """`keep` is False on ranks that only take part in the gathering."""
+        self._model = model
+        self._optimizers = optimizers
+        self._keep = keep
+        self._buffers: Names = {}
+
+    def take(self) -> tuple[Names, Names]:
+        """(weights, optimizer state) on the host. All ranks of a sharded model must call this together."""
+        weights = {name: self._copy(f"w/{name}", tensor) for name, tensor in _weights(self._model).items()}
+        state = {
+            name: self._copy(f"o/{name}", tensor)
+            for name, tensor in _optimizer_state(self._model, self._optimizers).items()
+        }
+        return weights, state
+
+    def _copy(self, name: str, tensor: Tensor) -> Tensor:
+        whole = _gathered(tensor.detach())
+        if not self._keep:
+            return whole[:0] if whole.dim() else whole
+        buffer = self._buffers.get(name)
+        if buffer is None:
+            self._buffers[name] = buffer = torch.empty(whole.shape, dtype=whole.dtype)
+        return buffer.copy_(whole)
+
+
+def write(path: Path, weights: Names, state: Names, meta: dict[str, Any]) -> None:
+    """Writes a checkpoint, whole or not at all."""
+
+    def fill(directory: Path) -> None:
+        write_safetensors(directory / checkpoint.WEIGHTS, weights.items())
+        write_safetensors(directory / checkpoint.OPTIMIZER, state.items())
+        hashes = {name: sha256_file(directory / name) for name in (checkpoint.WEIGHTS, checkpoint.OPTIMIZER)}
+        write_json(directory / checkpoint.META, {"format": checkpoint.FORMAT, **meta, "sha256": hashes})
+
+    write_directory(path, fill)
+
+
+@torch.no_grad()
+def restore(path: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    """Puts a checkpoint back: weights and moments, each onto its parameter's device and shard.
+
+    Raises:
+        ZeroscaleError: it belongs to another model or another optimizer.
+    """
+    stored, weights = open_file(path / checkpoint.WEIGHTS), _weights(model)
+    _same({name: tensor.shape for name, tensor in stored.items()}, weights, path / checkpoint.WEIGHTS)
+    for name, tensor in weights.items():
+        tensor.copy_(_like(stored[name].load(), tensor))
+    moments = open_file(path / checkpoint.OPTIMIZER)
+    owners = {
+        name: (optimizer, parameter) for optimizer in optimizers for name, parameter in _owned(model, optimizer).items()
+    }
+    unknown = sorted({name.partition("/")[2] for name in moments} ^ set(owners))
+    if moments and unknown:
+        raise ZeroscaleError(f"{path / checkpoint.OPTIMIZER} belongs to another model or optimizer: {unknown[0]}")
+    for name, tensor in moments.items():
+        key, _, parameter_name = name.partition("/")
+        optimizer, parameter = owners[parameter_name]
+        loaded = tensor.load()
+        # A count of steps is one number, wherever the parameter's shards are; fused kernels want it on the device.
+        placed = loaded.to(parameter.device, copy=True) if key == "step" else _like(loaded, parameter).clone()
+        optimizer.state[parameter][key] = placed
+
+
+def _weights(model: nn.Module) -> Names:
+    return {name: parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def _owned(model: nn.Module, optimizer: Optimizer) -> dict[str, nn.Parameter]:
+    """The optimizer's parameters by the model's names."""
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    owned = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in held}
+    assert len(owned) == len(held), "the model's parameters are not those that the optimizer was given"
+    return owned
+
+
+def _optimizer_state(model: nn.Module, optimizers: Sequence[Optimizer]) -> Names:
+    """ "exp_avg/blocks.0.mlp.up.weight" → that tensor."""
+    return {
+        f"{key}/{name}": value
+        for optimizer in optimizers
+        for name, parameter in _owned(model, optimizer).items()
+        # Sorted: the optimizer's own order is another after a restore, and equal states should be equal files.
+        for key, value in sorted(optimizer.state.get(parameter, {}).items())
+    }
+
+
+def _gathered(tensor: Tensor) -> Tensor:
+    from torch.distributed.tensor import DTensor
+
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _like(whole: Tensor, parameter: Tensor) -> Tensor:
+    """A whole tensor on the parameter's device, cut as the parameter is."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    whole = whole.to(parameter.device)
+    if not isinstance(parameter, DTensor):
+        return whole
+    # Every rank has read the file: each cuts its own shard, nothing is sent.
+    return distribute_tensor(whole, parameter.device_mesh, parameter.placements, src_data_rank=None)
+
+
+def _same(stored: dict[str, tuple[int, ...]], weights: Names, path: Path) -> None:
+    for name in sorted(stored.keys() | weights.keys()):
+        found = list(stored[name]) if name in stored else "missing"
+        wanted = list(weights[name].shape) if name in weights else "not part of the model"
+        if found != wanted:
+            raise ZeroscaleError(f"{path} holds another model's weights: {name} is {found} there, {wanted} here")

@@ -1,0 +1,73 @@
+"""One device, DDP or FSDP, and what is done to the model for them: sharding, activation checkpointing, compiling."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.utils.checkpoint import checkpoint
+
+from zeroscale.model import GPT
+from zeroscale.settings import TrainerSettings
+
+
+def strategy(run: TrainerSettings) -> Any:
+    """Lightning's strategy; it saves and loads nothing (`snapshot` does)."""
+    if run.devices == 1:
+        return "auto"
+    if run.strategy == "fsdp":
+        return ModelParallelStrategy(
+            data_parallel_size=run.devices, tensor_parallel_size=1, save_distributed_checkpoint=False
+        )
+    # Gradients live in the buckets that are summed: one copy less of the model's size.
+    return DDPStrategy(gradient_as_bucket_view=True)
+
+
+def environment(run: TrainerSettings) -> Any:
+    """Who the ranks are: torchrun's; a single-rank cell inside a SLURM job must not be taken for one rank of many."""
+    return TorchElasticEnvironment() if run.devices > 1 else LightningEnvironment()
+
+
+def checkpoint_activations(gpt: GPT) -> None:
+    """Keeps each block's input alone and computes the block again in the backward pass."""
+    for block in gpt.blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+
+def shard(gpt: GPT, mesh: Any) -> None:
+    """FSDP2: each block a group, embeddings, head and the last norm another. Parameters stay fp32 where they were."""
+    for block in gpt.blocks:
+        fully_shard(block, mesh=mesh)
+    fully_shard(gpt, mesh=mesh)
+    register_fsdp_forward_method(gpt, "loss")
+    plain = gpt.loss
+
+    def loss(*arguments: Any, **options: Any) -> torch.Tensor:
+        # Validation measures in inference mode, whose tensors FSDP's buffers must never be: training uses them next.
+        gradients = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+            value = plain(*arguments, **options)
+        if not gradients:
+            # Without a backward pass the embeddings would stay gathered, and a snapshot would not find their shards.
+            gpt.reshard()
+        return value
+
+    gpt.loss = loss
+
+
+def sum_gradients_now(gpt: GPT, now: bool) -> None:
+    """FSDP: whether the next backward pass sums gradients over ranks, or leaves that to a later micro-batch's."""
+    if isinstance(gpt, FSDPModule):
+        gpt.set_requires_gradient_sync(now)
+
+
+def compile_model(gpt: GPT, mode: str, by_block: bool) -> None:
+    """torch.compile over all below the head, which has its own chunks; or block by block, between FSDP's hooks."""
+    options = {"mode": None if mode == "default" else mode}
+    if by_block:
+        for block in gpt.blocks:
+            block.forward = torch.compile(block.forward, **options)
+    else:
+        gpt.hidden = torch.compile(gpt.hidden, **options)

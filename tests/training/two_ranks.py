@@ -1,0 +1,88 @@
+"""Trains one small model in several ways in one process: alone, or as a rank of two under torchrun.
+
+    python -m torch.distributed.run --standalone --nproc-per-node=2 two_ranks.py FOLDER
+
+reads FOLDER/ways.json (name → settings, the checkpoint to start from) and writes FOLDER/<name>.json and its checkpoint.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from zeroscale import build
+from zeroscale.data.layout import layout_of
+from zeroscale.model import GPT
+from zeroscale.settings import TrainSettings
+from zeroscale.strict import build as strict
+from zeroscale.training import checkpoint, snapshot
+from zeroscale.training.lit import Around
+from zeroscale.training.steps import Steps
+
+VOCABULARY = 257
+HALF = 5
+
+
+class Watch(Around):
+    """Losses and norms of each step, a validation in the middle as the journal does it, and a checkpoint after it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: list[tuple[float, float]] = []
+
+    def after_step(self, trainer: Any, lit: Any, step: int) -> None:
+        self.rows.append((lit.mean_loss(), lit.progress.grad_norm))
+        if step == HALF:
+            with torch.inference_mode():
+                lit.model.loss(*next(global_batches(lit.model.config.n_positions, 2, 0)), reduction="none")
+            self.save(trainer, lit, step)
+
+    def save(self, trainer: Any, lit: Any, step: int) -> None:
+        weights, state = snapshot.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero).take()
+        if trainer.is_global_zero:
+            snapshot.write(checkpoint.path_of(self.folder, step), weights, state, {"step": step})
+
+
+def global_batches(context: int, rows: int, first: int) -> Any:
+    """Batch `step` is drawn from a generator seeded with the step."""
+    step = first
+    while True:
+        tokens = torch.randint(0, VOCABULARY, (rows, context + 1), generator=torch.Generator().manual_seed(step))
+        yield tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+        step += 1
+
+
+def micro_batches(settings: TrainSettings, rank: int, first: int) -> Any:
+    plan = layout_of(settings)
+    for inputs, targets in global_batches(settings.context, plan.rows, first):
+        for micro in range(plan.accumulation):
+            rows = plan.rows_of(rank, micro)
+            yield inputs[rows], targets[rows]
+
+
+def train(raw: dict[str, Any], folder: Path, start: Path | None = None) -> None:
+    """Trains as `settings` say, from a checkpoint if one is given; leaves folder.json and folder/checkpoints."""
+    settings = strict(TrainSettings, raw)
+    build.quiet_libraries()
+    torch.manual_seed(0)
+    gpt, watch = GPT(build.shape(settings, VOCABULARY), settings.seed), Watch(folder)
+    lit, trainer = build.lit(settings, gpt, [watch], start), build.trainer(settings, folder)
+    first = lit.progress.step
+    micro = micro_batches(settings, trainer.global_rank, first)
+    steps = Steps(micro, layout_of(settings).accumulation, settings.steps - first)
+    trainer.fit(lit, DataLoader(steps, batch_size=None))
+    watch.save(trainer, lit, settings.steps)
+    if trainer.is_global_zero:
+        folder.with_suffix(".json").write_text(json.dumps(watch.rows))
+
+
+def main(folder: Path) -> None:
+    for name, way in json.loads((folder / "ways.json").read_text()).items():
+        train(way["settings"], folder / name, Path(way["start"]) if way["start"] else None)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
