@@ -17,13 +17,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from zeroscale.harness import requests as rq
+from zeroscale.harness.cost import words
 from zeroscale.harness.engine import Engine
+from zeroscale.harness.windows import plan
 from zeroscale.model import GPT
 from zeroscale.tokenizer import Tokenizer
 
@@ -126,8 +129,8 @@ def scores(pair: Pair, name: str, rows: list[tuple[str, ...]], turns: int, least
         least,
     )
     worst = max(abs(a.logprobs.sum() - b[0]) for a, b in zip(found, expected, strict=True))
-    print(f"  largest difference of a log-likelihood {worst:.1e}; {engine.cost}")
-    limit(pair, engine, sum(len(answer.logprobs) for answer in found) * turns)
+    print(f"  largest difference of a log-likelihood {worst:.1e}; {words(asdict(engine.cost))}")
+    limit(pair, engine, [pair.encode(*row) for row in rows], turns)
 
 
 def coqa(pair: Pair, turns: int) -> None:
@@ -150,7 +153,7 @@ def coqa(pair: Pair, turns: int) -> None:
         5,
     )
     same = sum(a.text.strip() == b.strip() for a, b in zip(found, expected, strict=True))
-    print(f"  the same text: {same} of {len(found)}; {engine.cost}")
+    print(f"  the same text: {same} of {len(found)}; {words(asdict(engine.cost))}")
 
 
 def wikitext(pair: Pair, turns: int) -> None:
@@ -158,28 +161,49 @@ def wikitext(pair: Pair, turns: int) -> None:
     tokens = pair.tokenizer.encode(text[:60_000])[: 8 * 1024]
     text = pair.tokenizer.decode(tokens)
     engine = Engine(pair.ours, pair.tokenizer)
+
+    def requests() -> list[rq.Request]:
+        return [rq.Rolling(tuple(pair.tokenizer.encode(text)), 1024, 1024, pair.tokenizer.eos)]
+
     found, expected = by_turns(
         "WikiText rolling, 8 windows",
-        lambda: engine.run([rq.Rolling(tuple(pair.tokenizer.encode(text)), 1024, 1024, pair.tokenizer.eos)]),
+        lambda: engine.run(requests()),
         lambda: pair.theirs.loglikelihood_rolling(instances("loglikelihood_rolling", [(text,)]), disable_tqdm=True),
         turns,
         1.4,
     )
-    print(f"  log-likelihoods {found[0].logprobs.sum():.3f} and {float(expected[0]):.3f}; {engine.cost}")
-    limit(pair, engine, len(found[0].logprobs) * turns)
+    sums = f"{found[0].logprobs.sum():.3f} and {float(expected[0]):.3f}"
+    print(f"  log-likelihoods {sums}; {words(asdict(engine.cost))}")
+    limit(pair, engine, requests(), turns)
 
 
-def limit(pair: Pair, engine: Engine, scored: int) -> None:
-    """Which share of the machine's matrix rate the FLOPs that were needed reached."""
+def limit(pair: Pair, engine: Engine, requests: list[rq.Request], turns: int) -> None:
+    """Which share of the machine's matrix rate the FLOPs that were needed reached.
+
+    Needed are, for every position computed, two for each weight of the blocks and four times the width for each
+    position that it attends to, in every block; and for every position scored two for each weight of the head.
+    """
     a = torch.randn(4096, 4096)
     torch.mm(a, a)
     rate = max(2 * 4096**3 / seconds(lambda: torch.mm(a, a))[0] for _ in range(5))
-    body = sum(p.numel() for p in pair.ours.blocks.parameters())
-    head = pair.ours.head_weight.numel()
-    needed = 2 * (engine.cost.tokens * body + scored * head)
+    windows = [
+        window
+        for one in requests
+        for window in (
+            rq.rolling_windows(one, engine.n_positions)
+            if isinstance(one, rq.Rolling)
+            else [rq.continuation_window(one, engine.n_positions)[0]]
+        )
+    ]
+    tries = [tree for batch in plan(engine, windows) for tree in batch.tries]
+    attended = sum(depth + 1 for tree in tries for depth in tree.depths)
+    body = 2 * sum(map(len, tries)) * sum(p.numel() for p in pair.ours.blocks.parameters())
+    attention = 4 * attended * pair.ours.config.d_model * pair.ours.config.n_layer
+    head = 2 * sum(len(window.targets) for window in windows) * pair.ours.head_weight.numel()
+    needed = turns * (body + attention + head)
     share = needed / engine.cost.seconds / rate
     took = f"{needed / 1e9:,.0f} GFLOP in {engine.cost.seconds:.1f} s"
-    print(f"  {took}: {share:.0%} of {rate / 1e9:.0f} GFLOP/s (products)")
+    print(f"  {took}: {share:.0%} of {rate / 1e9:.0f} GFLOP/s (a product of 4,096 x 4,096 x 4,096)")
 
 
 def memory(pair: Pair, turns: int) -> None:

@@ -92,6 +92,13 @@ def test_a_baseline_without_a_model_stands_beside_the_papers_own_baseline() -> N
     lede = {"lede_3_rouge1": Score(40.0, 39.0, 41.0, 11490, 11490, True, None)}
     (row,) = beside.rows("mine", [result(card="cnn_dailymail", metrics=lede)], summaries)
     assert (row.paper.value, row.paper.size) == (40.38, "")
+    assert [(one.value, one.size) for one in row.others] == [(40.34, "")]
+    (line,) = [line for line in score_tables.as_text([row]).splitlines() if line.startswith("  lede_3_rouge1 ")]
+    assert " ".join(line.split()) == "lede_3_rouge1 40 39 to 41 40.38 (no model) -0.38 40.34 (no model)"
+    assert "Others, cnn_dailymail lede_3_rouge1 40.34 (no model): lead-3 of See et al. 2017" in score_tables.as_text(
+        [row]
+    )
+    assert "40.34 (no model; lead-3 of See et al. 2017" in score_tables.as_csv([row])
 
 
 def test_counts_stand_beside_the_score_where_there_are_any() -> None:

@@ -4,9 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from zeroscale import paths, scoring
+from zeroscale.command_settings import EvalSettings
 from zeroscale.model import GPT, GPTConfig, weights
+from zeroscale.strict import build
 from zeroscale.tokenizer import Tokenizer
+
+CARDS = ["lambada", "coqa", "wsc273"]
 
 
 @pytest.fixture
@@ -18,27 +24,50 @@ def checkpoint(tmp_path) -> Path:
     return tmp_path / "tiny"
 
 
-def scores(zeroscale, checkpoint: Path, place: Path, *settings: str) -> dict[str, dict]:
-    cards = ("cards=[lambada,coqa,wsc273]", "cards_from=sample", f"output_dir={place}")
-    zeroscale("eval", f"checkpoint={checkpoint}", *cards, *settings)
+def written(place: Path) -> dict[str, dict]:
     found = [json.loads(path.read_text()) for path in place.glob("eval/tiny-*/evals/*.paper.json")]
     return {one["card"]: one for one in found}
 
 
+def scored(checkpoint: Path, place: Path, **settings) -> dict[str, dict]:
+    """What `zeroscale eval` writes, without the time that a process of its own takes to start."""
+    defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
+    asked = {"checkpoint": str(checkpoint), "cards": CARDS, "cards_from": "sample", "output_dir": str(place)}
+    wanted = build(EvalSettings, {**defaults, **asked, **settings})
+    scoring.score(scoring.find(checkpoint, place), wanted)
+    return written(place)
+
+
 def test_two_devices_give_what_one_gives(zeroscale, checkpoint, tmp_path):
-    one = scores(zeroscale, checkpoint, tmp_path / "one", "deterministic=true")
-    two = scores(zeroscale, checkpoint, tmp_path / "two", "deterministic=true", "devices=2")
-    assert set(one) == {"lambada", "coqa", "wsc273"}
+    one = scored(checkpoint, tmp_path / "one", deterministic=True)
+    asked = (f"cards=[{','.join(CARDS)}]", "cards_from=sample", f"output_dir={tmp_path / 'two'}")
+    done = zeroscale("eval", f"checkpoint={checkpoint}", *asked, "deterministic=true", "devices=2")
+    two = written(tmp_path / "two")
+    assert set(one) == set(two) == set(CARDS)
     for card in one:
         assert one[card]["metrics"] == two[card]["metrics"], card
         assert two[card]["cost"]["tokens"] == one[card]["cost"]["tokens"] > 0
         assert one[card]["deterministic"]
+        assert f"{card}: {one[card]['n']} scored in" in done.stdout + done.stderr
 
 
-def test_half_precision_is_recorded_and_near(zeroscale, checkpoint, tmp_path):
-    full = scores(zeroscale, checkpoint, tmp_path / "outputs")["lambada"]
-    half = scores(zeroscale, checkpoint, tmp_path / "outputs", "dtype=bf16")["lambada"]
+def test_half_precision_is_recorded_and_near(checkpoint, tmp_path):
+    full = scored(checkpoint, tmp_path / "outputs", cards=["lambada"])["lambada"]
+    half = scored(checkpoint, tmp_path / "outputs", cards=["lambada"], dtype="bf16")["lambada"]
     assert (full["dtype"], half["dtype"]) == ("fp32", "bf16")
     values = [one["metrics"]["perplexity"]["value"] for one in (full, half)]
     assert values[0] != values[1]
     assert values[1] == pytest.approx(values[0], rel=0.02)
+
+
+def test_a_result_says_what_it_took(checkpoint, tmp_path):
+    said: list[str] = []
+    defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
+    asked = {"checkpoint": str(checkpoint), "cards": ["wsc273"], "cards_from": "sample", "output_dir": str(tmp_path)}
+    scoring.score(scoring.find(checkpoint, tmp_path), build(EvalSettings, {**defaults, **asked}), said.append)
+    cost = written(tmp_path)["wsc273"]["cost"]
+    assert min(cost[name] for name in ("seconds", "tokens", "saved")) > 0
+    assert cost["tokens_per_second"] == pytest.approx(cost["tokens"] / cost["seconds"])
+    assert cost["peak_memory"] > 2**24, "a process with torch in it holds more than 16 MiB"
+    (line,) = [line for line in said if " scored in " in line]
+    assert f"{cost['tokens']:,.0f} tokens computed" in line and "saved by sharing" in line and "peak memory" in line

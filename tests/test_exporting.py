@@ -75,7 +75,7 @@ def test_the_card_says_what_the_records_say(cell, tmp_path):
         assert fact in card
     acc = scores(next(cell.glob("evals/step-*")))["acc_last_token"]
     interval = f"{acc['low']:.4g} to {acc['high']:.4g}"
-    row = f"| lambada | paper | acc_last_token | {acc['value']:.4g} | {interval} | 14 | **SAMPLE** (no benchmark) |"
+    row = f"| lambada | paper | acc_last_token | {acc['value']:.4g} | {interval} | 14 | **SAMPLE, no benchmark** |"
     assert row in card
     held_out = next(line for line in card.splitlines() if line.startswith("| held_out | corpus | loss "))
     assert "SAMPLE" not in held_out

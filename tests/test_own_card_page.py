@@ -1,11 +1,14 @@
 """docs/your-own-card.md does what it says: its files are written, its commands run, as they stand."""
 
 import re
+import shlex
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from zeroscale import paths
+import pytest
+
+from zeroscale import cli, paths
 from zeroscale.files import read_json
 from zeroscale.harness import card as cards
 from zeroscale.harness import tasks
@@ -26,30 +29,44 @@ def commands(text: str) -> list[tuple[str, str]]:
     return [tuple(part.split("\n", 1)) for part in parts]
 
 
-def test_files_and_commands_of_the_page(zeroscale, tmp_path: Path) -> None:
-    (tmp_path / "few").mkdir()
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in. The commands run in this process, where torch is loaded already."""
+    import torch
+
+    threads = torch.get_num_threads()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZEROSCALE_COMMAND", "")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield tmp_path
+    torch.set_num_threads(threads)
+
+
+def test_files_and_commands_of_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "few").mkdir()
     ran = []
     for block in _BLOCK.finditer(PAGE.read_text(encoding="utf-8")):
         if block["file"]:
-            (tmp_path / block["file"]).write_text(block["text"], encoding="utf-8")
+            (folder / block["file"]).write_text(block["text"], encoding="utf-8")
         elif block["kind"] == "python":
-            subprocess.run([sys.executable, "-c", block["text"]], cwd=tmp_path, check=True, capture_output=True)
+            exec(block["text"], {})  # the page's own lines
         else:
             for command, shown in commands(block["text"]):
-                words = command.split()
+                words = shlex.split(command)
                 ran.append(command)
                 if words[0] != "zeroscale":
-                    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+                    subprocess.run(command, shell=True, check=True)
                     continue
-                result = zeroscale(*words[1:], code=None)
-                said = masked(result.stdout) + masked(result.stderr)
-                fails = shown.startswith("zeroscale: ")
-                assert (result.returncode != 0) == fails, result.stderr
+                capsys.readouterr()
+                code = cli.main(words[1:])
+                result = capsys.readouterr()
+                said = masked(result.out) + masked(result.err)
+                assert (code != 0) == shown.startswith("zeroscale: "), result.err
                 joined = re.sub(r"\s+", " ", " ".join(said))
                 for line in masked(shown):
                     assert line in joined, (command, said)
     assert len(ran) == 6
-    (found,) = tmp_path.glob("outputs/eval/*/evals/animals.paper.json")
+    (found,) = folder.glob("outputs/eval/*/evals/animals.paper.json")
     content = read_json(found)  # of the part, which was scored last
     assert content["data"] == "part: 4 of 6 questions" and content["n"] == 4
 

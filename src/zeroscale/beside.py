@@ -121,7 +121,9 @@ def _paper(card: "Card", metric: str, params: int | None) -> Published | None:
 
 
 def _others(card: "Card", metric: str, params: int | None) -> tuple[Published, ...]:
-    """What others measured at the nearest size that anybody measured."""
+    """What others measured at the nearest size that anybody measured, or without any model."""
     there = [entry for entry in card.reproductions if entry.metric == metric]
+    if any(one.size == NO_MODEL for one in there):
+        return tuple(Published("", one.value, one.how, one.source) for one in there if one.size == NO_MODEL)
     size = nearest(params, {entry.size: None for entry in there}) if params else None
     return tuple(Published(one.size, one.value, one.how, one.source) for one in there if one.size == size)

@@ -155,10 +155,7 @@ def _scores(target: scoring.Target) -> list[str]:
         return ["This checkpoint has not been scored."]
     rows = []
     for result in results:
-        data = {"sample": "**SAMPLE** (no benchmark)", "corpus": "held-out text of its corpus"}.get(
-            result.source, f"the benchmark's data ({result.source})"
-        )
-        data += f", the first {result.key.limit} examples" if result.key.limit else ""
+        data = _data(result)
         for metric, score in result.metrics.items():
             value = "not finite" if score.value is None else f"{score.value:.4g}"
             interval = "none" if score.low is None or score.high is None else f"{score.low:.4g} to {score.high:.4g}"
@@ -169,8 +166,21 @@ def _scores(target: scoring.Target) -> list[str]:
             "Rows marked SAMPLE come from a dozen hand-written examples that test the machinery: they are no benchmark "
             "results and say nothing about the model."
         )
+    if any(result.mark and not result.is_sample and result.source != "corpus" for result in results):
+        notes.append(
+            "Other words in capitals mark scores of a part of a benchmark, or of other data: no results of it."
+        )
     columns = ("card", "protocol", "metric", "value", "95 % interval", "n", "data")
     return [" ".join(notes), "", *_table(columns, rows)]
+
+
+def _data(result: Any) -> str:
+    """What was scored: of a score that is none of the benchmark, its mark."""
+    if result.source == "corpus":
+        return "held-out text of its corpus"
+    if not result.mark:
+        return f"the benchmark's data ({result.source})" if result.is_benchmark else f"{result.source}: {result.data}"
+    return f"**{result.mark}**"
 
 
 def _results(out: Path) -> list[Any]:

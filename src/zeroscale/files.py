@@ -9,9 +9,9 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zeroscale.errors import ZeroscaleError
 
@@ -53,14 +53,14 @@ def sync_file(path: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file or none of it."""
+def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Writes a whole file or none of it; `fill` writes the content to the stream that it is given."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
         try:
             with open(temporary, "wb") as handle:
-                handle.write(content)
+                fill(handle)
                 handle.flush()
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
@@ -68,6 +68,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """`write_file` for content at hand."""
+    write_file(path, lambda handle: handle.write(content))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -133,12 +138,26 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+class Busy(ZeroscaleError):
+    """Another process holds the lock."""
+
+
+def try_lock(path: Path) -> ExitStack | None:
+    """The `lock` on `path`, for its taker to close; None where another process holds it."""
+    stack = ExitStack()
+    try:
+        stack.enter_context(lock(path, 0, f"{path} is taken"))
+    except Busy:
+        return None
+    return stack
+
+
 @contextmanager
 def lock(path: Path, wait_seconds: float, busy: str) -> Iterator[None]:
     """Holds an exclusive `flock` on `path`; the kernel releases it when the holder dies, however it dies.
 
     Raises:
-        ZeroscaleError: with the message `busy` when another process still holds it after `wait_seconds`.
+        Busy: with the message `busy` when another process still holds it after `wait_seconds`.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +170,7 @@ def lock(path: Path, wait_seconds: float, busy: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ZeroscaleError(busy) from None
+                    raise Busy(busy) from None
                 time.sleep(0.2)
         yield
     finally:

@@ -96,13 +96,19 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _number(published: Published | None) -> str:
     if published is None:
         return NOTHING
-    return f"{published.value:.4g} ({published.size})" if published.size else f"{published.value:.4g}"
+    return f"{published.value:.4g} ({_size(published)})"
+
+
+def _size(published: Published) -> str:
+    """Whose number it is; of a baseline made of the text itself, nobody's."""
+    return published.size or "no model"
 
 
 def _numbers(published: Sequence[Published]) -> str:
     if not published:
         return ""
-    return f"{', '.join(f'{one.value:.4g}' for one in published)} ({published[0].size})"
+    values = ", ".join(f"{one.value:.4g}" for one in published)
+    return f"{values} ({_size(published[0])})"
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -111,7 +117,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     papers: dict[str, list[str]] = {}
     for row in rows:
         for one in row.others:
-            notes[f"Others, {row.card} {row.metric} {one.value:.4g} ({one.size}): {one.how} ({one.source})"] = None
+            notes[f"Others, {row.card} {row.metric} {_number(one)}: {one.how} ({one.source})"] = None
         if row.paper and row.card not in papers.setdefault(row.paper.source, []):
             papers[row.paper.source].append(row.card)
     intervals = dict.fromkeys(f"{row.card}: {note}" for row in rows for note in row.interval_notes)
@@ -136,7 +142,7 @@ def as_csv(rows: Sequence[Row]) -> str:
             "paper": paper.value if paper else None,
             "paper_size": paper.size if paper else None,
             "paper_source": paper.source if paper else None,
-            "others": "; ".join(f"{one.value:.6g} ({one.size}; {one.how}; {one.source})" for one in row.others),
+            "others": "; ".join(f"{one.value:.6g} ({_size(one)}; {one.how}; {one.source})" for one in row.others),
         }
         writer.writerow({**row.to_json(), **published})
     return buffer.getvalue()

@@ -27,7 +27,9 @@ def test_each_card_has_its_section_with_every_choice_number_and_reproduction(nam
             value = getattr(entry, size)
             assert value is None or f" {value:g} |" in section
     for one in card.reproductions:
-        assert f"| `{one.metric}` | {one.size} | {one.value:g} | {one.how} | {one.source} |" in section
+        assert (
+            f"| `{one.metric}` | {one.size.replace('_', ' ')} | {one.value:g} | {one.how} | {one.source} |" in section
+        )
     assert card.licence in section and card.citation in section
 
 

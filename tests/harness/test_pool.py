@@ -10,6 +10,7 @@ import pytest
 
 from zeroscale import scoring
 from zeroscale.errors import ZeroscaleError
+from zeroscale.harness import answering
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.pool import Pool, _cost, split
@@ -32,33 +33,72 @@ def requests() -> list[rq.Request]:
     ]
 
 
-@pytest.fixture
-def load(model, tokenizer, tmp_path):
-    weights.save_pretrained(model, tmp_path / "tiny", eos=tokenizer.eos)
-    tokenizer.save(tmp_path / "tiny")
-    return functools.partial(scoring.load, scoring.find(str(tmp_path / "tiny"), tmp_path))
+def load(where):
+    return scoring.load(scoring.find(str(where), where.parent))
 
 
-def test_two_processes_answer_as_one_engine(model, tokenizer, load):
-    expected = Engine(model, tokenizer).run(requests())
-    exact = Engine(model, tokenizer, deterministic=True).run(requests())
-    for options, reference, tolerance in (({}, expected, 1e-5), ({"deterministic": True}, exact, 0)):
-        with Pool(load, ["cpu", "cpu"], threads=1, **options) as pool:
-            found = pool.run(requests())
-            assert pool.cost.tokens > 0
-        for answer, other in zip(found, reference, strict=True):
-            if isinstance(answer, rq.Generated):
-                assert answer == other
-            else:
-                np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=tolerance, rtol=0)
+@pytest.fixture(scope="module")
+def pool(model, tokenizer, tmp_path_factory):
+    """Two processes; the tests below ask them in turn, the last one ends them."""
+    where = tmp_path_factory.mktemp("pool") / "tiny"
+    weights.save_pretrained(model, where, eos=tokenizer.eos)
+    tokenizer.save(where)
+    with Pool(functools.partial(load, where), ["cpu", "cpu"], threads=1) as pool:
+        yield pool
 
 
-def test_a_lost_process_ends_the_work_with_a_message(load):
-    with Pool(load, ["cpu", "cpu"], threads=1) as pool:
-        pool.run(requests()[:4])
-        os.kill(pool._processes[1].pid, signal.SIGKILL)
+def test_two_processes_answer_as_one_engine(model, tokenizer, pool):
+    engine = Engine(model, tokenizer)
+    expected = engine.run(requests())
+    done: list[tuple[int, int]] = []
+    found = pool.run(requests(), lambda *share: done.append(share))
+    for answer, other in zip(found, expected, strict=True):
+        if isinstance(answer, rq.Generated):
+            assert answer == other
+        else:
+            np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)
+    asked = [one.cost.tokens + one.cost.saved for one in (pool, engine)]
+    assert asked[0] == asked[1] and pool.cost.saved > 0
+    assert pool.cost.peak_memory > 2**24
+    assert len(done) > 4 and done == sorted(done) and done[-1][0] == done[-1][1]
+
+
+def test_after_a_fault_the_processes_answer_the_next_questions(model, tokenizer, pool):
+    """And not with what was left over from those before."""
+    wrong = [*requests(), rq.Continuation((1, 300), (2,))]  # an id that no row of the embedding has
+    with pytest.raises(ZeroscaleError, match="device cpu: IndexError"):
+        pool.run(wrong)
+    some = requests()[3:9]
+    for answer, other in zip(pool.run(some), Engine(model, tokenizer).run(some), strict=True):
+        np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)
+
+
+def test_a_lost_process_ends_the_work_and_what_was_answered_is_kept(model, tokenizer, pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(answering, "CHUNK_TOKENS", 200)
+    monkeypatch.setattr(answering, "CHUNK_BATCHES", 0)
+    groups = [[request] for request in requests()]
+    run, lots = pool.run, iter(range(4))
+
+    def cut_off(*arguments):
+        if next(lots, None) == 3:
+            os.kill(pool._processes[1].pid, signal.SIGKILL)
+        return run(*arguments)
+
+    monkeypatch.setattr(pool, "run", cut_off)
+    for _ in range(2):  # nor does the next card find a traceback, or the answers to this one's questions
         with pytest.raises(ZeroscaleError, match="the process of device 1 is lost"):
-            pool.run(requests())
+            answering.answer(groups, pool, tmp_path / "journal", "key")
+    assert len(list((tmp_path / "journal").iterdir())) == 3
+
+    engine = Engine(model, tokenizer)
+    resumed = answering.answer(groups, engine, tmp_path / "journal", "key")
+    assert resumed.from_before > 0.2
+    for (answer,), other in zip(resumed.answers, Engine(model, tokenizer).run(requests()), strict=True):
+        if isinstance(answer, rq.Generated):
+            assert answer == other
+        else:
+            np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)
+    assert resumed.cost["tokens"] > engine.cost.tokens > 0
 
 
 def test_shares_cost_about_the_same_and_keep_families_together():

@@ -151,14 +151,28 @@ def test_the_sample_is_scored_and_recorded(model: GPT, tokenizer: Tokenizer, tmp
 # Beside lm-evaluation-harness
 
 
-def test_generations_and_exact_match_are_lm_evals(data: Path, tmp_path: Path) -> None:
-    """Real questions; for half of them a reference is made of what the model will say, with an article, a capital and a
-    mark, so that right answers are compared too."""
+def test_generations_and_exact_match_are_lm_evals(tmp_path: Path) -> None:
+    """Made-up questions, which a model trained for a moment answers with words of their kind."""
+    things = ("river", "hill", "old town", "king's horse", "lake of salt")
+    found = [
+        {"question": f"who found the {thing} in {year}", "answer": [f"Dr. {name} of the {thing}", name]}
+        for thing, year, name in zip(things * 6, range(1600, 1630), ("Ann", "Tom", "Eve") * 10, strict=True)
+    ]
+    compare(found, found[:20], tmp_path)
+
+
+def test_real_questions_are_answered_as_lm_evals(data: Path, tmp_path: Path) -> None:
     lines = (data / "nq_open" / "NQ-open.dev.jsonl").read_text(encoding="utf-8").splitlines()
     real = [json.loads(line) for line in lines]
-    texts = [f"Q: {one['question']}?\nA: {one['answer'][0]}\n" for one in real[200:400]]
-    twin = oracle.twin(tmp_path / "twin", Tokenizer.train_bpe(texts, 500), texts)
-    asked = real[:14]
+    compare(real[:14] + real[400:410], real[200:400], tmp_path)
+
+
+def compare(questions: list[dict[str, Any]], learnt: list[dict[str, Any]], tmp_path: Path) -> None:
+    """The first 14 questions by both; for half of them a reference is made of what the model will say, with an article,
+    a capital and a mark, so that right answers are compared too."""
+    texts = [f"Q: {one['question']}?\nA: {one['answer'][0]}\n" for one in learnt]
+    twin = oracle.twin(tmp_path / "twin", Tokenizer.train_bpe(texts, 300), texts)
+    asked, pool = [dict(one) for one in questions[:14]], questions[14:]
     oracle.write_rows(tmp_path / "NQ-open.dev.jsonl", asked)
     _, first = oracle.score(twin, "natural_questions", tmp_path, tmp_path / "first")
     for number in range(0, len(asked), 2):
@@ -168,7 +182,7 @@ def test_generations_and_exact_match_are_lm_evals(data: Path, tmp_path: Path) ->
             ("The " if number % 4 else "a ") + said[:1].upper() + said[1:] + "!",
         ]
     oracle.write_rows(tmp_path / "NQ-open.dev.jsonl", asked)
-    theirs = oracle.evaluate(twin, "nq_open", {"validation": asked, "train": real[400:410]}, tmp_path / "theirs")
+    theirs = oracle.evaluate(twin, "nq_open", {"validation": asked, "train": pool}, tmp_path / "theirs")
     result, records = oracle.score(twin, "natural_questions", tmp_path, tmp_path / "ours")
     for record, sample in zip(records, theirs.samples, strict=True):
         assert record["prompt"] == sample["arguments"][0][0]

@@ -63,9 +63,13 @@ CANDIDATES = "a|b|c|d|e|f|g|h|i|j"
         ("cbt_cn", {"cbtest_CN_valid_2000ex.txt": CBT_LINES}, "ends after 20 lines"),
         ("coqa", {"coqa-dev-v1.0.json": coqa(3, 2)}, r"data\[0\]: answers has 2 turns, but there are 3"),
         ("coqa", {"coqa-dev-v1.0.json": "{}"}, "a list `data`"),
+        ("coqa", {"coqa-dev-v1.0.json": '{"data": ["a story"]}'}, r"data\[0\]: should be an object"),
+        ("coqa", {"coqa-dev-v1.0.json": coqa(3, 3).replace("text 1", " ", 1)}, "turn 2: a question without text"),
+        ("coqa", {"coqa-dev-v1.0.json": " ".join(coqa(3, 3).rsplit("text 1", 1))}, "turn 2: a reference without text"),
         ("cnn_dailymail", {"test.jsonl": '{"article": "x", "highlights": ""}'}, "line 1: field 'highlights'"),
         ("wmt14_en_fr", {"newstest2014.en": "a\nb\n", "newstest2014.fr": "a\n"}, "as many lines each"),
         ("wmt14_en_fr", {"newstest2014.en": "a\n\n", "newstest2014.fr": "a\nb\n"}, "line 2: field 'en'"),
+        ("wmt14_en_fr", {"newstest2014.en": "", "newstest2014.fr": ""}, "newstest2014.fr holds no examples"),
     ],
 )
 def test_a_broken_row_is_named(tmp_path: Path, name: str, files: dict[str, str], named: str) -> None:
@@ -76,9 +80,13 @@ def test_a_broken_row_is_named(tmp_path: Path, name: str, files: dict[str, str],
 
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    (tmp_path / "lambada_test.jsonl").write_bytes(b'{"text": "caf\xe9 noir"}\n')
-    with pytest.raises(ZeroscaleError, match=r"lambada_test.jsonl: not UTF-8"):
+    (tmp_path / "lambada_test.jsonl").write_bytes(b'{"text": "two words"}\n{"text": "caf\xe9 noir"}\n')
+    with pytest.raises(ZeroscaleError, match=r"lambada_test.jsonl, line 2: not UTF-8"):
         examples("lambada", tmp_path)
+    for name in ("newstest2014.en", "newstest2014.fr"):
+        (tmp_path / name).write_bytes(b"caf\xe9\n")
+    with pytest.raises(ZeroscaleError, match=r"newstest2014.en, .*newstest2014.fr: not UTF-8"):
+        examples("wmt14_en_fr", tmp_path)
 
 
 def test_files_are_found_in_the_folder_or_in_the_benchmarks_folder_inside_it(tmp_path: Path) -> None:

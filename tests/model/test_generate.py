@@ -69,7 +69,7 @@ def test_weights_laid_out_anew_change_no_bit(lively, monkeypatch):
     rows = [prompt[-20:] for prompt in prompts(16)]
     found = {}
     for free in (0, 2**60):
-        monkeypatch.setattr(decode, "_free_memory", lambda free=free: free)
+        monkeypatch.setattr(decode, "free_memory", lambda free=free: free)
         step = Decoder(lively, 16, 20)
         cache = lively.new_cache(16, 30)
         with torch.inference_mode():

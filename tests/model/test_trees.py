@@ -49,6 +49,26 @@ def test_a_path_spells_its_sequence(sequences):
             assert [tree.depths[place] for place in path] == list(range(len(path)))
 
 
+def cheapest(lengths: list[int], budget: int, constant: int) -> int:
+    """The least cost of cutting sorted lengths into neighbours, by trying every way."""
+    if not lengths:
+        return 0
+    sizes = [size for size in range(1, len(lengths) + 1) if size == 1 or size * lengths[0] <= budget]
+    return min(size * lengths[0] + constant + cheapest(lengths[size:], budget, constant) for size in sizes)
+
+
+@given(st.lists(st.integers(1, 30), max_size=9), st.integers(1, 120), st.integers(0, 40))
+def test_batches_hold_each_trie_once_at_the_least_cost(lengths, budget, constant):
+    tries = [trees.single(range(length), member) for member, length in enumerate(lengths)]
+    found = trees.batches(tries, budget, constant)
+    assert sorted(tree.members[0] for batch in found for tree in batch) == list(range(len(lengths)))
+    sizes = [len(tree) for batch in found for tree in batch]
+    assert sizes == sorted(sizes, reverse=True), "the longest first: what does not fit shows at once"
+    costs = [len(batch) * len(batch[0]) for batch in found]
+    assert all(cost <= budget or len(batch) == 1 for cost, batch in zip(costs, found, strict=True))
+    assert sum(costs) + constant * len(found) == cheapest(sizes, budget, constant)
+
+
 @given(st.lists(st.integers(0, 1)), st.lists(st.integers(0, 1)))
 def test_common_beginnings(a, b):
     size = trees.common(a, b)

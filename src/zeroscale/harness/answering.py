@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroscale.harness import requests as rq
-from zeroscale.harness.journal import Answers, Journal, added
+from zeroscale.harness.cost import added
+from zeroscale.harness.journal import Answers, Journal
 
 if TYPE_CHECKING:
     from zeroscale.harness.engine import Engine
@@ -76,7 +77,7 @@ def answer(
         requests = [request for number in asked for request in atoms[number].requests]
         given = iter(engine.run(requests, _within(progress, done / total, size / total)))
         some = {number: [next(given) for _ in atoms[number].requests] for number in asked}
-        spent = {name: value - getattr(earlier, name) for name, value in asdict(engine.cost).items()}
+        spent = asdict(engine.cost.since(earlier))
         journal.append(some, spent)
         answers |= some
         cost = added(cost, spent)

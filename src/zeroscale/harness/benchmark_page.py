@@ -121,7 +121,10 @@ def _numbers(card: Card) -> Iterable[str]:
     if rows:
         yield from _table(["the paper", *(name.replace("_", " ") for name in columns), "where"], rows)
         yield ""
-    rows = [[f"`{one.metric}`", one.size, _number(one.value), one.how, one.source] for one in card.reproductions]
+    rows = [
+        [f"`{one.metric}`", one.size.replace("_", " "), _number(one.value), one.how, one.source]
+        for one in card.reproductions
+    ]
     if rows:
         yield from _table(["others", "size", "value", "how", "where"], rows)
     else:

@@ -6,14 +6,15 @@ changes an answer beyond rounding; with `deterministic` not even that.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from zeroscale.harness import memory
 from zeroscale.harness import requests as rq
+from zeroscale.harness.cost import Cost, peak_memory
 from zeroscale.harness.generations import generate_all
 from zeroscale.harness.windows import WindowScores, score_windows, too_long
 
@@ -24,22 +25,12 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What answering took so far. `padding`: positions computed for nothing; `saved`: what shared beginnings spared."""
-
-    seconds: float = 0.0
-    tokens: int = 0
-    padding: int = 0
-    saved: int = 0
-    new_tokens: int = 0
-
-
 class Engine:
     """Answers requests for one model and tokenizer; `cost` adds up over the calls.
 
     Args:
-        batch_tokens: positions of a batch; halved for good where they do not fit the memory.
+        batch_tokens: positions of a batch; None: as many as the free memory holds, within reason. Halved for good where
+            they do not fit.
         share: compute once what requests have in common at their beginnings.
         deterministic: one request at a time and nothing shared, so that an answer is the same to the bit whatever
             else is asked.
@@ -49,17 +40,17 @@ class Engine:
         self,
         model: "GPT",
         tokenizer: "Tokenizer",
-        batch_tokens: int = 8192,
+        batch_tokens: int | None = None,
         share: bool = True,
         deterministic: bool = False,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.batch_tokens = batch_tokens
         self.share = share
         self.deterministic = deterministic
         self.n_positions = model.config.n_positions
         self.device = next(model.parameters()).device
+        self.batch_tokens = batch_tokens or memory.batch_tokens(model, self.device)
         self.cost = Cost()
 
     def run(self, requests: Sequence[rq.Request], progress: Progress | None = None) -> list[rq.Answer]:
@@ -77,7 +68,7 @@ class Engine:
                 answers = self._answers(requests, progress)
         finally:
             self.model.train(training)
-            self.spend(seconds=time.monotonic() - started)
+            self.spend(seconds=time.monotonic() - started, peak_memory=peak_memory(str(self.device)))
         return [answers[index] for index in range(len(requests))]
 
     def _answers(self, requests: Sequence[rq.Request], progress: Progress | None) -> dict[int, rq.Answer]:
@@ -105,7 +96,7 @@ class Engine:
 
     def spend(self, **more: float) -> None:
         """Adds to the cost."""
-        self.cost = replace(self.cost, **{name: getattr(self.cost, name) + value for name, value in more.items()})
+        self.cost = self.cost.plus(Cost(**more))  # type: ignore[arg-type]
 
     def shrink(self, tokens: int, can_be_less: bool) -> None:
         """Takes smaller batches from now on: the memory did not suffice."""

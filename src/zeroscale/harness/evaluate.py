@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,12 @@ import numpy as np
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import sha256_json
-from zeroscale.harness import answering, loading, measuring, records, rescore, results, tasks
+from zeroscale.harness import answering, asking, cost, loading, measuring, records, rescore, results, tasks
 from zeroscale.harness import card as cards_of
 from zeroscale.harness.card import Card
 from zeroscale.harness.held_out import HeldOut, HeldOutText, held_out
 from zeroscale.harness.measuring import About
-from zeroscale.harness.requests import Generation, Request
+from zeroscale.harness.requests import Request
 from zeroscale.harness.results import Key, Result
 from zeroscale.harness.sources import Source
 
@@ -33,9 +33,6 @@ __all__ = ["HeldOut", "HeldOutText", "Result", "held_out", "score_cards", "score
 Say = Callable[[str], None]
 OnFault = Callable[[str, ZeroscaleError], None]
 """Takes the card's name and what is wrong with it."""
-
-# A line of progress at most this often.
-SAY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ def score_cards(
     weights_hash: str,
     seed: int = 0,
     bootstrap: int = 1000,
-    batch_tokens: int = 8192,
+    batch_tokens: int | None = None,
     protocol: str = "paper",
     limit: int | None = None,
     allow_other_data: bool = False,
@@ -103,14 +100,24 @@ def score_cards(
             ready.append(_prepare(card, engine, data_dir, allow_other_data, weights_hash, **asked))
         except ZeroscaleError as error:
             fault(card.name, error)
-    done = []
+    done: dict[str, Result] = {}
+    todo = []
     for one in ready:
         try:
             found = _finished(one, out, token_logprobs)
-            done.append(found or _score(one, model, engine, out, token_logprobs, progress))
         except ZeroscaleError as error:
             fault(one.card.name, error)
-    return done
+            continue
+        if found is None:
+            todo.append(one)
+        else:
+            done[one.card.name] = found
+    for one, requests in asking.ahead(todo, lambda one: _requests(one, token_logprobs)):
+        try:
+            done[one.card.name] = _score(one, requests, model, engine, out, token_logprobs, progress)
+        except ZeroscaleError as error:
+            fault(one.card.name, error)
+    return [done[one.card.name] for one in ready if one.card.name in done]
 
 
 def _raise(_: str, error: ZeroscaleError) -> None:
@@ -176,15 +183,25 @@ def _finished(one: _Ready, out: Path, token_logprobs: bool) -> Result | None:
     return rescore.renew(out, found, one.key.interval_seed, one.key.bootstrap)
 
 
+def _requests(one: _Ready, token_logprobs: bool) -> list[list[Request]]:
+    """What a card asks, example by example."""
+    return [asking.with_logprobs(one.task.requests(example), token_logprobs) for example in one.examples]
+
+
 def _score(
-    one: _Ready, model: "nn.Module", engine: "Engine | Pool", out: Path, token_logprobs: bool, progress: Say | None
+    one: _Ready,
+    requests: Callable[[], list[list[Request]]],
+    model: "nn.Module",
+    engine: "Engine | Pool",
+    out: Path,
+    token_logprobs: bool,
+    progress: Say | None,
 ) -> Result:
     """Asks, records, measures and writes one card."""
     started = time.monotonic()
     card, key, task = one.card, one.key, one.task
     folder = results.journal(out, card.name, key.protocol)
-    requests = [_asked(task.requests(example), token_logprobs) for example in one.examples]
-    answered = answering.answer(requests, engine, folder, key.answers, _ticker(card.name, progress))
+    answered = answering.answer(requests(), engine, folder, key.answers, asking.ticker(card.name, progress))
     if answered.from_before and progress:
         progress(f"{card.name}: {answered.from_before:.0%} had been answered before")
     outcomes = records.rows(task, one.examples, answered.answers, token_logprobs)
@@ -210,7 +227,7 @@ def _score(
         assumptions=card.assumptions(key.protocol),
         notes=[*task.notes, *limited, *scored.notes],
         interval_notes=scored.notes,
-        cost=answered.cost,
+        cost=cost.with_rate(answered.cost),
         origin=one.data.origin,
         extra=_extra(outcomes, measured) | type(task).beside(outcomes, task.options),
         params_non_embedding=params_non_embedding(model),
@@ -219,33 +236,9 @@ def _score(
     result = results.write(out, result, measuring.with_scores(outcomes, measured))
     answered.journal.remove()
     if progress:
-        progress(f"{card.name}: {result.n} scored in {result.seconds:.1f} s")
+        said = cost.words(result.cost)
+        progress(f"{card.name}: {result.n} scored in {result.seconds:.1f} s" + (f"; {said}" if said else ""))
     return result
-
-
-def _asked(requests: Sequence[Request], token_logprobs: bool) -> list[Request]:
-    """A generation tells its tokens' log-probabilities only where that is asked: it takes one more pass."""
-    if not token_logprobs:
-        return list(requests)
-    return [replace(one, logprobs=True) if isinstance(one, Generation) else one for one in requests]
-
-
-def _ticker(card: str, say: Say | None) -> answering.Progress | None:
-    """Turns the share that is done into a line now and then, with the time left."""
-    if say is None:
-        return None
-    started = last = time.monotonic()
-    begin: float | None = None
-
-    def tick(share: float) -> None:
-        nonlocal last, begin
-        now = time.monotonic()
-        begin = share if begin is None else begin  # what an earlier attempt did tells nothing of this one's speed
-        if share < 1 and share > begin and now - last >= SAY_SECONDS:
-            last = now
-            say(f"{card}: {share:.0%}, {(now - started) * (1 - share) / (share - begin):.0f} s left")
-
-    return tick
 
 
 def _extra(outcomes: list[dict[str, Any]], measured: Sequence[Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from zeroscale.files import disk_errors, write_bytes
 from zeroscale.harness import requests as rq
+from zeroscale.harness.cost import added
 
 Answers = dict[int, list[rq.Answer]]
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (rq.Scored, rq.Rolled, rq.Generated)}
@@ -59,11 +60,6 @@ class Journal:
         with disk_errors(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
         self._chunks = 0
-
-
-def added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
-    """Sums by name."""
-    return {name: first.get(name, 0) + second.get(name, 0) for name in (*first, *(set(second) - set(first)))}
 
 
 def _plain(answer: rq.Answer) -> dict[str, Any]:

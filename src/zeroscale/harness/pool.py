@@ -4,9 +4,10 @@ Tasks, journal and results stay in the one process that asks; they do not know h
 """
 
 import multiprocessing
+import signal
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import requests as rq
-from zeroscale.harness.engine import Cost, Engine, Progress
+from zeroscale.harness.cost import Cost
+from zeroscale.harness.engine import Engine, Progress
 
 # Makes the model and the tokenizer; called in each process, so it must be picklable.
 Load = Callable[[], tuple[Any, Any]]
@@ -30,6 +32,7 @@ class Pool:
     def __init__(self, load: Load, devices: list[str], threads: int, **options: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self.cost = Cost()
+        self._lost = ""
         self.deterministic = bool(options.get("deterministic", False))
         self._lines: list[Connection] = []
         self._processes = []
@@ -40,13 +43,20 @@ class Pool:
             other.close()
             self._lines.append(line)
             self._processes.append(process)
-        told = [self._told(number) for number in range(len(devices))]
-        self.n_positions, self.batch_tokens, self.tokenizer = told[0]
+        told = [self._receive(number) for number in range(len(devices))]
+        if faults := [content for kind, content in told if kind == "fault"]:
+            self.close()
+            raise ZeroscaleError(faults[0])
+        self.n_positions, self.batch_tokens, self.tokenizer = told[0][1]
 
     def __enter__(self) -> "Pool":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes."""
         for line in self._lines:
             line.close()
         for process in self._processes:
@@ -54,40 +64,60 @@ class Pool:
             process.join()
 
     def run(self, requests: Sequence[rq.Request], progress: Progress | None = None) -> list[rq.Answer]:
-        """As `Engine.run`."""
+        """As `Engine.run`. Where one device finds a fault the others finish their shares first: the next lot begins
+        with all of them idle. A lost process is the end of the pool."""
+        if self._lost:
+            raise ZeroscaleError(self._lost)
         parts = split(requests, len(self._lines))
-        for line, part in zip(self._lines, parts, strict=True):
-            line.send([requests[index] for index in part])
+        for number, part in enumerate(parts):
+            self._send(number, [requests[index] for index in part])
         answers: dict[int, rq.Answer] = {}
+        faults: list[str] = []
+        done = [(0, len(part)) for part in parts]
         seconds = 0.0
         waiting = dict(enumerate(self._lines))
         while waiting:
             ready = wait(list(waiting.values()))
             for number in [number for number, line in waiting.items() if line in ready]:
+                kind, content = self._receive(number)
+                if kind == "progress":
+                    done[number] = content
+                    if progress:
+                        progress(*map(sum, zip(*done, strict=True)))
+                    continue
                 del waiting[number]
-                given, spent = self._told(number)
+                if kind == "fault":
+                    faults.append(content)
+                    continue
+                given, spent = content
                 answers |= dict(zip(parts[number], given, strict=True))
                 seconds = max(seconds, spent.seconds)
-                more = {name: getattr(self.cost, name) + value for name, value in asdict(spent).items()}
-                self.cost = replace(self.cost, **{**more, "seconds": self.cost.seconds})
-                if progress:
-                    progress(len(answers), len(requests))
-        self.cost = replace(self.cost, seconds=self.cost.seconds + seconds)
+                self.cost = self.cost.plus(replace(spent, seconds=0.0))
+        self.cost = self.cost.plus(Cost(seconds=seconds))
+        if faults:
+            raise ZeroscaleError(faults[0])
         return [answers[index] for index in range(len(requests))]
 
-    def _told(self, number: int) -> Any:
+    def _send(self, number: int, content: Any) -> None:
         try:
-            kind, content = self._lines[number].recv()
-        except (EOFError, ConnectionError) as error:
-            self._processes[number].join(timeout=5)
-            code = self._processes[number].exitcode
-            raise ZeroscaleError(
-                f"the process of device {number} is lost (exit code {code}); what was answered before is kept, and the "
-                "same command goes on from there"
-            ) from error
-        if kind == "fault":
-            raise ZeroscaleError(content)
-        return content
+            self._lines[number].send(content)
+        except (OSError, ValueError) as error:
+            raise self._gone(number) from error
+
+    def _receive(self, number: int) -> tuple[str, Any]:
+        try:
+            return self._lines[number].recv()
+        except (EOFError, OSError) as error:
+            raise self._gone(number) from error
+
+    def _gone(self, number: int) -> ZeroscaleError:
+        self._processes[number].join(timeout=5)
+        code = self._processes[number].exitcode
+        self._lost = (
+            f"the process of device {number} is lost (exit code {code}); what was answered before is kept, and the "
+            "same command goes on from there"
+        )
+        return ZeroscaleError(self._lost)
 
 
 def split(requests: Sequence[rq.Request], parts: int) -> list[list[int]]:
@@ -116,6 +146,7 @@ def _cost(request: rq.Request) -> int:
 
 def _serve(line: Connection, load: Load, device: str, threads: int, options: dict[str, Any]) -> None:
     """A process' life: loads, says so, answers lots of requests until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks hears Ctrl-C too, and ends this process
     torch.set_num_threads(threads)
     try:
         model, tokenizer = load()
@@ -124,12 +155,22 @@ def _serve(line: Connection, load: Load, device: str, threads: int, options: dic
         while True:
             requests = line.recv()
             engine.cost = Cost()
-            answers = engine.run(requests)
-            line.send(("answers", (answers, engine.cost)))
+            try:
+                answers = engine.run(requests, lambda done, total: line.send(("progress", (done, total))))
+            except Exception as error:
+                line.send(("fault", _words(device, error)))
+            else:
+                line.send(("answers", (answers, engine.cost)))
     except (EOFError, ConnectionError):
         return  # whoever asked is gone
-    except ZeroscaleError as error:
-        line.send(("fault", str(error)))
     except Exception as error:
-        traceback.print_exc()
-        line.send(("fault", f"device {device}: {type(error).__name__}: {error}"))
+        line.send(("fault", _words(device, error)))
+
+
+def _words(device: str, error: Exception) -> str:
+    if isinstance(error, ZeroscaleError):
+        return str(error)
+    if isinstance(error, ConnectionError):
+        raise error
+    traceback.print_exception(error)
+    return f"device {device}: {type(error).__name__}: {error}"

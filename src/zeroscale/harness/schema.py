@@ -96,9 +96,9 @@ class Reported(Part):
 
 
 class Reproduction(Part):
-    """What somebody else measured with the released weights."""
+    """What somebody else measured with the released weights; `no_model`: of a baseline made of the text itself."""
 
-    size: Size
+    size: Size | Literal["no_model"]
     metric: Name
     value: float
     how: Text

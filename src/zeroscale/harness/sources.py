@@ -173,13 +173,15 @@ def _read_text(paths: list[Path], parse: Callable[[list[Path]], Iterator[Row]]) 
 def jsonl(paths: list[Path]) -> Iterator[Row]:
     """A row per line of JSON; blank lines are passed over."""
     for path in paths:
-        with open(path, encoding="utf-8") as lines:
+        with open(path, "rb") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
                 where = f"{path}, line {number}"
                 try:
-                    content = json.loads(line)
+                    content = json.loads(line.decode("utf-8"))
+                except UnicodeDecodeError as error:
+                    raise ZeroscaleError(f"{where}: not UTF-8 text (byte {error.start}: {error.reason})") from error
                 except json.JSONDecodeError as error:
                     raise ZeroscaleError(f"{where}: not valid JSON: {error}") from error
                 if not isinstance(content, dict):

@@ -21,6 +21,12 @@ from zeroscale.model.trees import Tree
 if TYPE_CHECKING:
     from zeroscale.harness.engine import Engine
 
+# Positions of a pass on a CPU: products are as fast as they get, and GPT-2 small's widest states take 25 MiB.
+_CPU_PASS = 2048
+# What a pass costs however short it is, in positions (`trees.batches`).
+_CPU_CONSTANT = 64
+_GPU_CONSTANT = 4096
+
 # Per window: log-probabilities (nats) and greedy flags of its targets, and the first one's filtered flag.
 WindowScores = tuple[np.ndarray, np.ndarray, bool]
 
@@ -107,21 +113,13 @@ def plan(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
         shared = [tree for tree in planted if len(tree.members) > 1]
     else:
         return _by_context(engine, windows)
-    return [
-        Pass(tuple(batch), _forward(engine))
-        for group in (tries, shared)
-        for batch in _batches(group, engine.batch_tokens)
-    ]
+    return [Pass(tuple(batch), _forward(engine)) for group in (tries, shared) for batch in _batches(engine, group)]
 
 
-def _batches(tries: list[Tree], budget: int) -> list[list[Tree]]:
-    order = sorted(tries, key=lambda tree: (-len(tree), tree.members[0]))
-    batches = []
-    while order:
-        size = max(1, budget // len(order[0]))
-        batches.append(order[:size])
-        order = order[size:]
-    return batches
+def _batches(engine: "Engine", tries: list[Tree]) -> list[list[Tree]]:
+    if engine.device.type == "cuda":
+        return trees.batches(tries, engine.batch_tokens, _GPU_CONSTANT)
+    return trees.batches(tries, min(engine.batch_tokens, _CPU_PASS), _CPU_CONSTANT)
 
 
 def _forward(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor]:
@@ -146,7 +144,8 @@ def _forward(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor
     return compute
 
 
-# A model of transformers takes no mask of ours; there the very same context is read once, and its cache repeated.
+# A model of transformers takes no mask of ours; there the very same context is read once, and its cache repeated, where
+# it is long enough to be worth a pass of its own.
 
 
 def _by_context(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
@@ -154,13 +153,13 @@ def _by_context(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
     for number, window in enumerate(windows):
         contexts.setdefault(window.inputs[: window.first + 1], []).append(number)
     alone, batches = [], []
-    for members in contexts.values():
+    for context, members in contexts.items():
         ones = [trees.single(windows[member].inputs, member) for member in members]
-        if len(ones) == 1:
+        if len(ones) == 1 or len(context) < trees.MIN_SHARED:
             alone += ones
         else:
-            batches += [Pass(tuple(batch), _after_one_context(engine)) for batch in _batches(ones, engine.batch_tokens)]
-    return [Pass(tuple(batch), _forward(engine)) for batch in _batches(alone, engine.batch_tokens)] + batches
+            batches += [Pass(tuple(batch), _after_one_context(engine)) for batch in _batches(engine, ones)]
+    return [Pass(tuple(batch), _forward(engine)) for batch in _batches(engine, alone)] + batches
 
 
 def _after_one_context(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor]:

@@ -13,14 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from zeroscale.model import kernels
 from zeroscale.model.cache import KVCache
 from zeroscale.model.gpt import ACTIVATIONS, GPT
-
-# oneDNN's matrix product, as torch.compile calls it; not part of torch's public interface, so it may be absent.
-_onednn = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
-_linear = getattr(_onednn, "_linear_pointwise", None)
-_reorder = getattr(_onednn, "_reorder_linear_weight", None)
-_FUSED = {"gelu_tanh": ("gelu", "tanh"), "gelu": ("gelu", "none"), "relu": ("relu", "")}
 
 # Laying out GPT-2 small's weights costs 0.1 s and saves 1 to 9 ms a step (1 to 32 rows).
 _STEPS_WORTH_PACKING = 16
@@ -28,6 +23,7 @@ _STEPS_WORTH_PACKING = 16
 _ROWS_WORTH_ONEDNN = range(4, 65)
 
 Product = Callable[[Tensor], Tensor]
+Sum = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -36,10 +32,10 @@ class _Layer:
 
     norm_1: Product
     qkv: Product
-    proj: Product
+    proj: Sum
     norm_2: Product
     up: Product
-    down: Product
+    down: Sum
     scale: float
 
 
@@ -54,11 +50,13 @@ class Decoder:
 
     def __init__(self, model: GPT, rows: int, steps: int) -> None:
         weight = model.wte.weight
-        plain = _linear is None or weight.device.type != "cpu" or weight.dtype != torch.float32
+        plain = kernels.linear is None or weight.device.type != "cpu" or weight.dtype != torch.float32
         many = steps >= _STEPS_WORTH_PACKING
         self._by_onednn = not plain and (many or rows in _ROWS_WORTH_ONEDNN)
         size = sum(parameter.nbytes for parameter in model.parameters())
-        self._rows = rows if self._by_onednn and many and _reorder is not None and 2 * size < _free_memory() else None
+        self._rows = (
+            rows if self._by_onednn and many and kernels.reorder is not None and 2 * size < free_memory() else None
+        )
         self.model = model
         activation = model.config.activation
         width = model.config.d_model
@@ -68,10 +66,10 @@ class Decoder:
                 _Layer(
                     block.ln_1,
                     self._product(block.attn.qkv.weight, block.attn.qkv.bias),
-                    self._product(block.attn.proj.weight, block.attn.proj.bias),
+                    self._sum(block.attn.proj.weight, block.attn.proj.bias),
                     block.ln_2,
                     self._product(block.mlp.up.weight, block.mlp.up.bias, activation),
-                    self._product(block.mlp.down.weight, block.mlp.down.bias),
+                    self._sum(block.mlp.down.weight, block.mlp.down.bias),
                     block.attn.scale,
                 )
                 for block in model.blocks
@@ -85,12 +83,23 @@ class Decoder:
                 return lambda x: functional.linear(x, weight, bias)
             function = ACTIVATIONS[activation]
             return lambda x: function(functional.linear(x, weight, bias))
-        matrix = weight if self._rows is None else _reorder(weight, self._rows)
-        if activation is not None and activation not in _FUSED:
+        matrix = self._laid_out(weight)
+        if activation is not None and activation not in kernels.FUSED:
             function = ACTIVATIONS[activation]
-            return lambda x: function(_linear(x, matrix, bias, "none", [], ""))
-        attribute, algorithm = _FUSED[activation] if activation is not None else ("none", "")
-        return lambda x: _linear(x, matrix, bias, attribute, [], algorithm)
+            return lambda x: function(kernels.linear(x, matrix, bias, "none", [], ""))
+        attribute, algorithm = kernels.FUSED[activation] if activation is not None else ("none", "")
+        return lambda x: kernels.linear(x, matrix, bias, attribute, [], algorithm)
+
+    def _sum(self, weight: Tensor, bias: Tensor | None) -> Sum:
+        """x [rows, in], residual [rows, out] → residual + x @ weight.T + bias."""
+        if not self._by_onednn or kernels.linear_add is None:
+            product = self._product(weight, bias)
+            return lambda x, residual: residual + product(x)
+        matrix = self._laid_out(weight)
+        return lambda x, residual: kernels.linear_add(x, residual, matrix, bias, "add")
+
+    def _laid_out(self, weight: Tensor) -> Tensor:
+        return weight if self._rows is None else kernels.reorder(weight, self._rows)
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, cache: KVCache) -> Tensor:
@@ -102,13 +111,13 @@ class Decoder:
             q, k, v = layer.qkv(layer.norm_1(x)).view(rows, *self._heads, 1).permute(1, 0, 2, 4, 3)
             k, v = cache.append(number, k, v)
             y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=layer.scale)
-            x = x + layer.proj(y.reshape(rows, -1))
-            x = x + layer.down(layer.up(layer.norm_2(x)))
+            x = layer.proj(y.reshape(rows, -1), x)
+            x = layer.down(layer.up(layer.norm_2(x)), x)
         cache.advance(1)
         return self._head(self.model.ln_f(x))
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Bytes that can be taken without swapping; 0 where the system does not say."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:

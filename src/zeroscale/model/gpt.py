@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zeroscale.errors import ZeroscaleError
+from zeroscale.model import kernels, lean
 from zeroscale.model.cache import KVCache
-from zeroscale.model.head import head_cross_entropy
+from zeroscale.model.head import Shared, head_cross_entropy
+from zeroscale.model.lean import linear_of_gelu, linear_of_norm
 
 ACTIVATIONS = {
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -83,7 +85,7 @@ class Embedding(nn.Embedding):
 
 
 class Attention(nn.Module):
-    """Causal self-attention with H heads over [B, T, d]."""
+    """Causal self-attention with H heads over the norm of [B, T, d]."""
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
@@ -96,9 +98,13 @@ class Attention(nn.Module):
         if config.scale_attn_by_inverse_layer_idx:
             self.scale /= layer + 1
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        batch, time, width = x.shape
-        q, k, v = self.qkv(x).view(batch, time, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
+    def forward(self, x: Tensor, norm: nn.LayerNorm, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        return self.proj(self.heads(linear_of_norm(x, norm, self.qkv), mask, cache))
+
+    def heads(self, qkv: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        """Queries, keys and values [B, T, 3d] → what the heads see, [B, T, d]."""
+        batch, time, width = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+        q, k, v = qkv.view(batch, time, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
         y = functional.scaled_dot_product_attention(
@@ -110,21 +116,23 @@ class Attention(nn.Module):
             is_causal=mask is None and time > 1,
             scale=self.scale,
         )
-        return self.proj(y.transpose(1, 2).reshape(batch, time, width))
+        return y.transpose(1, 2).reshape(batch, time, width)
 
 
 class MLP(nn.Module):
-    """The feed-forward sublayer."""
+    """The feed-forward sublayer, over the norm of [B, T, d]."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         width = config.d_inner or 4 * config.d_model
+        self.activation_name = config.activation
         self.up = Linear(config.d_model, width)
         self.down = Linear(width, config.d_model)
-        self.activation = ACTIVATIONS[config.activation]
+        self.activation = None if config.activation == "gelu_tanh" else ACTIVATIONS[config.activation]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down(self.activation(self.up(x)))
+    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
+        wide = linear_of_norm(x, norm, self.up)
+        return linear_of_gelu(wide, self.down) if self.activation is None else self.down(self.activation(wide))
 
 
 class Block(nn.Module):
@@ -139,8 +147,20 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        x = x + self.drop(self.attn(self.ln_1(x), mask, cache))
-        return x + self.drop(self.mlp(self.ln_2(x)))
+        if not self.training and kernels.fuses(x, self.mlp.activation_name):
+            return self._fused(x, mask, cache)
+        x = x + self.drop(self.attn(x, self.ln_1, mask, cache))
+        return x + self.drop(self.mlp(x, self.ln_2))
+
+    def _fused(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
+        """The same for inference on a CPU: the activation and the sums inside the products."""
+        qkv, proj, up, down = self.attn.qkv, self.attn.proj, self.mlp.up, self.mlp.down
+        rows = x.flatten(0, 1)
+        y = kernels.affine(self.ln_1(rows), qkv.weight, qkv.bias)
+        y = self.attn.heads(y.view(*x.shape[:2], -1), mask, cache).flatten(0, 1)
+        rows = kernels.added(y, proj.weight, proj.bias, rows)
+        inner = kernels.activated(self.ln_2(rows), up.weight, up.bias, self.mlp.activation_name)
+        return kernels.added(inner, down.weight, down.bias, rows).view_as(x)
 
 
 class GPT(nn.Module):
@@ -201,6 +221,7 @@ class GPT(nn.Module):
         cache: KVCache | None = None,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
+        embedded: Tensor | None = None,
     ) -> Tensor:
         """The states [B, T, d] after the final layer norm.
 
@@ -209,6 +230,7 @@ class GPT(nn.Module):
             cache: keys and values of what came before in these rows; `tokens` continue it and are added to it.
             positions: [T] or [B, T]; by default each row's own count from its first real token.
             mask: [B, 1, T, all columns], True where a token may look; by default at itself and at what came before.
+            embedded: [B, T, d], the tokens' rows of `wte`, where they have been looked up already.
 
         Raises:
             ZeroscaleError: when a row would go past `n_positions`, or past the cache's length.
@@ -221,7 +243,7 @@ class GPT(nn.Module):
             if time > self.config.n_positions:
                 raise ZeroscaleError(f"{time} tokens do not fit the model's context of {self.config.n_positions}")
             positions = torch.arange(time, device=tokens.device)
-        x = self.drop(self.wte(tokens) + self.wpe(positions))
+        x = self.drop((self.wte(tokens) if embedded is None else embedded) + self.wpe(positions))
         for block in self.blocks:
             x = block(x, mask, cache)
         if cache is not None:
@@ -241,4 +263,9 @@ class GPT(nn.Module):
 
         "mean" over the counted targets and "sum": a scalar; "none": [B, T], 0 where not counted.
         """
-        return head_cross_entropy(self.hidden(tokens), self.head_weight, targets, reduction)
+        table, head = self.wte.weight, self.head_weight
+        if reduction == "none" or head is not table or not lean.gradient_is_shared(table):
+            return head_cross_entropy(self.hidden(tokens), head, targets, reduction)
+        shared = Shared()
+        hidden = self.hidden(tokens, embedded=shared.look_up(table, tokens))
+        return head_cross_entropy(hidden, head, targets, reduction, shared)

@@ -24,7 +24,9 @@ _GPU_BUFFER = 2**27
 
 
 @torch.compiler.disable
-def head_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+def head_cross_entropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean", shared: "Shared | None" = None
+) -> Tensor:
     """Cross-entropy in nats of `targets` [...] under softmax(hidden [..., d] @ weight [V, d].T).
 
     The softmax, the loss and the sum over chunks in the weight's gradient are fp32 whatever the types of `hidden`,
@@ -33,6 +35,7 @@ def head_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, reductio
 
     Args:
         reduction: "mean" or "sum": a scalar; "none": the shape of `targets` (its gradient recomputes each chunk).
+        shared: takes the weight's gradient in place of autograd; the look-up of the same weight completes it.
     """
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction is {reduction!r}; it must be "mean", "sum" or "none"')
@@ -55,7 +58,7 @@ def head_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, reductio
             return losses.to(_wide(states.dtype)).view(targets.shape if row_weight is None else ())
         if row_weight is None:
             return _recomputed(states, weight, flat, dtype).view(targets.shape)
-        return _Head.apply(states, weight, flat, row_weight, dtype)
+        return _Head.apply(states, weight, flat, row_weight, dtype, shared)
 
 
 def _wide(dtype: torch.dtype) -> torch.dtype:
@@ -69,15 +72,48 @@ def _chunk_rows(rows: int, vocabulary: int, device: str) -> int:
     return max(1, math.ceil(rows / chunks))
 
 
+class Shared:
+    """The gradient of a weight that is both look-up table and head, between the two backward passes.
+
+    Each alone would make one of the weight's size, for autograd to add them: with GPT-2's vocabulary 150 MB more than
+    needed at the moment when all other gradients are there.
+    """
+
+    gradient: Tensor | None = None
+
+    def look_up(self, weight: Tensor, tokens: Tensor) -> Tensor:
+        """Rows of `weight` [V, d] by id: tokens [...] → [..., d]; the head must get `shared=self`."""
+        return _LookUp.apply(weight, tokens, self)
+
+
+class _LookUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, shared: Shared) -> Tensor:
+        ctx.tokens, ctx.shared = tokens, shared
+        return functional.embedding(tokens, weight)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        total, ctx.shared.gradient = ctx.shared.gradient, None
+        assert total is not None, "the head's backward pass comes first, and once"
+        return total.index_add_(0, ctx.tokens.flatten(), grad.flatten(0, -2).to(total.dtype)), None, None
+
+
 class _Head(torch.autograd.Function):
     """Σ row_weight · nll, with its gradients taken on the way forward."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, states: Tensor, weight: Tensor, targets: Tensor, row_weight: Tensor, dtype: torch.dtype
+        ctx: FunctionCtx,
+        states: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        row_weight: Tensor,
+        dtype: torch.dtype,
+        shared: "Shared | None",
     ) -> Tensor:
         losses, *ctx.gradients = _walk(states, weight, targets, dtype, row_weight, ctx.needs_input_grad[:2])
-        ctx.weight_dtype = weight.dtype
+        ctx.weight_dtype, ctx.shared = weight.dtype, shared
         return (losses @ row_weight).to(_wide(states.dtype))
 
     @staticmethod
@@ -93,7 +129,9 @@ class _Head(torch.autograd.Function):
                     gradient.mul_(grad)
         if grad_weight is not None:
             grad_weight = grad_weight.to(ctx.weight_dtype)
-        return grad_states, grad_weight, None, None, None
+        if ctx.shared is not None:
+            ctx.shared.gradient, grad_weight = grad_weight, None
+        return grad_states, grad_weight, None, None, None, None
 
 
 def _walk(

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zeroscale.errors import ZeroscaleError
+
 
 class Pick:
     """Chooses each row's next token from its logits."""
@@ -20,10 +22,16 @@ class Pick:
         self.temperature, self.top_k, self.top_p, self.vocab_size = temperature, top_k, top_p, vocab_size
 
     def __call__(self, logits: Tensor, uniform: Tensor | None) -> Tensor:
-        """logits [rows, V] and each row's uniform number in [0, 1) (None: greedy) → ids [rows]."""
+        """logits [rows, V] and each row's uniform number in [0, 1) (None: greedy) → ids [rows].
+
+        Raises:
+            ZeroscaleError: a row's greatest logit is not finite, which means that the weights are broken.
+        """
         logits = logits[:, : self.vocab_size]
         if uniform is None:
-            return logits.max(-1).indices  # three times as fast as argmax on a CPU
+            greatest, ids = logits.max(-1)  # three times as fast as argmax on a CPU
+            _finite(greatest)
+            return ids
         logits, ids = logits.float() / self.temperature, None
         if self.top_k is not None and self.top_k < logits.shape[1]:
             logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], -torch.inf)
@@ -37,9 +45,19 @@ class Pick:
         # The inverse of the distribution function at each row's uniform number, `right` of tokens of no probability;
         # rounding must not carry it past the first token at which the whole mass is there.
         total = mass[:, -1:].contiguous()
+        _finite(total)
         place = torch.searchsorted(mass, uniform[:, None].to(mass.device) * total, right=True)
         place = place.minimum(torch.searchsorted(mass, total))
         return (place if ids is None else ids.gather(1, place))[:, 0]
+
+
+def _finite(values: Tensor) -> None:
+    """Whatever is not a number goes on to the greatest logit, and to the sum of all probabilities."""
+    if not values.isfinite().all():
+        raise ZeroscaleError(
+            "the model gave a logit that is not finite: its weights hold NaN or infinite numbers, or overflow in this "
+            "dtype. Take another checkpoint, or dtype fp32."
+        )
 
 
 def uniform_numbers(seeds: Sequence[int | tuple[int, int]], steps: int) -> Tensor:

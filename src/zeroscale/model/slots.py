@@ -14,7 +14,11 @@ from zeroscale.model.decode import Decoder
 from zeroscale.model.gpt import GPT
 
 # Prompt tokens that are read at once: their keys and values stand beside the slots' own.
-_PROMPT_TOKENS = 8192
+_CPU_PROMPT_TOKENS = 2048
+_GPU_PROMPT_TOKENS = 8192
+# What a pass over the model costs however short it is, in positions (`trees.batches`).
+_CPU_CONSTANT = 64
+_GPU_CONSTANT = 4096
 # Columns beyond the longest row: rows are moved left over their padding once in so many steps.
 _SPARE_COLUMNS = 64
 
@@ -62,16 +66,16 @@ class Slots:
             if self.share
             else [trees.single(prompt, member) for member, prompt in enumerate(prompts)]
         )
-        plants.sort(key=lambda tree: (len(tree.members) > 1, -len(tree)))
         members: list[int] = []
         logits = []
-        while plants:
-            branching = len(plants[0].members) > 1
-            size = max(1, _PROMPT_TOKENS // len(plants[0]))
-            batch = [tree for tree in plants[:size] if (len(tree.members) > 1) == branching]
-            plants = plants[len(batch) :]
-            logits.append(self._read(batch))
-            members += [member for tree in batch for member in tree.members]
+        on_gpu = self.model.wte.weight.device.type == "cuda"
+        limits = (_GPU_PROMPT_TOKENS, _GPU_CONSTANT) if on_gpu else (_CPU_PROMPT_TOKENS, _CPU_CONSTANT)
+        # Those without a branch apart: they need no mask.
+        for alone in (True, False):
+            some = [tree for tree in plants if (len(tree.members) == 1) == alone]
+            for batch in trees.batches(some, *limits):
+                logits.append(self._read(batch))
+                members += [member for tree in batch for member in tree.members]
         return members, torch.cat(logits)
 
     @torch.inference_mode()

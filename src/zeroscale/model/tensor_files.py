@@ -1,12 +1,11 @@
 """Files of named tensors, read and written one tensor at a time, so that memory never holds a second copy of them."""
 
 import json
-import os
-import secrets
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -124,17 +123,10 @@ def write_safetensors(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with files.disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-        try:
-            with open(temporary, "wb") as handle:
-                handle.write(struct.pack("<Q", len(text)) + text)
-                for _, tensor in listed:
-                    handle.write(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+
+    def fill(handle: BinaryIO) -> None:
+        handle.write(struct.pack("<Q", len(text)) + text)
+        for _, tensor in listed:
+            handle.write(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+
+    files.write_file(path, fill)

@@ -9,6 +9,7 @@ are all such tries.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,6 +82,36 @@ def single(sequence: Sequence[int], member: int) -> Tree:
     tree = Tree(members=[member])
     tree.grow(sequence, 0)
     return tree
+
+
+def batches(trees: Iterable[Tree], budget: int, constant: int) -> list[list[Tree]]:
+    """Tries that go through the model together, the longest first; each batch at most `budget` positions (or one trie).
+
+    A batch costs its rows times its longest row, and a constant for reading the weights and starting the kernels.
+    Sorted by length, the best batches are neighbours; which, a dynamic program over their ends finds.
+
+    Args:
+        constant: what a pass over the model costs however short it is, in positions.
+    """
+    order = sorted(trees, key=lambda tree: (-len(tree), tree.members[0]))
+    lengths = np.array([len(tree) for tree in order])
+    count = len(order)
+    least = np.zeros(count + 1, dtype=np.int64)
+    begins = np.zeros(count + 1, dtype=np.int64)
+    low = 0
+    for end in range(1, count + 1):
+        while low < end - 1 and (end - low) * lengths[low] > budget:
+            low += 1
+        costs = least[low:end] + (end - np.arange(low, end)) * lengths[low:end] + constant
+        best = int(costs.argmin())
+        least[end], begins[end] = costs[best], low + best
+    found: list[list[Tree]] = []
+    end = count
+    while end:
+        begin = int(begins[end])
+        found.append(order[begin:end])
+        end = begin
+    return found[::-1]
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,11 @@ class Conversation(Task[Dialogue]):
             content = read_json(path)
             if not isinstance(content, dict) or not isinstance(content.get("data"), list):
                 raise ZeroscaleError(f"{path}: should hold an object with a list `data` (CoQA's released form)")
-            for number, entry in enumerate(content["data"], 1):
-                yield Row(f"{path}, data[{number - 1}]", entry)
+            for number, entry in enumerate(content["data"]):
+                where = f"{path}, data[{number}]"
+                if not isinstance(entry, dict):
+                    raise ZeroscaleError(f"{where}: should be an object with story, questions and answers")
+                yield Row(where, entry)
 
     def examples(self, rows: Sequence[Row]) -> list[Dialogue]:
         return [_dialogue(row) for row in rows]
@@ -167,8 +170,10 @@ def _dialogue(row: Row) -> Dialogue:
     for name, texts in [("answers", gold), *((f"additional_answers[{i}]", texts) for i, texts in enumerate(others))]:
         if len(texts) != len(questions):
             raise row.fault(f"{name} has {len(texts)} turns, but there are {len(questions)} questions")
-    for turn, text in enumerate(gold, 1):
-        if not text.strip():
+    for turn, texts in enumerate(zip(questions, gold, *others, strict=True), 1):
+        if not texts[0].strip():
+            raise row.fault(f"questions, turn {turn}: a question without text")
+        if not all(text.strip() for text in texts[1:]):
             raise row.fault(f"answers, turn {turn}: a reference without text")
     references = tuple(tuple(texts) for texts in zip(gold, *others, strict=True))
     return Dialogue(str(row.content.get("id", row.where)), story, tuple(questions), references)

@@ -60,7 +60,8 @@ class Translation(Task[Pair]):
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
         """Files side by side, a sentence a line, named by their language (newstest2014.en, newstest2014.fr)."""
-        columns = [path.read_text(encoding="utf-8").removesuffix("\n").split("\n") for path in paths]
+        contents = [path.read_text(encoding="utf-8").removesuffix("\n") for path in paths]
+        columns = [content.split("\n") if content else [] for content in contents]
         if len({len(column) for column in columns}) != 1:
             counts = ", ".join(f"{path}: {len(column)}" for path, column in zip(paths, columns, strict=True))
             raise ZeroscaleError(f"the files of a translation need as many lines each, but have {counts}")

@@ -1,0 +1,92 @@
+"""Linear layers that keep less for the backward pass: what is cheap to compute again is not kept.
+
+Of the 16 d numbers that a block of width d keeps for each token, the outputs of both layer norms and of the activation
+are 6 d. They are made again from what is kept anyway, by the same kernels, so that every gradient has the bits it
+would have. That costs under 1 % of a step's time, and pays where micro-batches are large: below `WORTHWHILE` numbers
+the calls from Python cost more than they save. Autocast and torch.compile have their own ways (the compiler recomputes
+what is cheap by itself) and take the plain one.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+WORTHWHILE = 2**19
+"""Numbers in the states [B, T, d]: 2 MiB of fp32."""
+LARGE_TABLE = 2**23
+"""Numbers in a tied weight [V, d]: 32 MiB of fp32."""
+
+
+def linear_of_norm(x: Tensor, norm: nn.LayerNorm, linear: nn.Linear) -> Tensor:
+    """linear(norm(x)) of states [..., d]."""
+    if not _kept(x, linear):
+        return linear(norm(x))
+    return _LinearOfNorm.apply(x, norm.weight, norm.bias, linear.weight, linear.bias, norm.eps)
+
+
+def linear_of_gelu(x: Tensor, linear: nn.Linear) -> Tensor:
+    """linear(gelu(x)) with GELU's tanh form."""
+    if not _kept(x, linear):
+        return linear(functional.gelu(x, approximate="tanh"))
+    return _LinearOfGelu.apply(x, linear.weight, linear.bias)
+
+
+def gradient_is_shared(table: Tensor) -> bool:
+    """Whether head and look-up of a tied weight are to add to one gradient (`head.Shared`): where it is large, on a CPU
+    (a GPU adds rows in no fixed order)."""
+    return (
+        table.numel() >= LARGE_TABLE and table.device.type == "cpu" and torch.is_grad_enabled() and table.requires_grad
+    )
+
+
+def _kept(x: Tensor, linear: nn.Linear) -> bool:
+    return (
+        x.numel() >= WORTHWHILE
+        and torch.is_grad_enabled()
+        and x.requires_grad
+        and linear.weight.requires_grad
+        and x.dtype == linear.weight.dtype
+        and not torch.is_autocast_enabled(x.device.type)
+        and not torch.compiler.is_compiling()
+    )
+
+
+def _linear_gradients(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """By input, weight and bias, for a linear layer's input x [..., d]: the products that autograd would take."""
+    rows, flat = grad.flatten(0, -2), x.flatten(0, -2)
+    return (rows @ weight).view_as(x), rows.t() @ flat, rows.sum(0)
+
+
+class _LinearOfNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        normed, mean, scale = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
+        ctx.save_for_backward(x, mean, scale, gain, shift, weight)
+        ctx.eps = eps
+        return functional.linear(normed, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, mean, scale, gain, shift, weight = ctx.saved_tensors
+        normed = torch.native_layer_norm(x, x.shape[-1:], gain, shift, ctx.eps)[0]
+        grad_normed, grad_weight, grad_bias = _linear_gradients(grad, normed, weight)
+        grad_x, grad_gain, grad_shift = torch.ops.aten.native_layer_norm_backward(
+            grad_normed, x, x.shape[-1:], mean, scale, gain, shift, [True, True, True]
+        )
+        return grad_x, grad_gain, grad_shift, grad_weight, grad_bias, None
+
+
+class _LinearOfGelu(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return functional.linear(functional.gelu(x, approximate="tanh"), weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        x, weight = ctx.saved_tensors
+        active = functional.gelu(x, approximate="tanh")
+        grad_active, grad_weight, grad_bias = _linear_gradients(grad, active, weight)
+        return torch.ops.aten.gelu_backward(grad_active, x, approximate="tanh"), grad_weight, grad_bias

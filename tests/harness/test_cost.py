@@ -1,0 +1,33 @@
+"""What answering took: sums, differences, words."""
+
+import pytest
+
+from zeroscale.harness.cost import Cost, added, with_rate, words
+
+
+def test_costs_add_up_and_of_memory_the_largest_counts():
+    first = Cost(seconds=1.5, tokens=10, padding=1, saved=5, peak_memory=300)
+    both = first.plus(Cost(seconds=0.5, tokens=20, new_tokens=4, peak_memory=200))
+    assert both == Cost(2.0, 30, 1, 5, 4, 300)
+    assert both.since(first) == Cost(0.5, 20, 0, 0, 4, 300)
+    assert added({}, {"tokens": 3, "peak_memory": 7}) == {"tokens": 3, "peak_memory": 7}
+
+
+def test_the_rate_is_tokens_over_seconds_and_nothing_for_nothing():
+    assert with_rate({"tokens": 30, "seconds": 2.0})["tokens_per_second"] == 15
+    assert with_rate({})["tokens_per_second"] == 0
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        ({}, ""),
+        ({"tokens": 9000, "seconds": 3.0}, "9,000 tokens computed (3,000/s)"),
+        (
+            {"tokens": 900, "seconds": 3.0, "saved": 2700, "padding": 100, "peak_memory": 3 * 2**29},
+            "900 tokens computed (300/s), 75% saved by sharing, 10% padding, peak memory 1.5 GiB",
+        ),
+    ],
+)
+def test_in_words(cost, said):
+    assert words(cost) == said
