@@ -23,9 +23,29 @@ CARDS = {
         "bits_per_byte": (8.0, "down"),
     },
     "wmt14_en_fr": {"bleu": (0.0, "up"), "chrf": (0.0, "up"), "ter": (None, "down")},
+    "wsc273": {"acc": (0.5, "up"), "acc_full": (0.5, "up")},
+    "enwik8": {
+        "bits_per_character": (None, "down"),
+        "bits_per_byte": (8.0, "down"),
+        "token_perplexity": (None, "down"),
+    },
+    "natural_questions": {"acc": (0.0, "up"), "acc_most_confident": (0.0, "up")},
 }
-N_PANELS = sum(map(len, CARDS.values())) + 3
-"""Metrics of all cards, the held-out text's three among them."""
+FAMILIES = {
+    "cbt_cn": "multiple_choice",
+    "coqa": "conversation",
+    "cnn_dailymail": "summary",
+    "lambada": "cloze_word",
+    "wikitext2": "stream",
+    "wmt14_en_fr": "translation",
+    "wsc273": "pronoun",
+    "enwik8": "characters",
+    "natural_questions": "question_answer",
+}
+N_BASELINES = 12
+"""Metrics that are lines in others' panels: a summary's without the hint, lede-3's and random-3's."""
+N_PANELS = sum(map(len, CARDS.values())) - N_BASELINES + 3
+"""Metrics of all cards that have a panel of their own, the held-out text's three among them."""
 TOKENS, BATCH = 2_048_000, 4_096
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1"></script> \u2028 $x$ %{y}'
 
@@ -143,6 +163,7 @@ def write_result(folder: Path, step: int, card: str, metrics: dict, params: int,
     skill = math.log10(params) / 10
     for name, (chance, direction) in metrics.items():
         value = (chance or 0) + skill * noise.uniform(0.3, 0.5) if direction == "up" else 10 ** (6 - 4 * skill)
+        value = {"lede_3": 0.35, "random_3": 0.25}.get(name.rpartition("_rouge")[0], value)
         value = 4 - 2 * skill if name == "bits_per_byte" else 0.0 if name == "rouge2" else value
         spread = 0.12 if value and direction == "up" else 0.3 * value
         scores[name] = {
@@ -154,6 +175,7 @@ def write_result(folder: Path, step: int, card: str, metrics: dict, params: int,
             "chance": chance,
         }
     result = {"card": card, "protocol": "paper", "source": "sample", "is_sample": True, "n": 12, "metrics": scores}
+    result |= {"family": FAMILIES[card], "mark": "SAMPLE, no benchmark"}
     result |= {
         "card_hash": "a" * 64,
         "data_hash": "b" * 64,
@@ -178,6 +200,8 @@ def write_examples(path: Path, card: str, noise: random.Random) -> None:
 
 def record(card: str, i: int, noise: random.Random) -> dict:
     scores = {f"score_{metric}": noise.random() for metric in CARDS[card]}
+    if card == "natural_questions":
+        scores["score_acc_most_confident"] = None  # of those that are not among the surest
     return {"content": f"{i:016x}", **outcome(card, i, noise), **scores}
 
 
@@ -208,6 +232,15 @@ def outcome(card: str, i: int, noise: random.Random) -> dict:
     if card == "wikitext2":
         counts = {"words": 100, "tokens": 250, "bytes": 600, "lines": 4, "lines_not_detokenised": 0}
         return {"title": f"Article {i}", "logprob": -900.0, **counts}
+    if card == "wsc273":
+        schema = {"text": passage, "candidates": ["the boat", HOSTILE], "wanted": 0, "answer": "the boat"}
+        scores = {"logprobs": [-9.0, -8.0], "logprobs_full": [-19.0, -20.0], "token_logprobs": [[-9.0], [-8.0]]}
+        return {**schema, **scores, "chosen": 1, "chosen_full": 0, "prediction": HOSTILE, "right": False}
+    if card == "enwik8":
+        return {"logprob": -900.0, "characters": 590, "tokens": 250, "bytes": 600}
+    if card == "natural_questions":
+        asked = {"prompt": f"Q: {passage}?\nA:", "question": passage, "token_logprobs": [-1.0, -2.0]}
+        return {**asked, **generated, "references": ["boat"], "confidence": math.exp(-3.0), "right": False}
     if card == "cnn_dailymail":
         no_hint = {"generation_no_hint": " the sea\n", "prediction_no_hint": "the sea"}
         baselines = {"lede_3": passage, "random_3": passage}

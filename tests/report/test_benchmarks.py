@@ -5,7 +5,7 @@ import json
 import pytest
 import study_fixture
 
-from zeroscale.report import benchmarks, examples, tables
+from zeroscale.report import benchmarks, examples, specs, tables
 from zeroscale.report.record import read_study
 
 
@@ -47,7 +47,7 @@ def test_the_last_step_counts(short):
 def test_a_benchmark_among_samples_is_named(short):
     for path in short.glob("*/evals/*/lambada.paper.json"):
         study_fixture.write_json(
-            path, json.loads(path.read_text()) | {"is_sample": False, "source": "files", "n": 5153}
+            path, json.loads(path.read_text()) | {"is_sample": False, "source": "files", "mark": "", "n": 5153}
         )
     cards = benchmarks.read_cards(read_study(short))
     note = benchmarks.sample_note(cards)
@@ -63,7 +63,7 @@ def test_published_models_stand_beside_benchmarks_only(short):
         study_fixture.write_json(path, result)
     assert card_of(read_study(short), "lambada").panels[0].published == []
     for path in short.glob("*/evals/*/lambada.paper.json"):
-        result = json.loads(path.read_text()) | {"is_sample": False, "source": "files"}
+        result = json.loads(path.read_text()) | {"is_sample": False, "source": "files", "mark": ""}
         study_fixture.write_json(path, result)
     assert card_of(read_study(short), "lambada").panels[0].published == [("gpt2", 124_439_808, 35.1)]
 
@@ -97,7 +97,7 @@ def test_table_rows_carry_the_numbers_and_where_they_stand(study):
     loss = table["rows"][3]["cells"][4]
     assert loss["text"] == "3.054"
     assert loss["origin"] == "results.csv line 5, column val/loss; run pocket-l, step 500, settings 333333333333"
-    assert [column.get("badge") for column in table["columns"]] == [None] * 6 + ["SAMPLE"] * 6
+    assert [column.get("badge") for column in table["columns"]] == [None] * 6 + ["SAMPLE"] * 9
 
 
 def test_unfinished_runs_carry_reason_and_log(study):
@@ -131,13 +131,13 @@ def test_the_way_back_is_complete(study):
         "zeroscale eval study=",
     ):
         assert part in commands
-    assert "cards=[cbt_cn,cnn_dailymail,coqa,lambada,wikitext2,wmt14_en_fr] cards_from=sample" in commands
+    assert f"cards=[{','.join(sorted(study_fixture.CARDS))}] cards_from=sample" in commands
 
 
 def test_examples_are_bounded_and_matched_across_sizes(study):
     read = read_study(study)
     shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.cells if c.done])}
-    assert "held_out" not in shown and len(shown) == 6
+    assert "held_out" not in shown and len(shown) == 9
     for found in shown.values():
         assert len(found) == examples.PER_CARD
         assert all(len(example["passage"]) <= examples.LONGEST + 2 for example in found)
@@ -157,3 +157,107 @@ def test_right_and_wrong_are_the_records(study):
     chosen = pyarrow.parquet.read_table(folder / "cbt_cn.paper.examples.parquet").to_pylist()[:12]
     assert [example["answers"][0]["right"] for example in shown["cbt_cn"]] == [row["chosen"] == 1 for row in chosen]
     assert {example["answers"][0]["right"] for example in shown["coqa"]} == {None}
+
+
+def marked(study, card, mark, runs="*"):
+    """Gives results of a card another mark, as those have that were scored on the benchmark's files."""
+    for path in study.glob(f"{runs}/evals/*/{card}.paper.json"):
+        found = {"is_sample": False, "source": "files", "mark": mark}
+        study_fixture.write_json(path, json.loads(path.read_text()) | found)
+
+
+PART = "PART: 150 of 500 stories (a slice; of three domains)"
+
+
+@pytest.mark.parametrize(
+    ("mark", "badge"),
+    [
+        ("", "BENCHMARK"),
+        (PART, "PART"),
+        ("OTHER DATA: 200 articles, another split; LIMITED to the first 50", "OTHER DATA, LIMITED"),
+        ("SUBSET quick, 200 drawn", "SUBSET"),
+        ("LIMITED to the first 5,000", "LIMITED"),
+    ],
+)
+def test_a_score_of_a_part_bears_what_its_result_says(short, mark, badge):
+    marked(short, "coqa", mark)
+    card = card_of(read_study(short), "coqa")
+    assert card.badge == badge and {point.badge for panel in card.panels for point in panel.points} == {badge}
+    assert card.kind == ("part" if mark else "benchmark")
+    assert bool(mark) == any(note.startswith(badge.split(",")[0]) for note in card.notes)
+
+
+def test_the_first_screen_tells_parts_from_samples_and_benchmarks(short):
+    marked(short, "coqa", PART)
+    marked(short, "lambada", "")
+    cards = benchmarks.read_cards(read_study(short))
+    note = benchmarks.sample_note(cards)
+    assert "Scores marked PART are on a part of a benchmark, or on other data, and are not its results: coqa." in note
+    assert note.endswith("Real benchmarks here: lambada.")
+    assert benchmarks.doubts(cards) == ["SAMPLE", "PART"]
+
+
+def test_the_way_back_scores_the_same_part(short):
+    for path in short.glob("*/evals/*/*.paper.json"):
+        found = {"source": "files", "limit": 50, "data": "part: 150 of 500 stories"}
+        study_fixture.write_json(path, json.loads(path.read_text()) | found)
+    read = read_study(short)
+    commands = " ".join(step["command"] for step in tables.again(read, benchmarks.read_cards(read)))
+    assert "cards_from=files data_dir=DIR limit=50 allow_other_data=true" in commands
+
+
+def test_where_sizes_differ_each_score_bears_its_own(short):
+    marked(short, "coqa", "")
+    marked(short, "coqa", "LIMITED to the first 12", runs="pocket-m")
+    study = read_study(short)
+    cards = benchmarks.read_cards(study)
+    assert card_of(study, "coqa").badge == "MIXED"
+    assert "LIMITED to the first 12 (pocket-m)." in card_of(study, "coqa").notes
+    table = tables.results(study, cards)
+    place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "coqa")
+    assert [row["cells"][place].get("badge") for row in table["rows"][:4]] == [
+        *("BENCHMARK", "BENCHMARK", "LIMITED", "BENCHMARK"),
+    ]
+    other = next(i for i, column in enumerate(table["columns"]) if column["label"] == "lambada")
+    assert "badge" not in table["rows"][0]["cells"][other]
+
+
+def test_data_that_nobody_could_check_are_named(short):
+    marked(short, "wmt14_en_fr", "")
+    words = "as many sentences as published (3,003); no copy was at hand to compare the content with"
+    for path in short.glob("*/evals/*/wmt14_en_fr.paper.json"):
+        study_fixture.write_json(path, json.loads(path.read_text()) | {"data": words})
+    assert card_of(read_study(short), "wmt14_en_fr").notes == [f"The data: {words}."]
+
+
+def test_baselines_are_lines_in_the_panel_they_are_compared_with(study):
+    panels = {panel.metric: panel for panel in card_of(read_study(study), "cnn_dailymail").panels}
+    assert list(panels) == ["rouge1", "rouge2", "rougeL", "rouge_mean"]
+    for metric, panel in panels.items():
+        lines = {line.name: line for line in panel.lines}
+        assert list(lines) == ["without the hint", "lede-3", "random-3"]
+        assert lines["lede-3"].fixed and lines["lede-3"].spoken == "lede-3 0.350"
+        for size, (params, value) in zip(study_fixture.SIZES, lines["without the hint"].points, strict=True):
+            path = study / f"{size}/evals/step-00000500/cnn_dailymail.paper.json"
+            assert params == study_fixture.SIZES[size]
+            assert value == json.loads(path.read_text())["metrics"][f"no_hint_{metric}"]["value"]
+
+
+def test_a_line_through_the_sizes_is_named_in_the_panels_text(study):
+    panel = card_of(read_study(study), "cnn_dailymail").panels[0]
+    assert specs.legend(panel) == "dotted: without the hint"
+    order = {cell.name: i for i, cell in enumerate(read_study(study).cells)}
+    named = [max(trace["text"]) for trace in specs.panel(panel, order)["data"] if "text" in trace]
+    assert named == ["lede-3", "random-3"]
+
+
+def test_sizes_scored_on_other_data_are_not_joined_by_a_line(short):
+    def joined():
+        study = read_study(short)
+        order = {cell.name: i for i, cell in enumerate(study.cells)}
+        panel = card_of(study, "coqa").panels[0]
+        return any(trace["mode"] == "lines" and len(trace["x"]) == 4 for trace in specs.panel(panel, order)["data"])
+
+    assert joined()
+    marked(short, "coqa", "LIMITED to the first 12", runs="pocket-m")
+    assert not joined()

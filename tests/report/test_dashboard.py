@@ -22,7 +22,7 @@ def page_of(report: Path) -> dict:
 
 def test_the_folder_is_complete(report):
     assert sorted(path.name for path in report.iterdir()) == [
-        "app.js", "charts.js", "data.js", "figures", "index.html", "plotly.min.js", "style.css",
+        "app.js", "charts.js", "data.js", "figures", "index.html", "laws.js", "plotly.min.js", "style.css",
     ]  # fmt: skip
     names = {"benchmarks", "law", "loss_over_flops", "loss_over_tokens"}
     assert {path.name for path in (report / "figures").iterdir()} == {
@@ -56,7 +56,7 @@ def test_plotly_accepts_every_figure(report):
 
 
 def test_no_page_file_names_a_place_on_the_network(report):
-    for name in ("index.html", "app.js", "charts.js", "style.css"):
+    for name in ("index.html", "app.js", "charts.js", "laws.js", "style.css"):
         text = (report / name).read_text(encoding="utf-8")
         assert not re.search(r"https?://|fetch\(|XMLHttpRequest|@import|innerHTML|insertAdjacentHTML", text), name
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.scaling.budget import plan_cell, render
+from zeroscale.scaling.memory import HEAD_BUFFER, LEAN_FROM
 
 SMALL = dict(name="small", n_layer=12, d_model=768, n_head=12, vocab_size=50257, n_positions=1024, context=1024)
 RUN = dict(tokens=8_912_896_000, batch_tokens=524_288, micro_batch_rows=16, devices=8, precision="bf16-mixed", lr=6e-4)
@@ -26,31 +27,33 @@ def test_gpt2_small_on_eight_h100s():
 
 
 def test_memory_in_fp32_on_one_device_by_hand():
-    tiny = dict(name="tiny", n_layer=2, d_model=4, n_head=2, vocab_size=10, n_positions=8, context=8)
-    plan = plan_cell(**tiny, tokens=64, batch_tokens=32, micro_batch_rows=2)
-    total = 2 * (12 * 16 + 13 * 4) + 8 + 10 * 4 + 8 * 4
+    tiny = dict(name="tiny", n_layer=2, d_model=4, n_head=2, vocab_size=100, n_positions=8, context=8)
+    plan = plan_cell(**tiny, tokens=64, batch_tokens=32, micro_batch_rows=2, device="cpu")
+    total = 2 * (12 * 16 + 13 * 4) + 8 + 100 * 4 + 8 * 4
     assert plan.params.total == total
-    assert plan.memory.parameters == 4 * total
-    assert plan.memory.gradients == 4 * total
-    assert plan.memory.optimizer == 8 * total
-    # 16 tokens; 16 d values of 4 bytes in each of 2 layers, 3 d behind them, logits and their gradient.
-    assert plan.memory.activations == 16 * (2 * 16 * 4 * 4 + 3 * 4 * 4) + 16 * 10 * 8
-    assert plan.memory.total == 16 * total + plan.memory.activations
-    assert (plan.steps, plan.accumulation, plan.hours) == (2, 2, None)
+    memory = plan.memory
+    assert (memory.parameters, memory.gradients, memory.optimizer) == (4 * total, 4 * total, 8 * total)
+    # 16 tokens; in each of 2 layers 16 d values of 4 bytes, 2 heads' sums and 4 of the norms; the last norm's input and
+    # output and the gradient by it; the logits.
+    kept, last, logits = 16 * 2 * (16 * 4 * 4 + 4 * 2 + 16), 16 * 3 * 4 * 4, 16 * 100 * 4
+    assert memory.activations == kept + last + logits
+    # Two micro-batches: the first one's gradients are there in the second one's head.
+    assert memory.peak == 16 * total + kept + last + logits + 100 * 4 * 4
+    assert (plan.steps, plan.accumulation, plan.hours, plan.memory_ddp) == (2, 2, None, None)
 
 
 def test_mixed_precision_and_devices_change_memory_as_stated():
     alone = plan_cell(**SMALL, **{**RUN, "devices": 1, "precision": "fp32"}).memory
     mixed = plan_cell(**SMALL, **{**RUN, "devices": 1}).memory
-    ddp = plan_cell(**SMALL, **RUN).memory
-    fsdp = plan_cell(**SMALL, **RUN, strategy="fsdp").memory
+    plan = plan_cell(**SMALL, **RUN)
     total = 124_439_808
-    assert mixed.parameters - alone.parameters == 2 * total
-    # 36 d bytes a token and layer instead of 64 d.
-    assert alone.activations - mixed.activations == 16 * 1024 * 12 * 28 * 768
-    assert ddp.gradients == mixed.gradients == 4 * total
-    assert fsdp.optimizer == total
-    assert fsdp.parameters == 6 * total // 8 + 8 * (85_056_000 // 12)
+    assert mixed.parameters == alone.parameters == 4 * total
+    assert plan.memory == plan.memory_ddp and plan.memory_fsdp == plan_cell(**SMALL, **RUN, strategy="fsdp").memory
+    assert plan.memory_ddp.gradients == mixed.gradients == 4 * total
+    assert plan.memory_fsdp.optimizer == total
+    outside = total - (85_056_000 - 2 * 768)
+    assert plan.memory_fsdp.parameters == 4 * total // 8 + 4 * (outside + 2 * 7_087_872)
+    assert plan.memory_fsdp.peak < plan.memory_ddp.peak
 
 
 def test_bf16_weights_and_recomputed_blocks_take_what_is_stated():
@@ -60,8 +63,24 @@ def test_bf16_weights_and_recomputed_blocks_take_what_is_stated():
     assert (true.parameters, true.gradients, true.optimizer) == (2 * total, 2 * total, 4 * total)
     kept = plan_cell(**SMALL, **run).memory
     recomputed = plan_cell(**SMALL, **run, activation_checkpointing=True).memory
-    # Of 12 layers' 36 d bytes a token, 12 inputs of 4 d and one layer's 36 d stay.
-    assert kept.activations - recomputed.activations == 16 * 1024 * 768 * (12 * 36 - 12 * 4 - 36)
+    # Of 12 layers' 36 d + 64 bytes a token, 12 inputs of 4 d and one layer's whole stay.
+    assert kept.activations - recomputed.activations == 16 * 1024 * (11 * (36 * 768 + 64) - 12 * 4 * 768)
+
+
+def test_the_heads_buffer_and_what_is_made_again_are_the_models_own():
+    head = pytest.importorskip("zeroscale.model.head")
+    assert HEAD_BUFFER == {"cpu": head._CPU_BUFFER, "cuda": head._GPU_BUFFER}
+    lean = pytest.importorskip("zeroscale.model.lean")
+    assert LEAN_FROM == lean.WORTHWHILE
+
+
+def test_cost_is_hours_times_devices_times_price():
+    plan = plan_cell(**SMALL, **RUN, **H100, price=3.5)
+    assert plan.cost == pytest.approx(plan.hours * 8 * 3.5)
+    assert "cost: at 3.5 for one device and hour." in render([plan]) and "cost" not in render(
+        [plan_cell(**SMALL, **RUN)]
+    )
+    assert plan_cell(**SMALL, **RUN, hardware="abacus", mfu=0.4, price=3.5).cost is None
 
 
 def test_without_rows_a_step_is_one_micro_batch_on_each_device():
@@ -114,6 +133,14 @@ def test_a_run_that_will_not_fit_is_warned_of():
     plan = plan_cell(**{**SMALL, **RUN, **H100, "micro_batch_rows": 512, "devices": 1})
     assert plan.hours is not None
     assert "will not fit H100_SXM's 80 GiB" in plan.warnings[0]
+    assert "trainer.activation_checkpointing=true" in plan.warnings[0]
+
+
+def test_what_fits_sharded_says_so():
+    xl = dict(name="xl", n_layer=48, d_model=1600, n_head=25, vocab_size=50257, n_positions=1024, context=1024)
+    plan = plan_cell(**xl, **{**RUN, "micro_batch_rows": 8}, hardware="A100_40GB", mfu=0.4)
+    assert plan.memory_fsdp.peak < 39 * 2**30 < plan.memory.peak
+    assert f"trainer.strategy=fsdp ({plan.memory_fsdp.peak / 2**30:.1f} GiB)" in plan.warnings[0]
 
 
 def test_the_table_shows_units_totals_and_each_warning_once():

@@ -20,8 +20,17 @@ def evaluate(configs: list[Labelled]) -> int:
 
 
 def compare(config: Config) -> int:
-    """Two scored checkpoints, example by example."""
+    """Two scored checkpoints, example by example; or two studies, law by law."""
     wanted = build(CompareSettings, config)
+    if bool(wanted.runs) == bool(wanted.studies):
+        raise ZeroscaleError(
+            "compare takes two of one kind: runs=[ONE,OTHER], scored checkpoints, or studies=[ONE,OTHER], studies or "
+            "CSVs of runs"
+        )
+    if wanted.studies:
+        from zeroscale.commands import findings
+
+        return findings.compare_laws(wanted)
     from zeroscale import comparing
 
     return comparing.compare(wanted)

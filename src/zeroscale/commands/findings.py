@@ -1,10 +1,10 @@
-"""`fit` and `report`: what comes of a study."""
+"""`fit`, `report` and the comparison of two studies' laws: what comes of a study."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-from zeroscale.command_settings import FitSettings, StudySettings
+from zeroscale.command_settings import CompareSettings, FitSettings, StudySettings
 from zeroscale.strict import build
 
 Config = dict[str, Any]
@@ -36,6 +36,30 @@ def fit(config: Config) -> int:
     out = Path(wanted.out) if wanted.out else None
     laws = fitting.fit_study(Path(wanted.runs), out, options=options, command=os.environ.get("ZEROSCALE_COMMAND"))
     print(fitting.describe(laws))
+    return 0
+
+
+def compare_laws(wanted: CompareSettings) -> int:
+    """Two studies, or CSVs of runs, each by the law fitted to it."""
+    from zeroscale.scaling import compare_studies
+    from zeroscale.scaling.options import Options
+
+    laws = wanted.laws
+    options = Options(
+        convention=laws.convention,
+        flops=laws.flops,
+        bootstrap=laws.bootstrap,
+        seed=wanted.seed,
+        budgets=laws.budgets,
+        columns=vars(laws.columns),
+    )
+    studies = [Path(study) for study in wanted.studies]
+    paired = {"auto": "auto", "yes": True, "no": False}[laws.paired]
+    found = compare_studies.compare_studies(studies, options, law=laws.law, paired=paired)
+    print(compare_studies.as_text(found))
+    if wanted.out:
+        paths = compare_studies.write(Path(wanted.out), found)
+        print(f"\nwritten to {wanted.out}: {', '.join(path.name for path in paths)}")
     return 0
 
 

@@ -95,4 +95,5 @@ def panel_reach(panel: Panel) -> tuple[float, float]:
 
 def _values(panel: Panel) -> list[float]:
     values = [v for point in panel.points for v in (point.value, point.low, point.high) if v is not None]
+    values += [value for line in panel.lines for _, value in line.points]
     return values + [value for _, _, value in panel.published]

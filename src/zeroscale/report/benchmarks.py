@@ -1,12 +1,15 @@
 """Scores by card and metric, against model size: what the benchmark figures, the table and the notes are made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.report import marks, words
+from zeroscale.report.marks import BENCHMARK, HELD_OUT, SAMPLE
 from zeroscale.report.record import Cell, Study, number
 
-HELD_OUT = "held_out"
+# Scores that others are read against begin so (`zeroscale.harness.tasks.summary`): lines in the panel of the score that
+# the rest of the name says, and no panels of their own.
+BASELINES = {"no_hint_": "without the hint", "lede_3_": "lede-3", "random_3_": "random-3"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,27 @@ class Point:
     high: float | None
     n: int | None
     path: str
+    badge: str = BENCHMARK
+    """The word that stands beside this score: what of the benchmark was scored, where it was not the whole."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a panel's points are read against: (parameters, value) by size; one value at all sizes is `fixed`."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+    @property
+    def fixed(self) -> bool:
+        """Whether no model takes part in it."""
+        return len({value for _, value in self.points}) == 1
+
+    @property
+    def spoken(self) -> str:
+        """For a text: the value, or the range of values."""
+        values = [words.flat(words.figure(value)) for value in sorted({value for _, value in self.points})]
+        return f"{self.name} {values[0]}" + ("" if self.fixed else f" to {values[-1]}")
 
 
 @dataclass(frozen=True)
@@ -33,6 +57,7 @@ class Panel:
     chance: float | None
     points: list[Point]
     published: list[tuple[str, float, float]]
+    lines: list[Line] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -42,16 +67,18 @@ class Card:
     key: str
     card: str
     protocol: str
-    kind: str  # "sample", "benchmark" or "held-out"
+    kind: str  # "sample", "part" (of the benchmark, or of some sizes only), "benchmark" or "held-out"
     n: list[int]
     panels: list[Panel]
     assumptions: list[str]
     notes: list[str]
+    badges: list[str]
+    """Of its results, each once."""
 
     @property
     def badge(self) -> str:
-        """The word that stands beside every score of this card."""
-        return {"sample": "SAMPLE", "benchmark": "BENCHMARK", "held-out": "HELD-OUT TEXT"}[self.kind]
+        """The word that stands beside every score of this card; MIXED where the sizes' scores bear several."""
+        return self.badges[0] if len(self.badges) == 1 else "MIXED"
 
     @property
     def count(self) -> str:
@@ -86,41 +113,58 @@ def _card(key: str, results: list[tuple[Cell, int, dict[str, Any]]]) -> Card:
     main = next((result["main_metric"] for _, _, result in results if result.get("main_metric") in names), None)
     if main is not None:
         names.sort(key=lambda name: name != main)
-    sample = any(result.get("is_sample") or result.get("source") == "sample" for _, _, result in results)
-    panels = [panel for panel in (_panel(name, results, sample) for name in names) if panel.points]
-    kind = "held-out" if first.get("card") == HELD_OUT else "sample" if sample else "benchmark"
+    badges = list(dict.fromkeys(marks.badge(result) for _, _, result in results))
+    panels = [_panel(name, results, names) for name in names if not _is_baseline(name, names)]
+    panels = [panel for panel in panels if panel.points]
+    sample = all(text.startswith(SAMPLE) for text in badges)
+    kind = "sample" if sample else "benchmark" if badges == [BENCHMARK] else "part"
+    kind = "held-out" if first.get("card") == HELD_OUT else kind
     assumptions = [str(text) for text in dict.fromkeys(a for _, _, r in results for a in r.get("assumptions") or [])]
     counts = {point.n for panel in panels for point in panel.points if point.n is not None}
-    return Card(
-        key,
-        str(first.get("card")),
-        str(first.get("protocol")),
-        kind,
-        sorted(counts),
-        panels,
-        assumptions,
-        _notes(results),
-    )
+    card, protocol, n = str(first.get("card")), str(first.get("protocol")), sorted(counts)
+    return Card(key, card, protocol, kind, n, panels, assumptions, _notes(results), badges)
 
 
-def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], sample: bool) -> Panel:
+def _is_baseline(name: str, names: list[str]) -> bool:
+    """Whether the score that it is compared with is there too."""
+    return any(name.startswith(start) and name.removeprefix(start) in names for start in BASELINES)
+
+
+def _lines(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: list[str]) -> list[Line]:
+    lines = []
+    for start, called in BASELINES.items():
+        if start + name in names:
+            found = [(cell.params, _value(result, start + name)) for cell, _, result in results]
+            points = [(params, value) for params, value in found if params is not None and value is not None]
+            if points:
+                lines.append(Line(called, sorted(points)))
+    return lines
+
+
+def _value(result: dict[str, Any], name: str) -> float | None:
+    entry = result["metrics"].get(name)
+    return number(entry.get("value")) if isinstance(entry, dict) else None
+
+
+def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: list[str]) -> Panel:
     points, chance, higher, published = [], None, True, []
     for cell, step, result in results:
-        entry = result["metrics"].get(name)
-        value = number(entry.get("value")) if isinstance(entry, dict) else None
+        value = _value(result, name)
         if value is None or cell.params is None:
             continue
+        entry = result["metrics"][name]
         n = number(entry.get("n", result.get("n")))
         low, high = number(entry.get("low")), number(entry.get("high"))
         path = str(result.get("path", ""))
-        points.append(
-            Point(cell.name, cell.label, cell.params, step, value, low, high, None if n is None else int(n), path)
-        )
+        count = None if n is None else int(n)
+        said = marks.badge(result)
+        points.append(Point(cell.name, cell.label, cell.params, step, value, low, high, count, path, said))
         chance = number(entry.get("chance")) if chance is None else chance
         higher = bool(entry.get("higher_is_better", True))
-        if not sample:  # others' numbers are on the benchmark itself: beside a sample they would mislead
-            published = published or _published(entry.get("published"))
-    return Panel(name, higher, chance, points, published)
+        published = published or _published(entry.get("published"))
+    if any(point.badge != BENCHMARK for point in points):
+        published = []  # others' numbers are on the benchmark itself: beside a part of it they would mislead
+    return Panel(name, higher, chance, points, published, _lines(name, results, names))
 
 
 def _published(raw: Any) -> list[tuple[str, float, float]]:
@@ -136,8 +180,11 @@ def _published(raw: Any) -> list[tuple[str, float, float]]:
 
 
 def _notes(results: list[tuple[Cell, int, dict[str, Any]]]) -> list[str]:
-    """What a reader must know before trusting a number: prompts cut to the context, examples left out."""
-    notes = [str(note) for note in dict.fromkeys(n for _, _, result in results for n in result.get("notes") or [])]
+    """What a reader must know before trusting a number: what of the benchmark it is, what was cut or left out."""
+    notes = marks.notes([(cell.label, result) for cell, _, result in results])
+    said = " ".join(notes).lower()
+    others = dict.fromkeys(str(note) for _, _, result in results for note in result.get("notes") or [])
+    notes += [note for note in others if note.lower() not in said]
     for key, text in (("truncated", "cut to fit the context"), ("left_out", "left out")):
         counts = {cell.label: int(number(result.get(key)) or 0) for cell, _, result in results}
         hit = {name: n for name, n in counts.items() if n}
@@ -152,19 +199,42 @@ def _notes(results: list[tuple[Cell, int, dict[str, Any]]]) -> list[str]:
 
 def sample_note(cards: list[Card]) -> str:
     """The plain word on what to believe, for the first screen."""
-    samples = [card for card in cards if card.kind == "sample"]
-    real = [card for card in cards if card.kind == "benchmark"]
-    if not samples and not real:
+    scored = [card for card in cards if card.kind != "held-out"]
+    if not scored:
         return "No benchmark was scored in this study: the losses are on text held out from the training corpus."
-    if not samples:
+    if not doubts(scored):
         return "Every score is on the benchmark's own data; n and a 95 % interval stand beside it."
-    n = sorted({size for card in samples for size in card.n})
-    spread = "" if not n else f" (n = {n[0]})" if len(n) == 1 else f" (n = {n[0]} to {n[-1]})"
-    note = (
-        f"Scores marked SAMPLE come from a dozen or so hand-written examples{spread}: "
-        "they test the machinery, they are not benchmark results."
-    )
-    return note + (f" Real benchmarks here: {', '.join(card.card for card in real)}." if real else "")
+    parts = []
+    if any(SAMPLE in text for card in scored for text in card.badges):
+        n = sorted({point.n for card in scored for point in _points(card) if SAMPLE in point.badge and point.n})
+        spread = "" if not n else f" (n = {n[0]})" if len(n) == 1 else f" (n = {n[0]} to {n[-1]})"
+        parts.append(
+            f"Scores marked SAMPLE come from a dozen or so hand-written examples{spread}: "
+            "they test the machinery, they are not benchmark results."
+        )
+    if partly := [card for card in scored if _of_parts([card])]:
+        parts.append(
+            f"Scores marked {' or '.join(_of_parts(partly))} are on a part of a benchmark, or on other data, and are "
+            f"not its results: {', '.join(card.card for card in partly)}."
+        )
+    if real := [card for card in scored if BENCHMARK in card.badges]:
+        named = [card.card + ("" if card.kind == "benchmark" else " (of some runs)") for card in real]
+        parts.append(f"Real benchmarks here: {', '.join(named)}.")
+    return " ".join(parts)
+
+
+def _points(card: Card) -> list[Point]:
+    return [point for panel in card.panels for point in panel.points]
+
+
+def doubts(cards: list[Card]) -> list[str]:
+    """The words beside scores that are none of a benchmark, each once: they stand before the first screen's note."""
+    badges = dict.fromkeys(text for card in cards if card.kind != "held-out" for text in card.badges)
+    return [text for text in badges if text != BENCHMARK]
+
+
+def _of_parts(cards: list[Card]) -> list[str]:
+    return [text for text in doubts(cards) if SAMPLE not in text]
 
 
 def unit(metric: str) -> str:

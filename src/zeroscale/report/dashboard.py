@@ -13,11 +13,11 @@ from typing import Any
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import write_directory
-from zeroscale.report import axes, benchmarks, examples, law, specs, tables, words
+from zeroscale.report import axes, benchmarks, examples, law, law_page, specs, tables, words
 from zeroscale.report.curves import Curve, curves
 from zeroscale.report.record import Cell, Study, read_study
 
-ASSETS = ("index.html", "style.css", "app.js", "charts.js")
+ASSETS = ("index.html", "style.css", "app.js", "charts.js", "laws.js")
 SIZES_WITH_EXAMPLES = 8
 
 
@@ -84,14 +84,15 @@ def describe(study: Study, shown_law: law.Law, drawn: list[Curve], cards: list[b
     """All that the page shows, as JSON values. `version` changes when a reader of data.js would have to."""
     order = {cell.name: index for index, cell in enumerate(study.cells)}
     largest = [cell for cell in study.cells if cell.done][-SIZES_WITH_EXAMPLES:]
+    leads = law_page.leading(law_page.laws_of(study)) is not None
     return {
         "version": 1,
         "study": study.name,
-        "verdict": law.verdict(shown_law),
-        "hold_out": law.hold_out_sentence(shown_law),
+        "verdict": law_page.verdict(study) or law.verdict(shown_law),
+        "hold_out": None if leads else law.hold_out_sentence(shown_law),
         "facts": _headline(study, shown_law),
-        "warnings": shown_law.warnings + _faults(study, shown_law, drawn),
-        "sample_note": {"text": benchmarks.sample_note(cards), "sample": any(card.kind == "sample" for card in cards)},
+        "warnings": law_page.warnings(study, shown_law) + _faults(study, shown_law, drawn),
+        "sample_note": {"text": benchmarks.sample_note(cards), "badges": benchmarks.doubts(cards)},
         "cells": [
             {
                 "name": cell.label,
@@ -110,9 +111,11 @@ def describe(study: Study, shown_law: law.Law, drawn: list[Curve], cards: list[b
             ],
             "figure": specs.law(shown_law, order) if shown_law.points else None,
         },
+        "laws": law_page.describe(study, shown_law, order),
         "curves": specs.curves(drawn) if any(curve.train or curve.validation for curve in drawn) else None,
         "benchmarks": [_card(card, order) for card in cards],
         "published": any(panel.published for card in cards for panel in card.panels),
+        "lines": any(panel.lines for card in cards for panel in card.panels),
         "results": tables.results(study, cards),
         "unfinished": tables.unfinished(study),
         "examples": examples.read_examples(largest),
@@ -136,8 +139,9 @@ def _card(card: benchmarks.Card, order: dict[str, int]) -> dict[str, Any]:
                 "metric": benchmarks.unit(panel.metric),
                 "better": "higher is better" if panel.higher_is_better else "lower is better",
                 "chance": _chance(panel),
-                "summary": "; ".join(_spoken(point) for point in panel.points),
-                "figure": specs.panel(card, panel, order),
+                "summary": "; ".join([*map(_spoken, panel.points), *(line.spoken for line in panel.lines)]),
+                "legend": specs.legend(panel),
+                "figure": specs.panel(panel, order),
             }
             for panel in card.panels
         ],
@@ -169,6 +173,9 @@ def _headline(study: Study, shown_law: law.Law) -> list[dict[str, str]]:
                 "note": f"{shown_law.label(cell)}, {words.scaled(params)} parameters",
             }
         )
+    over_data = law_page.facts(study)
+    if over_data:
+        return facts + over_data
     if "alpha" in shown_law.parameters:
         value, low, high = shown_law.parameters["alpha"]
         known = words.interval(low, high, 2)

@@ -4,6 +4,7 @@ No pyplot: figures are objects of their own, drawn by Agg, so nothing is left in
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import as_file
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -23,15 +24,21 @@ from zeroscale.report.axes import (
 from zeroscale.report.benchmarks import Card, Panel
 from zeroscale.report.curves import Curve
 from zeroscale.report.law import Law, greek
+from zeroscale.report.law_figures import draw as draw_plot
+from zeroscale.report.law_figures import literal
+from zeroscale.report.law_page import laws_of
+from zeroscale.report.law_plots import plots
+from zeroscale.report.plots import Plot
 from zeroscale.report.record import Study
 from zeroscale.report.specs import label_sides, loss_reach, size_reach
 
 MARKERS = "osD^PX*"
 COLUMNS = 3
+LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
 
 
 def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
-    """Writes loss_over_tokens, loss_over_flops, law and benchmarks, each where there is something to draw."""
+    """Writes loss_over_tokens, loss_over_flops, law, those over size and data, and benchmarks, where there is some."""
     from matplotlib import rc_context, rc_params_from_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,12 +55,18 @@ def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list
                 written += _save(folder / f"loss_over_{axis}", draw, (6.4, 4.0))
         if law.points:
             written += _save(folder / "law", lambda figure: _law(figure.subplots(), law, painter), (6.4, 4.0))
+        for plot in plots(laws_of(study)):
+            written += _save(folder / plot.name, partial(_drawn, plot), (6.4, 4.0))
         panels = [(card, panel) for card in cards for panel in card.panels]
         if panels:
             rows = -(-len(panels) // COLUMNS)
             height = 0.4 + 2.2 * rows
             written += _save(folder / "benchmarks", lambda figure: _grid(figure, panels, rows, painter), (8.4, height))
     return written
+
+
+def _drawn(plot: Plot, figure: Any) -> None:
+    draw_plot(figure.subplots(), plot)
 
 
 class _Painter:
@@ -88,11 +101,6 @@ def _save(stem: Path, draw: Callable[[Any], None], inches: tuple[float, float]) 
     figure.set_layout_engine("none")  # settled by the first drawing
     figure.savefig(svg, metadata={"Date": None, "Creator": None})
     return [png, svg]
-
-
-def literal(text: str) -> str:
-    """Text that matplotlib shows letter by letter: a dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
 
 
 def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) -> Callable[[Any], None]:
@@ -183,6 +191,13 @@ def _grid(figure: Any, panels: list[tuple[Card, Panel]], rows: int, painter: _Pa
 def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
     if panel.chance is not None and chance_drawn(panel):
         axes.axhline(panel.chance, color="#565d6b", linestyle="--", linewidth=1, label="chance")
+    for line, style in zip(panel.lines, LINE_STYLES, strict=False):
+        muted = {"color": "#565d6b", "linestyle": style, "linewidth": 1, "label": literal(line.name)}
+        if line.fixed:
+            axes.axhline(line.points[0][1], **muted)
+        else:
+            axes.plot(*zip(*line.points, strict=True), **muted)
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best")
     for point in panel.points:
         bars = None

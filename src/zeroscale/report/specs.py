@@ -18,13 +18,15 @@ from zeroscale.report.axes import (
     spans_decades,
     tick_texts,
 )
-from zeroscale.report.benchmarks import Card, Panel, Point
+from zeroscale.report.benchmarks import Line, Panel, Point
 from zeroscale.report.curves import AXES, Curve
 from zeroscale.report.law import Law
 
 Spec = dict[str, Any]
 AXIS_TITLES = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "training time (seconds)"}
 LONG_LABEL = 16  # letters
+# Of what a panel's points are read against, with the words for them; chance is dashed.
+LINE_STYLES = (("dot", "dotted"), ("dashdot", "dash-dotted"), ("longdash", "long-dashed"))
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon")
 
 
@@ -178,20 +180,23 @@ def _curve_axis(name: str, values: list[float]) -> Spec:
     }
 
 
-def panel(card: Card, shown: Panel, order: dict[str, int]) -> Spec:
-    """One metric over N with 95 % bars, the chance level and published models."""
+def panel(shown: Panel, order: dict[str, int]) -> Spec:
+    """One metric over N with 95 % bars, the chance level, what else it is read against, and published models."""
     points = shown.points
     n = sorted({point.params for point in points})
     mean = [sum(p.value for p in points if p.params == x) / sum(p.params == x for p in points) for x in n]
-    traces = [_line(n, mean, "muted", hoverinfo="skip", line={"width": 1})] if len(n) > 1 else []
+    alike = len({point.badge for point in points}) == 1  # scores of other data are no part of the same curve
+    traces = [_line(n, mean, "muted", hoverinfo="skip", line={"width": 1})] if len(n) > 1 and alike else []
     reach = [min(n), max(n), *(x for _, x, _ in shown.published)]
     edges = [min(reach) / 1.6, max(reach) * 1.6]
     if shown.chance is not None and chance_drawn(shown):
         chance = f"chance: {words.flat(words.figure(shown.chance))}<extra></extra>"
         line = {"width": 1.5, "dash": "dash"}
         traces.append(_line(edges, [shown.chance] * 2, "muted", hovertemplate=chance, line=line))
+    for line, (dash, _) in zip(shown.lines, LINE_STYLES, strict=False):
+        traces.append(_reference(line, edges, panel_reach(shown), dash))
     for point in points:
-        traces.append(_score(card, shown, point, order[point.cell]))
+        traces.append(_score(point, order[point.cell]))
     for name, x, value in shown.published:
         hover = f"{plain(name)}: {words.flat(words.figure(value))} (published)<extra></extra>"
         marker = {"size": 9, "symbol": "x-thin", "line": {"width": 2}}
@@ -214,13 +219,33 @@ def _score_axis(shown: Panel) -> Spec:
     return {"type": "linear", "range": [low, high], "tickvals": ticks, "ticktext": tick_texts(ticks)}
 
 
-def _score(card: Card, shown: Panel, point: Point, index: int) -> Spec:
+def _reference(line: Line, edges: list[float], reach: tuple[float, float], dash: str) -> Spec:
+    """What a panel's points are read against. Over the whole width, and named there, where no model takes part in it;
+    a line through the sizes would have its name among the points: the panel's text has it (`legend`)."""
+    inside = 1.05 * edges[0]  # text on the very edge is not shown
+    points = [(x, line.points[0][1]) for x in (edges[0], inside, edges[1])] if line.fixed else line.points
+    x, y = [size for size, _ in points], [value for _, value in points]
+    hover = f"{plain(line.name)}: %{{y:.4~g}}<extra></extra>"
+    traced = _line(x, y, "muted", hovertemplate=hover, line={"width": 1.5, "dash": dash})
+    if line.fixed:
+        side = "bottom right" if y[0] > reach[0] + 0.85 * (reach[1] - reach[0]) else "top right"
+        traced |= {"mode": "lines+text", "text": ["", plain(line.name), ""], "textposition": side}
+    return traced
+
+
+def legend(shown: Panel) -> str:
+    """Which line is what, of those that bear no name in the figure."""
+    styles = zip(shown.lines, LINE_STYLES, strict=False)
+    return "; ".join(f"{called}: {line.name}" for line, (_, called) in styles if not line.fixed)
+
+
+def _score(point: Point, index: int) -> Spec:
     known = words.flat(words.interval(point.low, point.high))
     hover = f"<b>{plain(point.label)}</b> {words.flat(words.figure(point.value))}"
     hover += f"<br>95 %: {known}" if known else "<br>no interval"
     hover += f"<br>n = {point.n:,}" if point.n is not None else ""
     hover += f"<br>{words.scaled(point.params)} parameters, step {point.step:,}"
-    hover += f"{_run(point.cell, point.label)}<br>{card.badge}"
+    hover += f"{_run(point.cell, point.label)}<br>{point.badge}"
     trace = {
         "type": "scatter",
         "mode": "markers",

@@ -35,7 +35,7 @@ def results(study: Study, cards: list[Card]) -> dict[str, Any]:
         main = card.panels[0]
         better = "higher is better" if main.higher_is_better else "lower is better"
         note = f"{main.metric.replace('_', ' ')}, n = {card.count}, {better}"
-        columns.append({"label": card.card, "note": note, "badge": card.badge, "number": True})
+        columns.append({"label": card.card, "note": note, "badge": card.badge, "kind": card.kind, "number": True})
     rows = [_result_row(cell, scored) for cell in study.cells if cell.rows or cell.scores]
     return {"columns": columns, "rows": rows}
 
@@ -63,14 +63,16 @@ def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
     ]
     for card in scored:
         point = next((point for point in card.panels[0].points if point.cell == cell.name), None)
-        cells.append(entry("–") if point is None else _score(point))
+        cells.append(entry("–") if point is None else _score(card, point))
     return {"cells": cells}
 
 
-def _score(point: Point) -> Entry:
+def _score(card: Card, point: Point) -> Entry:
+    """With its badge, where the column's says nothing of this score in particular."""
     known = words.interval(point.low, point.high)
     n = "" if point.n is None else f"; n = {point.n:,}"
-    return entry(words.figure(point.value), point.value, f"{point.path}; step {point.step:,}{n}", known)
+    told = entry(words.figure(point.value), point.value, f"{point.path}; step {point.step:,}{n}; {point.badge}", known)
+    return told | ({"badge": point.badge} if point.badge != card.badge else {})
 
 
 def unfinished(study: Study) -> list[dict[str, str]]:
@@ -207,9 +209,22 @@ def command(cell: Cell) -> str:
 
 
 def _cards_source(study: Study) -> str:
-    """Where the cards' data came from, as the scoring command takes it."""
+    """Where the cards' data came from and which of them were scored, as the scoring command takes it.
+
+    A result does not tell the folder of its files: where the runs' settings do not either, DIR stands for it.
+    """
     settings = next((cell.settings for cell in study.cells if cell.scores), {})
-    given = {name: settings.get(name) for name in ("cards_from", "data_dir")}
+    results = [one for cell in study.cells for scores in cell.scores.values() for one in scores]
+    results = [one for one in results if one.get("source") != "corpus"]
+    sources = {str(one["source"]) for one in results if one.get("source")}
+    given: dict[str, Any] = {name: settings.get(name) for name in ("cards_from", "data_dir")}
+    if len(sources) == 1:
+        given["cards_from"] = sources.pop()
+        given["data_dir"] = (settings.get("data_dir") or "DIR") if given["cards_from"] == "files" else None
+    limits = {one.get("limit") for one in results}
+    given["limit"] = limits.pop() if len(limits) == 1 else None
+    other = any(str(one.get("data")).startswith(("part:", "other data:")) for one in results)
+    given["allow_other_data"] = "true" if other else None
     return "".join(f" {name}={shlex.quote(str(value))}" for name, value in given.items() if value)
 
 

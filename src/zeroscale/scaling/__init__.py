@@ -7,6 +7,9 @@
     fit = fit_chinchilla(params, tokens, loss)
     fit.law, fit.parameters["E"], fit.exponents["N_opt"], fit.optimum(1e21), fit.warnings
 
+    found = compare_laws({"params": …, "tokens": …, "loss": …}, other_runs)
+    found.differences["alpha"], found.at[0].multiplier
+
 Nothing is imported before it is asked for: `flops` and `budget` stay light, and no fit needs torch or Hydra.
 """
 
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zeroscale.scaling.chinchilla import fit_chinchilla
+    from zeroscale.scaling.comparison import AtBudget, LawComparison, compare_laws
     from zeroscale.scaling.envelope import EnvelopeFit, fit_envelope
     from zeroscale.scaling.estimate import Estimate
     from zeroscale.scaling.fit import fit_study
@@ -31,12 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccuracyFit",
+    "AtBudget",
     "EnvelopeFit",
     "Estimate",
     "HoldOut",
     "IsoflopFit",
     "KaplanFit",
     "KaplanLaw",
+    "LawComparison",
     "LeftOut",
     "Optimum",
     "Options",
@@ -45,6 +51,7 @@ __all__ = [
     "PowerLawFit",
     "Surface",
     "SurfaceFit",
+    "compare_laws",
     "describe",
     "fit_chinchilla",
     "fit_envelope",
@@ -58,12 +65,14 @@ __all__ = [
 
 _HOME = {
     "AccuracyFit": "loss_to_accuracy",
+    "AtBudget": "comparison",
     "EnvelopeFit": "envelope",
     "Estimate": "estimate",
     "HoldOut": "power",
     "IsoflopFit": "isoflop",
     "KaplanFit": "kaplan",
     "KaplanLaw": "kaplan",
+    "LawComparison": "comparison",
     "LeftOut": "surface_fit",
     "Optimum": "surface_fit",
     "Options": "options",
@@ -72,6 +81,7 @@ _HOME = {
     "PowerLawFit": "power",
     "Surface": "surface",
     "SurfaceFit": "surface_fit",
+    "compare_laws": "comparison",
     "describe": "summary",
     "fit_chinchilla": "chinchilla",
     "fit_envelope": "envelope",

@@ -26,7 +26,7 @@ def checked(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
         try:
             column = numpy.asarray(values, float)
         except (TypeError, ValueError) as error:
-            raise ZeroscaleError(f"{name} must be numbers, one for each run: {error}") from error
+            raise ZeroscaleError(f"{name}{_no_number(values)}: it must be one number for each run") from error
         if column.ndim != 1:
             raise ZeroscaleError(f"{name} has shape {column.shape}: it must be one number for each run")
         bad = numpy.flatnonzero(~(numpy.isfinite(column) & (column > 0)))
@@ -42,6 +42,20 @@ def checked(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
         said = " and ".join(f"{length} {name}" for name, length in lengths.items())
         raise ZeroscaleError(f"{said}: each run needs all of them")
     return found
+
+
+def _no_number(values: Any) -> str:
+    """Which of the values is none, as "[3] is '70M'"."""
+    try:
+        items = list(values)
+    except TypeError:
+        return f" is {values!r}"
+    for index, value in enumerate(items):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return f"[{index}] is {value!r}"
+    return " is uneven"
 
 
 def seeds_of(seed: Any, n: int) -> "ndarray | None":

@@ -22,7 +22,7 @@ from zeroscale.scaling.table import Table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["describe", "fit_study"]
+__all__ = ["describe", "fit_study", "read_runs"]
 
 AUTO_LEVELS = 3
 
@@ -62,14 +62,9 @@ def fit_study(
     wanted = options or Options(
         law=(law,) if isinstance(law, str) else tuple(law), convention=convention, bootstrap=bootstrap, seed=seed
     )
-    imported = runs.is_dir() and not read_cells(runs) and lm_eval_results.is_results(runs)
-    is_study = runs.is_dir() and not imported
-    if imported:
-        frame = lm_eval_results.read_results(runs, wanted.columns, wanted.tokens_per_step)
-    else:
-        frame = ledger.read(runs) if not runs.is_file() else read_csv(runs, wanted.columns)
-    source = ledger.write(runs, frame) if is_study else runs
-    study = _Study(frame, read_cells(runs) if is_study else (), wanted)
+    study = read_runs(runs, wanted)
+    imported, is_study = study.imported, runs.is_dir() and not study.imported
+    source = ledger.write(runs, study.frame) if is_study else runs
     value = {
         "study": runs.name if is_study or imported else runs.resolve().parent.name if study.from_ledger else runs.stem,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -87,11 +82,22 @@ def fit_study(
     return _write(out or _default_out(runs, study.from_ledger), value)
 
 
-class _Study:
+def read_runs(runs: Path, options: Options) -> "Runs":
+    """A study, a CSV, or a directory of lm-evaluation-harness' results, as the laws take it; writes nothing."""
+    cells = read_cells(runs) if runs.is_dir() else []
+    imported = runs.is_dir() and not cells and lm_eval_results.is_results(runs)
+    if imported:
+        frame = lm_eval_results.read_results(runs, options.columns, options.tokens_per_step)
+    else:
+        frame = ledger.read(runs) if not runs.is_file() else read_csv(runs, options.columns)
+    return Runs(frame, cells, options, imported)
+
+
+class Runs:
     """The runs of one fit, read once, and the laws fitted to them one after another."""
 
-    def __init__(self, frame: "DataFrame", cells: Sequence[Cell], options: Options) -> None:
-        self.frame, self.cells, self.options = frame, cells, options
+    def __init__(self, frame: "DataFrame", cells: Sequence[Cell], options: Options, imported: bool) -> None:
+        self.frame, self.cells, self.options, self.imported = frame, cells, options, imported
         self.from_ledger = "val/loss" in frame.columns
         self.runs, self.left_out = self._usable(options.convention)
         self.table = Table.of(self.runs, options.flops)

@@ -7,16 +7,15 @@ from zeroscale.scaling.flops import Params
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes on one device at the peak of a step: an estimate by the formulas of `budget.memory_per_device`."""
+    """Bytes on one device: an estimate by the formulas of `memory.memory_per_device`."""
 
     parameters: int
     gradients: int
     optimizer: int
     activations: int
-
-    @property
-    def total(self) -> int:
-        return self.parameters + self.gradients + self.optimizer + self.activations
+    """What the backward pass needs, and the head's chunk of logits."""
+    peak: int
+    """The most that is held at once: less than the four together, which are not all there at the same time."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,19 @@ class Plan:
     """Forward and backward over all tokens, full attention: 6 matmul + 12 L d T for each."""
     flops_6nd: int
     memory: Memory
+    """With this strategy, on this many devices; beside it what DDP and FSDP would take, None on one device."""
+    memory_ddp: Memory | None
+    memory_fsdp: Memory | None
     devices: int
     strategy: str
     precision: str
+    device: str
+    """"cpu" or "cuda": what the memory is reckoned for."""
     hardware: str | None
     mfu: float | None
     hours: float | None
     """Wall-clock hours of all devices together, training steps only: flops / (peak · mfu · devices) / 3600."""
+    cost: float | None
+    """hours · devices · price, in the price's currency."""
+    price: float | None
     warnings: tuple[str, ...]

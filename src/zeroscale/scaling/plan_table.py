@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from zeroscale.scaling.plan import Plan
 from zeroscale.scaling.rules import RULES
-from zeroscale.scaling.units import count, duration, gibibytes
+from zeroscale.scaling.units import count, duration, gibibytes, money
 
 
 def render_plans(plans: Sequence[Plan]) -> str:
@@ -15,10 +15,14 @@ def render_plans(plans: Sequence[Plan]) -> str:
     from rich.table import Table
 
     sheet = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    for title, total in zip(TITLES, _totals(plans), strict=True):
-        sheet.add_column(title, total, justify="left" if title == "run" else "right", no_wrap=True)
-    for plan in plans:
-        sheet.add_row(*_row(plan))
+    rows = [_row(plan) for plan in plans]
+    totals = _totals(plans)
+    # A column that is empty in every row (cost without a price, DDP and FSDP on one device) is left out.
+    shown = [title for title in TITLES if any(row.get(title) for row in rows)]
+    for title in shown:
+        sheet.add_column(title, totals.get(title, ""), justify="left" if title == "run" else "right", no_wrap=True)
+    for row in rows:
+        sheet.add_row(*(row.get(title, "") for title in shown))
     text = io.StringIO()
     # A plain stream and as wide as it needs: what `plan` prints is the same in a terminal, a pipe and a file.
     Console(file=text, width=400, color_system=None, force_terminal=False).print(sheet)
@@ -55,48 +59,63 @@ TITLES = (
     "lr",
     "FLOPs",
     "6ND",
+    "micro-batch",
     "GiB/device",
+    "GiB ddp",
+    "GiB fsdp",
     "hours",
+    "cost",
 )
 
 
-def _row(plan: Plan) -> tuple[str, ...]:
-    return (
-        plan.name,
-        count(plan.params.total),
-        count(plan.params.non_embedding),
-        count(plan.params.matmul),
-        count(plan.tokens),
-        f"{plan.steps:,}",
-        count(plan.batch_tokens),
-        "–" if plan.lr is None else f"{plan.lr:.2g}",
-        f"{plan.flops:.2e}",
-        f"{plan.flops_6nd:.2e}",
-        gibibytes(plan.memory.total),
-        duration(plan.hours),
-    )
+def _row(plan: Plan) -> dict[str, str]:
+    several = plan.memory_ddp is not None and plan.memory_fsdp is not None
+    return {
+        "run": plan.name,
+        "params": count(plan.params.total),
+        "non-emb.": count(plan.params.non_embedding),
+        "matmul": count(plan.params.matmul),
+        "tokens": count(plan.tokens),
+        "steps": f"{plan.steps:,}",
+        "batch": count(plan.batch_tokens),
+        "lr": "–" if plan.lr is None else f"{plan.lr:.2g}",
+        "FLOPs": f"{plan.flops:.2e}",
+        "6ND": f"{plan.flops_6nd:.2e}",
+        "micro-batch": f"{plan.micro_batch_rows} × {plan.accumulation}",
+        "GiB/device": "" if several else gibibytes(plan.memory.peak),
+        "GiB ddp": gibibytes(plan.memory_ddp.peak) if several else "",
+        "GiB fsdp": gibibytes(plan.memory_fsdp.peak) if several else "",
+        "hours": duration(plan.hours),
+        "cost": "" if plan.cost is None else money(plan.cost),
+    }
 
 
-def _totals(plans: Sequence[Plan]) -> tuple[str, ...]:
-    hours = [plan.hours for plan in plans]
-    return (
-        f"total of {len(plans)}",
-        *("",) * 3,
-        count(sum(plan.tokens for plan in plans)),
-        f"{sum(plan.steps for plan in plans):,}",
-        *("",) * 2,
-        f"{sum(plan.flops for plan in plans):.2e}",
-        f"{sum(plan.flops_6nd for plan in plans):.2e}",
-        f"≤ {gibibytes(max((plan.memory.total for plan in plans), default=0))}",
-        duration(None if not hours or None in hours else sum(hours)),
-    )
+def _totals(plans: Sequence[Plan]) -> dict[str, str]:
+    hours, costs = [plan.hours for plan in plans], [plan.cost for plan in plans]
+    totals = {
+        "run": f"total of {len(plans)}",
+        "tokens": count(sum(plan.tokens for plan in plans)),
+        "steps": f"{sum(plan.steps for plan in plans):,}",
+        "FLOPs": f"{sum(plan.flops for plan in plans):.2e}",
+        "6ND": f"{sum(plan.flops_6nd for plan in plans):.2e}",
+        "hours": duration(None if not hours or None in hours else sum(hours)),
+        "cost": "" if None in costs else money(sum(costs)),
+    }
+    for title, memory in (
+        ("GiB/device", [plan.memory for plan in plans]),
+        ("GiB ddp", [plan.memory_ddp for plan in plans]),
+        ("GiB fsdp", [plan.memory_fsdp for plan in plans]),
+    ):
+        totals[title] = f"≤ {gibibytes(max((one.peak for one in memory if one is not None), default=0))}"
+    return totals
 
 
 def _notes(plans: Sequence[Plan]) -> list[str]:
     lines = [
         "params: all weights; non-emb.: without embeddings (Kaplan's N); matmul: with the head, without positions.",
         "FLOPs: tokens x (6 matmul + 12 L d T), both passes, full attention; 6ND leaves head and attention out.",
-        "GiB/device: an estimate of weights + gradients + AdamW moments + activations.",
+        "micro-batch: rows of one forward pass on one device × passes of a step.",
+        "GiB: the most that a device holds at once of weights, gradients, AdamW moments, activations and logits.",
     ]
     where = {(plan.devices, plan.hardware, plan.mfu, plan.precision): None for plan in plans if plan.hours is not None}
     lines += [
@@ -105,6 +124,12 @@ def _notes(plans: Sequence[Plan]) -> list[str]:
     ]
     if plans and all(plan.hardware is None for plan in plans):
         lines.append("hours: none without hardware; name it, such as hardware=H100_SXM mfu=0.4.")
+    if any(plan.device == "cpu" for plan in plans):
+        lines.append("On a CPU the process itself takes some 0.4 GiB besides, and its allocator keeps gaps.")
+    lines += [
+        f"cost: at {price:g} for one device and hour."
+        for price in dict.fromkeys(plan.price for plan in plans if plan.cost is not None)
+    ]
     warned: dict[str, list[str]] = {}
     for plan in plans:
         for warning in plan.warnings:

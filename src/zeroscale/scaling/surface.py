@@ -40,7 +40,7 @@ class Surface:
         """Loss in nats per token at each (N, D); arrays must broadcast with the fields."""
         import numpy
 
-        with numpy.errstate(over="ignore"):
+        with numpy.errstate(over="ignore", divide="ignore"):
             by_size = numpy.exp(self.log_A - self.alpha * numpy.log(params))
             by_data = numpy.exp(self.log_B - self.beta * numpy.log(tokens))
         return self.E + by_size + by_data
@@ -56,7 +56,8 @@ class Surface:
 
         cost = per_token or SIX_ND
         total = self.alpha + cost.power * self.beta
-        ratio = numpy.log(self.alpha) + self.log_A - numpy.log(cost.power * self.beta) - self.log_B
+        with numpy.errstate(divide="ignore"):  # an exponent of 0: everything, or nothing, goes into size
+            ratio = numpy.log(self.alpha) + self.log_A - numpy.log(cost.power * self.beta) - self.log_B
         return _exp((ratio + self.beta * (numpy.log(flops) - cost.log_scale)) / total)
 
     def optimal_tokens(self, flops: Any, per_token: "PerToken | None" = None) -> "ndarray":

@@ -1,6 +1,6 @@
 """Laws over size and data as fit.json holds them. No NaN or infinity: what is unknown is null."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from zeroscale.scaling.surface_draws import Draws
     from zeroscale.scaling.surface_fit import SurfaceFit
     from zeroscale.scaling.table import Table
+
+# The compute-optimal path is written from the smallest run's FLOPs to this many times the largest's, for figures.
+FRONTIER_POINTS = 33
+FRONTIER_REACH = 10.0
 
 
 def surface(fit: "SurfaceFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def surface(fit: "SurfaceFit", table: "Table", budgets: Sequence[float]) -> dict
         "intervals": _intervals(None if fit.draws is None else fit.draws.method),
         "over_seeds": _over_seeds(fit.over_seeds, fit),
         "compute_optimal": [_optimum(fit.optimum(float(budget), per_token)) for budget in budgets],
+        "frontier": _frontier(lambda flops: fit.optimum(flops, per_token), table),
         "flops": _counted(table),
         "hold_out": None if fit.hold_out is None else asdict(fit.hold_out),
         "leave_one_out": [
@@ -66,6 +71,7 @@ def isoflop(fit: "IsoflopFit", table: "Table", budgets: Sequence[float]) -> dict
         "warnings": list(fit.warnings),
         "intervals": _intervals(fit.method),
         "compute_optimal": [_optimum(fit.optimum(float(budget))) for budget in budgets],
+        "frontier": _frontier(fit.optimum, table),
         "flops": _counted(table),
         "left_out": _left_out(fit.left_out, table),
         "diagnostics": {
@@ -83,7 +89,7 @@ def isoflop(fit: "IsoflopFit", table: "Table", budgets: Sequence[float]) -> dict
                 for one in fit.budgets
             ]
         },
-        "points": [shown(table.runs[run]) for run in sorted(used)],
+        "points": [_point(table, run) for run in sorted(used)],
     }
 
 
@@ -99,6 +105,7 @@ def envelope(fit: "EnvelopeFit", table: "Table", budgets: Sequence[float]) -> di
         "warnings": list(fit.warnings),
         "intervals": _intervals(fit.method),
         "compute_optimal": [_optimum(fit.optimum(float(budget))) for budget in budgets],
+        "frontier": _frontier(fit.optimum, table),
         "flops": _counted(table),
         "left_out": _left_out(fit.left_out, table),
         "diagnostics": {"sizes": list(fit.sizes), "flops_from": fit.span[0], "flops_to": fit.span[1]},
@@ -165,17 +172,35 @@ def _optimum(found: Any) -> dict[str, Any]:
     }
 
 
+def _frontier(optimum: Callable[[float], Any], table: "Table") -> list[dict[str, Any]]:
+    """The optimum over a range of budgets, evenly in ln C."""
+    import numpy
+
+    grid = numpy.geomspace(table.flops.min(), FRONTIER_REACH * table.flops.max(), FRONTIER_POINTS)
+    return [_optimum(optimum(float(flops))) for flops in grid]
+
+
 def _counted(table: "Table") -> dict[str, Any]:
     """How C was counted, and what a token costs as exp(log_scale) N^power where an optimum is asked for."""
     return {"counted": table.counted, "per_token": asdict(table.per_token() or SIX_ND)}
 
 
 def _left_out(pairs: Sequence[tuple[int, str]], table: "Table") -> list[dict[str, Any]]:
-    return [{"cell": table.names[run], "rule": rule} for run, rule in pairs]
+    """Each run with what it measured, so that a figure can show it among those that count."""
+    return [
+        {"cell": table.names[run], "rule": rule}
+        | {name: value for name, value in _point(table, run).items() if name in ("params", "tokens", "flops", "loss")}
+        for run, rule in pairs
+    ]
+
+
+def _point(table: "Table", run: int) -> dict[str, Any]:
+    """A run as the law saw it: `flops` by the count that the fit used; `name` tells checkpoints of a cell apart."""
+    return {**shown(table.runs[run]), "name": table.names[run], "flops": float(table.flops[run])}
 
 
 def _points(table: "Table", fitted: Any, residuals: Sequence[float]) -> list[dict[str, Any]]:
     return [
-        {**shown(run), "fitted": plain(value), "log_residual": plain(residual)}
-        for run, value, residual in zip(table.runs, fitted, residuals, strict=True)
+        {**_point(table, run), "fitted": plain(value), "log_residual": plain(residual)}
+        for run, (value, residual) in enumerate(zip(fitted, residuals, strict=True))
     ]

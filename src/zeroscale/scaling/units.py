@@ -16,6 +16,8 @@ def count(value: float) -> str:
 def gibibytes(value: int) -> str:
     """Bytes in GiB, with enough digits for a pocket model."""
     gib = value / 2**30
+    if 0 < gib < 0.095:
+        return f"{gib:.2g}"
     return f"{gib:.2f}" if gib < 9.995 else f"{gib:.1f}"
 
 
@@ -28,3 +30,8 @@ def duration(hours: float | None) -> str:
     if hours >= 1:
         return f"{hours:.1f} h"
     return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+
+
+def money(value: float) -> str:
+    """An amount in whatever currency the price was: 12,340 from a hundred on, with cents below."""
+    return f"{value:,.0f}" if value >= 99.995 else f"{value:.2f}"

@@ -50,13 +50,14 @@ function first() {
   if (page.hold_out) at("hold-out").append(...rich(page.hold_out));
   else at("hold-out").remove();
   const note = at("sample-note");
-  if (!page.sample_note.sample) note.classList.add("calm");
-  else note.append(badge("SAMPLE", "sample"), " ");
+  if (!page.sample_note.badges.length) note.classList.add("calm");
+  for (const text of page.sample_note.badges) note.append(badge(text, "sample"), " ");
   note.append(page.sample_note.text);
   if (page.warnings.length) {
     const list = el("ul", {}, ...page.warnings.map((text) => el("li", {}, ...rich(text))));
     at("warnings").append(el("div", { className: "warnings" }, el("h2", {}, "Read with care"), list));
   }
+  if (lawFigures.first()) return;
   const caption = at("law-caption");
   if (page.law.form) {
     const parameters = page.law.parameters.map((p) => `${p.name} = ${p.value}${p.interval ? ` (${p.interval})` : ""}`);
@@ -135,12 +136,13 @@ const swatches = () => document.querySelectorAll(".swatch").forEach((swatch) => 
 function benchmarks() {
   if (!page.benchmarks.length) return at("benchmarks").remove();
   if (!page.published) at("published").remove();
+  if (!page.lines) at("lines").remove();
   for (const card of page.benchmarks) {
     const panels = card.panels.map((panel) => {
       const plot = el("div", { className: "plot small" });
       charts.add(plot, panel.figure, `${card.card}, ${panel.metric} against parameters: ${panel.summary}`);
       const chance = panel.chance === null ? "" : `, chance ${panel.chance}`;
-      return el("div", { className: "panel" }, el("h4", {}, panel.metric), el("p", { className: "small" }, panel.better + chance), plot);
+      return el("div", { className: "panel" }, el("h4", {}, panel.metric), el("p", { className: "small" }, [panel.better + chance, panel.legend].filter(Boolean).join("; ")), plot);
     });
     const head = el("header", {}, el("h3", {}, card.card), badge(card.badge, card.kind), el("span", { className: "small" }, `n = ${card.n}; protocol ${card.protocol}`));
     const node = el("article", { className: "card", style: `--wide: ${Math.min(4, panels.length)}; --narrow: ${Math.min(2, panels.length)}` }, head, el("div", { className: "panels" }, ...panels));
@@ -163,6 +165,7 @@ function table(data, caption, sortable) {
     if (i === 0) return el("th", { scope: "row", title: cell.origin }, cell.text, small(cell.note));
     const long = cell.text.length > 40 ? "wide" : "";
     const node = el("td", { className: columns[i].number && !long ? "number" : long, title: cell.origin }, ...rich(cell.text), small(cell.note));
+    if (cell.badge) node.append(el("div", {}, badge(cell.badge, cell.badge === "BENCHMARK" ? "benchmark" : "part")));
     if (columns[i].bar && tops[i]) {
       const filled = el("span");
       filled.style.width = `${(100 * Number(cell.sort)) / tops[i]}%`;
@@ -174,7 +177,7 @@ function table(data, caption, sortable) {
     const head = el("th", { scope: "col", className: column.number ? "number" : "" });
     const label = sortable ? el("button", { type: "button" }, column.label) : column.label;
     head.append(label);
-    if (column.badge) head.append(" ", badge(column.badge, column.badge === "SAMPLE" ? "sample" : ""));
+    if (column.badge) head.append(" ", badge(column.badge, column.kind));
     if (column.note) head.append(small(column.note));
     if (sortable) label.addEventListener("click", () => sort(head, i));
     return head;
@@ -221,8 +224,9 @@ function example(item, index) {
   if (item.target) said.append(el("dt", {}, "expected"), el("dd", {}, item.target));
   for (const answer of item.answers) {
     const mark = verdictOf(answer);
-    const more = answer.more ? el("span", { className: "small" }, ` generated: ${answer.more}`) : null;
-    said.append(el("dt", { title: answer.run }, answer.cell), el("dd", {}, answer.said, mark && answer.said ? " " : null, mark, more));
+    const beside = [...(answer.more ? [["generated", answer.more]] : []), ...answer.besides];
+    const more = beside.map(([label, text]) => el("span", { className: "small" }, ` ${label}: ${text}`));
+    said.append(el("dt", { title: answer.run }, answer.cell), el("dd", {}, answer.said, mark && answer.said ? " " : null, mark, ...more));
   }
   const node = el("details", { className: "example" }, summary, el("p", { className: "passage" }, item.passage), said);
   node.open = index === 0;
@@ -231,12 +235,16 @@ function example(item, index) {
 
 function examples() {
   if (!page.examples.length) return at("examples").remove();
+  const marks = el("span", { className: "badges" });
   const show = (key) => {
     const chosen = page.examples.find((card) => `${card.card}.${card.protocol}` === key);
+    const badges = chosen.badges.map((text) => badge(text, text === "BENCHMARK" ? "benchmark" : "part"));
+    marks.replaceChildren(...badges);
     at("examples-list").replaceChildren(...chosen.examples.map(example));
   };
-  const keys = page.examples.map((card) => [`${card.card}.${card.protocol}`, card.card]);
-  at("examples-controls").append(group("Card", keys, keys[0][0], show));
+  const named = (card) => card.card + (card.protocol === "paper" ? "" : ` (${card.protocol})`);
+  const keys = page.examples.map((card) => [`${card.card}.${card.protocol}`, named(card)]);
+  at("examples-controls").append(group("Card", keys, keys[0][0], show), marks);
   show(keys[0][0]);
 }
 
@@ -303,6 +311,7 @@ function theme() {
 }
 
 first();
+lawFigures.section();
 curves();
 benchmarks();
 at("results-table").append(table(page.results, "Results by run", true));

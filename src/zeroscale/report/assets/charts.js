@@ -10,8 +10,11 @@ const charts = (() => {
 
   // The colour of run number `index` of `count`: Okabe-Ito for a handful, an ordered ramp from small to large for more.
   function series(index, count) {
-    if (count <= SERIES) return css(`--s${index}`);
-    const at = (2 * index) / (count - 1);
+    return count <= SERIES ? css(`--s${index}`) : ramp(index, count);
+  }
+
+  function ramp(index, count) {
+    const at = (2 * index) / Math.max(1, count - 1);
     const low = Math.min(1, Math.floor(at));
     const [from, to] = [rgb(css(`--ramp-${low}`)), rgb(css(`--ramp-${low + 1}`))];
     return `rgb(${from.map((value, i) => Math.round(value + (at - low) * (to[i] - value))).join(",")})`;
@@ -24,6 +27,7 @@ const charts = (() => {
 
   function ink(meta) {
     if (meta.ink === "series") return series(meta.cell, window.zeroscale.cells.length);
+    if (meta.ink === "ramp") return ramp(meta.place, meta.of);
     return css(meta.ink === "text" ? "--text" : "--muted");
   }
 
@@ -32,6 +36,7 @@ const charts = (() => {
     const painted = { ...trace, line: { ...trace.line, color }, textfont: { color: css("--text"), size: 12 } };
     if (trace.marker) painted.marker = { ...trace.marker, color, line: { ...trace.marker.line, color } };
     if (trace.error_y) painted.error_y = { ...trace.error_y, color };
+    if (trace.error_x) painted.error_x = { ...trace.error_x, color };
     if (trace.fill) painted.fillcolor = faint(color, 0.16);
     if (trace.meta.part === "smooth" || trace.meta.part === "raw") delete painted.marker;
     return painted;

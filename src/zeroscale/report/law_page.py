@@ -1,0 +1,146 @@
+"""What the page says of the laws over size and data: its verdict, the first figure, the section below."""
+
+from typing import Any
+
+from zeroscale.report import law_specs, law_tables, specs, words
+from zeroscale.report.isoflop_plots import exponent
+from zeroscale.report.law import LOSS as LOSS_LAW
+from zeroscale.report.law import Law
+from zeroscale.report.law_plots import plots
+from zeroscale.report.law_record import CALLED, SURFACES, Json, value_of
+from zeroscale.report.plots import Plot, flops_text
+from zeroscale.report.record import Study, number
+
+# The law that the first screen rests on.
+LEADING = ("isoflop", *SURFACES, "envelope")
+FIRST_FIGURE = {"isoflop": "isoflop", "chinchilla": "surface", "vpnls": "surface", "envelope": "optimal_size"}
+
+
+def laws_of(study: Study) -> Json:
+    """The laws over size and data, by name; {} without any."""
+    laws = (study.fit or {}).get("laws")
+    return {name: law for name, law in laws.items() if name in CALLED} if isinstance(laws, dict) else {}
+
+
+def leading(laws: Json) -> str | None:
+    """The law that the first screen speaks of; None where size alone is the story."""
+    return next(iter(_known(laws)), None)
+
+
+def _known(laws: Json) -> list[str]:
+    return [name for name in LEADING if name in laws and value_of(_exponents(laws[name])) is not None]
+
+
+def _exponents(law: Json) -> Any:
+    return (law.get("exponents") or {}).get("N_opt")
+
+
+def describe(study: Study, by_size: Law, order: dict[str, int]) -> dict[str, Any] | None:
+    """The section's figures, tables and doubts; None where fit.json holds neither such laws nor benchmarks' laws."""
+    fit = study.fit or {}
+    laws = laws_of(study)
+    if not laws and not fit.get("benchmarks"):
+        return None
+    lead = leading(laws)
+    drawn = plots(laws)
+    first = first_figure(lead, drawn)
+    figures = [_figure(plot) for plot in drawn if plot is not first]
+    if first is not None and by_size.points:
+        alone = specs.law(by_size, order)
+        figures.append(
+            {
+                "name": "law",
+                "title": "Loss over size alone",
+                "caption": "The longest run of each size; data differ from run to run, so this is no law of size.",
+                "summary": "Validation loss against parameters",
+                "figure": alone,
+            }
+        )
+    return {
+        "first": _figure(first) if first is not None else None,
+        "figures": figures,
+        "tables": law_tables.tables(fit),
+        "doubts": law_tables.doubts(fit),
+        "not_fitted": [
+            {"law": CALLED.get(str(one.get("law")), str(one.get("law"))), "reason": str(one.get("reason"))}
+            for one in fit.get("not_fitted") or []
+        ],
+    }
+
+
+def first_figure(lead: str | None, drawn: list[Plot]) -> Plot | None:
+    return next((plot for plot in drawn if lead and plot.name == FIRST_FIGURE[lead]), None)
+
+
+def _figure(plot: Plot) -> dict[str, Any]:
+    return {
+        "name": plot.name,
+        "title": plot.title,
+        "caption": plot.caption,
+        "summary": plot.summary,
+        "figure": law_specs.spec(plot),
+    }
+
+
+def verdict(study: Study) -> str | None:
+    """One sentence on the compute-optimal split; None where no law over data was fitted."""
+    laws = laws_of(study)
+    lead = leading(laws)
+    if lead is None:
+        return None
+    law = laws[lead]
+    runs = words.count(int(number(law.get("n_points")) or 0), "run").capitalize()
+    others = [
+        name for name in LEADING if name in laws and name != lead and value_of(_exponents(laws[name])) is not None
+    ]
+    text = f"{runs}: the compute-optimal size grows as N ∼ C^{{a}} with a = {exponent(law)} by {CALLED[lead]}"
+    text += "".join(f", {exponent(laws[name])} by {CALLED[name]}" for name in others[:1])
+    apart = [name for name in others if not _meet(law, laws[name])]
+    if apart:
+        verb = "does" if len(apart) == 1 else "do"
+        text += f"; {' and '.join(CALLED[name] for name in apart)} {verb} not agree with it"
+    return f"{text}."
+
+
+def _meet(one: Json, other: Json) -> bool:
+    """Whether two exponents' intervals have anything in common; unknown ends are open."""
+    low, high = (value_of(_exponents(one), end) for end in ("low", "high"))
+    least, most = (value_of(_exponents(other), end) for end in ("low", "high"))
+    if None in (low, high, least, most):
+        return True
+    return low <= most and least <= high  # type: ignore[operator]
+
+
+def facts(study: Study) -> list[dict[str, str]]:
+    """The leading law's numbers for the first screen."""
+    laws = laws_of(study)
+    lead = leading(laws)
+    if lead is None:
+        return []
+    law = laws[lead]
+    value, low, high = (value_of(_exponents(law), end) for end in ("value", "low", "high"))
+    known = words.interval(low, high, 2)
+    found = [
+        {
+            "label": "exponent a, best size over compute",
+            "value": words.figure(value or 0.0, 2),
+            "note": f"95{words.SPACE}%: {known}" if known else "no interval",
+        }
+    ]
+    best = next(iter(law.get("compute_optimal") or []), None)
+    if best and number(best.get("flops")) and value_of(best.get("params")) and value_of(best.get("tokens")):
+        n, d = value_of(best["params"]), value_of(best["tokens"])
+        note = f"on {words.scaled(d)} tokens, for {flops_text(float(best['flops']))}"
+        found.append({"label": "best size at the largest budget", "value": words.scaled(n), "note": note})
+    return found
+
+
+def warnings(study: Study, by_size: Law) -> list[str]:
+    """The first screen's: of the leading law, and what makes fit.json old. The others stand with their laws."""
+    laws = laws_of(study)
+    lead = leading(laws)
+    if lead is None:
+        return by_size.warnings
+    own = (study.fit or {}).get("laws", {}).get(LOSS_LAW) or {}
+    stale = [warning for warning in by_size.warnings if warning not in (own.get("warnings") or [])]
+    return stale + [str(warning) for warning in laws[lead].get("warnings") or []]

@@ -1,0 +1,57 @@
+"""What the figures and the tables read out of the laws of a fit.json. An older file lacks some of it: then None."""
+
+from typing import Any
+
+from zeroscale.report import words
+from zeroscale.report.plots import Mark, flops_text
+from zeroscale.report.record import number
+
+SURFACES = ("chinchilla", "vpnls")
+CALLED = {
+    "chinchilla": "chinchilla (approach 3)",
+    "vpnls": "vpnls",
+    "isoflop": "isoFLOP (approach 2)",
+    "envelope": "envelope (approach 1)",
+    "kaplan": "kaplan",
+}
+LOSS, SIZE, COMPUTE, TOKENS = "loss (nats per token)", "parameters, N", "compute, C (FLOPs)", "training tokens, D"
+
+Json = dict[str, Any]
+Path = list[tuple[float, float, float | None, float | None]]
+
+
+def value_of(estimate: Any, end: str = "value") -> float | None:
+    """One number of {value, low, high}."""
+    return number(estimate.get(end)) if isinstance(estimate, dict) else None
+
+
+def runs_of(law: Json) -> list[Json]:
+    wanted = ("params", "tokens", "flops", "loss")
+    rows = [row for row in law.get("points") or [] if all((number(row.get(name)) or 0) > 0 for name in wanted)]
+    return [row | {name: float(row[name]) for name in wanted} for row in rows]
+
+
+def said(row: Json) -> str:
+    name = row.get("name") or row.get("cell") or ""
+    return (
+        f"{name}\n{words.scaled(row['params'])} parameters, {words.scaled(row['tokens'])} tokens\n"
+        f"{flops_text(row['flops'])}, loss {words.figure(row['loss'], 4)}"
+    )
+
+
+def path_of(law: Json | None, what: str) -> Path:
+    """(C, value, low, high) along a law's frontier."""
+    rows = []
+    for one in (law or {}).get("frontier") or []:
+        c, value = number(one.get("flops")), value_of(one.get(what))
+        if c and value and value > 0:
+            rows.append((c, value, value_of(one[what], "low"), value_of(one[what], "high")))
+    return rows if len(rows) > 1 else []
+
+
+def banded(path: Path, name: str) -> list[Mark]:
+    c, value, low, high = (list(column) for column in zip(*path, strict=True))
+    line = Mark("line", c, value, name=name)
+    if any(end is None or end <= 0 for end in [*low, *high]):
+        return [line]
+    return [Mark("band", c, low=low, high=high), line]

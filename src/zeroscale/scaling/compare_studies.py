@@ -1,0 +1,193 @@
+"""`zeroscale compare studies=[A,B]`: two studies or CSVs by their laws, in words, as JSON, CSV and Markdown."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import write_json, write_text
+from zeroscale.plain_tables import interval, line, markdown, paragraph, widths
+from zeroscale.scaling.cells import Cell
+from zeroscale.scaling.comparison import LawComparison, compare_laws
+from zeroscale.scaling.fit import read_runs
+from zeroscale.scaling.options import Options
+from zeroscale.scaling.table import Table
+
+HEAD = ("", "first", "second", "difference", "95 % interval")
+_RIGHT = (1, 2, 3)
+# What must be the same for losses to be comparable, as the manifests hold it, and what to call it.
+_SAME = {"tokenizer": "tokenizer", "corpus": "corpus"}
+
+
+def compare_studies(
+    studies: Sequence[Path],
+    options: Options,
+    *,
+    law: Literal["auto", "chinchilla", "vpnls", "compute"] = "auto",
+    paired: bool | Literal["auto"] = "auto",
+) -> dict[str, Any]:
+    """Fits both and compares them; see `comparison.compare_laws`. Returns what `write` writes as JSON.
+
+    Raises:
+        ZeroscaleError: not two of them, the same one twice, nothing to fit, bad rows.
+    """
+    if len(studies) != 2:
+        given = ", ".join(map(str, studies))
+        raise ZeroscaleError(f"a comparison of laws takes two: studies=[ONE,OTHER]; given: {given}")
+    if studies[0].resolve() == studies[1].resolve():
+        raise ZeroscaleError(f"{studies[0]} and {studies[1]} are the same runs; give two")
+    sources = [read_runs(Path(study), options) for study in studies]
+    names = (_name(studies[0]), _name(studies[1]))
+    names = names if names[0] != names[1] else (str(studies[0]), str(studies[1]))
+    columns = [_columns(source.table) for source in sources]
+    unlike = _unlike(sources[0].cells, sources[1].cells, names)
+    found = compare_laws(
+        columns[0],
+        columns[1],
+        law=law,
+        budgets=options.budgets,
+        bootstrap=options.bootstrap,
+        random_seed=options.seed,
+        paired=False if unlike and paired == "auto" else paired,
+        names=names,
+    )
+    return {
+        **_plain(found),
+        "first": names[0],
+        "second": names[1],
+        "runs": [str(study) for study in studies],
+        "n_points": [len(source.table.names) for source in sources],
+        "convention": options.convention,
+        "bootstrap": options.bootstrap,
+        "seed": options.seed,
+        "warnings": [*unlike, *found.warnings],
+        "left_out": [
+            {"study": name, "cell": entry["cell"], "rule": entry["rule"]}
+            for name, source in zip(names, sources, strict=True)
+            for entry in source.left_out
+        ],
+    }
+
+
+def _name(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def _columns(table: Table) -> dict[str, Any]:
+    exact = {"flops": table.flops} if table.counted == "exact" else {}
+    return {"params": table.params, "tokens": table.tokens, "loss": table.loss, "seed": table.seeds, **exact}
+
+
+def _unlike(one: Sequence[Cell], other: Sequence[Cell], names: tuple[str, str]) -> list[str]:
+    """Why the losses of two studies are no measurements of one thing."""
+    found = []
+    for part, called in _SAME.items():
+        mine, others = (_fingerprints(cells, part) for cells in (one, other))
+        if mine and others and mine != others:
+            consequence = (
+                "nats per token are per other tokens, so compare bits per byte instead"
+                if part == "tokenizer"
+                else "the losses are of other texts, so a difference need not be the recipe's"
+            )
+            found.append(f"{names[0]} and {names[1]} have another {called}: {consequence}. They are not paired.")
+    return found
+
+
+def _fingerprints(cells: Sequence[Cell], part: str) -> set[str]:
+    return {str(known) for cell in cells if (known := (cell.manifest.get(part) or {}).get("fingerprint"))}
+
+
+def _plain(found: LawComparison) -> dict[str, Any]:
+    """As JSON holds it; `first` and `second` are the studies' names there, so the parameters go together."""
+    value = asdict(found)
+    parameters = [value.pop("first"), value.pop("second")]
+    return {**value, "parameters": parameters, "at": list(value["at"]), "differences": value["differences"]}
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Both laws side by side, then what each budget buys."""
+    n = found["n_points"]
+    text = [
+        f"first:  {found['first']} ({n[0]} runs)",
+        f"second: {found['second']} ({n[1]} runs)",
+        "",
+        f"{found['form']}, by {found['law']}; C {'as the runs count it' if found['flops'] == 'exact' else '= 6 N D'}",
+        "",
+    ]
+    rows = _rows(found)
+    wide = widths([HEAD, *rows], len(HEAD))
+    text += [line(HEAD, wide, _RIGHT), *(line(row, wide, _RIGHT) for row in rows), ""]
+    return "\n".join(text + [paragraph(note) for note in _notes(found)])
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Parameters, then for each budget the two losses and the compute multiplier."""
+    rows = []
+    for name, difference in found["differences"].items():
+        called = {"a": "a of N_opt ~ C^a"}.get(name, name)
+        values = (_short(found["parameters"][which][name]["value"]) for which in (0, 1))
+        rows.append((called, *values, *_gap(difference)))
+    for one in found["at"]:
+        loss = f"loss at C = {one['flops']:.3g}"
+        rows.append((loss, _short(one["first"]["value"]), _short(one["second"]["value"]), *_gap(one["difference"])))
+        times = one["multiplier"]
+        known = "–" if times["value"] is None and times["low"] is None else interval_open(times["low"], times["high"])
+        reached = "never" if times["value"] is None else f"x {times['value']:.4g}"
+        rows.append(("  compute for the first's loss", "x 1", reached, "", known))
+    return rows
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _gap(difference: dict[str, Any]) -> tuple[str, str]:
+    value = difference["value"]
+    return ("–" if value is None else f"{value:+.4g}", interval(difference["low"], difference["high"]))
+
+
+def interval_open(low: float | None, high: float | None) -> str:
+    """An interval whose upper end may be infinite."""
+    if low is None and high is None:
+        return "–"
+    return f"{'∞' if low is None else f'{low:.4g}'} to {'∞' if high is None else f'{high:.4g}'}"
+
+
+def _notes(found: dict[str, Any]) -> list[str]:
+    notes = [
+        "difference: the second less the first. The multiplier is the compute that the second needs, by its law, for "
+        "the loss that the first's law gives at that budget: above 1 the second needs more."
+    ]
+    if found["method"]:
+        how = "paired: the same runs drawn for both" if found["paired"] else "not paired"
+        notes.append(f"Intervals: {how}; {found['method']}.")
+    rules: dict[tuple[str, str], int] = {}
+    for entry in found["left_out"]:
+        rules[entry["study"], entry["rule"]] = rules.get((entry["study"], entry["rule"]), 0) + 1
+    notes += [f"Left out of {study}: {count}: {rule}." for (study, rule), count in rules.items()]
+    return notes + [f"Warning: {warning}" for warning in found["warnings"]]
+
+
+def write(directory: Path, found: dict[str, Any]) -> list[Path]:
+    """compare.json, compare.csv and compare.md."""
+    paths = [directory / f"compare.{kind}" for kind in ("json", "csv", "md")]
+    write_json(paths[0], found)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("quantity", "flops", "first", "second", "difference", "low", "high"))
+    for name, gap in found["differences"].items():
+        each = [found["parameters"][which][name]["value"] for which in (0, 1)]
+        writer.writerow((name, "", *each, gap["value"], gap["low"], gap["high"]))
+    for one in found["at"]:
+        gap, times = one["difference"], one["multiplier"]
+        each = [one["first"]["value"], one["second"]["value"]]
+        writer.writerow(("loss", one["flops"], *each, gap["value"], gap["low"], gap["high"]))
+        writer.writerow(("multiplier", one["flops"], 1, times["value"], "", times["low"], times["high"]))
+    write_text(paths[1], buffer.getvalue())
+    title = f"First: {found['first']}. Second: {found['second']}. {found['form']}, by {found['law']}."
+    notes = [f"- {note}" for note in _notes(found)]
+    write_text(paths[2], "\n".join([title, "", *markdown(("quantity", *HEAD[1:]), _rows(found)), "", *notes]) + "\n")
+    return paths

@@ -1,0 +1,195 @@
+"""Two recipes by their own laws: difference of exponents, of loss at a budget, and how much more compute one needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.scaling.arrays import checked, groups, seeds_of
+from zeroscale.scaling.estimate import Estimate, finite
+from zeroscale.scaling.ladders import Fitted, Ladder, fit_over_surface, interval, matched
+from zeroscale.scaling.over_compute import fit_over_compute
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+Columns = Mapping[str, Any]
+LAWS = ("auto", "chinchilla", "vpnls", "compute")
+# "auto": a surface needs runs enough to resample, on a cross wide enough to tell size from data.
+SURFACE_RUNS, SURFACE_LEVELS = 9, 3
+# A budget this many times beyond the range that both have is said to be extrapolated to.
+FAR = 1.5
+
+
+@dataclass(frozen=True)
+class AtBudget:
+    """What a budget buys with each, and the compute that the second needs for the first's loss, over the budget."""
+
+    flops: float
+    first: Estimate
+    second: Estimate
+    difference: Estimate
+    """Of the losses, second less first, in nats."""
+    multiplier: Estimate
+    """Above 1: the second needs more. `value` or `high` None where no compute reaches the first's loss."""
+
+
+@dataclass(frozen=True)
+class LawComparison:
+    """`differences` are the second's parameters less the first's. `paired`: both were resampled alike."""
+
+    law: str
+    form: str
+    first: dict[str, Estimate]
+    second: dict[str, Estimate]
+    differences: dict[str, Estimate]
+    at: tuple[AtBudget, ...]
+    paired: bool
+    method: str | None
+    """How the intervals were made; None where there are none."""
+    flops: str
+    """How C was counted for both: "exact" or "6nd"."""
+    warnings: tuple[str, ...]
+
+
+def compare_laws(
+    first: Columns,
+    second: Columns,
+    *,
+    law: Literal["auto", "chinchilla", "vpnls", "compute"] = "auto",
+    budgets: Sequence[float] = (),
+    bootstrap: int = 4000,
+    random_seed: int = 0,
+    paired: bool | Literal["auto"] = "auto",
+    names: tuple[str, str] = ("first", "second"),
+) -> LawComparison:
+    """Fits one law to each of two sets of runs and compares them.
+
+    A recipe is compared where it is best: at each budget, by the loss of its compute-optimal size on the fitted surface
+    (`chinchilla`, `vpnls`), or by the law of loss over compute along its own ladder (`compute`: one size, one number of
+    tokens each). "auto" takes the surface where both have three sizes times three token counts, nine runs or more.
+
+    Where both have the same grid (as many sizes, the same token counts, the same seeds), what is drawn for one is drawn
+    for the other: what the two have in common, such as a seed's data order, then leaves the difference.
+
+    Args:
+        first, second: columns `params`, `tokens`, `loss` and, where known, `flops` and `seed`: a dict of lists, a
+            DataFrame. C is `flops` where both have it, else 6 N D for both.
+        budgets: C to compare at; by default the middle and the end of the range that both have, and ten times that.
+        bootstrap, random_seed: refits behind the intervals, 0 for none.
+        paired: "auto" pairs where the grids agree; True insists; False does not.
+        names: what messages call the two.
+
+    Raises:
+        ZeroscaleError: bad values, too few runs for the law, `paired=True` where the grids differ.
+    """
+    if law not in LAWS:
+        raise ZeroscaleError(f"law={law} is unknown here: use {', '.join(LAWS)}")
+    if any(not (finite(float(budget)) and budget > 0) for budget in budgets):
+        raise ZeroscaleError(f"budgets must be FLOPs above zero: {', '.join(f'{budget:g}' for budget in budgets)}")
+    exact = all("flops" in columns and columns["flops"] is not None for columns in (first, second))
+    one, other = (_ladder(columns, name, exact) for columns, name in zip((first, second), names, strict=True))
+    chosen = _chosen(law, one, other)
+    order = matched(one, other)
+    if paired is True and isinstance(order, str):
+        raise ZeroscaleError(f"{names[0]} and {names[1]} cannot be paired: {order}")
+    pairs = order if paired is not False and not isinstance(order, str) else None
+    if pairs is not None:
+        one, other = one.take(pairs[0]), other.take(pairs[1])
+    fit = fit_over_compute if chosen == "compute" else fit_over_surface
+    fits = fit(chosen, one, other, bootstrap, random_seed, pairs is not None)
+    found = tuple(_at(float(budget), fits) for budget in budgets or _budgets(one, other))
+    why = "" if pairs is not None or not isinstance(order, str) else order
+    return LawComparison(
+        law=chosen,
+        form=fits[0].form,
+        first=fits[0].parameters(),
+        second=fits[1].parameters(),
+        differences=_differences(*fits),
+        at=found,
+        paired=fits[0].paired,
+        method=fits[0].method and f"{fits[0].method}{f' (their grids differ: {why})' if why else ''}",
+        flops="exact" if exact else "6nd",
+        warnings=tuple(_warnings(one, other, fits, found, names)),
+    )
+
+
+def _ladder(columns: Columns, name: str, exact: bool) -> Ladder:
+    missing = [key for key in ("params", "tokens", "loss") if key not in columns]
+    if missing:
+        raise ZeroscaleError(f"{name} has no {' and no '.join(missing)}: it needs params, tokens and loss of each run")
+    wanted = {key: columns[key] for key in ("params", "tokens", "loss", *(["flops"] if exact else []))}
+    try:
+        values = checked(**wanted)
+        seeds = seeds_of(columns.get("seed"), len(values[0]))
+    except ZeroscaleError as error:
+        raise ZeroscaleError(f"{name}: {error}") from error
+    if not len(values[0]):
+        raise ZeroscaleError(f"{name} has no runs")
+    flops = values[3] if exact else 6 * values[0] * values[1]
+    return Ladder(*values[:3], flops, seeds, exact)
+
+
+def _chosen(law: str, one: Ladder, other: Ladder) -> str:
+    if law != "auto":
+        return law
+    wide = all(
+        len(ladder.params) >= SURFACE_RUNS
+        and min(int(groups(column).max()) + 1 for column in (ladder.params, ladder.tokens)) >= SURFACE_LEVELS
+        for ladder in (one, other)
+    )
+    return "chinchilla" if wide and not (one.tied or other.tied) else "compute"
+
+
+def _budgets(one: Ladder, other: Ladder) -> tuple[float, ...]:
+    low = max(float(one.flops.min()), float(other.flops.min()))
+    high = min(float(one.flops.max()), float(other.flops.max()))
+    return ((low * high) ** 0.5, high, 10 * high) if low < high else (high, 10 * high)
+
+
+def _at(flops: float, fits: tuple[Fitted, Fitted]) -> AtBudget:
+    import numpy
+
+    def each(paths: Any) -> tuple[Any, Any, Any, Any]:
+        mine, others = (path.loss(flops) for path in paths)
+        return mine, others, others - mine, paths[1].flops_for(mine) / flops
+
+    values = each([fit.path for fit in fits])
+    drawn: Sequence[ndarray | None] = (None,) * 4
+    if all(fit.drawn is not None for fit in fits):
+        with numpy.errstate(all="ignore"):
+            drawn = each([fit.drawn for fit in fits])
+    tail = min(fit.tail for fit in fits)
+    return AtBudget(flops, *(interval(float(value), draws, tail) for value, draws in zip(values, drawn, strict=True)))
+
+
+def _differences(one: Fitted, other: Fitted) -> dict[str, Estimate]:
+    found = {}
+    for name, value in one.values.items():
+        if name not in other.values or name in ("A", "B"):
+            continue  # A and B mean nothing apart from their exponents
+        mine, others = one.draws_of(name), other.draws_of(name)
+        draws = None if mine is None or others is None else others - mine
+        found[name] = interval(other.values[name] - value, draws, min(one.tail, other.tail))
+    return found
+
+
+def _warnings(
+    one: Ladder, other: Ladder, fits: tuple[Fitted, Fitted], at: Sequence[AtBudget], names: tuple[str, str]
+) -> list[str]:
+    found = [f"{name}: {warning}" for name, fit in zip(names, fits, strict=True) for warning in fit.warnings]
+    begin = max(float(one.flops.min()), float(other.flops.min()))
+    end = min(float(one.flops.max()), float(other.flops.max()))
+    beyond = [f"{budget.flops:.3g}" for budget in at if not begin / FAR <= budget.flops <= FAR * end]
+    if beyond:
+        reach = f"both have runs from {begin:.3g} to {end:.3g}" if begin <= end else "no budget has runs of both"
+        found.append(
+            f"C = {', '.join(beyond)} is beyond the runs of one of the two ({reach}): what stands there is "
+            "extrapolated, and its interval does not cover a form that is wrong."
+        )
+    never = [f"{budget.flops:.3g}" for budget in at if budget.multiplier.value is None]
+    if never:
+        found.append(f"{names[1]} never reaches the loss of {names[0]} at C = {', '.join(never)} by these laws.")
+    if fits[0].method is None:
+        found.append("Too few runs to resample: no intervals, so no difference here is known to be one.")
+    return found

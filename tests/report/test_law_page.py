@@ -1,0 +1,258 @@
+"""The laws over size and data on the page: figures, tables and doubts say what fit.json says."""
+
+import importlib.util
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import study_fixture
+
+from zeroscale.report import dashboard, law, law_page, law_plots, law_tables
+from zeroscale.report.law_specs import spec
+from zeroscale.report.record import read_study
+from zeroscale.scaling import Options, fit_study
+
+_spec = importlib.util.spec_from_file_location("law_fixture", Path(__file__).with_name("law_fixture.py"))
+law_fixture = importlib.util.module_from_spec(_spec)
+sys.modules["law_fixture"] = law_fixture
+_spec.loader.exec_module(law_fixture)
+
+TRUE = law_fixture.BETA / (law_fixture.ALPHA + law_fixture.BETA)
+FIGURES = ["isoflop", "optimal_size", "surface", "residuals", "left_out"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The made-up isoFLOP study, fitted by every law that its runs carry."""
+    study = law_fixture.write_study(tmp_path_factory.mktemp("outputs") / "isoflop")
+    fit_study(study, options=Options(law=("auto",), bootstrap=200))
+    return study
+
+
+@pytest.fixture(scope="module")
+def read(folder):
+    return read_study(folder)
+
+
+@pytest.fixture(scope="module")
+def laws(read):
+    return law_page.laws_of(read)
+
+
+@pytest.fixture(scope="module")
+def written(folder):
+    """(the report's folder, what its page shows)."""
+    report = dashboard.write(folder).parent
+    text = (report / "data.js").read_text(encoding="utf-8")
+    return report, json.loads(text.removeprefix("window.zeroscale = ").removesuffix(";\n"))
+
+
+def test_every_figure_is_on_the_page_and_on_paper(laws, written):
+    report, page = written
+    assert [plot.name for plot in law_plots.plots(laws)] == FIGURES
+    assert page["laws"]["first"]["name"] == "isoflop"
+    assert [one["name"] for one in page["laws"]["figures"]] == [*FIGURES[1:], "law"]
+    for name in [*FIGURES, "law"]:
+        for kind in ("png", "svg"):
+            assert (report / f"figures/{name}.{kind}").stat().st_size > 4_000, name
+
+
+def test_plotly_accepts_every_law_figure(laws):
+    from plotly import graph_objects
+
+    for plot in law_plots.plots(laws):
+        figure = spec(plot)
+        graph_objects.Figure({"data": figure["data"], "layout": figure["layout"]})
+        for axis in figure.get("axes", {}).values():
+            graph_objects.layout.XAxis(axis)
+
+
+def test_the_parabolas_pass_through_their_minima_and_runs(laws):
+    plot = law_plots.isoflop(laws["isoflop"])
+    stars = [mark for mark in plot.marks if mark.symbol == "star"]
+    lines = [mark for mark in plot.marks if mark.kind == "line"]
+    budgets = laws["isoflop"]["diagnostics"]["budgets"]
+    assert len(stars) == sum(one["used"] for one in budgets) >= 4
+    for star, one in zip(stars, [one for one in budgets if one["used"]], strict=True):
+        assert star.low[0] < star.x[0] == one["params"]["value"] < star.high[0]
+        line = next(mark for mark in lines if min(mark.y) == pytest.approx(star.y[0], abs=2e-3))
+        assert min(line.x) < star.x[0] < max(line.x)
+        assert line.y[0] > star.y[0] and line.y[-1] > star.y[0]
+    points = [mark for mark in plot.marks if mark.kind == "points" and mark.hover and mark.symbol != "star"]
+    assert sum(len(mark.x) for mark in points) == len(read_points(laws))
+
+
+def read_points(laws):
+    return laws["isoflop"]["points"] + laws["isoflop"]["left_out"]
+
+
+def test_runs_that_a_parabola_leaves_out_are_open_and_say_why(laws):
+    changed = json.loads(json.dumps(laws["isoflop"]))
+    gone = changed["points"].pop(0)
+    for one in changed["diagnostics"]["budgets"]:
+        one["runs"] = [name for name in one["runs"] if name != gone["name"]]
+    changed["left_out"].append(
+        {"cell": gone["name"], "rule": "too far", **{k: gone[k] for k in ("params", "tokens", "flops", "loss")}}
+    )
+    plot = law_plots.isoflop(changed)
+    shown = [mark for mark in plot.marks if mark.symbol == "circle-open" and mark.hover]
+    assert [mark.x for mark in shown][-1] and any("left out: too far" in text for mark in shown for text in mark.hover)
+
+
+def test_the_line_through_the_optima_has_its_band(laws):
+    plot = law_plots.optima(laws)
+    band = next(mark for mark in plot.marks if mark.kind == "band")
+    line = next(mark for mark in plot.marks if mark.kind == "line")
+    slope = math.log(line.y[-1] / line.y[0]) / math.log(line.x[-1] / line.x[0])
+    assert slope == pytest.approx(laws["isoflop"]["parameters"]["a"]["value"], rel=1e-9)
+    assert all(low < value < high for low, value, high in zip(band.low, line.y, band.high, strict=True))
+    assert {mark.name for mark in plot.marks if mark.name} >= {"isoFLOP (approach 2)", "chinchilla (approach 3)"}
+
+
+def test_the_surfaces_curves_are_the_laws_and_lie_above_the_frontier(laws):
+    fitted = laws["chinchilla"]
+    plot = law_plots.surface_curves("chinchilla", fitted)
+    frontier = next(mark for mark in plot.marks if mark.kind == "line" and mark.ink == "text")
+    for mark in [mark for mark in plot.marks if mark.kind == "line" and mark.ink == "ramp"]:
+        for c, loss in zip(mark.x, mark.y, strict=True):
+            i = min(range(len(frontier.x)), key=lambda j: abs(math.log(frontier.x[j] / c)))
+            assert loss > frontier.y[i] - 0.12
+    one = fitted["points"][0]
+    curve = law_plots._curve_of(fitted)
+    assert curve(one["params"], one["flops"]) == pytest.approx(one["fitted"], rel=1e-3)
+
+
+def test_residuals_can_be_seen_over_size_data_and_compute(laws):
+    plot = law_plots.residuals("chinchilla", laws["chinchilla"])
+    assert list(plot.over) == ["parameters", "tokens", "compute"]
+    points = [mark for mark in plot.marks if mark.kind == "points"]
+    assert sum(len(mark.x) for mark in points) == laws["chinchilla"]["n_points"]
+    for mark in points:
+        assert mark.other["parameters"] == mark.x and set(mark.other) == set(plot.over)
+    top = max(abs(y) for mark in points for y in mark.y)
+    assert top == pytest.approx(100 * max(abs(math.expm1(p["log_residual"])) for p in laws["chinchilla"]["points"]))
+
+
+def test_the_verdict_is_the_exponent_with_its_interval(read, written):
+    _, page = written
+    value = read.fit["laws"]["isoflop"]["parameters"]["a"]
+    assert value["low"] < TRUE < value["high"]
+    assert f"a = {value['value']:.3f}" in page["verdict"] and "by isoFLOP (approach 2)" in page["verdict"]
+    assert page["facts"][2]["label"] == "exponent a, best size over compute" and page["facts"][3]["value"]
+    assert page["hold_out"] is None
+
+
+def test_laws_that_disagree_are_said_to(read, folder):
+    changed = read_study(folder)
+    changed.fit["laws"]["vpnls"]["exponents"]["N_opt"] = {"value": 0.8, "low": 0.75, "high": 0.85}
+    assert law_page.verdict(changed).endswith("; vpnls does not agree with it.")
+
+
+def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(read):
+    tables = {one["title"]: one["table"] for one in law_tables.tables(read.fit)}
+    assert list(tables) == [
+        "Parameters",
+        "What to train with a budget",
+        "How the exponent moves with what is counted",
+        "Predicted before it was seen",
+        "Correlation of the parameters",
+    ]
+    for table in tables.values():
+        assert all(len(row["cells"]) == len(table["columns"]) for row in table["rows"])
+    first = tables["Parameters"]["rows"][0]["cells"]
+    fitted = read.fit["laws"]["chinchilla"]
+    assert first[0]["text"] == "chinchilla"
+    assert first[2]["sort"] == fitted["parameters"]["E"]["value"] and " to " in first[2]["note"]
+    counted = {
+        (row["cells"][1]["text"], row["cells"][2]["text"])
+        for row in tables["How the exponent moves with what is counted"]["rows"]
+    }
+    assert ("without embeddings", "6 N D") in counted and len({n for n, _ in counted}) == 3
+    held = tables["Predicted before it was seen"]["rows"][0]["cells"]
+    assert held[1]["text"] == "the largest, from the smaller ones" and held[4]["note"] in ("inside", "outside")
+
+
+def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
+    _, page = written
+    shown = {one["law"]: one for one in page["laws"]["doubts"]}
+    for name, fitted in read.fit["laws"].items():
+        called = law_plots.CALLED.get(name, f"{name} over size alone")
+        assert shown[called]["warnings"] == fitted["warnings"], name
+    assert "starts reached the best optimum" in shown["chinchilla (approach 3)"]["how"]
+    read.fit["not_fitted"] = [{"law": "envelope", "reason": "too few"}]
+    told = law_page.describe(read, law.read_law(read), {cell.name: i for i, cell in enumerate(read.cells)})
+    assert told["not_fitted"] == [{"law": "envelope (approach 1)", "reason": "too few"}]
+
+
+def test_a_study_without_such_laws_has_no_such_section(tmp_path):
+    found = read_study(study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False))
+    assert law_page.describe(found, law.read_law(found), {}) is None
+    assert law_page.verdict(found) is None and law_page.facts(found) == []
+
+
+@pytest.mark.parametrize(
+    "missing", ["frontier", "diagnostics", "points", "parameters", "leave_one_out", "flops", "hold_out"]
+)
+def test_an_older_fit_lacks_a_figure_and_nothing_breaks(folder, missing):
+    found = read_study(folder)
+    for fitted in found.fit["laws"].values():
+        fitted.pop(missing, None)
+    told = law_page.describe(found, law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
+    assert told["tables"] and law_tables.doubts(found.fit)
+
+
+def test_laws_without_intervals_are_shown_without(folder, tmp_path):
+    """Three sizes for each budget: every parabola goes through its points, and nothing is known of the error."""
+
+    def bare(value):
+        if isinstance(value, dict):
+            return {
+                key: None if key in ("low", "high", "intervals", "correlation") else bare(one)
+                for key, one in value.items()
+            }
+        return [bare(one) for one in value] if isinstance(value, list) else value
+
+    study = Path(shutil.copytree(folder, tmp_path / "isoflop", ignore=shutil.ignore_patterns("report")))
+    (study / "fit.json").write_text(json.dumps(bare(json.loads((study / "fit.json").read_text()))))
+    found = read_study(study)
+    told = law_page.describe(found, law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
+    assert [one["name"] for one in told["figures"]] == [*FIGURES[1:], "law"]
+    assert "No intervals." in told["doubts"][0]["how"]
+    assert not any(mark.kind == "band" for mark in law_plots.optima(law_page.laws_of(found)).marks)
+    assert "no interval" in law_page.facts(found)[0]["note"]
+
+
+def test_the_section_is_drawn_in_a_browser(written, open_page):
+    report, page = written
+    shown = open_page(report / "index.html")
+    assert shown.faults == [] and {url.split(":")[0] for url in shown.requests} <= {"file", "data"}
+    marks = shown.eval_on_selector_all(
+        "#law-figure, #laws .plot", "(all) => all.map((one) => one.querySelectorAll('.trace path').length)"
+    )
+    assert len(marks) == 1 + len(page["laws"]["figures"]) and min(marks) >= 4
+    assert "How far to trust them" in shown.inner_text("#laws-doubts")
+    title = "document.querySelectorAll('#laws .law-plot')[2]._fullLayout.xaxis.title.text"
+    assert shown.evaluate(title) == "parameters, N"
+    shown.click("#laws .controls button:text-is('tokens')")
+    assert shown.evaluate(title) == "training tokens, D"
+    for width in (390, 800):
+        shown.set_viewport_size({"width": width, "height": 860})
+        shown.wait_for_timeout(300)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_html_in_a_fit_is_text(folder, tmp_path, open_page):
+    study = Path(shutil.copytree(folder, tmp_path / "isoflop"))
+    path = study / "fit.json"
+    fit = json.loads(path.read_text())
+    fit["laws"]["isoflop"]["warnings"].append(study_fixture.HOSTILE)
+    fit["laws"]["isoflop"]["points"][0]["name"] = study_fixture.HOSTILE
+    fit["not_fitted"].append({"law": study_fixture.HOSTILE, "reason": "<b>no</b>"})
+    path.write_text(json.dumps(fit))
+    shown = open_page(dashboard.write(study))
+    assert shown.faults == [] and shown.evaluate("window.hacked") is None
+    assert shown.evaluate("document.querySelectorAll('main script, main img, main b').length") == 0
+    assert "<b>no</b>" in shown.inner_text("#laws-doubts")
