@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from zeroscale.command_settings import (
     FitSettings,
     PlanSettings,
     SampleSettings,
+    StatusSettings,
     StudySettings,
 )
 from zeroscale.errors import ZeroscaleError
@@ -34,7 +36,8 @@ NEEDED = {"files": ["data.path=x"], "hub": ["data.dataset=a/b"]}
 def test_every_shipped_choice_composes_and_is_valid(group, choice):
     needed = NEEDED.get(choice, []) if group == "data" else []
     # The paper's context needs models and batches of its size.
-    fitting = {"trainer": {"gpt2": ["model=gpt2-small", "tokenizer=gpt2", "schedule.warmup_tokens=0"]}}
+    gpt2 = ["model=gpt2-small", "tokenizer=gpt2", "schedule.warmup_tokens=0"]
+    fitting = {"trainer": {"gpt2": gpt2, "gpt2-two-nodes": gpt2}}
     extra = fitting.get(group, {}).get(choice, [])
     if group == "model" and choice.startswith("gpt2"):
         extra = ["tokenizer=gpt2"]
@@ -66,14 +69,14 @@ def test_every_command_has_settings_that_work():
         "export": (ExportSettings, ["checkpoint=x", "out=y"]),
         "fit": (FitSettings, ["runs=x"]),
         "report": (StudySettings, ["study=x"]),
-        "status": (StudySettings, ["study=x"]),
+        "status": (StatusSettings, ["study=x"]),
     }
     assert set(kinds) | {"train", "plan"} == set(cli.COMMANDS)
     for command, (kind, overrides) in kinds.items():
         (job,) = cli.compose(command, overrides).configs
         build(kind, job[1])
     (job,) = cli.compose("plan", []).configs
-    build(PlanSettings, {key: job[1].pop(key) for key in ("hardware", "mfu")})
+    build(PlanSettings, {field.name: job[1].pop(field.name) for field in fields(PlanSettings)})
     build(TrainSettings, job[1])
 
 

@@ -108,14 +108,18 @@ def test_a_sweep_goes_on_past_a_failure_and_ends_with_a_table(zeroscale, small, 
     assert "1 of 2 cells are not done" in first.stderr
     state = zeroscale("status", "study=outputs/single", code=1)
     assert failed.name in state.stdout and "nowhere" in state.stdout
+    assert f"outputs/single/{failed.name}/log.txt ends with" in state.stdout and "ZeroscaleError" in state.stdout
     shutil.copytree(texts, tmp_path / "nowhere")
-    second = zeroscale("train", *sweep)
-    assert f"{done.name}: done already" in second.stdout and "failed" not in second.stdout
+    # What failed is listed, and tried again when asked for.
+    second = zeroscale("train", *sweep, code=1)
+    assert f"{done.name}: done already" in second.stdout and "retry_failed=true tries it again" in second.stdout
+    third = zeroscale("train", *sweep, "retry_failed=true")
+    assert f"{done.name}: done already" in third.stdout and "failed" not in third.stdout
 
 
 @pytest.mark.parametrize(
     ("kills", "steps", "patience"),
-    [(3, 600, 0.8), pytest.param(40, 4000, 0.5, marks=pytest.mark.slow, id="40 kills: about six minutes")],
+    [(2, 600, 0.8), pytest.param(40, 4000, 0.5, marks=pytest.mark.slow, id="40 kills: about six minutes")],
 )
 def test_killed_anywhere_it_goes_on_to_the_same_bits(
     zeroscale, running, small, texts, tmp_path, kills, steps, patience
@@ -197,7 +201,7 @@ def test_sigterm_and_ctrl_c_leave_a_checkpoint_and_no_child(running, small, text
         recorded = status.read(cell)
         assert recorded.state == "resumable" and recorded.step > 0, recorded
         assert (cell / "checkpoints" / f"step-{recorded.step:08d}" / "meta.json").is_file()
-        assert run.process.returncode == (130 if number == signal.SIGINT else -signal.SIGTERM)
+        assert run.process.returncode == 128 + number
         assert "Traceback" not in output
 
 
@@ -317,4 +321,5 @@ def test_an_outcome_without_a_word_says_how_the_process_ended(tmp_path):
     status.write(cell, "running", step=7)
     outcome = launch._outcome(cell, -signal.SIGKILL)
     assert outcome.state == "failed" and "SIGKILL" in outcome.reason and "out of memory" in outcome.reason
-    assert status.read(cell) == status.Status("failed", outcome.reason, 7)
+    recorded = status.read(cell)
+    assert (recorded.state, recorded.reason, recorded.step) == ("failed", outcome.reason, 7)

@@ -1,16 +1,23 @@
 """Runs that go on from another's checkpoint: cooldowns of one WSD trunk, and what is refused."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import SMALL, environment, write_texts
+from once import once
 
 from zeroscale import parents, status
+from zeroscale.build import corpus as build_corpus
 from zeroscale.cli import compose
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import lock, sha256_file
 from zeroscale.settings import TrainSettings
 from zeroscale.strict import build
+from zeroscale.training import checkpoint
 
 WSD = ["schedule=wsd", "schedule.warmup_tokens=256", "init_from.run=trunk", "init_from.trunk_tokens=5120"]
 
@@ -27,22 +34,42 @@ def rows(cell: Path) -> list[dict]:
     return [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_cooldowns_share_one_trunk_and_are_what_whole_runs_would_be(zeroscale, small, texts, tmp_path):
+@pytest.fixture(scope="module")
+def ladder(tmp_path_factory) -> Path:
+    """Two cooldowns of one trunk, and the same lengths trained whole; what was said is in said.txt."""
+    return once(tmp_path_factory, "ladder", train_ladder)
+
+
+def train_ladder(folder: Path) -> None:
+    write_texts(folder / "texts")
     # Decays begin at 3072 and 4096 tokens: multiples of 1024.
-    sweep = ["train", "-m", *small, *WSD, "study=ladder", "trainer.tokens=3840,5120", "trainer.keep_every_tokens=1024"]
-    output = zeroscale(*sweep).stdout
-    (trunk,) = done(tmp_path, "ladder-trunk")
-    branches = done(tmp_path, "ladder")
-    assert len(branches) == 2 and output.count(f"{trunk.name}  step 20/20") == 1
-    assert [int(line.split("step ")[1].split()[0]) for line in output.splitlines() if "goes on from" in line] == [
-        12,
-        16,
-    ]
+    lengths = "trainer.tokens=3840,5120"
+    said = command(folder, "-m", *SMALL, *WSD, "study=ladder", lengths, "trainer.keep_every_tokens=1024")
+    (folder / "said.txt").write_text(said)
+    assert "goes on" not in command(folder, "-m", *SMALL, *WSD[:2], "study=whole", lengths)
+
+
+def command(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-m", "zeroscale", "train", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_cooldowns_share_one_trunk_and_are_what_whole_runs_would_be(ladder):
+    (trunk,) = done(ladder, "ladder-trunk")
+    branches, wholes = done(ladder, "ladder"), done(ladder, "whole")
+    said = (ladder / "said.txt").read_text()
+    assert len(branches) == 2 and said.count(f"{trunk.name}  step 20/20") == 1
+    went_on = [line for line in said.splitlines() if "goes on from" in line]
+    assert [int(line.split("step ")[1].split()[0]) for line in went_on] == [12, 16]
     assert {row["lr"] for row in rows(trunk)} == {rows(trunk)[-1]["lr"]}
-    for branch, tokens in zip(branches, (3840, 5120), strict=True):
-        whole = zeroscale("train", *small, *WSD[:2], f"trainer.tokens={tokens}", f"study=whole{tokens}")
-        assert "goes on" not in whole.stdout
-        (whole,) = done(tmp_path, f"whole{tokens}")
+    for branch, whole, tokens in zip(branches, wholes, (3840, 5120), strict=True):
         final = f"checkpoints/step-{tokens // 256:08d}/model.safetensors"
         assert sha256_file(branch / final) == sha256_file(whole / final)
         assert [row["step"] for row in rows(branch)] == list(range(1, tokens // 256 + 1))
@@ -53,15 +80,18 @@ def test_cooldowns_share_one_trunk_and_are_what_whole_runs_would_be(zeroscale, s
         }
 
 
-def test_a_trunk_that_dropped_the_step_costs_time_and_nothing_else(zeroscale, small, texts, tmp_path):
-    arguments = ["train", *small, *WSD, "trainer.tokens=3840"]
-    kept = zeroscale(*arguments, "study=kept", "trainer.keep_every_tokens=1024")
-    assert "goes on from step 12" in kept.stdout
-    dropped = zeroscale(*arguments, "study=dropped")
-    assert "has kept no checkpoint of step 12" in dropped.stdout and "keep_every_tokens=3072" in dropped.stdout
-    (one,), (two,) = done(tmp_path, "kept"), done(tmp_path, "dropped")
+def test_a_trunk_that_dropped_the_step_costs_time_and_nothing_else(ladder, tmp_path):
+    """A trunk has kept its last checkpoints alone, and a branch is to leave it earlier."""
+    copy = shutil.copytree(ladder, tmp_path / "copy")
+    (trunk,) = done(copy, "ladder-trunk")
+    (branch, _), (kept, _) = done(copy, "ladder"), done(ladder, "ladder")
+    for path in checkpoint.all_of(trunk)[:-1]:
+        shutil.rmtree(path)
+    shutil.rmtree(branch)
+    said = command(copy, *SMALL, *WSD, "study=ladder", "trainer.tokens=3840")
+    assert "has kept no checkpoint of step 12" in said and "keep_every_tokens=3072" in said
     final = "checkpoints/step-00000015/model.safetensors"
-    assert one.name == two.name and sha256_file(one / final) == sha256_file(two / final)
+    assert sha256_file(branch / final) == sha256_file(kept / final)
 
 
 def test_the_parents_hash_and_step_are_in_the_branchs_hash():
@@ -77,29 +107,44 @@ def test_the_parents_hash_and_step_are_in_the_branchs_hash():
     assert branch.trunk().study == "single-trunk" and branch.trunk().init_from.run is None
 
 
-def test_what_cannot_be_gone_on_from_is_named(zeroscale, small, texts, tmp_path):
-    zeroscale("train", *small, "study=parent")
-    (parent,) = done(tmp_path, "parent")
-    on = ["train", *small, f"init_from.run={parent.relative_to(tmp_path)}", "study=on"]
-    for arguments, words in (
-        (["init_from.tokens=1280"], "has no checkpoint of step 5 (init_from.tokens=1280); it has steps: 15, 20"),
-        (["init_from.tokens=3840", "optimizer=muon"], "optimizer.name was adamw, is muon"),
-        (["init_from.tokens=3840", "seed=4"], "seed was 0, is 4"),
-        (["init_from.tokens=3840", "data.val_fraction=0.3"], "another corpus"),
-    ):
-        assert words in zeroscale(*on, *arguments, code=1).stderr
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["init_from.tokens=1280"],
+            r"no checkpoint of step 5 \(init_from.tokens=1280\); it has steps: 4, 8, 12, 16, 20",
+        ),
+        (["optimizer=muon"], "optimizer.name was adamw, is muon"),
+        (["seed=4"], "seed was 0, is 4"),
+        (["data.val_fraction=0.3"], "another corpus"),
+    ],
+)
+def test_what_cannot_be_gone_on_from_is_named(ladder, tmp_path, monkeypatch, overrides, words):
+    monkeypatch.chdir(ladder)
+    (trunk,) = done(Path(), "ladder-trunk")
+    on = settings(*SMALL, f"init_from.run={trunk}", "init_from.tokens=4096", f"output_dir={tmp_path}", *overrides)
+    corpus = build_corpus(on.data, on.tokenizer, str(tmp_path))
+    with pytest.raises(ZeroscaleError, match=words):
+        parents.start(on, corpus, print)
+
+
+def test_a_refusal_by_the_command_is_one_message(ladder, zeroscale, tmp_path):
+    copy = shutil.copytree(ladder, tmp_path / "copy")
+    (trunk,) = done(copy, "ladder-trunk")
+    on = ["train", *SMALL, f"init_from.run={trunk.relative_to(copy)}", "init_from.tokens=4096", "seed=4", "study=on"]
+    assert "seed was 0, is 4" in zeroscale(*on, code=1, cwd=copy).stderr
 
 
 def test_a_parent_that_is_being_trained_is_waited_for(tmp_path):
     wanted = settings(f"init_from.run={tmp_path}/parent", "init_from.tokens=1024")
     told: list[str] = []
-    checkpoint = tmp_path / "parent" / "checkpoints" / "step-00000001" / "meta.json"
+    meta = tmp_path / "parent" / "checkpoints" / "step-00000001" / "meta.json"
     with lock(tmp_path / "parent" / status.LOCK, 0, "busy"):
 
         def say(text: str) -> None:
             told.append(text)
-            checkpoint.parent.mkdir(parents=True)
-            checkpoint.write_text("{}")
+            meta.parent.mkdir(parents=True)
+            meta.write_text("{}")
 
         assert parents.wait(wanted, lambda _: pytest.fail("a named parent is nobody's to train"), say) == ""
     assert len(told) == 1 and "waits for step 1" in told[0]

@@ -120,11 +120,13 @@ def trainer(settings: TrainSettings, directory: Path) -> "pl.Trainer":
 
     run = settings.trainer
     kind = machine.accelerator(run.accelerator)
-    if kind == "cuda" and torch.cuda.device_count() < run.devices:
-        raise ZeroscaleError(f"trainer.devices={run.devices}, but torch sees {torch.cuda.device_count()} GPUs")
+    machines, devices = strategies.machines(run)
+    if kind == "cuda" and torch.cuda.device_count() < devices:
+        raise ZeroscaleError(f"{devices} devices are to be used here, but torch sees {torch.cuda.device_count()} GPUs")
     return pl.Trainer(
         accelerator="cpu" if kind == "cpu" else "gpu",
-        devices=run.devices,
+        devices=devices,
+        num_nodes=machines,
         strategy=strategies.strategy(run),
         # The batches end with the last step: that is one epoch to Lightning, however often the corpus is read.
         max_epochs=1,
@@ -142,8 +144,13 @@ def trainer(settings: TrainSettings, directory: Path) -> "pl.Trainer":
 
 
 def quiet_libraries() -> None:
-    """Keeps Lightning's advice out of the terminal: it concerns loaders and loggers that we do not use."""
+    """To be called before Lightning is imported: keeps its advice out of the terminal (it concerns loaders and loggers
+    that we do not use), and loads it faster."""
     import logging
+
+    from zeroscale.training.quick_import import load_torchmetrics
+
+    load_torchmetrics()
 
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)

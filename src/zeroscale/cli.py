@@ -75,8 +75,8 @@ def _run(arguments: list[str]) -> int:
     from zeroscale.commands import studies
 
     if command == "train" and jobs.sweep:
-        cells = studies.cells_of([job for _, job in jobs.configs], [label for label, _ in jobs.configs])
-        return studies.finish_sweep(cells, lambda: _launch_sweep(overrides, multirun))
+        elsewhere = None if jobs.launcher == "basic" else lambda: _launch_sweep(overrides, multirun)
+        return studies.train_sweep(jobs.configs, jobs.study, elsewhere)
     return commands.run(command, jobs.configs)
 
 
@@ -116,11 +116,14 @@ def _nearest(word: str, known: Any) -> str:
 
 
 class Jobs:
-    """What a command line composes to: `configs` is a list of (label, plain settings); `sweep` tells a multirun."""
+    """What a command line composes to: `configs` is a list of (label, plain settings); `sweep` tells a multirun, and
+    `launcher` which of Hydra's is to start it; `study` holds the settings that are the study's and not a cell's."""
 
-    def __init__(self, configs: list[tuple[str, dict[str, Any]]], sweep: bool) -> None:
+    def __init__(self, configs: list[tuple[str, dict[str, Any]]], sweep: bool, launcher: str, study: Any) -> None:
         self.configs = configs
         self.sweep = sweep
+        self.launcher = launcher
+        self.study = study
 
 
 @contextmanager
@@ -158,19 +161,38 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
                 swept = [text for text in overrides if text not in fixed]
                 if swept:
                     raise ZeroscaleError(f"{swept[0]} names several values; add -m to run once per value")
-                return Jobs([("", _plain(_compose_one(command, overrides)))], sweep=False)
+                config, study = _cell(command, _compose_one(command, overrides))
+                return Jobs([("", config)], sweep=False, launcher="basic", study=study)
             given = {override.key_or_group for override in parsed}
             extra = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items() if key not in given]
             lists = OverridesParser.create().parse_overrides(overrides + extra)
             (batches,) = BasicSweeper.split_arguments(lists, max_batch_size=None)
             varying = {item.key_or_group for item in lists if item.is_sweep_override()}
-            configs = []
+            configs, study = [], None
             for batch in batches:
                 label = " ".join(text for text in batch if text.lstrip("+").partition("=")[0] in varying)
-                configs.append((label, _plain(_compose_one(command, batch))))
-            return Jobs(configs, sweep=True)
+                config, study = _cell(command, _compose_one(command, batch))
+                configs.append((label, config))
+            return Jobs(configs, sweep=True, launcher=_launcher(base), study=study)
         except (HydraException, OmegaConfBaseException) as error:
             raise ZeroscaleError(_hydra_message(command, error)) from error
+
+
+def _cell(command: str, composed: Any) -> tuple[dict[str, Any], Any]:
+    """A cell's plain settings, and those of its study beside them."""
+    config = _plain(composed)
+    if command not in ("train", "plan"):
+        return config, None
+    from zeroscale import study_keys
+
+    return config, study_keys.take(config)
+
+
+def _launcher(composed: Any) -> str:
+    name = str(composed.hydra.runtime.choices["hydra/launcher"])
+    if name == "joblib":
+        raise ZeroscaleError("several cells at once on this machine: cells_at_once=N instead of hydra/launcher=joblib")
+    return name
 
 
 def _compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> Any:
@@ -207,6 +229,8 @@ def _hydra_message(command: str, error: Exception) -> str:
     text = re.sub(r"\n\s*", "\n    ", text.strip())
     if type(error).__name__ == "OverrideParseException":
         return f"cannot read the override {error.override!r}: {text}. Quote text with spaces or brackets: key='a b'"  # type: ignore[attr-defined]
+    if "'hydra/launcher/" in text:
+        return f"{text}\n    several cells at once on this machine: cells_at_once=N; SLURM: the extra zeroscale[slurm]"
     match = re.search(r"Could not override '([^']+)'", str(error))
     hint = _nearest_key(command, match.group(1)) if match else ""
     return f"{text}{hint}"
@@ -234,13 +258,13 @@ def _nearest_key(command: str, wrong: str) -> str:
 
 
 def _launch_sweep(overrides: list[str], multirun: bool) -> None:
-    """Hydra's multirun; each job starts a cell and leaves its outcome in the cell's status.json."""
+    """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the cell's status.json."""
     import hydra
 
     from zeroscale.commands import studies
 
     def job(config: Any) -> None:
-        studies.run_job(_plain(config))
+        studies.run_job(*_cell("train", config))
 
     house = [
         _searchpath(),

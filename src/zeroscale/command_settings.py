@@ -60,11 +60,22 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
+class LaunchSettings:
+    """What `train` needs beside a cell's own settings."""
+
+    flops_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    cells_at_once: Positive = 1
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
 class PlanSettings:
     """What `plan` needs beside a cell's own settings."""
 
     hardware: str | None
+    devices: Positive | None
     mfu: Annotated[float, Field(gt=0, le=1)]
+    price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -104,25 +115,12 @@ class EvalSettings:
     token_logprobs: bool
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     bootstrap: Annotated[int, Field(ge=100)]
-    batch_tokens: Positive
+    batch_tokens: Positive | None
     dtype: Literal["fp32", "bf16", "fp16"]
     deterministic: bool
     devices: Positive
     accelerator: Literal["auto", "cpu", "cuda"]
     threads: Positive | None
-    out: Text | None
-    output_dir: str
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class CompareSettings:
-    """Two runs, checkpoints, directories or hub names that have been scored, and the cards to compare them on."""
-
-    runs: tuple[Text, ...]
-    cards: CardNames | None
-    protocol: Literal["paper", "lm-eval"]
-    resamples: Annotated[int, Field(ge=100)]
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
     out: Text | None
     output_dir: str
 
@@ -136,6 +134,35 @@ class FitColumns:
     loss: Text
     flops: Text
     seed: Text
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CompareLaws:
+    """How two studies are compared by their laws."""
+
+    law: Literal["auto", "chinchilla", "vpnls", "compute"]
+    budgets: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]
+    convention: Literal["non_embedding", "total", "matmul"]
+    flops: Literal["auto", "exact", "6nd"]
+    paired: Literal["auto", "yes", "no"]
+    bootstrap: Annotated[int, Field(ge=100)]
+    columns: FitColumns
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class CompareSettings:
+    """Two runs, checkpoints, directories or hub names that have been scored, and the cards to compare them on; or two
+    studies or CSVs of runs, each with a law of its own."""
+
+    runs: tuple[Text, ...]
+    studies: tuple[Text, ...]
+    laws: CompareLaws
+    cards: CardNames | None
+    protocol: Literal["paper", "lm-eval"]
+    resamples: Annotated[int, Field(ge=100)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    out: Text | None
+    output_dir: str
 
 
 Ends = Annotated[tuple[float | None, float | None], Field(strict=False)] | None
@@ -186,6 +213,14 @@ class FitSettings:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class StudySettings:
-    """A study's directory: what `report` and `status` need."""
+    """A study's directory: what `report` needs."""
 
     study: Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class StatusSettings:
+    """A study's directory, and how often its table is drawn anew."""
+
+    study: Annotated[str, Field(min_length=1)]
+    every: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None

@@ -11,21 +11,25 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import yaml
 
-from zeroscale import parents, status
+from zeroscale import nodes, parents, status
 from zeroscale.errors import ZeroscaleError
-from zeroscale.files import disk_errors, write_text
+from zeroscale.files import disk_errors, try_lock, write_text
 from zeroscale.provenance import machine, manifest
 from zeroscale.settings import NOT_HASHED, TrainSettings, as_dict
 
-# How long a child may take to write its checkpoint and leave after SIGTERM.
-GRACE_SECONDS = 30.0
+_BUSY = "another process is training it; wait for it, or stop it"
+# How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
+GRACE_SECONDS = 300.0
 _PR_SET_PDEATHSIG = 1
+# Loaded before any fork: in a child of a process with threads only what is there already may be called.
+_C = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,22 @@ class Outcome:
         return self.state in ("skipped", "done")
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a cell runs beside others: how many of them share the cores, and the GPUs that are its own (None: all)."""
+
+    at_once: int = 1
+    gpus: tuple[str, ...] | None = None
+
+
+ALONE = Place()
+# The children of this process; once it is halted, no more of them.
+_CHILDREN: set["subprocess.Popen[bytes]"] = set()
+_HALTED = threading.Event()
+# Trunks that failed in this process: their other branches need not try them again.
+_FAILED_TRUNKS: dict[Path, Outcome] = {}
+
+
 def directory(settings: TrainSettings) -> Path:
     """outputs/<study>/<cell>."""
     return Path(settings.output_dir) / settings.study / settings.cell
@@ -48,8 +68,21 @@ def directory(settings: TrainSettings) -> Path:
 
 def die_with_parent(number: int = signal.SIGTERM) -> None:
     """Asks the kernel to signal this process when its parent dies, however it dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number))
+    if _C is not None:
+        _C.prctl(_PR_SET_PDEATHSIG, int(number))
+
+
+def heed_sigterm() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does, after its children have written their checkpoints: clusters
+    kill whatever is left of a step when its first process has ended. For the main thread; others' handlers stay."""
+
+    def leave(number: int, _: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    alone = threading.current_thread() is threading.main_thread()
+    if alone and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)
 
 
 def finished(settings: TrainSettings) -> bool:
@@ -62,39 +95,93 @@ def finished(settings: TrainSettings) -> bool:
     )
 
 
-def run_cell(settings: TrainSettings) -> Outcome:
+def run_cell(settings: TrainSettings, place: Place = ALONE) -> Outcome:
     """Trains and scores one cell in a child process; never raises for what happens inside the child.
+
+    A cell that another process has claimed is `busy`, at once.
 
     Raises:
         ZeroscaleError: the cell's directory cannot be written.
         KeyboardInterrupt: passed on after the child has been stopped.
     """
+    heed_sigterm()
     cell = directory(settings)
     if finished(settings):
-        done = status.read_done(cell) or {}
-        here = manifest.source()["revision"]
-        other = done.get("revision") != here
-        note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {here})" if other else ""
-        print(f"{cell.name}: done already, nothing to run{note}", flush=True)
-        return Outcome(cell, "skipped", note.strip())
+        return _done_already(cell)
+    here = nodes.here()
+    if not cell.exists() and here.rank == 0:
+        _say_what_changed(settings, cell)
+    if here.rank:
+        return _run(settings, cell, place, here)
+    claim = try_lock(cell / status.CLAIM)
+    if claim is None:
+        return Outcome(cell, "busy", _BUSY)
+    with claim:
+        # Another process may have finished it a moment ago.
+        return _done_already(cell) if finished(settings) else _run(settings, cell, place, here)
+
+
+def halt() -> None:
+    """Ends all children of this process in good order, and starts no more: for a sweep that runs several at once."""
+    _HALTED.set()
+    children = list(_CHILDREN)
+    if children:
+        print("\nstopping: writing checkpoints (Ctrl-C again to leave at once)", file=sys.stderr, flush=True)
+    for child in children:
+        child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in children:
+            child.wait(max(0.0, deadline - time.monotonic()))
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _done_already(cell: Path) -> Outcome:
+    done = status.read_done(cell) or {}
+    here = manifest.source()["revision"]
+    other = done.get("revision") != here
+    note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {here})" if other else ""
+    print(f"{cell.name}: done already, nothing to run{note}", flush=True)
+    return Outcome(cell, "skipped", note.strip())
+
+
+def _trunk(settings: TrainSettings, place: Place) -> Outcome:
+    cell = directory(settings)
+    if cell not in _FAILED_TRUNKS:
+        outcome = run_cell(settings, place)
+        if outcome.state == "busy":
+            # Claimed, and perhaps not yet locked by its worker: a moment, then it is asked again.
+            time.sleep(1)
+        if outcome.state != "failed":
+            return outcome
+        _FAILED_TRUNKS[cell] = outcome
+    return _FAILED_TRUNKS[cell]
+
+
+def _run(settings: TrainSettings, cell: Path, place: Place, here: nodes.Nodes) -> Outcome:
+    """Trains and scores a cell that is this process's own now."""
     if settings.init_from.run is not None:
-        missing = parents.wait(settings, run_cell, lambda text: print(text, flush=True))
+        missing = parents.wait(settings, lambda trunk: _trunk(trunk, place), lambda text: print(text, flush=True))
+        if missing and _HALTED.is_set():
+            return Outcome(cell, "resumable", missing)
         if missing:
             status.write(cell, "failed", missing)
             return Outcome(cell, "failed", missing)
-    if not cell.exists():
-        _say_what_changed(settings, cell)
     text = yaml.safe_dump(as_dict(settings), sort_keys=False, allow_unicode=True)
     write_text(cell / "config.yaml", "# The resolved settings of this run: enough to run it again.\n" + text)
     kind = machine.accelerator(settings.trainer.accelerator)
-    ranks = settings.trainer.devices
+    ranks = here.share(settings.trainer.devices)
     worker = ["-m", "zeroscale.worker", str(cell)]
-    if ranks > 1:
-        worker = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", *worker]
-    environment = machine.child_environment(kind, settings.trainer.threads, ranks)
+    if settings.trainer.devices > 1:
+        worker = ["-m", "torch.distributed.run", *here.torchrun(settings.trainer.devices), *worker]
+    environment = machine.child_environment(kind, settings.trainer.threads, ranks, place.at_once, place.gpus)
     environment["ZEROSCALE_PARENT"] = str(os.getpid())
-    environment["ZEROSCALE_TERMINAL"] = str(_terminal_width())
-    with disk_errors(cell), open(cell / status.LOG, "ab") as log:
+    # torchrun kills ranks that have not left after so long.
+    environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
+    environment["ZEROSCALE_TERMINAL"] = str(_terminal_width() if place.at_once == 1 else 0)
+    with disk_errors(cell), open(cell / _log_of(here), "ab") as log:
         child = subprocess.Popen(
             [sys.executable, *worker],
             stdout=subprocess.PIPE,
@@ -105,13 +192,18 @@ def run_cell(settings: TrainSettings) -> Outcome:
             start_new_session=True,
             preexec_fn=die_with_parent,
         )
+        _CHILDREN.add(child)
+        if _HALTED.is_set():
+            child.terminate()
         try:
-            _stream(child, log)
+            _stream(child, log, place.at_once > 1)
             code = child.wait()
         except BaseException:
             _stop(child)
             raise
-    return _outcome(cell, code)
+        finally:
+            _CHILDREN.discard(child)
+    return _outcome(cell, code) if here.rank == 0 else _outcome_elsewhere(cell, code, here)
 
 
 def _say_what_changed(settings: TrainSettings, cell: Path) -> None:
@@ -142,14 +234,16 @@ def _terminal_width() -> int:
         return 0
 
 
-def _stream(child: subprocess.Popen[bytes], log: BinaryIO) -> None:
-    """Passes the child's progress on as it comes, and keeps the plain lines in its log."""
+def _stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> None:
+    """Passes the child's progress on as it comes (of several, by line), and keeps the plain lines in its log."""
     assert child.stdout is not None
-    terminal = _terminal_width() > 0
+    plain = by_line or _terminal_width() == 0
+    rest = b""
     while chunk := os.read(child.stdout.fileno(), 65536):
-        sys.stdout.write(chunk.decode("utf-8", errors="replace"))
+        whole, end, rest = (rest + chunk).rpartition(b"\n") if by_line else (chunk, b"", b"")
+        sys.stdout.write((whole + end).decode("utf-8", errors="replace"))
         sys.stdout.flush()
-        if not terminal:
+        if plain:
             log.write(chunk)
             log.flush()
 
@@ -167,15 +261,33 @@ def _stop(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
+def _log_of(here: nodes.Nodes) -> str:
+    return f"log-{here.rank}.txt" if here.rank else status.LOG
+
+
+def _outcome_elsewhere(cell: Path, code: int, here: nodes.Nodes) -> Outcome:
+    """What a machine other than the first says: how its own ranks ended, then what machine 0 made of the cell."""
+    if code:
+        how = f"its processes on machine {here.rank} ended with exit code {code}; see {cell / _log_of(here)}"
+        return Outcome(cell, "failed", status.read(cell).reason or how)
+    while (recorded := status.read(cell)).state == "running":
+        # Machine 0 scores the last checkpoint; the next cell needs it.
+        time.sleep(1)
+    return Outcome(cell, recorded.state, recorded.reason)
+
+
 def _outcome(cell: Path, code: int) -> Outcome:
     recorded = status.read(cell)
     if code == status.BUSY:
         # Another process has the cell: its status is that process's to write.
-        return Outcome(cell, "busy", "another process is training it; wait for it, or stop it")
+        return Outcome(cell, "busy", _BUSY)
     if code == 0 and recorded.state in ("done", "resumable"):
         return Outcome(cell, recorded.state, recorded.reason)
     if recorded.state == "failed":
         return Outcome(cell, "failed", recorded.reason)
+    if _HALTED.is_set():
+        # Stopped before it could answer: what it had done stands as its last checkpoint.
+        return Outcome(cell, "resumable", "stopped on request")
     # The child left without a word: killed, out of memory, or torchrun could not start it.
     how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
     hint = "; out of memory is the usual cause" if code == -signal.SIGKILL else ""

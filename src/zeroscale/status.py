@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, write_json
+from zeroscale.files import read_json, try_lock, write_json
 
 STATUS = "status.json"
 DONE = "DONE"
 LOG = "log.txt"
 LOCK = ".lock"
+# Held by the process that starts the cell's worker; LOCK by the worker itself, which may outlive it for a moment.
+CLAIM = ".claim"
 # The exit code of a worker that found its cell taken.
 BUSY = 3
 
@@ -23,15 +25,33 @@ class Status:
     state: str
     reason: str = ""
     step: int = 0
+    time: float = 0.0
+    """When it was recorded, in seconds since 1970."""
 
 
 def read(cell: Path) -> Status:
     """The cell's last recorded state; a missing or unreadable record is `missing`."""
     try:
         value = read_json(cell / STATUS)
-        return Status(state=value["state"], reason=value.get("reason", ""), step=value.get("step", 0))
+        return Status(
+            state=value["state"],
+            reason=value.get("reason", ""),
+            step=value.get("step", 0),
+            time=value.get("time", 0.0),
+        )
     except (ZeroscaleError, KeyError, TypeError, OSError):
         return Status("missing")
+
+
+def taken(cell: Path) -> bool:
+    """Whether a live process has the cell: one that trains it, or one that is about to start that."""
+    for name in (CLAIM, LOCK):
+        if (cell / name).exists():
+            ours = try_lock(cell / name)
+            if ours is None:
+                return True
+            ours.close()
+    return False
 
 
 def write(cell: Path, state: str, reason: str = "", step: int = 0) -> None:

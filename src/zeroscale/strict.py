@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from zeroscale import nodes, rule_settings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.settings import RESERVED_STUDIES, TrainSettings
 
@@ -26,6 +27,8 @@ def build(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int
     if isinstance(raw.get("cards"), str):
         raw["cards"] = [raw["cards"]]
     faults: list[str] = []
+    if kind is TrainSettings:
+        raw, faults = rule_settings.resolve(raw)
     settings: T | None = None
     try:
         settings = _strict(kind, raw)
@@ -198,7 +201,9 @@ def _device_faults(trainer: Any, counts: Mapping[str, int]) -> list[str]:
     kind = trainer.accelerator
     if kind == "auto":
         kind = "cuda" if counts["cuda"] else "cpu"
-    if not kind or trainer.devices <= counts[kind]:
+    machines = nodes.here().count
+    if not kind or trainer.devices <= counts[kind] * machines:
         return []
     there = f"{counts[kind]} {'CPU core' if kind == 'cpu' else 'GPU'}{'' if counts[kind] == 1 else 's'}"
-    return [f"trainer.devices={trainer.devices} on trainer.accelerator={trainer.accelerator}: this machine has {there}"]
+    have = f"this machine has {there}" if machines == 1 else f"{machines} machines have {there} each"
+    return [f"trainer.devices={trainer.devices} on trainer.accelerator={trainer.accelerator}: {have}"]

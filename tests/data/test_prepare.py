@@ -251,6 +251,24 @@ class TestReuse:
         with pytest.raises(ZeroscaleError, match=r"val-00000\.bin has 0 bytes, not .* prepare it again"):
             prepare(data, BYTES, tmp_path / "c")
 
+    def test_a_shard_written_over_is_found_and_a_whole_one_is_read_once(self, tmp_path, monkeypatch):
+        data = some_files(tmp_path / "text")
+        prepare(data, BYTES, tmp_path / "c")
+        read = []
+        verify = Corpus.verify
+        monkeypatch.setattr(Corpus, "verify", lambda corpus: (read.append(1), verify(corpus)))
+        for _ in range(3):
+            prepare(data, BYTES, tmp_path / "c")
+        assert len(read) == 1
+        shard = tmp_path / "c" / "train-00000.bin"
+        content = shard.read_bytes()
+        shard.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+        for _ in range(2):
+            with pytest.raises(ZeroscaleError, match=r"train-00000\.bin has changed since it was written"):
+                prepare(data, BYTES, tmp_path / "c")
+        shard.write_bytes(content)
+        prepare(data, BYTES, tmp_path / "c")
+
     def test_a_directory_of_something_else_is_left_alone(self, tmp_path):
         data = some_files(tmp_path / "text")
         with pytest.raises(ZeroscaleError, match="not a prepared corpus"):

@@ -9,10 +9,10 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.training import checkpoint, snapshot
 
 
-def save(cell, step: int, value: float = 1.0, val_loss: float | None = None):
+def save(cell, step: int, value: float = 1.0, val_loss: float | None = None, on_request: bool = False):
     path = checkpoint.path_of(cell, step)
     state = {"exp_avg/w": torch.full((3,), value / 2), "step/w": torch.tensor(float(step))}
-    meta = {"step": step, "tokens": step * 10, "val/loss": val_loss}
+    meta = {"step": step, "tokens": step * 10, "val/loss": val_loss, "on_request": on_request}
     snapshot.write(path, {"w": torch.full((3,), value)}, state, meta)
     return path
 
@@ -92,6 +92,18 @@ def test_the_policy_says_which_checkpoints_stay(tmp_path, policy, kept):
     assert steps(tmp_path) == kept
     # Nothing is left over that looks like half of a checkpoint.
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [f"step-{n:08d}" for n in kept]
+
+
+def test_one_that_a_stop_asked_for_is_the_newest_or_gone(tmp_path):
+    for step in (5, 10):
+        save(tmp_path, step)
+    save(tmp_path, 12, val_loss=0.0, on_request=True)
+    policy = checkpoint.Policy(2, every_tokens=120, best=True)
+    checkpoint.prune(tmp_path, policy)
+    assert steps(tmp_path) == [5, 10, 12]
+    save(tmp_path, 15)
+    checkpoint.prune(tmp_path, policy)
+    assert steps(tmp_path) == [10, 15]
 
 
 def test_reading_checkpoints_and_scoring_need_no_lightning():

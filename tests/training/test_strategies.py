@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from once import once
 
 from zeroscale.cli import compose
 from zeroscale.errors import ZeroscaleError
@@ -55,7 +56,10 @@ LATE = {"one-from-fsdp": ([], "fsdp")}
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory) -> Path:
     """Every way trained, once for all tests: alone in this process, as two ranks in two others."""
-    folder = tmp_path_factory.mktemp("ways")
+    return once(tmp_path_factory, "ways", train_all)
+
+
+def train_all(folder: Path) -> None:
     spec = importlib.util.spec_from_file_location("two_ranks", SCRIPT)
     alone = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(alone)
@@ -85,7 +89,6 @@ def ways(tmp_path_factory) -> Path:
     )
     assert result.returncode == 0, result.stderr[-4000:]
     run_here(LATE)
-    return folder
 
 
 def rows(folder: Path, name: str) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """`plan`: what each cell will cost."""
 
+from dataclasses import fields
 from typing import Any
 
 from zeroscale.command_settings import PlanSettings
@@ -17,9 +18,11 @@ def plan(configs: list[Labelled]) -> int:
 
     plans, faults = [], []
     for label, config in configs:
-        extra = {key: config.pop(key) for key in ("hardware", "mfu") if key in config}
+        extra = {field.name: config.pop(field.name) for field in fields(PlanSettings) if field.name in config}
         try:
             wanted = build(PlanSettings, extra)
+            if wanted.devices is not None:
+                config["trainer"]["devices"] = wanted.devices
             plans.append(_plan_cell(build(TrainSettings, config), wanted, budget))
         except ZeroscaleError as error:
             faults.append(f"{label}: {error}" if label else str(error))
@@ -30,7 +33,12 @@ def plan(configs: list[Labelled]) -> int:
 
 
 def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
+    from zeroscale.data.layout import layout_for
+    from zeroscale.provenance import machine
+
     shape, trainer = cell.model, cell.trainer
+    # With hardware named, the plan is for that; without, for this machine.
+    device = "cuda" if wanted.hardware else machine.accelerator(trainer.accelerator)
     return budget.plan_cell(
         name=cell.cell,
         n_layer=shape.n_layer,
@@ -41,17 +49,15 @@ def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
         context=cell.context,
         tokens=trainer.tokens,
         batch_tokens=trainer.batch_tokens,
-        micro_batch_rows=_micro_rows(cell),
+        micro_batch_rows=layout_for(cell, device).micro_rows,
         devices=trainer.devices,
         strategy=trainer.strategy,
         precision=trainer.precision,
         lr=cell.lr,
         hardware=wanted.hardware,
         mfu=wanted.mfu,
+        price=wanted.price,
+        device=device,
+        activation_checkpointing=trainer.activation_checkpointing,
+        compiled=trainer.compile,
     )
-
-
-def _micro_rows(cell: TrainSettings) -> int:
-    from zeroscale.data.layout import layout_of
-
-    return layout_of(cell).micro_rows

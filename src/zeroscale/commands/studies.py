@@ -1,29 +1,30 @@
 """`train`, one cell or a sweep of them, and `status`."""
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale import launch, status
-from zeroscale.command_settings import StudySettings
+from zeroscale import launch, nodes, status
+from zeroscale.command_settings import LaunchSettings, StatusSettings
 from zeroscale.errors import ZeroscaleError
 from zeroscale.provenance import machine
 from zeroscale.settings import TrainSettings
 from zeroscale.strict import build
 
 Config = dict[str, Any]
+Labelled = tuple[str, Config]
 
 
-def cells_of(configs: list[Config], labels: list[str] | None = None) -> list[TrainSettings]:
-    """Strict settings of every cell, checked against this machine, all faults of all cells in one message."""
+def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> list[TrainSettings]:
+    """Strict settings of every cell, checked against these devices, all faults of all cells in one message."""
     cells, faults = [], []
-    for index, config in enumerate(configs):
+    for label, config in configs:
         try:
-            cells.append(build(TrainSettings, config, machine.device_counts()))
+            cells.append(build(TrainSettings, config, devices))
         except ZeroscaleError as error:
-            where = f"{labels[index]}: " if labels and labels[index] else ""
-            text = f"{where}{error}"
+            text = f"{label}: {error}" if label else str(error)
             if text not in faults:
                 faults.append(text)
     if faults:
@@ -45,7 +46,7 @@ def _check_cards(cell: TrainSettings) -> None:
 
 def train(config: Config) -> int:
     """One cell."""
-    (cell,) = cells_of([config])
+    (cell,) = cells_of([("", config)], machine.device_counts())
     outcome = launch.run_cell(cell)
     if not outcome.good:
         print(f"zeroscale: {outcome.cell.name} {outcome.state}: {outcome.reason}", file=sys.stderr)
@@ -54,58 +55,66 @@ def train(config: Config) -> int:
     return 0
 
 
-def run_job(config: Config) -> None:
-    """One job of Hydra's multirun: starts a cell, never raises; the outcome stands in the cell's status.json."""
-    cell = build(TrainSettings, config)
+def run_job(config: Config, study: LaunchSettings) -> None:
+    """One job of another launcher of Hydra's: a cell on the machine that the job was sent to.
+
+    Never raises: the outcome stands in the cell's status.json.
+    """
+    cell = launch.directory(build(TrainSettings, config))
     try:
-        outcome = launch.run_cell(cell)
+        (settings,) = cells_of([("", config)], machine.device_counts())
+        if status.read(cell).state == "failed" and not study.retry_failed:
+            return
+        outcome = launch.run_cell(settings)
     except (ZeroscaleError, OSError) as error:
-        outcome = launch.Outcome(launch.directory(cell), "failed", str(error))
-    _OUTCOMES[str(outcome.cell)] = outcome
+        outcome = launch.Outcome(cell, "failed", str(error))
+        status.write(cell, "failed", str(error), status.read(cell).step)
     if not outcome.good:
         print(f"{outcome.cell.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
 
 
-# What the jobs of this process came to. Cells that ran elsewhere (another launcher) are read from their status.json.
-_OUTCOMES: dict[str, launch.Outcome] = {}
+def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Callable[[], None] | None) -> int:
+    """Runs a sweep and ends with the ledger and a table of its cells; non-zero when one of them is not done.
 
+    `elsewhere` starts the jobs by another launcher of Hydra's; None runs the cells on this machine.
+    """
+    from zeroscale import sweep
 
-def finish_sweep(cells: list[TrainSettings], sweep: Callable[[], None]) -> int:
-    """Runs a sweep and ends with the ledger and a table of its cells; non-zero when one of them is not done."""
-    twice = {cell.cell for cell in cells if [other.cell for other in cells].count(cell.cell) > 1}
+    cells = cells_of(configs, machine.device_counts() if elsewhere is None else None)
+    names = [cell.cell for cell in cells]
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ZeroscaleError(
-            f"two jobs of this sweep are the same cell ({', '.join(sorted(twice))}): vary what differs"
-        )
-    study = launch.directory(cells[0]).parent
-    _check_writable(study)
-    sweep()
-    outcomes = [_outcome(cell) for cell in cells]
-    _write_ledger(study)
-    _print_cells(outcomes)
+        raise ZeroscaleError(f"two jobs of this sweep are the same cell ({', '.join(twice)}): vary what differs")
+    if study.cells_at_once > 1 and nodes.here().count > 1:
+        raise ZeroscaleError("cells_at_once is for one machine: several that train a cell together run one at a time")
+    folder = launch.directory(cells[0]).parent
+    sweep.write_record(folder, cells, [label for label, _ in configs])
+    try:
+        if elsewhere is None:
+            outcomes = sweep.Sweep(cells, study.cells_at_once, study.retry_failed).run()
+        else:
+            elsewhere()
+            outcomes = [_outcome(cell) for cell in cells]
+    finally:
+        # After Ctrl-C too: what is done is done.
+        _write_ledger(folder)
+    _print_outcomes(outcomes, [label for label, _ in configs])
     bad = [outcome for outcome in outcomes if not outcome.good]
-    if bad:
-        print(
-            f"zeroscale: {len(bad)} of {len(outcomes)} cells are not done; the same command tries them again",
-            file=sys.stderr,
-        )
-    return 1 if bad else 0
-
-
-def _check_writable(directory: Path) -> None:
-    from zeroscale.files import write_text
-
-    probe = directory / ".writable"
-    write_text(probe, "")
-    probe.unlink(missing_ok=True)
+    if not bad:
+        return 0
+    again = "the same command goes on"
+    if any(outcome.state == "failed" for outcome in bad):
+        again += "; those that failed are tried again with retry_failed=true"
+    print(f"zeroscale: {len(bad)} of {len(outcomes)} cells are not done; {again}", file=sys.stderr)
+    return 1
 
 
 def _outcome(cell: TrainSettings) -> launch.Outcome:
     directory = launch.directory(cell)
-    if str(directory) in _OUTCOMES:
-        return _OUTCOMES[str(directory)]
     if launch.finished(cell):
         return launch.Outcome(directory, "done")
+    if status.taken(directory):
+        return launch.Outcome(directory, "busy", "another process is training it")
     recorded = status.read(directory)
     return launch.Outcome(directory, recorded.state, recorded.reason)
 
@@ -116,31 +125,57 @@ def _write_ledger(study: Path) -> None:
     ledger.write(study)
 
 
-def _print_cells(outcomes: list[launch.Outcome]) -> None:
-    from rich import box
+def _print_outcomes(outcomes: Sequence[launch.Outcome], labels: Sequence[str]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("cell")
-    table.add_column("state")
-    table.add_column("why", overflow="fold")
-    for outcome in outcomes:
-        table.add_row(outcome.cell.name, "done" if outcome.state == "skipped" else outcome.state, outcome.reason)
-    Console(width=None if sys.stdout.isatty() else 120, markup=False, highlight=False).print(table)
+    from zeroscale import study_table
+
+    rows = [
+        study_table.outcome_row(outcome.cell, label, outcome.state, outcome.reason)
+        for outcome, label in zip(outcomes, labels, strict=True)
+    ]
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
+    console.print(study_table.outcomes(rows))
+    _print_logs(console, [outcome.cell for outcome in outcomes if outcome.state == "failed"])
+
+
+def _print_logs(console: Any, failed: Sequence[Path]) -> None:
+    from zeroscale import study_table
+
+    for cell in failed:
+        lines = study_table.last_lines(cell / status.LOG)
+        if lines:
+            console.print(f"{cell / status.LOG} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
 
 
 def show_status(config: Config) -> int:
-    """The cells of a study; non-zero unless all are done."""
-    wanted = build(StudySettings, config)
-    from zeroscale.scaling import ledger
+    """The cells of a study, on a terminal anew until Ctrl-C; non-zero unless all are done."""
+    wanted = build(StatusSettings, config)
+    from rich.console import Console
+    from rich.live import Live
 
-    cells = ledger.cells(Path(wanted.study))
-    if not cells:
-        raise ZeroscaleError(f"{wanted.study} has no cells yet")
-    _print_cells([launch.Outcome(cell.directory, cell.state, cell.reason or _step(cell.step)) for cell in cells])
-    return 0 if all(cell.state == "done" for cell in cells) else 1
+    from zeroscale import study_table
+
+    study = Path(wanted.study)
+    rows = study_table.read(study)
+    if not rows:
+        raise ZeroscaleError(f"{study} has no cells yet")
+    watched = sys.stdout.isatty() and wanted.every is not None
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
+    if watched and not _all_done(rows):
+        try:
+            with Live(study_table.progress(rows), console=console, auto_refresh=False) as live:
+                while not _all_done(rows):
+                    time.sleep(wanted.every)
+                    rows = study_table.read(study)
+                    live.update(study_table.progress(rows), refresh=True)
+        except KeyboardInterrupt:
+            pass
+    else:
+        console.print(study_table.progress(rows))
+    _print_logs(console, [row.directory for row in rows if row.state == "failed"])
+    return 0 if _all_done(rows) else 1
 
 
-def _step(step: int | None) -> str:
-    return f"step {step}" if step else ""
+def _all_done(rows: Sequence[Any]) -> bool:
+    return all(row.state == "done" for row in rows)

@@ -45,6 +45,10 @@ def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int 
 
 def layout_of(settings: TrainSettings) -> Layout:
     """The layout of a cell on the accelerator that it will use."""
+    return layout_for(settings, machine.accelerator(settings.trainer.accelerator))
+
+
+def layout_for(settings: TrainSettings, kind: str) -> Layout:
+    """The layout of a cell on "cpu" or "cuda", whichever this machine has."""
     run = settings.trainer
-    limit = MICRO_BATCH_LIMIT[machine.accelerator(run.accelerator)]
-    return layout(run.batch_tokens, settings.context, run.devices, run.micro_batch_tokens, limit)
+    return layout(run.batch_tokens, settings.context, run.devices, run.micro_batch_tokens, MICRO_BATCH_LIMIT[kind])

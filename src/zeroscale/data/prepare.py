@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from zeroscale.errors import ZeroscaleError
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
 _WAIT_SECONDS = 24 * 3600.0
+# Comparing with sha256 takes about a second for so much.
+_QUICKLY_READ = 1 << 30
 
 
 def corpus_directory(root: Path, data: Any, tokenizer: Any) -> Path:
@@ -53,10 +55,10 @@ def prepare(data: Any, tokenizer: Any, directory: Path, progress: Progress | Non
     # Unless the user has said otherwise: on all cores, and without a warning when a later stage forks.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     if not _vacant(directory):
-        return _reuse(data, tokenizer, directory)
+        return _reuse(data, tokenizer, directory, report)
     with _turn(directory, report):
         if not _vacant(directory):
-            return _reuse(data, tokenizer, directory)
+            return _reuse(data, tokenizer, directory, report)
         _build(data, tokenizer, directory, report)
     return Corpus.open(directory)
 
@@ -143,7 +145,7 @@ def _asked_for(data: Any) -> dict[str, Any]:
     return asked
 
 
-def _reuse(data: Any, tokenizer: Any, directory: Path) -> Corpus:
+def _reuse(data: Any, tokenizer: Any, directory: Path, report: Progress) -> Corpus:
     corpus = Corpus.open(directory)
     asked, there = _identity(data, tokenizer), corpus.index["settings"]
     if different := sorted(key for key in asked.keys() | there.keys() if asked.get(key) != there.get(key)):
@@ -159,7 +161,27 @@ def _reuse(data: Any, tokenizer: Any, directory: Path) -> Corpus:
         )
     # Left by a process that was killed between its last two steps.
     (directory / STATE).unlink(missing_ok=True)
+    _verify_once(corpus, report)
     return corpus
+
+
+def _verify_once(corpus: Corpus, report: Progress) -> None:
+    """Compares files with their sha256 whose size or time is not that of the last comparison: a shard that was written
+    over is found, and a large corpus is read once and not at the start of every run."""
+    record = corpus.directory.with_name(f".{corpus.directory.name}.verified.json")
+    now: dict[str, list[int]] = {}
+    for entry in corpus.files():
+        state = (corpus.directory / entry["file"]).stat()
+        now[entry["file"]] = [state.st_size, state.st_mtime_ns]
+    with suppress(ZeroscaleError):
+        if files.read_json(record) == {"fingerprint": corpus.fingerprint, "files": now}:
+            return
+    if sum(entry["bytes"] for entry in corpus.files()) > _QUICKLY_READ:
+        report(0, None, "reading it once, to compare it with its sha256")
+    corpus.verify()
+    # On a disk that cannot be written to it is read every time.
+    with suppress(ZeroscaleError, OSError):
+        files.write_json(record, {"fingerprint": corpus.fingerprint, "files": now})
 
 
 def _change(data: Any, recorded: dict[str, Any]) -> str | None:

@@ -12,13 +12,18 @@ def cpu_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpu_count() -> int:
-    """NVIDIA devices this process may use; CUDA_VISIBLE_DEVICES narrows them as it does for CUDA itself."""
+def gpus() -> list[str]:
+    """NVIDIA devices this process may use, as CUDA_VISIBLE_DEVICES names them: it narrows them as for CUDA itself."""
     nodes = [path for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return len(nodes)
-    return min(len(nodes), len([part for part in visible.split(",") if part.strip() not in ("", "-1")]))
+        return [str(number) for number in range(len(nodes))]
+    return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")][: len(nodes)]
+
+
+def gpu_count() -> int:
+    """How many they are."""
+    return len(gpus())
 
 
 def device_counts() -> dict[str, int]:
@@ -62,13 +67,18 @@ CPU_ENVIRONMENT = {
 }
 
 
-def child_environment(kind: str, threads: int | None, ranks: int) -> dict[str, str]:
-    """The environment of a cell's ranks: this process's, the CPU rules above, and the threads of each rank."""
+def child_environment(
+    kind: str, threads: int | None, ranks: int, at_once: int = 1, gpus: tuple[str, ...] | None = None
+) -> dict[str, str]:
+    """The environment of a cell's ranks: this process's, the CPU rules above, the threads of each rank (`at_once` cells
+    share the cores), and the GPUs that it may see (None: those of this process)."""
     environment = dict(os.environ)
+    if gpus is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     if kind == "cpu":
         for key, value in CPU_ENVIRONMENT.items():
             environment.setdefault(key, value)
     # torchrun sets OMP_NUM_THREADS=1 where it is unset; hence always a number.
-    count = threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, cpu_cores() // ranks)
+    count = threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, cpu_cores() // (ranks * at_once))
     environment["OMP_NUM_THREADS"] = str(count)
     return environment

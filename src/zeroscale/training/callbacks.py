@@ -152,8 +152,11 @@ class Checkpoints(_AfterStep):
         if self.due(step, run.checkpoint_every) or (every and step * run.batch_tokens % every == 0):
             self.save(trainer, lit, step)
 
-    def save(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        """Begins the checkpoint of this step, unless it was begun already; training goes on meanwhile."""
+    def save(self, trainer: pl.Trainer, lit: LanguageModel, step: int, on_request: bool = False) -> None:
+        """Begins the checkpoint of this step, unless it was begun already; training goes on meanwhile.
+
+        One `on_request`, because the run was asked to stop, is noted as such (`checkpoint.Policy`).
+        """
         if self._saved == step:
             return
         if self._snapshots is None:
@@ -167,6 +170,7 @@ class Checkpoints(_AfterStep):
                 "step": step,
                 "tokens": step * self.settings.trainer.batch_tokens,
                 "val/loss": self._journal.val_loss_at(step),
+                "on_request": on_request,
             }
             self._writer.submit(partial(self._write, step, weights, state, meta))
         self.stopwatch.mark("checkpoint")
@@ -227,6 +231,6 @@ class StopOnSignal(_AfterStep):
             # Ranks hear of the signal at different steps; they must leave after the same one.
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
         if asked and step < self.settings.steps:
-            self._checkpoints.save(trainer, lit, step)
+            self._checkpoints.save(trainer, lit, step, on_request=True)
             self._checkpoints.finish()
             raise Stopped(step)

@@ -97,7 +97,11 @@ def latest(cell: Path, say: Callable[[str], None], at_most: int | None = None) -
 
 @dataclass(frozen=True)
 class Policy:
-    """Which checkpoints stay: the last `last`, those at every `every_tokens` tokens, and the best on held-out text."""
+    """Which checkpoints stay: the last `last`, those at every `every_tokens` tokens, and the best on held-out text.
+
+    One that a stop asked for stays until the next is there and counts for none of these: what an interrupted run
+    leaves behind is what an uninterrupted one leaves.
+    """
 
     last: int
     every_tokens: int | None = None
@@ -106,13 +110,12 @@ class Policy:
     def kept(self, cell: Path) -> set[Path]:
         """Those of the cell's checkpoints that stay."""
         paths = all_of(cell)
-        kept = set(paths[-self.last :])
-        if self.every_tokens is None and not self.best:
-            return kept
         metas = {path: _meta(path) for path in paths}
+        regular = [path for path in paths if not metas[path].get("on_request")]
+        kept = {*regular[-self.last :], *paths[-1:]}
         if self.every_tokens is not None:
-            kept |= {path for path, meta in metas.items() if meta.get("tokens", 1) % self.every_tokens == 0}
-        losses = {path: meta["val/loss"] for path, meta in metas.items() if _finite(meta.get("val/loss"))}
+            kept |= {path for path in regular if metas[path].get("tokens", 1) % self.every_tokens == 0}
+        losses = {path: metas[path]["val/loss"] for path in regular if _finite(metas[path].get("val/loss"))}
         if self.best and losses:
             kept.add(min(losses, key=losses.__getitem__))
         return kept

@@ -1,5 +1,6 @@
 """One device, DDP or FSDP, and what is done to the model for them: sharding, activation checkpointing, compiling."""
 
+import os
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,12 @@ def strategy(run: TrainerSettings) -> Any:
 def environment(run: TrainerSettings) -> Any:
     """Who the ranks are: torchrun's; a single-rank cell inside a SLURM job must not be taken for one rank of many."""
     return TorchElasticEnvironment() if run.devices > 1 else LightningEnvironment()
+
+
+def machines(run: TrainerSettings) -> tuple[int, int]:
+    """(machines, devices on each), as torchrun has shared out the ranks."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", run.devices)) if run.devices > 1 else 1
+    return run.devices // local, local
 
 
 def checkpoint_activations(gpt: GPT) -> None:

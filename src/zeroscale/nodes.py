@@ -1,0 +1,94 @@
+"""Which of several machines this one is, when a run spans more than one: told by torchrun's own variables or by SLURM.
+
+`trainer.devices` counts the devices of all machines. On each the same command is started once, and starts its share of
+the ranks; the machines see the same output_dir.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zeroscale.errors import ZeroscaleError
+
+PORT = 29500
+"""torchrun's own default."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """`count` machines, of which this is number `rank`; ranks meet at `address`:`port`, on machine 0."""
+
+    count: int = 1
+    rank: int = 0
+    address: str = "127.0.0.1"
+    port: int = PORT
+
+    def share(self, devices: int) -> int:
+        """This machine's part of so many devices.
+
+        Raises:
+            ZeroscaleError: they cannot be shared out equally.
+        """
+        if devices % self.count:
+            raise ZeroscaleError(
+                f"trainer.devices={devices} counts the devices of all {self.count} machines, which must have equally "
+                f"many: {max(1, devices // self.count) * self.count} would do"
+            )
+        return devices // self.count
+
+    def torchrun(self, devices: int) -> list[str]:
+        """torchrun's options for this machine's share of the ranks."""
+        ranks = f"--nproc-per-node={self.share(devices)}"
+        if self.count == 1:
+            return ["--standalone", ranks]
+        where = [f"--master-addr={self.address}", f"--master-port={self.port}"]
+        return [f"--nnodes={self.count}", f"--node-rank={self.rank}", *where, ranks]
+
+
+def here(environment: Mapping[str, str] | None = None) -> Nodes:
+    """This machine among those of the run; alone, unless the environment says otherwise.
+
+    PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR and PET_MASTER_PORT are torchrun's own names for its options; Kubeflow's
+    trainer, too, sets them. Under SLURM a step with one task on each node (`srun --ntasks-per-node=1`, submitit's
+    `tasks_per_node: 1`) counts; a batch script alone, and steps of several tasks a node, do not.
+
+    Raises:
+        ZeroscaleError: the variables contradict one another.
+    """
+    env = os.environ if environment is None else environment
+    if "PET_NNODES" in env:
+        nodes = Nodes(
+            _number(env, "PET_NNODES"),
+            _number(env, "PET_NODE_RANK", "0"),
+            env.get("PET_MASTER_ADDR", "127.0.0.1"),
+            _number(env, "PET_MASTER_PORT", str(PORT)),
+        )
+    elif _number(env, "SLURM_STEP_NUM_NODES", "1") > 1 and env.get("SLURM_STEP_NUM_TASKS") == env.get(
+        "SLURM_STEP_NUM_NODES"
+    ):
+        # Jobs that share a node must not meet at one port.
+        port = PORT + _number(env, "SLURM_JOB_ID", "0") % 1000
+        count, rank = _number(env, "SLURM_STEP_NUM_NODES"), _number(env, "SLURM_NODEID")
+        nodes = Nodes(count, rank, first_host(env.get("SLURM_STEP_NODELIST", "")), port)
+    else:
+        return Nodes()
+    if nodes.count < 1 or not 0 <= nodes.rank < nodes.count:
+        raise ZeroscaleError(f"machine {nodes.rank} of {nodes.count} cannot be: machines are counted from 0")
+    return nodes
+
+
+def first_host(nodelist: str) -> str:
+    """ "gpu[07-09,12],login1" → "gpu07", as `scontrol show hostnames` would begin."""
+    match = re.match(r"([^\[,]+)(?:\[(\d+))?([^,\[]*)", nodelist)
+    if match is None:
+        raise ZeroscaleError(f"SLURM_STEP_NODELIST={nodelist!r} names no machine")
+    prefix, number, _ = match.groups()
+    return prefix + (number or "")
+
+
+def _number(env: Mapping[str, str], key: str, default: str | None = None) -> int:
+    text = env.get(key, default)
+    if text is None or not text.isdecimal():
+        raise ZeroscaleError(f"{key}={text} is not a number; several machines need it (docs: several machines)")
+    return int(text)
