@@ -80,11 +80,13 @@ class PlanSettings:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class DataCommand:
-    """A corpus to prepare."""
+    """A corpus to prepare, or benchmark data to fetch."""
 
     data: DataSettings
     tokenizer: TokenizerSettings
     output_dir: str
+    cards: CardNames | None
+    data_dir: str | None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -5,10 +5,10 @@ from zeroscale import __version__, paths
 COMMANDS = {
     "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",
     "plan": "what a run or a sweep will cost, before it starts",
-    "data": "fetches a corpus and tokenises it into shards",
+    "data": "fetches a corpus and tokenises it into shards; with cards=, fetches benchmark data",
     "batch": "what the batch of a step held",
     "eval": "scores checkpoints zero-shot on benchmark cards, beside the paper's numbers",
-    "compare": "two scored checkpoints on the same examples: paired differences with intervals",
+    "compare": "two checkpoints on the same examples, or two studies by their laws: differences with intervals",
     "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
     "export": "writes a run as a directory that transformers loads, with its model card",
     "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
@@ -80,7 +80,7 @@ def print_help(command: str) -> None:
     if command in ("train", "plan"):
         print("\nSweeps (+sweeps=NAME):\n")
         print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
-    if command in ("eval", "compare"):
+    if command in ("eval", "compare", "data"):
         print("\nCards (cards=[a,b] or a suite):\n")
         print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
         print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))

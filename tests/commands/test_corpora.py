@@ -1,10 +1,15 @@
 """`zeroscale data` tells what it does, how long it will take, and what is in the corpus it made."""
 
+import io
 import json
 import re
 
+import hub_server
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+from zeroscale import paths
 from zeroscale.commands import corpora
 
 
@@ -74,3 +79,35 @@ def test_on_a_terminal_a_line_is_written_over(monkeypatch, capsys):
     reports = [(1000.0, 5_000_000, None, "tokenising"), (1002.0, 9_000_000, None, "tokenising")]
     said = run(monkeypatch, reports, terminal=True, capsys=capsys)
     assert said == "\rcorpus: tokenising 5 MB\rcorpus: tokenising 9 MB, 2.0 MB/s\n"
+
+
+def as_parquet(rows: list[dict]) -> bytes:
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
+def test_benchmark_data_are_fetched_once_and_then_need_no_hub(zeroscale, hub, tmp_path):
+    questions = [{"question": f"who wrote book {n}", "answer": [f"author {n}"]} for n in range(30)]
+    dataset = "datasets/google-research-datasets/nq_open"
+    files = {f"data/{split}-00000-of-00001.parquet": as_parquet(questions) for split in ("validation", "train")}
+    hub.repositories[dataset] = hub_server.Repository(files)
+    card = (paths.evals() / "natural_questions.yaml").read_text(encoding="utf-8")
+    # The thirty rows here, not the benchmark's 3,610.
+    card = card.replace("rows: 3610", "rows: 30").replace("config: nq_open", "config: default")
+    (tmp_path / "natural_questions.yaml").write_text(
+        card.replace("  sample: samples/natural_questions.jsonl\n", ""), encoding="utf-8"
+    )
+    home = tmp_path / "home"
+    said = zeroscale("data", "cards=[natural_questions.yaml]", **hub.client(home)).stdout
+    assert "nq_open" in said and "as many questions as published (30)" in said and "for prompts from" in said
+    assert not (tmp_path / "outputs").exists()
+    again = zeroscale("data", "cards=[natural_questions.yaml]", **hub_server.client("http://127.0.0.1:9", home)).stdout
+    assert again == said
+
+
+def test_what_cannot_be_fetched_is_named_and_the_rest_is_there(zeroscale, hub, tmp_path):
+    refused = zeroscale("data", "cards=[lambada,enwik8]", code=1, **hub.client(tmp_path / "home"))
+    assert "lambada: NOT HERE: EleutherAI/lambada_openai" in refused.stdout
+    assert "enwik8: NOT HERE: card enwik8: is not on the hub" in refused.stdout
+    assert "2 of 2 are missing: lambada, enwik8" in refused.stderr

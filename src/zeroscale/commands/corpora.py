@@ -1,4 +1,4 @@
-"""`data`: a corpus made ready for training; `batch`: what a step of a run was trained on."""
+"""`data`: a corpus made ready for training, or benchmark data fetched; `batch`: what a step of a run was trained on."""
 
 import sys
 import time
@@ -13,8 +13,10 @@ Config = dict[str, Any]
 
 
 def data(config: Config) -> int:
-    """Prepares a corpus and says what is in it."""
+    """Prepares a corpus and says what is in it; with `cards`, fetches those benchmarks' data instead."""
     wanted = build(DataCommand, config)
+    if wanted.cards is not None:
+        return _fetch(wanted)
     from zeroscale.data import prepare
 
     directory = prepare.corpus_directory(Path(wanted.output_dir) / "corpora", wanted.data, wanted.tokenizer)
@@ -25,6 +27,19 @@ def data(config: Config) -> int:
         print(line)
     print(f"fingerprint {corpus.fingerprint}")
     return 0
+
+
+def _fetch(wanted: DataCommand) -> int:
+    """1 where a card's data could not be had; each says why, and the others are there."""
+    from zeroscale.harness import fetching
+
+    found = fetching.fetch(list(wanted.cards or ()), Path(wanted.data_dir) if wanted.data_dir else None)
+    for one in found:
+        print(f"{one.card}: {one.words}" if one.ready else f"{one.card}: NOT HERE: {one.words}")
+    missing = [one.card for one in found if not one.ready]
+    if missing:
+        print(f"{len(missing)} of {len(found)} are missing: {', '.join(missing)}", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def batch(config: Config) -> int:
