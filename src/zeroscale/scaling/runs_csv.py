@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ ALIASES = {
     "flops": ("c", "compute", "training flop", "training flops", "flop", "training_flops", "total_flops"),
     "seed": ("random_seed", "run_seed"),
 }
+# What people write behind a number. Only to say in a message how to write it.
+THOUSANDS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 # FLOPs that are this many times 6 N D or more, or this share of it or less, are counted in another unit.
 FLOPS_HIGH, FLOPS_LOW = 1000.0, 0.01
 
@@ -163,13 +166,22 @@ def _number(
     try:
         value = float(text)
     except ValueError:
-        what = "is empty" if text == "" else f"is {text!r}, not a number"
+        what = "is empty" if text == "" else f"is {text!r}, not a number{_meant(text)}"
         faults.append(f"row {number}, {column} {what}")
         return None
     wrong = check(value)
     if wrong:
         faults.append(f"row {number}, {column} is {text}: {wrong}")
     return value
+
+
+def _meant(text: str) -> str:
+    """How to write what people write for people: 70M, 1.4 B, 124,000,000. Never taken without being typed."""
+    found = re.fullmatch(r"(\d[\d,_]*(?:\.\d+)?)\s*([KMBGT]?)", text, re.IGNORECASE)
+    if found is None:
+        return ""
+    number = float(re.sub("[,_]", "", found[1])) * THOUSANDS[found[2].upper()]
+    return f": write {number:.15g}"
 
 
 def _finite(value: float) -> str | None:
