@@ -60,26 +60,28 @@ def score(measured: "Sequence[Measured]", about: Mapping[str, About], unit: str,
     fewest = None
     for part in measured:
         statistics = intervals.by_unit(part.statistics, part.units)
-        units = len(statistics)
+        units, counting = len(statistics), int(statistics.any(axis=1).sum())
         drawn = intervals.bootstrap(statistics, part.metric.values, seed, resamples, bounds_of(part))
         for name, interval in drawn.items():
             # The value is the metric's own; the interval's sums over units may differ from it in the last digit.
             interval = replace(interval, value=part.scores[name])
             facts = about[name]
             scores[name] = Score.of(interval, len(part.statistics), facts.higher_is_better, facts.chance)
-            if interval.method != "bootstrap" and units > 1:
-                kind = unanimous if interval.method == "unanimous" else without
-                kind.setdefault(units, []).append(name)
+            if interval.method == "unanimous":
+                unanimous.setdefault(units, []).append(name)
+            elif interval.method == "none" and units > 1:
+                without.setdefault(counting, []).append(name)
         fewest = units if fewest is None else min(fewest, units)
-    notes = [f"no interval: {fewest or 0} {unit} only"] if (fewest or 0) < 2 else []
+    notes = [f"no interval: it takes at least two {unit}"] if (fewest or 0) < 2 else []
     notes += [
         f"interval of {', '.join(names)}: the same in all {units} {unit}, so the exact bound on what they leave open "
         "(Clopper & Pearson 1934)"
         for units, names in unanimous.items()
     ]
     notes += [
-        f"no interval of {', '.join(names)}: the same in all {units} {unit}, and without bounds"
-        for units, names in without.items()
+        f"no interval of {', '.join(names)}: "
+        + (f"the same in all {counting} {unit} that count, and without bounds" if counting > 1 else f"few {unit} count")
+        for counting, names in without.items()
     ]
     return Scored({name: scores[name] for name in about if name in scores}, notes)
 
