@@ -74,3 +74,19 @@ def test_common_beginnings(a, b):
     size = trees.common(a, b)
     assert a[:size] == b[:size]
     assert size == min(len(a), len(b)) or a[size] != b[size]
+
+
+def test_the_part_that_is_plain_needs_no_mask_and_changes_no_state(monkeypatch):
+    generator = torch.Generator().manual_seed(3)
+    story = tuple(torch.randint(0, 100, (90,), generator=generator).tolist())
+    sequences = [(*story, 7, 8), (*story, 7, 9, 4), (*story[:70], 5)]
+    planted = list(trees.plant(sequences, range(3), 500))
+    layout = trees.lay_out(planted)
+    assert layout.mask.shape[2] < layout.mask.shape[3] - 64
+    monkeypatch.setattr(trees, "MIN_PLAIN", 1000)
+    whole = trees.lay_out(planted)
+    assert whole.mask.shape[2] == whole.mask.shape[3]
+    model = GPT(GPTConfig(n_layer=2, d_model=32, n_head=4, vocab_size=100, n_positions=128)).eval()
+    with torch.inference_mode():
+        states = [model.hidden(one.tokens, positions=one.positions, mask=one.mask) for one in (layout, whole)]
+    torch.testing.assert_close(*states, rtol=1e-5, atol=1e-6)

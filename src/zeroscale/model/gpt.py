@@ -107,16 +107,23 @@ class Attention(nn.Module):
         q, k, v = qkv.view(batch, time, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
-        y = functional.scaled_dot_product_attention(
-            q,
-            k.to(q.dtype),
-            v.to(q.dtype),
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=mask is None and time > 1,
-            scale=self.scale,
-        )
-        return y.transpose(1, 2).reshape(batch, time, width)
+        k, v = k.to(q.dtype), v.to(q.dtype)
+        if mask is None:
+            y = self._attend(q, k, v, None, time > 1)
+        else:
+            plain = time - mask.shape[2]
+            y = self._attend(q[:, :, plain:], k, v, mask, False)
+            if plain:
+                first = self._attend(q[:, :, :plain], k[:, :, :plain], v[:, :, :plain], None, True)
+                y = torch.cat([first, y], 1)
+        return y.reshape(batch, time, width)
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        """[B, H, T, d/H] → [B, T, H, d/H]."""
+        dropout = self.dropout if self.training else 0.0
+        return functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=self.scale
+        ).transpose(1, 2)
 
 
 class MLP(nn.Module):
@@ -230,6 +237,7 @@ class GPT(nn.Module):
             cache: keys and values of what came before in these rows; `tokens` continue it and are added to it.
             positions: [T] or [B, T]; by default each row's own count from its first real token.
             mask: [B, 1, T, all columns], True where a token may look; by default at itself and at what came before.
+                With fewer rows than T it is the last tokens', and those before look at what came before them.
             embedded: [B, T, d], the tokens' rows of `wte`, where they have been looked up already.
 
         Raises:
