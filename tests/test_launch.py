@@ -217,6 +217,7 @@ def test_the_parents_death_stops_the_child(running, small, texts):
     assert (cell / "checkpoints" / f"step-{recorded.step:08d}" / "meta.json").is_file()
 
 
+@pytest.mark.slow
 def test_two_ranks_train_what_one_does(zeroscale, small, texts, tmp_path):
     zeroscale("train", *small, "trainer.accelerator=cpu")
     zeroscale("train", *small, "trainer.accelerator=cpu", "trainer.devices=2", OMP_NUM_THREADS="1")

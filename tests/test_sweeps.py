@@ -83,6 +83,7 @@ def test_gpus_are_dealt_out_and_no_other_sweep_gets_one_that_is_held(tmp_path):
     assert there.take(2) == ("0", "1") and here.take(1) is None
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_cells_in_good_order(zeroscale, running, small, texts, tmp_path):
     arguments = ["train", *small, *SWEEP, *LONG, "cells_at_once=2"]
     run = running(*arguments)
@@ -136,6 +137,7 @@ def test_a_sweep_whose_parent_is_killed_anywhere_ends_with_the_same_ledger(
         assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, 401))
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale, running, small, texts, tmp_path):
     """Somebody holds the first cell: the others are run meanwhile, then it is come back to."""
     first, *_ = _cells([*small, *SWEEP])
@@ -155,6 +157,7 @@ def _cells(arguments: list[str]) -> list[TrainSettings]:
     return [build(TrainSettings, config) for _, config in cli.compose("train", overrides, multirun).configs]
 
 
+@pytest.mark.slow
 def test_branches_at_once_wait_for_the_one_trunk(zeroscale, small, texts, tmp_path):
     lengths = "trainer.tokens=2560,5120"
     wsd = ["schedule=wsd", "schedule.warmup_tokens=256", "schedule.decay_fraction=0.5"]

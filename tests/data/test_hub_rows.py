@@ -99,8 +99,15 @@ def sets(hub):
     return hub
 
 
-@pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize("dataset", ["some/set", "some/lines"])
+@pytest.mark.parametrize(
+    ("dataset", "streaming"),
+    [
+        ("some/set", True),
+        ("some/lines", False),
+        pytest.param("some/set", False, marks=pytest.mark.slow),
+        pytest.param("some/lines", True, marks=pytest.mark.slow),
+    ],
+)
 def test_rows_come_in_their_order_from_any_place_on(sets, dataset, streaming, tmp_path):
     ask = {"dataset": dataset, "streaming": streaming, "max_documents": 2400}
     (said,) = run(sets, tmp_path, what="places", data=ask)
