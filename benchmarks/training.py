@@ -117,6 +117,8 @@ def litgpt(shape: dict[str, int], rows: int, context: int) -> Bare | None:
         parallel_residual=False,
     )
     model = LitGPT(config)
+    # As its own pretraining does: N(0, 1) for a tied table makes gradients denormal, several times slower.
+    model.apply(model._init_weights)
     model.lm_head.weight = model.transformer.wte.weight
 
     def loss(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
