@@ -9,7 +9,7 @@ from zeroscale import build
 {first}
 import pytorch_lightning, torchmetrics
 assert torchmetrics.MeanMetric is not None
-heavy = [name for name in ("scipy.signal", "matplotlib", "transformers") if name in sys.modules]
+heavy = [name for name in ("scipy.signal", "matplotlib", "transformers", "torch._dynamo") if name in sys.modules]
 print(*heavy)
 from zeroscale.training import lit, strategies
 from lightning_utilities.core.imports import package_available

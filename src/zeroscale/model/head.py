@@ -23,7 +23,6 @@ _CPU_BUFFER = 2**25
 _GPU_BUFFER = 2**27
 
 
-@torch.compiler.disable
 def head_cross_entropy(
     hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean", shared: "Shared | None" = None
 ) -> Tensor:
@@ -37,6 +36,9 @@ def head_cross_entropy(
         reduction: "mean" or "sum": a scalar; "none": the shape of `targets` (its gradient recomputes each chunk).
         shared: takes the weight's gradient in place of autograd; the look-up of the same weight completes it.
     """
+    if torch.compiler.is_compiling():
+        # Kept out of the graph here, and not by a decorator: that would load the compiler (1 s) wherever this is imported.
+        return torch.compiler.disable(head_cross_entropy)(hidden, weight, targets, reduction, shared)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction is {reduction!r}; it must be "mean", "sum" or "none"')
     states, flat = hidden.flatten(0, -2), targets.flatten()
