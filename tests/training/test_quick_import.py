@@ -5,11 +5,14 @@ import sys
 
 CODE = """
 import sys
-from zeroscale import build
+from zeroscale import build, scoring
+from zeroscale.model import GPT
+# The compiler, of which only what is compiled has need; Lightning loads it.
+assert "torch._dynamo" not in sys.modules
 {first}
 import pytorch_lightning, torchmetrics
 assert torchmetrics.MeanMetric is not None
-heavy = [name for name in ("scipy.signal", "matplotlib", "transformers", "torch._dynamo") if name in sys.modules]
+heavy = [name for name in ("scipy.signal", "matplotlib", "transformers") if name in sys.modules]
 print(*heavy)
 from zeroscale.training import lit, strategies
 from lightning_utilities.core.imports import package_available
