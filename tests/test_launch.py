@@ -70,6 +70,7 @@ def test_a_cell_leaves_everything_behind_and_is_not_run_twice(zeroscale, small, 
     assert before == {path: path.stat().st_mtime_ns for path in cell.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_done_cell_asked_for_another_card_is_scored_and_not_trained_again(zeroscale, small, texts, tmp_path):
     zeroscale("train", *small)
     (cell,) = cells(tmp_path)
@@ -258,6 +259,7 @@ def test_a_full_disk_ends_the_run_with_one_message_and_the_next_goes_on(zeroscal
         subprocess.run(["umount", str(disk)], check=False)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_it(zeroscale, running, small, texts, tmp_path):
     """As on a full disk, without the right to mount one: no file may grow beyond 80 kB."""
     arguments = ["train", *small, *LONG, "model.d_model=32", "trainer.keep_checkpoints=100"]

@@ -51,6 +51,7 @@ def test_two_shells_share_a_study_and_run_no_cell_twice(zeroscale, running, smal
     assert ledger(tmp_path / "outputs" / "tiny") == ledger(tmp_path / "alone" / "tiny")
 
 
+@pytest.mark.slow
 def test_several_cells_at_once_give_the_same_ledger(zeroscale, small, texts, tmp_path):
     one = zeroscale("train", *small, *SWEEP)
     several = zeroscale("train", *small, *SWEEP, "cells_at_once=3", "output_dir=beside")

@@ -126,6 +126,7 @@ def test_what_was_read_is_recorded_and_counted(sets, tmp_path):
     assert kept == 2500 - len(range(1, 2500, 3)) and told[-1].startswith("tokenising")
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_goes_on_in_the_stream_at_its_commit(sets, tmp_path):
     *_, said = run(sets, tmp_path / "home", what="prepare", directory=str(tmp_path / "reference"))
     expected = json.loads(said)["fingerprint"]

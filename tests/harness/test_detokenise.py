@@ -119,7 +119,10 @@ def check(name: str, lines: Sequence[str], marks: Sequence[str], left_over: floa
     assert there and left / there < left_over
 
 
-REAL = ["wikitext2/wiki.test.tokens", "wikitext2/wiki.valid.tokens", "wikitext103/wiki.valid.tokens"]
+REAL = [
+    "wikitext2/wiki.test.tokens",
+    *(pytest.param(f"{name}/wiki.valid.tokens", marks=pytest.mark.slow) for name in ("wikitext2", "wikitext103")),
+]
 
 
 @pytest.mark.parametrize("name", [*REAL, pytest.param("wikitext2/wiki.train.tokens", marks=pytest.mark.slow)])

@@ -83,6 +83,7 @@ def test_real_passages_agree(data: Path, tmp_path: Path) -> None:
     assert math.isfinite(theirs.scores["perplexity"])
 
 
+@pytest.mark.slow
 def test_every_real_passage_is_asked_as_lm_eval_asks_it(data: Path, tmp_path: Path) -> None:
     """All 5,153 requests, token by token, without a model."""
     tokenizer = Tokenizer.load(data / "gpt2_tokenizer")

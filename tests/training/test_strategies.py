@@ -150,6 +150,7 @@ def test_bf16_trains_near_fp32_on_one_device_and_on_two(ways, precision, stored)
         assert {tensor.dtype for tensor in final(ways, way).values()} == {stored}
 
 
+@pytest.mark.slow
 def test_the_whole_way_by_the_command(zeroscale, small, texts, tmp_path):
     """Two ranks under FSDP, from the command line; one device goes on from what they left."""
     arguments = ["train", *small, "trainer.accelerator=cpu", "trainer.keep_checkpoints=9"]
