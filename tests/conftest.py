@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 # Under importlib mode a test's folder is not on the path; hub_server is a module beside this file.
 sys.path.insert(0, str(ROOT / "tests"))
+from once import once  # noqa: E402
 
 # A cell that trains in a second: the rest of its time is imports.
 SMALL = [
@@ -118,6 +120,24 @@ def texts(tmp_path: Path) -> Path:
 def small() -> list[str]:
     """Overrides of a cell that trains in a second."""
     return list(SMALL)
+
+
+@pytest.fixture
+def trained(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A run that was trained and scored, in this test's own folder: `SMALL`, with a vocabulary of its own (300 tokens,
+    padded to 320 rows). It is trained once for all tests."""
+    arguments = ["tokenizer=bpe", "tokenizer.vocab_size=300", "model.vocab_size=320"]
+    arguments += ["cards=[lambada]", "cards_from=sample"]
+
+    def train(folder: Path) -> None:
+        write_texts(folder / "texts")
+        command = [sys.executable, "-m", "zeroscale", "train", *SMALL, *arguments]
+        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=300)
+
+    made = once(tmp_path_factory, "trained", train)
+    shutil.copytree(made, tmp_path, ignore=shutil.ignore_patterns("made"), dirs_exist_ok=True)
+    (cell,) = tmp_path.glob("outputs/single/pocket-*")
+    return cell
 
 
 class Running:

@@ -8,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from conftest import SMALL, environment, write_texts
 from hypothesis import given
 from hypothesis import strategies as st
+from once import once
 
 from zeroscale import batches
 from zeroscale.command_settings import BatchSettings
@@ -23,14 +25,14 @@ from zeroscale.strict import build
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
     """outputs/ with one cell that has trained for 20 steps of 8 rows of 32 tokens, on texts of its own."""
-    from conftest import SMALL, environment, write_texts
-
-    folder = tmp_path_factory.mktemp("run")
-    write_texts(folder / "texts", files=12)
     more = ["trainer.batch_tokens=256", "trainer.log_every=1", "cards=[]"]
-    command = [sys.executable, "-m", "zeroscale", "train", *SMALL, *more]
-    subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
-    return folder / "outputs"
+
+    def train(folder):
+        write_texts(folder / "texts", files=12)
+        command = [sys.executable, "-m", "zeroscale", "train", *SMALL, *more]
+        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
+
+    return once(tmp_path_factory, "batches", train) / "outputs"
 
 
 @pytest.fixture

@@ -18,12 +18,8 @@ def scores(folder: Path) -> dict:
 
 
 @pytest.fixture
-def cell(zeroscale, small, texts, tmp_path) -> Path:
-    """A trained and scored run with a vocabulary of its own, padded to 320 rows."""
-    bpe = ("tokenizer=bpe", "tokenizer.vocab_size=300", "model.vocab_size=320")
-    zeroscale("train", *small, *bpe, "cards=[lambada]", "cards_from=sample")
-    (found,) = tmp_path.glob("outputs/single/pocket-*")
-    return found
+def cell(trained) -> Path:
+    return trained
 
 
 def test_an_export_is_the_run_for_transformers_and_for_eval(cell, zeroscale, tmp_path):

@@ -66,14 +66,13 @@ def test_a_study_killed_in_the_middle_is_finished_by_the_same_command(zeroscale,
     assert ledger(study) == rows
 
 
-def test_scoring_needs_a_path_and_nothing_else(zeroscale, small, texts, tmp_path):
-    zeroscale("train", *small, "tokenizer=bpe", "tokenizer.vocab_size=300", "model.d_model=16")
-    (cell,) = tmp_path.glob("outputs/single/pocket-*")
+def test_scoring_needs_a_path_and_nothing_else(zeroscale, trained, tmp_path):
+    cell, texts = trained, tmp_path / "texts"
     result = zeroscale("eval", f"checkpoint={cell}", "cards=[coqa]", "cards_from=sample", cwd=texts)
     assert "coqa" in result.stdout and "held_out" in result.stdout
     at_step = cell / "checkpoints" / "step-00000020"
     assert "lambada" in zeroscale("eval", f"checkpoint={at_step}", "cards=[lambada]", "cards_from=sample").stdout
-    without = zeroscale("eval", f"checkpoint={cell}", "cards=[lambada]", code=2)
+    without = zeroscale("eval", f"checkpoint={cell}", "cards=[lambada]", "cards_from=files", code=2)
     assert "data_dir" in without.stderr
     for bad, words in ((texts, "is not a checkpoint"), (tmp_path / "gone", "is not a directory")):
         assert words in zeroscale("eval", f"checkpoint={bad}", "cards=core", "cards_from=sample", code=2).stderr

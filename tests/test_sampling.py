@@ -209,10 +209,8 @@ def test_bad_input_is_one_message(sample, tmp_path, arguments, words):
     assert (code, shown) == (2, "") and words in told
 
 
-@pytest.mark.slow
-def test_a_run_is_sampled_by_its_directory(zeroscale, small, texts, tmp_path):
-    zeroscale("train", *small, "data.path=texts")
-    (cell,) = tmp_path.glob("outputs/single/pocket-*")
+def test_a_run_is_sampled_by_its_directory(zeroscale, trained):
+    cell = trained
     options = ("max_new_tokens=12", "prompt=the old cat,")
     shown = zeroscale("sample", f"checkpoint={cell}", *options).stdout
     last = sorted(cell.glob("checkpoints/step-*"))[-1]
