@@ -14,7 +14,7 @@ from zeroscale.harness import head, windows
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.generations import Stopping
-from zeroscale.model import weights
+from zeroscale.model import seatings, slots, weights
 from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.tokenizer import Tokenizer
 
@@ -197,7 +197,11 @@ def assert_same(found: list[rq.Answer], expected: list[rq.Answer], exactly: bool
 
 
 @pytest.mark.parametrize("batch_tokens", [100, 8192])
-def test_sharing_changes_no_answer_and_saves_most_of_the_work(model: GPT, tokenizer: Tokenizer, batch_tokens) -> None:
+@pytest.mark.parametrize("spared", [0, 2**30], ids=["trunks", "no trunks"])
+def test_sharing_changes_no_answer_and_saves_most_of_the_work(
+    model: GPT, tokenizer: Tokenizer, batch_tokens: int, spared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seatings, "_CPU_SPARED", spared)
     on, off = (Engine(model, tokenizer, batch_tokens, share=share) for share in (True, False))
     assert_same(on.run(conversations()), off.run(conversations()))
     assert off.cost.saved == 0
@@ -249,7 +253,11 @@ def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(mo
             assert answer.tokens == alone.tokens
 
 
-def test_without_it_answers_differ_by_rounding_alone(model: GPT, tokenizer: Tokenizer, record_property) -> None:
+@pytest.mark.parametrize("spared", [0, 2**30], ids=["trunks", "no trunks"])
+def test_without_it_answers_differ_by_rounding_alone(
+    model: GPT, tokenizer: Tokenizer, record_property, spared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seatings, "_CPU_SPARED", spared)
     exact = Engine(model, tokenizer, deterministic=True).run(conversations())
     largest = {"Scored": 0.0, "Generated": 0.0}
     for batch_tokens in (64, 500, 8192):
@@ -285,6 +293,40 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_work_goes_on(
             np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5)
         if isinstance(answer, rq.Generated):
             assert answer.tokens == other.tokens
+
+
+@pytest.mark.parametrize("limit", ["reading", "rows"])
+def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
+    model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(seatings, "_CPU_SPARED", 0)
+    requests = [one for one in conversations() if isinstance(one, rq.Generation)]
+    whole = Engine(model, tokenizer)
+    expected = whole.run(requests)
+    hidden, branches, refused = model.hidden, slots.Branches, []
+
+    def refuse() -> None:
+        refused.append(1)
+        raise torch.OutOfMemoryError("no more")
+
+    if limit == "reading":
+        monkeypatch.setattr(model, "hidden", lambda x, *rest: refuse() if x.numel() > 100 else hidden(x, *rest))
+    else:
+        monkeypatch.setattr(
+            slots, "Branches", lambda g, rows, *rest: refuse() if rows > 3 else branches(g, rows, *rest)
+        )
+    engine = Engine(model, tokenizer)
+    assert_same_generations(engine.run(requests), expected)
+    assert refused
+    assert (engine.cost.tokens, engine.cost.saved) == (whole.cost.tokens, whole.cost.saved), (
+        "a failed try is not counted"
+    )
+
+
+def assert_same_generations(found: list[rq.Answer], expected: list[rq.Answer]) -> None:
+    assert [answer.tokens for answer in found] == [answer.tokens for answer in expected]
+    for answer, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5)
 
 
 def test_one_request_that_does_not_fit_is_said(model: GPT, tokenizer: Tokenizer, monkeypatch) -> None:

@@ -41,6 +41,21 @@ def test_states_are_those_of_each_sequence_alone(largest):
         assert sum(map(len, planted)) < 0.6 * sum(map(len, sequences)), "nothing was shared"
 
 
+def test_turns_that_begin_with_all_turns_before_them_need_no_mask():
+    model = GPT(GPTConfig(vocab_size=97, n_positions=64, n_layer=3, d_model=32, n_head=4), seed=1).eval()
+    turns = [tuple(range(size)) for size in (30, 20, 41, 20)]
+    (tree,) = trees.plant(turns, range(4), 64)
+    layout = trees.lay_out([tree, trees.single(tuple(range(50, 60)), 4)])
+    assert layout.mask is None and not tree.branched
+    with torch.inference_mode():
+        hidden = model.hidden(layout.tokens, positions=layout.positions)
+        for member, path in zip(tree.members, tree.paths, strict=True):
+            alone = model.hidden(torch.tensor([turns[member]]))[0]
+            torch.testing.assert_close(hidden[0, path], alone, rtol=1e-4, atol=1e-5)
+    (tree,) = trees.plant([*turns, (*range(20), 90)], range(5), 64)
+    assert tree.branched and trees.lay_out([tree]).mask is not None
+
+
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=40).map(tuple), min_size=1, max_size=12))
 def test_a_path_spells_its_sequence(sequences):
     for tree in trees.plant(sequences, range(len(sequences)), 50):

@@ -58,7 +58,8 @@ def _continue(
     engine: "Engine", group: list[_Prompt], new_tokens: int, stop: rq.Stop, top_k: int | None, logprobs: bool
 ) -> None:
     """Fills in what comes after each prompt; with half the rows again where the memory does not suffice."""
-    rows = _rows(engine, max(len(one.tokens) for one in group) + new_tokens)
+    longest = max(len(one.tokens) for one in group) + new_tokens
+    rows, columns = _room(engine, longest)
     rule = Stopping(engine, stop)
     while True:
         spent = Spent()
@@ -75,6 +76,7 @@ def _continue(
                 top_k=top_k,
                 seed=[one.seed for one in group],
                 batch_size=rows,
+                columns=columns,
                 vocab_size=engine.tokenizer.vocab_size,
                 logprobs=logprobs,
                 share=engine.share and not engine.deterministic,
@@ -88,23 +90,25 @@ def _continue(
                 raise
             if rows == 1:
                 raise too_long(max(len(one.tokens) for one in group)) from error
-            rows = max(1, min(rows, len(group)) // 2)
+            rows, columns = max(1, min(rows, len(group)) // 2), min(columns, len(group) * longest) // 2
     new = sum(len(one.new) for one in group)
     engine.spend(tokens=spent.read + new, padding=spent.padding, saved=spent.saved, new_tokens=new)
 
 
-def _rows(engine: "Engine", columns: int) -> int:
-    """Prompts that are continued together, `columns` tokens each at most."""
+def _room(engine: "Engine", longest: int) -> tuple[int, int]:
+    """Prompts that are continued together, and tokens whose keys and values they may hold; `longest` tokens each at
+    most."""
     if not isinstance(engine.model, GPT):
-        return max(1, engine.batch_tokens // columns)
+        rows = max(1, engine.batch_tokens // longest)
+        return rows, rows * longest
     config, weight = engine.model.config, engine.model.wte.weight
-    row = 2 * config.n_layer * config.d_model * weight.element_size() * columns
+    column = 2 * config.n_layer * config.d_model * weight.element_size()
     if weight.device.type != "cuda":
-        return max(1, min(_CPU_ROWS, _CPU_CACHE_BYTES // row))
+        return _CPU_ROWS, _CPU_CACHE_BYTES // column
     import torch
 
     free, _ = torch.cuda.mem_get_info(weight.device)
-    return max(1, min(_GPU_ROWS, free // 3 // row))
+    return _GPU_ROWS, free // 3 // column
 
 
 def _answer(engine: "Engine", one: _Prompt, logprobs: bool) -> rq.Generated:

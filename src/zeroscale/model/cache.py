@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from zeroscale.errors import ZeroscaleError
 
@@ -85,6 +86,15 @@ class KVCache:
         all_keys[:, :, self.length :] = keys
         all_values[:, :, self.length :] = values
         return all_keys, all_values
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        """Stores one layer's new keys and values; what the queries see under `mask`. All [B, H, T, d/H]."""
+        k, v = self.append(layer, k, v)
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+
+    def columns(self, row: int, count: int) -> tuple[Tensor, Tensor]:
+        """The first `count` columns of a row: keys and values [n_layer, H, count, d/H], not copied."""
+        return self._keys[:, row, :, :count], self._values[:, row, :, :count]
 
     def advance(self, time: int) -> None:
         """Counts `time` columns as filled, once every layer has stored them."""

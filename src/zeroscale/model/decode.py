@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zeroscale.model import kernels
+from zeroscale.model.branches import Branches
 from zeroscale.model.cache import KVCache
 from zeroscale.model.gpt import ACTIVATIONS, GPT
 
@@ -102,16 +103,14 @@ class Decoder:
         return weight if self._rows is None else kernels.reorder(weight, self._rows)
 
     @torch.inference_mode()
-    def __call__(self, tokens: Tensor, cache: KVCache) -> Tensor:
+    def __call__(self, tokens: Tensor, cache: KVCache | Branches) -> Tensor:
         """Tokens [rows], which continue `cache` and are added to it → the logits [rows, V] of what comes next."""
         rows = tokens.shape[0]
-        mask = cache.mask(1)
-        x = self.model.wte(tokens) + self.model.wpe(cache.positions(1)).view(-1, self.model.config.d_model)
+        positions, mask = cache.positions(1), cache.mask(1)
+        x = self.model.wte(tokens) + self.model.wpe(positions).view(-1, self.model.config.d_model)
         for number, layer in enumerate(self._layers):
             q, k, v = layer.qkv(layer.norm_1(x)).view(rows, *self._heads, 1).permute(1, 0, 2, 4, 3)
-            k, v = cache.append(number, k, v)
-            y = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=layer.scale)
-            x = layer.proj(y.reshape(rows, -1), x)
+            x = layer.proj(cache.attend(number, q, k, v, mask, layer.scale).reshape(rows, -1), x)
             x = layer.down(layer.up(layer.norm_2(x)), x)
         cache.advance(1)
         return self._head(self.model.ln_f(x))

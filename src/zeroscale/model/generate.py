@@ -15,7 +15,7 @@ from torch import Tensor
 from zeroscale.errors import ZeroscaleError
 from zeroscale.model.gpt import GPT
 from zeroscale.model.picking import Pick, uniform_numbers
-from zeroscale.model.slots import Batch, Slots
+from zeroscale.model.seatings import AnySlots, seatings
 
 Stop = Callable[[list[int]], bool]
 
@@ -36,6 +36,11 @@ class Spent:
     read: int = 0
     saved: int = 0
     padding: int = 0
+
+    def add(self, slots: AnySlots) -> None:
+        self.read += slots.read
+        self.saved += slots.asked - slots.read
+        self.padding += slots.padding
 
 
 def generate(model: GPT, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Any) -> list[list[int]]:
@@ -58,6 +63,7 @@ def stream(
     top_p: float | None = None,
     seed: int | Sequence[int] = 0,
     batch_size: int = 32,
+    columns: int | None = None,
     vocab_size: int | None = None,
     logprobs: bool = False,
     share: bool = True,
@@ -78,6 +84,8 @@ def stream(
             2020, section 3.1), after temperature and top_k.
         seed: prompt i draws from (seed, i); or a seed per prompt, which then alone decides.
         batch_size: prompts at once; where one has ended, another enters.
+        columns: tokens whose keys and values are held at once (one prompt's, or one family's, in any case): fewer
+            prompts run together where they are long. None: as many as `batch_size` prompts need.
         vocab_size: ids from here on are never chosen (some models have more rows than their tokenizer has ids).
         logprobs: yield log-probabilities too.
         share: compute common beginnings of prompts once.
@@ -91,25 +99,26 @@ def stream(
     kept = [tuple(prompt[-room:]) for prompt in prompts]
     seeds = _seeds(seed, len(kept))
     draws = None if temperature == 0 else uniform_numbers(seeds, max_new_tokens)
-    running = _Running(
-        model, kept, max_new_tokens, batch_size, Pick(temperature, top_k, top_p, vocab_size), draws, share
-    )
-    while running.queue or running.prompts:
-        logits = running.enter() if running.should_enter() else running.step()
-        ended = []
-        for row, new in running.choose(logits, logprobs):
-            if new.token == eos:
-                ended.append(row)
-                continue
-            tokens = running.new[new.prompt]
-            tokens.append(new.token)
-            yield new
-            if len(tokens) == max_new_tokens or (stop is not None and stop(tokens)):
-                ended.append(row)
-        running.leave(ended)
-    if spent is not None:
-        spent.read, spent.padding = running.slots.read, running.slots.padding
-        spent.saved = sum(map(len, kept)) - running.slots.read
+    pick = Pick(temperature, top_k, top_p, vocab_size)
+    new: list[list[int]] = [[] for _ in kept]
+    for slots in seatings(model, kept, max_new_tokens, batch_size, columns, share):
+        running = _Running(model, slots(), new, pick, draws)
+        while running.slots.queue or running.prompts:
+            logits = running.enter() if running.slots.should_enter() else running.step()
+            ended = []
+            for row, one in running.choose(logits, logprobs):
+                if one.token == eos:
+                    ended.append(row)
+                    continue
+                tokens = new[one.prompt]
+                tokens.append(one.token)
+                yield one
+                if len(tokens) == max_new_tokens or (stop is not None and stop(tokens)):
+                    ended.append(row)
+            running.leave(ended)
+        if spent is not None:
+            spent.add(running.slots)
+        del running, logits  # its memory is the next group's
 
 
 def _seeds(seed: int | Sequence[int], count: int) -> list[int | tuple[int, int]]:
@@ -154,63 +163,37 @@ def _check(
 
 
 class _Running:
-    """The rows that are being continued, and the prompts that wait."""
+    """The rows that are being continued."""
 
-    def __init__(
-        self,
-        model: GPT,
-        kept: list[tuple[int, ...]],
-        max_new_tokens: int,
-        batch_size: int,
-        pick: Pick,
-        draws: Tensor | None,
-        share: bool,
-    ) -> None:
-        rows = min(batch_size, len(kept))
-        columns = max(map(len, kept), default=0) + max_new_tokens - 1  # the last new token is never fed back
-        steps = (max_new_tokens - 1) * math.ceil(len(kept) / batch_size)
-        # A model of transformers behind the same surface steps through its own modules.
-        self.slots = (Slots if isinstance(model, GPT) else Batch)(model, rows, columns, steps, share)
-        self.model, self.kept, self.pick, self.draws = model, kept, pick, draws
-        self.queue = self.slots.order(kept)[::-1]
-        """Families of prompts, the next one last."""
-        self.new: list[list[int]] = [[] for _ in kept]
+    def __init__(self, model: GPT, slots: AnySlots, new: list[list[int]], pick: Pick, draws: Tensor | None) -> None:
+        self.model, self.slots, self.new, self.pick, self.draws = model, slots, new, pick, draws
         self.prompts: list[int] = []
         """The prompt of each row."""
         self.entered: list[int] = []
         """The rows whose logits come next."""
 
-    def should_enter(self) -> bool:
-        return bool(self.queue) and self.slots.has_room(len(self.queue[-1]))
-
     def enter(self) -> Tensor:
-        """As many of the waiting prompts as there is room for; the logits of what follows each."""
-        free = self.slots.rows - len(self.prompts)
-        chosen: list[int] = []
-        while self.queue and len(chosen) < free:
-            family = self.queue.pop()
-            chosen += family[: free - len(chosen)] if not chosen or len(chosen) + len(family) <= free else []
-            rest = [member for member in family if member not in set(chosen)]
-            if rest:
-                self.queue.append(rest)
-                break
-        order, logits = self._evaluating(self.slots.enter, [self.kept[prompt] for prompt in chosen])
-        self.entered = list(range(len(self.prompts), len(self.prompts) + len(chosen)))
-        self.prompts += [chosen[place] for place in order]
+        """Waiting prompts take free rows; the logits of what follows each."""
+        members, logits = self._evaluating(self.slots.enter)
+        self.entered = list(range(len(self.prompts), len(self.prompts) + len(members)))
+        self.prompts += members
         return logits
 
     def step(self) -> Tensor:
         """Feeds every row's last token; the logits of what follows."""
         self.entered = list(range(len(self.prompts)))
-        return self._evaluating(self.slots.step, torch.tensor([self.new[prompt][-1] for prompt in self.prompts]))
+        device = next(self.model.parameters()).device
+        tokens = torch.tensor([self.new[prompt][-1] for prompt in self.prompts], device=device)
+        return self._evaluating(self.slots.step, tokens)
 
-    def _evaluating(self, work: Callable[[Any], Any], argument: Any) -> Any:
-        training = self.model.training
+    def _evaluating(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        if not self.model.training:
+            return work(*arguments)
         self.model.eval()
         try:
-            return work(argument)
+            return work(*arguments)
         finally:
-            self.model.train(training)
+            self.model.train()
 
     def choose(self, logits: Tensor, logprobs: bool) -> list[tuple[int, New]]:
         """(row, its new token) for the rows whose logits [n, V] these are."""

@@ -37,7 +37,7 @@ def head_cross_entropy(
         shared: takes the weight's gradient in place of autograd; the look-up of the same weight completes it.
     """
     if torch.compiler.is_compiling():
-        # Kept out of the graph here, and not by a decorator: that would load the compiler (1 s) wherever this is imported.
+        # Kept out of the graph here and not by a decorator, which would load the compiler (1 s) with this file.
         return torch.compiler.disable(head_cross_entropy)(hidden, weight, targets, reduction, shared)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction is {reduction!r}; it must be "mean", "sum" or "none"')

@@ -35,6 +35,12 @@ class Tree:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @property
+    def branched(self) -> bool:
+        """Whether some node does not look at all that stand before it. One sequence alone never is, and neither are
+        sequences of which each begins with all of the one before: turns of a conversation."""
+        return any(len(ancestors) < begin for begin, _, ancestors in self.stretches)
+
     def grow(self, sequence: Sequence[int], shared: int) -> None:
         """Adds a sequence that has its first `shared` tokens in common with the one added last."""
         ancestors = self.paths[-1][:shared] if self.paths else []
@@ -133,7 +139,7 @@ def lay_out(trees: Sequence[Tree], device: torch.device | str = "cpu") -> Layout
     """Rows, positions and mask. A padding node sees itself alone and is seen by none."""
     width = max(map(len, trees))
     tokens = torch.zeros((len(trees), width), dtype=torch.long)
-    if all(len(tree.stretches) == 1 for tree in trees):
+    if not any(tree.branched for tree in trees):
         # Padding on the right is not seen by what stands before it.
         for row, tree in enumerate(trees):
             tokens[row, : len(tree)] = torch.tensor(tree.tokens)
