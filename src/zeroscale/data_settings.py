@@ -46,6 +46,8 @@ class FilesData:
     url_field: str | None = None
     document_start: Pattern | None = None
     leave_out_sites: tuple[Site, ...] = ()
+    leave_out_ngrams: Annotated[str, Field(min_length=1)] | None = None
+    leave_out_from: Positive = 1
     drop_exact_duplicates: bool = False
     near_duplicate_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     near_duplicate_permutations: Annotated[int, Field(ge=16, le=1024)] = 128
@@ -69,6 +71,8 @@ class HubData:
     document_start: Pattern | None = None
     streaming: bool = True
     leave_out_sites: tuple[Site, ...] = ()
+    leave_out_ngrams: Annotated[str, Field(min_length=1)] | None = None
+    leave_out_from: Positive = 1
     drop_exact_duplicates: bool = False
     near_duplicate_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
     near_duplicate_permutations: Annotated[int, Field(ge=16, le=1024)] = 128

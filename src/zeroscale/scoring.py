@@ -168,6 +168,7 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault
     Args:
         on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
     """
+    from zeroscale import memorising
     from zeroscale.harness import evaluate
     from zeroscale.provenance import machine
 
@@ -180,28 +181,46 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault
         results += _score_held_out(target, model, wanted)
     else:
         _record_origin(target, wanted.revision)
-    source, data_dir = _source(target, wanted)
+    cards = list(DEFAULT_CARDS if wanted.cards is None else wanted.cards)
     with _engine(target, model, tokenizer, wanted, on_gpu) as engine:
-        results += evaluate.score_cards(
-            model,
-            tokenizer,
-            list(DEFAULT_CARDS if wanted.cards is None else wanted.cards),
-            source=source,
-            data_dir=data_dir,
-            out=target.out,
-            weights_hash=target.weights_hash,
-            seed=wanted.seed,
-            bootstrap=wanted.bootstrap,
-            protocol=wanted.protocol,
-            limit=wanted.limit,
-            allow_other_data=wanted.allow_other_data,
-            token_logprobs=wanted.token_logprobs,
-            engine=engine,
-            dtype=wanted.dtype,
-            progress=say,
-            on_fault=on_fault,
-        )
+        # A run of ours has its corpus; of another's model the hand-written sample may be asked for.
+        draw = partial(_passages, target, wanted) if target.run or wanted.cards_from != "sample" else None
+        for names, source, data_dir in memorising.by_source(cards, *_source(target, wanted), draw, on_fault):
+            results += evaluate.score_cards(
+                model,
+                tokenizer,
+                names,
+                source=source,
+                data_dir=data_dir,
+                out=target.out,
+                weights_hash=target.weights_hash,
+                seed=wanted.seed,
+                bootstrap=wanted.bootstrap,
+                protocol=wanted.protocol,
+                limit=wanted.limit,
+                allow_other_data=wanted.allow_other_data,
+                token_logprobs=wanted.token_logprobs,
+                engine=engine,
+                dtype=wanted.dtype,
+                progress=say,
+                on_fault=on_fault,
+            )
     return results
+
+
+def _passages(target: Target, wanted: EvalSettings, card: Any) -> Path:
+    """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
+    from zeroscale import memorising, run_corpus
+
+    if wanted.corpus is None and target.run is None:
+        raise ZeroscaleError(
+            f"card {card.name}: it is drawn from the text that {target.name} was trained on: name that corpus, "
+            "prepared by `zeroscale data`, with corpus=DIR"
+        )
+    own = wanted.corpus is None
+    corpus = run_corpus.corpus_of(target.path.parent.parent) if own else Path(wanted.corpus or "")
+    outputs = Path(wanted.output_dir)
+    return memorising.passages(card, wanted.protocol, corpus, wanted.seed, outputs, target.run if own else None)
 
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}

@@ -20,6 +20,7 @@ from zeroscale import files
 from zeroscale.data import duplicates, output, sources
 from zeroscale.data.documents import Fault
 from zeroscale.data.encoding import Work, dtype, encode_all, split_of
+from zeroscale.data.leave_out import OVERLAP, overlap_of
 from zeroscale.data.progress import STATE, Notes, database_errors
 from zeroscale.data.tokens import FORMAT, INDEX, SOURCE, SPLITS
 from zeroscale.errors import ZeroscaleError
@@ -64,6 +65,8 @@ def _wanted(data: Any, identity: dict[str, Any]) -> dict[str, Any]:
     wanted = {"settings": identity, "streaming": getattr(data, "streaming", None), "batch_bytes": output.BATCH_BYTES}
     if duplicates.settings_of(data)[1]:
         wanted["datasketch"] = importlib.metadata.version("datasketch")
+    if (overlap := overlap_of(data)) is not None:
+        wanted["leave_out"] = overlap.record()
     return json.loads(json.dumps(wanted))
 
 
@@ -94,6 +97,7 @@ class _Making:
         commit = state["source"].get("commit")
         self._data = dataclasses.replace(data, revision=commit) if commit else data
         self._part, self._notes, self._state, self._report = part, notes, state, report
+        self._overlap = overlap_of(data)
 
     def make(self, tokenizer_settings: Any, identity: dict[str, Any]) -> None:
         tokenizer = self._tokenizer(tokenizer_settings)
@@ -114,6 +118,8 @@ class _Making:
             **{key: counts[key] for key in ("read", "left_out", "without_url")},
             "splits": splits,
         }
+        if self._overlap is not None:
+            index["leave_out"] = self._overlap.record()
         files.write_json(self._part / SOURCE, {**self._state["source"], "content": content})
         files.write_json(self._part / INDEX, index)
 
@@ -140,6 +146,8 @@ class _Making:
                 continue
             for document in item.documents:
                 number += 1
+                if self._overlap is not None and self._overlap.holds([document.text])[0]:
+                    continue
                 if split_of(document.text, data.val_fraction) == "train":
                     found += 1
                     yield document.text
@@ -160,6 +168,8 @@ class _Making:
         with output.Output(self._part, tokenizer, state) as grown:
             if not state.get("complete"):
                 batches = output.batches(data, state.get("place"))
+                if self._overlap is not None:
+                    batches = self._overlap.left_out(batches)
                 for batch, encoded in encode_all(work, batches, self._workers()):
                     grown.add(batch, encoded, seen)
                     if time.monotonic() - last >= COMMIT_SECONDS:
@@ -194,8 +204,10 @@ def _saved(directory: Path, fingerprint: str) -> Tokenizer:
 
 
 def _dropped(counts: dict[str, Any]) -> str:
+    by_ngrams = sum(one["documents"] for key, one in counts["left_out"].items() if key.startswith(OVERLAP))
     dropped = {
-        "left out by their address": sum(one["documents"] for one in counts["left_out"].values()),
+        "left out by their address": sum(one["documents"] for one in counts["left_out"].values()) - by_ngrams,
+        "left out for overlap with benchmarks": by_ngrams,
         "duplicates": sum(counts[one][f"{kind}_duplicates"] for one in SPLITS for kind in ("exact", "near")),
     }
     return "".join(f", {number} of them {what}" for what, number in dropped.items() if number)

@@ -21,8 +21,9 @@ from zeroscale import files
 from zeroscale.data import building, sources
 from zeroscale.data.building import Progress
 from zeroscale.data.documents import Fault
+from zeroscale.data.leave_out import overlap_of
 from zeroscale.data.progress import STATE
-from zeroscale.data.tokens import FORMAT, SOURCE, Corpus
+from zeroscale.data.tokens import FORMAT, INDEX, SOURCE, Corpus
 from zeroscale.errors import ZeroscaleError
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
@@ -137,6 +138,8 @@ def _asked_for(data: Any) -> dict[str, Any]:
         asked["data.document_start"] = data.document_start
     if data.leave_out_sites:
         asked |= {"data.url_field": data.url_field, "data.leave_out_sites": list(data.leave_out_sites)}
+    if data.leave_out_ngrams is not None:
+        asked |= {"data.leave_out_ngrams": data.leave_out_ngrams, "data.leave_out_from": data.leave_out_from}
     if data.drop_exact_duplicates:
         asked["data.drop_exact_duplicates"] = True
     if data.near_duplicate_threshold is not None:
@@ -159,10 +162,25 @@ def _reuse(data: Any, tokenizer: Any, directory: Path, report: Progress) -> Corp
             f"{directory} was made from files that have changed since ({change}): to use the new text, delete that"
             " directory or give another data.name; to use the old, restore the files"
         )
+    if (benchmarks := _other_ngrams(data, corpus.index)) is not None:
+        raise ZeroscaleError(
+            f"{directory} was made without the n-grams that {data.leave_out_ngrams} held then ({benchmarks}), and it"
+            " holds others now: make those again, or delete the corpus' directory and prepare it anew"
+        )
     # Left by a process that was killed between its last two steps.
     (directory / STATE).unlink(missing_ok=True)
     _verify_once(corpus, report)
     return corpus
+
+
+def _other_ngrams(data: Any, index: dict[str, Any]) -> str | None:
+    """The cards whose n-grams were left out, where the directory that names them is there and holds others now."""
+    recorded = index.get("leave_out")
+    if recorded is None or not (Path(data.leave_out_ngrams).expanduser() / INDEX).is_file():
+        return None
+    if overlap_of(data).record() == recorded:
+        return None
+    return ", ".join(card["card"] for card in recorded["cards"])
 
 
 def _verify_once(corpus: Corpus, report: Progress) -> None:

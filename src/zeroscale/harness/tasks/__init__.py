@@ -17,6 +17,7 @@ FAMILIES = (
     "pronoun",
     "question_answer",
     "characters",
+    "memorisation",
 )
 
 
@@ -25,6 +26,7 @@ def family(name: str) -> "type[Task]":
     from zeroscale.harness.tasks.characters import Characters
     from zeroscale.harness.tasks.cloze_word import ClozeWord
     from zeroscale.harness.tasks.conversation import Conversation
+    from zeroscale.harness.tasks.memorisation import Memorisation
     from zeroscale.harness.tasks.multiple_choice import MultipleChoice
     from zeroscale.harness.tasks.pronoun import Pronoun
     from zeroscale.harness.tasks.question_answer import QuestionAnswer
@@ -42,6 +44,7 @@ def family(name: str) -> "type[Task]":
         Pronoun,
         QuestionAnswer,
         Characters,
+        Memorisation,
     )
     for name_of, task in zip(FAMILIES, classes, strict=True):
         if name_of == name:

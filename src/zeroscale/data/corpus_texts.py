@@ -1,0 +1,180 @@
+"""A corpus as text again, in whichever form it is: files as `zeroscale data` reads them, or the shards it makes."""
+
+import codecs
+import glob
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from zeroscale.data import sources
+from zeroscale.data.tokens import INDEX, SPLITS, Corpus
+from zeroscale.data_settings import FilesData
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import sha256_json
+from zeroscale.provenance.overlap_scan import Piece
+from zeroscale.tokenizer import Tokenizer
+
+Split = Literal["train", "val", "all"]
+# Tokens turned into text at a time.
+_TOKENS = 1 << 18
+_KEYS = {"data.path": "corpus", "data.text_field": "text_field"}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A corpus that is there.
+
+    Attributes:
+        kind: "files", or "prepared" (shards of tokens); path: as given.
+        about: what it is, for the record: number of files and bytes, or fingerprint and tokens. JSON.
+        version: hex sha256 that changes when a file does, by name, size and time; of shards: their fingerprint.
+    """
+
+    kind: Literal["files", "prepared"]
+    path: str
+    about: dict[str, Any]
+    version: str
+    _read: Callable[[], Iterator[Piece]]
+    _content: Callable[[], str]
+
+    def pieces(self) -> Iterator[Piece]:
+        """The text from the beginning.
+
+        Raises:
+            ZeroscaleError: naming the file and line or byte at which it cannot be read.
+        """
+        with _in_our_words():
+            yield from self._read()
+
+    def content(self) -> str:
+        """Hex sha256 of the content itself, whatever the files' times say. Reads them all."""
+        with _in_our_words():
+            return self._content()
+
+
+def open_texts(corpus: str, text_field: str = "text", split: Split = "train") -> Texts:
+    """The corpus that a path names: a directory that `zeroscale data` has prepared, or files.
+
+    Args:
+        text_field: of JSON lines and Parquet; split: of a prepared corpus.
+
+    Raises:
+        ZeroscaleError: there is nothing, or nothing to read in it.
+    """
+    if (Path(corpus).expanduser() / INDEX).is_file():
+        return _prepared(Corpus.open(Path(corpus).expanduser()), corpus, split)
+    return open_files(corpus, text_field)
+
+
+def open_files(corpus: str, text_field: str = "text", first_bytes: int | None = None) -> Texts:
+    """Files: a directory, one, or a glob; of their text perhaps the first bytes only."""
+    if not glob.has_magic(corpus) and not Path(corpus).expanduser().exists():
+        raise ZeroscaleError(f"corpus={corpus}: there is no such file or directory (seen from {Path.cwd()})")
+    data = FilesData(
+        kind="files", name="corpus", path=corpus, val_fraction=0.5, text_field=text_field, max_bytes=first_bytes
+    )
+    with _in_our_words():
+        files = sources.describe(data)["files"]
+    about = {"files": len(files), "bytes": sum(size for _, size, _ in files), "text_field": text_field}
+
+    def content() -> str:
+        return str(sources.content_hash(data))
+
+    return Texts("files", corpus, about, sha256_json(files), lambda: _of_files(data), content)
+
+
+def _of_files(data: FilesData) -> Iterator[Piece]:
+    for item in sources.items(data):
+        for number, document in enumerate(item.documents):
+            yield Piece(document.text, number > 0 or item.texts == 0, item.done, item.of)
+
+
+def _prepared(corpus: Corpus, path: str, split: Split) -> Texts:
+    splits = SPLITS if split == "all" else (split,)
+    tokens = {one: corpus.n_train_tokens if one == "train" else corpus.n_val_tokens for one in splits}
+    counts = [corpus.index["splits"][one] for one in splits]
+    about = {
+        "name": corpus.index["name"],
+        "split": split,
+        "tokens": sum(tokens.values()),
+        "documents": sum(count["documents"] for count in counts),
+        "bytes": sum(count["bytes"] for count in counts),
+    }
+
+    def read() -> Iterator[Piece]:
+        done = 0
+        for one in splits:
+            for text, continues, end in split_texts(corpus, one):
+                share = (done + end) / about["tokens"]
+                yield Piece(text, continues, int(share * about["bytes"]), about["bytes"])
+            done += tokens[one]
+
+    version = sha256_json({"fingerprint": corpus.fingerprint, "split": split})
+    return Texts("prepared", path, {**about, "fingerprint": corpus.fingerprint}, version, read, lambda: version)
+
+
+def split_texts(corpus: Corpus, split: str) -> Iterator[tuple[str, bool, int]]:
+    """The documents of a split, long ones in parts: text, whether it goes on with the part before, tokens read so far.
+
+    A part ends before white space, so that no word is cut.
+    """
+    total = corpus.n_train_tokens if split == "train" else corpus.n_val_tokens
+    spell = Spelling(corpus.tokenizer)
+    decode, rest, continues = _decoder(), "", False
+    for begin in range(0, total, _TOKENS):
+        ids = corpus.read(split, begin, min(_TOKENS, total - begin))
+        end = begin + len(ids)
+        *whole, last = np.split(ids, np.flatnonzero(ids == corpus.tokenizer.eos) + 1)
+        for document in whole:
+            text = rest + decode(spell(document[:-1]), True)
+            decode, rest = _decoder(), ""
+            yield text, continues, end
+            continues = False
+        rest += decode(spell(last), False)
+        cut = max(rest.rfind(" "), rest.rfind("\n"))
+        if cut > 0:
+            yield rest[:cut], continues, end
+            rest, continues = rest[cut:], True
+    if rest:
+        yield rest + decode(b"", True), continues, total
+
+
+def _decoder() -> Callable[[bytes, bool], str]:
+    return codecs.getincrementaldecoder("utf-8")("replace").decode
+
+
+class Spelling:
+    """Token ids to bytes, all at once: a hundred times as fast as one by one."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        ids = range(tokenizer.vocab_size)
+        parts = [b"" if token == tokenizer.eos else tokenizer.decode_bytes([token]) for token in ids]
+        self._letters = np.frombuffer(b"".join(parts), dtype=np.uint8)
+        self._lengths = np.array([len(part) for part in parts], dtype=np.int64)
+        self._begins = np.cumsum(self._lengths) - self._lengths
+
+    def __call__(self, ids: np.ndarray) -> bytes:
+        """The bytes that ids [n] stand for; of the end of text, none."""
+        lengths = self._lengths[ids]
+        ends = np.cumsum(lengths)
+        if not len(ids):
+            return b""
+        # What each byte's place in the text is to be moved by, to its place among the vocabulary's letters.
+        moved = np.repeat(self._begins[ids] - (ends - lengths), lengths)
+        return self._letters[moved + np.arange(ends[-1])].tobytes()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Errors of the sources speak of `data.path`: here the setting has another name."""
+    try:
+        yield
+    except ZeroscaleError as error:
+        text = str(error)
+        for theirs, ours in _KEYS.items():
+            text = text.replace(theirs, ours)
+        raise ZeroscaleError(text) from error

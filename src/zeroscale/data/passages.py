@@ -1,0 +1,185 @@
+"""Passages of a prepared corpus, drawn by seed: from its training part, from what stands there again and again, and
+from what was held out; each with the number of times that the training part holds it.
+
+Memorisation is measured on them (Carlini et al. 2021, "Extracting training data from large language models"; 2022,
+"Quantifying memorization across neural language models").
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zeroscale.data.corpus_texts import Spelling
+from zeroscale.data.tokens import Corpus, permute
+from zeroscale.errors import ZeroscaleError
+from zeroscale.provenance.ngrams import mix, powers
+
+# Passages are looked at in so many places of the training part for each that is wanted, to find repeated ones.
+_LOOKED_AT = 64
+# Repeated passages are drawn from each of these ranges of occurrences; the last has no end.
+RANGES = ((2, 3), (4, 9), (10, 31), (32, 99), (100, None))
+# Tokens hashed at a time, and windows compared at a time.
+_TOKENS, _WINDOWS = 1 << 18, 1 << 12
+_TABLE_BITS = 22
+# A passage's text goes on so many times its tokens, for models whose tokenizer makes fewer of it.
+_REACH = 8
+
+
+class Seen(NamedTuple):
+    """The part of the training text that a run goes through when that is less than an epoch: its first windows.
+
+    Attributes:
+        seed, context: the run's; windows: how many it sees, in `TokenStream`'s order.
+    """
+
+    seed: int
+    context: int
+    windows: int
+
+
+def seen_by(corpus: Corpus, seed: int, context: int, batch_tokens: int, steps: int) -> Seen | None:
+    """What a run of these settings sees; None where that is all of the training part."""
+    windows = steps * (batch_tokens // context)
+    return None if windows >= max(0, corpus.n_train_tokens - 1) // context else Seen(seed, context, windows)
+
+
+def draw(corpus: Corpus, length: int, number: int, seed: int, seen: Seen | None = None) -> list[dict[str, Any]]:
+    """Rows of `number` passages from the training part, as many held-out ones that it does not hold, and at most as
+    many from each range of occurrences (RANGES) that there are such passages for.
+
+    Args:
+        length: tokens of a passage. None reaches over the end of a document.
+        seen: passages of the training part come from what a run sees of it, each from one window. Occurrences are
+            counted in all of it.
+
+    Returns:
+        `group` (training, repeated, held_out), `tokens`, `tokenizer` (fingerprint), `text` (longer than the tokens),
+        `occurrences`.
+
+    Raises:
+        ZeroscaleError: a part of the corpus holds no document of so many tokens.
+    """
+    starts, windows = _windows(corpus, "train", length, number * _LOOKED_AT, seed, seen)
+    val_starts, val_windows = _windows(corpus, "val", length, 4 * number, seed, None)
+    counts = occurrences(corpus, np.concatenate([windows, val_windows]))
+    counts, val_counts = counts[: len(windows)], counts[len(windows) :]
+    spell = Spelling(corpus.tokenizer)
+    rows = [
+        _row(corpus, spell, "training", "train", starts, windows, counts, place)
+        for place in range(number)[: len(starts)]
+    ]
+    for low, high in RANGES:
+        inside = (counts >= low) & (counts <= (high or np.inf))
+        inside[:number] = False
+        _, first = np.unique(windows[inside], axis=0, return_index=True)
+        for place in np.flatnonzero(inside)[np.sort(first)][:number]:
+            rows.append(_row(corpus, spell, "repeated", "train", starts, windows, counts, int(place)))
+    for place in np.flatnonzero(val_counts == 0)[:number]:
+        rows.append(_row(corpus, spell, "held_out", "val", val_starts, val_windows, val_counts, int(place)))
+    if rows[-1]["group"] != "held_out":
+        raise ZeroscaleError(
+            f"{corpus.directory}: every held-out passage of {length} tokens stands in the training part"
+        )
+    return rows
+
+
+def _windows(
+    corpus: Corpus, split: str, length: int, number: int, seed: int, seen: Seen | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where windows of one document begin, in the order of the draw, none twice; and their tokens [windows, length]."""
+    total = corpus.n_train_tokens if split == "train" else corpus.n_val_tokens
+    rng = np.random.default_rng([seed, 0 if split == "train" else 1])
+    # What is drawn is a place: of the whole split, or of the windows seen, those at which a passage ends inside.
+    inside = max(1, seen.context + 2 - length) if seen else 1
+    places = seen.windows * inside if seen else max(0, total - length)
+    if places <= 4 * number:
+        starts = rng.permutation(places)
+    else:
+        drawn = rng.integers(0, places, size=number + number // 8)
+        starts = drawn[np.sort(np.unique(drawn, return_index=True)[1])]
+    if seen:
+        window, offset = np.divmod(starts, inside)
+        n_windows = (total - 1) // seen.context
+        starts = permute(window, n_windows, seen.seed, 0) * seen.context + offset
+        starts = starts[starts + length <= total]
+    kept: list[np.ndarray] = []
+    found: list[np.ndarray] = []
+    for begin in range(0, len(starts), _WINDOWS):
+        some = starts[begin : begin + _WINDOWS]
+        windows = corpus.read_windows(split, some, length)
+        whole = (windows != corpus.tokenizer.eos).all(axis=1)
+        kept.append(some[whole])
+        found.append(windows[whole])
+        if sum(map(len, kept)) >= number:
+            break
+    if not sum(map(len, kept)):
+        raise ZeroscaleError(f"{corpus.directory}: no document of its {split} part has {length} tokens")
+    return np.concatenate(kept)[:number], np.concatenate(found)[:number]
+
+
+def _row(
+    corpus: Corpus,
+    spell: Spelling,
+    group: str,
+    split: str,
+    starts: np.ndarray,
+    windows: np.ndarray,
+    counts: np.ndarray,
+    place: int,
+) -> dict[str, Any]:
+    total = corpus.n_train_tokens if split == "train" else corpus.n_val_tokens
+    begin, length = int(starts[place]), windows.shape[1]
+    further = corpus.read(split, begin, min(_REACH * length, total - begin))
+    ends = np.flatnonzero(further == corpus.tokenizer.eos)
+    text = spell(further[: ends[0]] if len(ends) else further).decode("utf-8", "replace")
+    return {
+        "group": group,
+        "text": text,
+        "occurrences": int(counts[place]),
+        "tokens": windows[place].tolist(),
+        "tokenizer": corpus.tokenizer.fingerprint,
+    }
+
+
+def occurrences(corpus: Corpus, windows: np.ndarray) -> np.ndarray:
+    """How often each of the windows [windows, length] stands in the training part: int64. Reads all of it once.
+
+    By a hash of every window of the corpus, from sums up to each token; what has the right hash is compared.
+    """
+    length = windows.shape[1]
+    ascending, which = np.unique(_each(windows), return_inverse=True)
+    table = np.zeros(1 << _TABLE_BITS, dtype=bool)
+    table[ascending >> np.uint64(64 - _TABLE_BITS)] = True
+    # Of windows with one hash the first stands for all: others than it would have to be told apart.
+    first = np.full(len(ascending), len(windows))
+    np.minimum.at(first, which, np.arange(len(windows)))
+    counts = np.zeros(len(ascending), dtype=np.int64)
+    for begin in range(0, corpus.n_train_tokens - length + 1, _TOKENS):
+        size = min(_TOKENS + length - 1, corpus.n_train_tokens - begin)
+        tokens = corpus.read("train", begin, size)
+        here = _hashes(tokens, length)
+        places = np.flatnonzero(table[here >> np.uint64(64 - _TABLE_BITS)])
+        at = np.minimum(np.searchsorted(ascending, here[places]), len(ascending) - 1)
+        alike = ascending[at] == here[places]
+        places, at = places[alike], at[alike]
+        for part in range(0, len(places), _WINDOWS):
+            some = slice(part, part + _WINDOWS)
+            there = tokens[places[some][:, None] + np.arange(length)]
+            same = (there == windows[first[at[some]]]).all(axis=1)
+            np.add.at(counts, at[some][same], 1)
+    return counts[which]
+
+
+def _hashes(tokens: np.ndarray, length: int) -> np.ndarray:
+    """A hash of every `length` tokens in a row: uint64 [tokens - length + 1]."""
+    ups, downs = powers(1 << max(1, len(tokens) - 1).bit_length())
+    sums = np.zeros(len(tokens) + 1, dtype=np.uint64)
+    np.cumsum(mix(tokens.astype(np.uint64) + np.uint64(1)) * ups[: len(tokens)], out=sums[1:])
+    last = len(tokens) - length + 1
+    return (sums[length:] - sums[:last]) * downs[:last]
+
+
+def _each(windows: np.ndarray) -> np.ndarray:
+    """The same hash of each window [windows, length]."""
+    ups, _ = powers(1 << max(1, windows.shape[1] - 1).bit_length())
+    return (mix(windows.astype(np.uint64) + np.uint64(1)) * ups[: windows.shape[1]]).sum(axis=1, dtype=np.uint64)
