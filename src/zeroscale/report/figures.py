@@ -1,4 +1,4 @@
-"""The report's figures on paper: PNG (200 dpi) and SVG by matplotlib, from the same points as the page's.
+"""The report's figures on paper: PNG (200 dpi), SVG and PDF by matplotlib, from the same points as the page's.
 
 No pyplot: figures are objects of their own, drawn by Agg, so nothing is left in the process. Same input, same bytes.
 """
@@ -28,9 +28,11 @@ from zeroscale.report.law_figures import draw as draw_plot
 from zeroscale.report.law_figures import literal
 from zeroscale.report.law_page import laws_of
 from zeroscale.report.law_plots import plots
+from zeroscale.report.optimum_plots import by_convention
+from zeroscale.report.paper_figures import perplexity
 from zeroscale.report.plots import Plot
 from zeroscale.report.record import Study
-from zeroscale.report.specs import label_sides, loss_reach, size_reach
+from zeroscale.report.specs import LONG_LABEL, label_sides, loss_reach, size_reach
 
 MARKERS = "osD^PX*"
 COLUMNS = 3
@@ -38,7 +40,8 @@ LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
 
 
 def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
-    """Writes loss_over_tokens, loss_over_flops, law, those over size and data, and benchmarks, where there is some."""
+    """Writes loss_over_tokens, loss_over_flops, law, those over size and data, perplexity and benchmarks, of what
+    there is."""
     from matplotlib import rc_context, rc_params_from_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +58,7 @@ def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list
                 written += _save(folder / f"loss_over_{axis}", draw, (6.4, 4.0))
         if law.points:
             written += _save(folder / "law", lambda figure: _law(figure.subplots(), law, painter), (6.4, 4.0))
-        for plot in plots(laws_of(study)):
+        for plot in _plots(study, curves):
             written += _save(folder / plot.name, partial(_drawn, plot), (6.4, 4.0))
         panels = [(card, panel) for card in cards for panel in card.panels]
         if panels:
@@ -63,6 +66,12 @@ def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list
             height = 0.4 + 2.2 * rows
             written += _save(folder / "benchmarks", lambda figure: _grid(figure, panels, rows, painter), (8.4, height))
     return written
+
+
+def _plots(study: Study, curves: list[Curve]) -> list[Plot]:
+    """The figures of the laws, and the paper's figure 4 with this study's models."""
+    found = [*plots(laws_of(study), study.cells), by_convention(study.fit or {}), perplexity(study, curves)]
+    return [plot for plot in found if plot is not None]
 
 
 def _drawn(plot: Plot, figure: Any) -> None:
@@ -90,17 +99,23 @@ class _Painter:
 
 
 def _save(stem: Path, draw: Callable[[Any], None], inches: tuple[float, float]) -> list[Path]:
+    """Draws once for the layout, then once for each kind (`savefig` would lay out anew for each)."""
+    from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=inches, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=inches, layout="constrained", dpi=rcParams["savefig.dpi"])
+    agg = FigureCanvasAgg(figure)
     draw(figure)
-    png, svg = stem.with_suffix(".png"), stem.with_suffix(".svg")
-    figure.savefig(png, metadata={"Software": None})
-    figure.set_layout_engine("none")  # settled by the first drawing
-    figure.savefig(svg, metadata={"Date": None, "Creator": None})
-    return [png, svg]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    png, svg, pdf = (stem.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf"))
+    agg.print_png(png, metadata={"Software": None})
+    FigureCanvasSVG(figure).print_svg(str(svg), metadata={"Date": None, "Creator": None})
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return [png, svg, pdf]
 
 
 def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) -> Callable[[Any], None]:
@@ -145,9 +160,10 @@ def _law(axes: Any, law: Law, painter: _Painter) -> None:
         style = {"marker": "D", "markersize": 9, "markerfacecolor": "none", "color": "#16181d", "linestyle": "none"}
         style |= {"elinewidth": 1, "capsize": 0}
         axes.errorbar([held.params], [held.predicted], yerr=bars, label="predicted from smaller sizes", **style)
+    short = all(len(law.label(cell)) <= LONG_LABEL for cell, _, _ in law.points)
     for (cell, params, loss), side in zip(law.points, label_sides(law), strict=True):
         axes.plot(params, loss, linestyle="none", color=painter.color(cell), marker=painter.marker(cell), markersize=7)
-        if len(law.points) <= 8:
+        if len(law.points) <= 8 and short:
             _label(axes, law.label(cell), (params, loss), *side)
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel=law.axis, ylabel="validation loss (nats per token)", xlim=size_reach(law))
@@ -197,6 +213,7 @@ def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
             axes.axhline(line.points[0][1], **muted)
         else:
             axes.plot(*zip(*line.points, strict=True), **muted)
+    others = _others(axes, panel)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best")
     for point in panel.points:
@@ -216,5 +233,17 @@ def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
     axes.set_title(literal(f"{card.card}{badge}\n{panel.metric} {arrow}  n = {card.count}"), fontsize=8)
     axes.margins(x=0.15)
     reach = panel_reach(panel)
-    _ticks(axes, sorted({point.params for point in panel.points}), (log_ticks if log else linear_ticks)(*reach))
+    sizes = sorted({point.params for point in panel.points} | others)
+    _ticks(axes, sizes, (log_ticks if log else linear_ticks)(*reach))
     axes.set_ylim(reach)
+
+
+def _others(axes: Any, panel: Panel) -> set[float]:
+    """Draws what others measured; returns the sizes of their models."""
+    sizes: set[float] = set()
+    for name, marker, found in (("published", "x", panel.published), ("reproduced", "+", panel.reproduced)):
+        if found:
+            x, y = [size for _, size, _ in found], [value for _, _, value in found]
+            axes.plot(x, y, linestyle="none", marker=marker, color="#16181d", label=name)
+            sizes.update(x)
+    return sizes

@@ -24,29 +24,37 @@ def over_data(laws: Json) -> list[str]:
 
 
 def tables(fit: Json) -> list[dict[str, Any]]:
-    """{title, lede, table} of everything that is there."""
+    """{name, title, lede, table} of everything that is there; `name` is for files."""
     laws = fit.get("laws") or {}
     made = [
-        ("Parameters", "With 95 % intervals. a: N_opt ∝ C^{a}.", parameters(laws)),
-        ("What to train with a budget", "Compute-optimal size and data, by each law.", optimal(laws)),
+        ("parameters", "Parameters", "With 95 % intervals. a: N_opt ∝ C^{a}.", parameters(laws)),
+        ("budgets", "What to train with a budget", "Compute-optimal size and data, by each law.", optimal(laws)),
         (
+            "conventions",
             "How the exponent moves with what is counted",
             "a of N_opt ∝ C^{a} on the same runs, for each count of N and of C.",
             conventions(fit.get("by_convention") or []),
         ),
         (
+            "held_out",
             "Predicted before it was seen",
             "The largest size from the smaller ones, and each size left out in turn.",
             held_out(laws),
         ),
         (
+            "correlation",
             "Correlation of the parameters",
             "Over the resampled fits. Near ±1 the runs hold a combination of two numbers rather than each.",
             correlation(laws),
         ),
-        ("Benchmarks", "The two steps from size to loss, and from loss to accuracy.", benchmarks(fit)),
+        (
+            "benchmarks",
+            "Benchmarks",
+            "The two steps from size to loss, and from loss to accuracy.",
+            benchmarks(fit),
+        ),
     ]
-    return [{"title": title, "lede": lede, "table": table} for title, lede, table in made if table]
+    return [{"name": name, "title": title, "lede": lede, "table": table} for name, title, lede, table in made if table]
 
 
 def parameters(laws: Json) -> dict[str, Any] | None:
@@ -86,8 +94,9 @@ def _estimate(found: Any, show: Any = None, digits: int = 3) -> Entry:
         return entry("–")
     low, high = value_of(found, "low"), value_of(found, "high")
     if show is None:
-        return entry(words.figure(value, digits), value, note=words.interval(low, high, digits))
-    return entry(show(value), value, note="" if low is None or high is None else f"{show(low)} to {show(high)}")
+        return entry(words.figure(value, digits), value, note=words.interval(low, high, digits), ends=(low, high))
+    known = "" if low is None or high is None else f"{show(low)} to {show(high)}"
+    return entry(show(value), value, note=known, ends=(low, high))
 
 
 def optimal(laws: Json) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The report's tables as plain values: columns, rows, and for every number where it comes from.
 
-A cell of a table is `{"text", "sort", "origin"}`; a row may carry `"id"`. app.js turns them into HTML tables.
+A cell of a table is `{"text", "sort", "origin", "note", "low", "high"}`; a row may carry `"id"`. app.js turns them into
+HTML tables, `table_files` into CSV, Markdown and LaTeX, `text` into lines for a terminal.
 """
 
 import json
@@ -14,10 +15,18 @@ from zeroscale.report.record import Cell, Study, number
 Entry = dict[str, Any]
 
 
-def entry(text: str, sort: float | str | None = None, origin: str = "", note: str = "") -> Entry:
-    """A table cell; `note` is small text under the number, `origin` its provenance."""
+def entry(
+    text: str,
+    sort: float | str | None = None,
+    origin: str = "",
+    note: str = "",
+    ends: tuple[float | None, float | None] = (None, None),
+) -> Entry:
+    """A table cell; `note` is small text under the number, `origin` its provenance, `ends` its 95 % interval."""
     full: Entry = {"text": text, "sort": text if sort is None else sort, "origin": origin, "note": note}
-    return {key: value for key, value in full.items() if value != ""}
+    if None not in ends:
+        full |= {"low": ends[0], "high": ends[1]}
+    return {key: value for key, value in full.items() if key == "text" or value != ""}
 
 
 def results(study: Study, cards: list[Card]) -> dict[str, Any]:
@@ -63,15 +72,16 @@ def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
     ]
     for card in scored:
         point = next((point for point in card.panels[0].points if point.cell == cell.name), None)
-        cells.append(entry("–") if point is None else _score(card, point))
+        cells.append(entry("–") if point is None else score(card, point))
     return {"cells": cells}
 
 
-def _score(card: Card, point: Point) -> Entry:
+def score(card: Card, point: Point) -> Entry:
     """With its badge, where the column's says nothing of this score in particular."""
     known = words.interval(point.low, point.high)
     n = "" if point.n is None else f"; n = {point.n:,}"
-    told = entry(words.figure(point.value), point.value, f"{point.path}; step {point.step:,}{n}; {point.badge}", known)
+    origin = f"{point.path}; step {point.step:,}{n}; {point.badge}"
+    told = entry(words.figure(point.value), point.value, origin, known, (point.low, point.high))
     return told | ({"badge": point.badge} if point.badge != card.badge else {})
 
 

@@ -211,11 +211,14 @@ class Scores(_AfterStep):
 
 
 class StopOnSignal(_AfterStep):
-    """On SIGTERM: finish the optimizer step, write its checkpoint, leave."""
+    """On SIGTERM, or after the step it was told: finish the optimizer step, write its checkpoint, leave."""
 
-    def __init__(self, settings: TrainSettings, stopwatch: Stopwatch, checkpoints: Checkpoints) -> None:
+    def __init__(
+        self, settings: TrainSettings, stopwatch: Stopwatch, checkpoints: Checkpoints, stop_after: int | None = None
+    ) -> None:
         super().__init__(settings, stopwatch)
         self._checkpoints = checkpoints
+        self._stop_after = stop_after
         self._asked = False
 
     def begin(self, trainer: pl.Trainer, lit: LanguageModel) -> None:
@@ -226,7 +229,7 @@ class StopOnSignal(_AfterStep):
         self._asked = True
 
     def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        asked = self._asked
+        asked = self._asked or (self._stop_after is not None and step >= self._stop_after)
         if trainer.world_size > 1:
             # Ranks hear of the signal at different steps; they must leave after the same one.
             asked = trainer.strategy.reduce_boolean_decision(asked, all=False)

@@ -1,0 +1,70 @@
+"""A study, cells and fit, shown in W&B or another tracker as its files tell it now."""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from zeroscale.errors import ZeroscaleError
+from zeroscale.settings import TrackerSettings
+
+REPORT = "report"
+
+
+def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable[[str], None] = print) -> bool:
+    """Brings every cell up to date, then shows the fit (W&B only). `report` is the study's written report.
+
+    Returns whether all of it has arrived, or offline, been written for `wandb sync`.
+
+    Raises:
+        ZeroscaleError: W&B does not accept the user, or a package is missing.
+    """
+    from zeroscale.report.record import read_study
+    from zeroscale.training import tracker
+
+    found = read_study(study)
+    whole = True
+    for cell in found.cells:
+        told = tracker.send(wanted, cell.run.directory, cell.settings, cell.manifest, cell.done)
+        whole = whole and not told.startswith("could not be sent")
+        say(f"{cell.name} {told}")
+    if wanted.name != "wandb":
+        return whole
+    mode = tracker.mode_of(wanted)
+    if mode == "disabled":
+        return whole
+    from zeroscale.report import wandb_report, wandb_view
+    from zeroscale.training import wandb_files
+
+    wandb_files.put_aside(found.directory, REPORT)
+    try:
+        run = tracker.connect(
+            wanted,
+            mode,
+            found.directory,
+            # Each report is a run of its own: in one that W&B knows already, its charts would stand twice.
+            identity=f"{REPORT}-{secrets.token_hex(6)}",
+            live=False,
+            group=found.name,
+            job_type=REPORT,
+            name=f"{found.name}-report",
+            tags=[REPORT],
+            config={"study": found.name, "runs": len(found.cells), "fit": (found.fit or {}).get("options")},
+        )
+    except tracker.Away as away:
+        say(f"the fit could not be sent: W&B does not answer ({away})")
+        return False
+    entity, project, identity = run.entity, run.project, run.id
+    wandb_report.write(found, report, run, mode, tracker.checkpoint_artifact, say)
+    if mode == "offline":
+        cells = [path for cell in found.cells for path in wandb_files.offline_runs(cell.run.directory)]
+        if cells:
+            say(f"and its {len(cells)} cells before it: wandb sync {found.shown_path}/*/wandb/offline-run-*")
+    elif wandb_view.available():
+        try:
+            for address in wandb_view.save(found, entity, project, identity):
+                say(f"W&B: {address}")
+        except ZeroscaleError as error:
+            say(str(error))
+    else:
+        say("a workspace view and a report in W&B besides: pip install zeroscale[workspaces]")
+    return whole
