@@ -1,4 +1,4 @@
-"""The made-up study and its report, written once; a real browser, where there is one."""
+"""The made-up studies and their reports, written once; a real browser, where there is one."""
 
 import importlib.util
 import shutil
@@ -6,12 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from once import once
 
-# Under importlib mode a test's folder is not on the path; the fixture is a module beside this file.
-_spec = importlib.util.spec_from_file_location("study_fixture", Path(__file__).with_name("study_fixture.py"))
-study_fixture = importlib.util.module_from_spec(_spec)
-sys.modules["study_fixture"] = study_fixture
-_spec.loader.exec_module(study_fixture)
+
+def _beside(name: str):
+    """A module beside this file: under importlib mode a test's folder is not on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+study_fixture, law_fixture = _beside("study_fixture"), _beside("law_fixture")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Nothing but the page may speak: no update check, no first-run page, no GPU.
@@ -19,17 +26,51 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
 
+def _pocket(folder: Path) -> None:
+    from zeroscale.report.dashboard import write
+
+    write(study_fixture.write_study(folder / "pocket"))
+
+
+def _isoflop(folder: Path) -> None:
+    from zeroscale.report.dashboard import write
+    from zeroscale.scaling import Options, fit_study
+
+    study = law_fixture.write_study(folder / "isoflop")
+    fit_study(study, options=Options(law=("auto",), bootstrap=200))
+    write(study)
+
+
 @pytest.fixture(scope="session")
 def study(tmp_path_factory) -> Path:
-    return study_fixture.write_study(tmp_path_factory.mktemp("outputs") / "pocket")
+    """Four sizes along a known law and a failed run, scored on samples; with its report. Not to be changed."""
+    return once(tmp_path_factory, "report-pocket", _pocket) / "pocket"
 
 
 @pytest.fixture(scope="session")
 def report(study) -> Path:
     """The report's folder."""
-    from zeroscale.report.dashboard import write
+    return study / "report"
 
-    return write(study).parent
+
+@pytest.fixture(scope="session")
+def isoflop(tmp_path_factory) -> Path:
+    """The made-up isoFLOP study, fitted by every law that its runs carry; with its report. Not to be changed."""
+    return once(tmp_path_factory, "report-isoflop", _isoflop) / "isoflop"
+
+
+@pytest.fixture(scope="session")
+def write_page():
+    """`dashboard.write` without the static figures and tables, which take seconds: for tests of the page alone."""
+    from zeroscale.report import dashboard
+
+    def write(*studies, **options):
+        with pytest.MonkeyPatch.context() as patch:
+            for module in ("figures", "table_files"):
+                patch.setattr(f"zeroscale.report.{module}.write", lambda *_: [])
+            return dashboard.write(*studies, **options)
+
+    return write
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +105,8 @@ def open_page(browser):
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(index.as_uri())
         drawn = "[...document.querySelectorAll('.plot')].every((node) => node.dataset.drawn)"
-        page.wait_for_function(f"document.querySelectorAll('.plot').length && {drawn}", timeout=30_000)
+        listed = "(!document.getElementById('examples') || document.querySelector('.counted'))"
+        page.wait_for_function(f"document.querySelectorAll('.plot').length && {drawn} && {listed}", timeout=30_000)
         return page
 
     yield opened

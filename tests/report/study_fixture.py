@@ -30,6 +30,9 @@ CARDS = {
         "token_perplexity": (None, "down"),
     },
     "natural_questions": {"acc": (0.0, "up"), "acc_most_confident": (0.0, "up")},
+    "memorisation": {
+        f"{name}{ending}": (None, "down") for name in ("memorised", "verbatim_tokens") for ending in ("", "_held_out")
+    },
 }
 FAMILIES = {
     "cbt_cn": "multiple_choice",
@@ -41,6 +44,7 @@ FAMILIES = {
     "wsc273": "pronoun",
     "enwik8": "characters",
     "natural_questions": "question_answer",
+    "memorisation": "memorisation",
 }
 N_BASELINES = 12
 """Metrics that are lines in others' panels: a summary's without the hint, lede-3's and random-3's."""
@@ -164,6 +168,7 @@ def write_result(folder: Path, step: int, card: str, metrics: dict, params: int,
     for name, (chance, direction) in metrics.items():
         value = (chance or 0) + skill * noise.uniform(0.3, 0.5) if direction == "up" else 10 ** (6 - 4 * skill)
         value = {"lede_3": 0.35, "random_3": 0.25}.get(name.rpartition("_rouge")[0], value)
+        value = 0.05 * skill if name.startswith("memorised") else value
         value = 4 - 2 * skill if name == "bits_per_byte" else 0.0 if name == "rouge2" else value
         spread = 0.12 if value and direction == "up" else 0.3 * value
         scores[name] = {
@@ -199,7 +204,7 @@ def write_examples(path: Path, card: str, noise: random.Random) -> None:
 
 
 def record(card: str, i: int, noise: random.Random) -> dict:
-    scores = {f"score_{metric}": noise.random() for metric in CARDS[card]}
+    scores = {f"score_{metric}": noise.random() for metric in CARDS[card] if card != "memorisation"}
     if card == "natural_questions":
         scores["score_acc_most_confident"] = None  # of those that are not among the surest
     return {"content": f"{i:016x}", **outcome(card, i, noise), **scores}
@@ -241,6 +246,9 @@ def outcome(card: str, i: int, noise: random.Random) -> dict:
     if card == "natural_questions":
         asked = {"prompt": f"Q: {passage}?\nA:", "question": passage, "token_logprobs": [-1.0, -2.0]}
         return {**asked, **generated, "references": ["boat"], "confidence": math.exp(-3.0), "right": False}
+    if card == "memorisation":
+        asked = {"group": "training", "occurrences": 1 + i, "prompt": passage, "reference": "and home again"}
+        return {**asked, "logprob": -60.0, "verbatim_tokens": i, "right": i == 13}
     if card == "cnn_dailymail":
         no_hint = {"generation_no_hint": " the sea\n", "prediction_no_hint": "the sea"}
         baselines = {"lede_3": passage, "random_3": passage}

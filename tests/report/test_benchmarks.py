@@ -97,7 +97,7 @@ def test_table_rows_carry_the_numbers_and_where_they_stand(study):
     loss = table["rows"][3]["cells"][4]
     assert loss["text"] == "3.054"
     assert loss["origin"] == "results.csv line 5, column val/loss; run pocket-l, step 500, settings 333333333333"
-    assert [column.get("badge") for column in table["columns"]] == [None] * 6 + ["SAMPLE"] * 9
+    assert [column.get("badge") for column in table["columns"]] == [None] * 6 + ["SAMPLE"] * len(study_fixture.CARDS)
 
 
 def test_unfinished_runs_carry_reason_and_log(study):
@@ -137,13 +137,27 @@ def test_the_way_back_is_complete(study):
 def test_examples_are_bounded_and_matched_across_sizes(study):
     read = read_study(study)
     shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.cells if c.done])}
-    assert "held_out" not in shown and len(shown) == 9
+    assert "held_out" not in shown and len(shown) == len(study_fixture.CARDS)
     for found in shown.values():
-        assert len(found) == examples.PER_CARD
+        assert len(found) == 14 <= examples.PER_CARD
         assert all(len(example["passage"]) <= examples.LONGEST + 2 for example in found)
     long = shown["lambada"][3]
     assert long["passage"].startswith("… ") and long["passage"].endswith("(lambada 3)")
     assert [answer["cell"] for answer in long["answers"]] == list(study_fixture.SIZES)
+
+
+def test_a_samples_first_example_is_not_a_whole_benchmarks(short):
+    """Sizes may have been scored on other data: the same number is then another example."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path = short / "pocket-l/evals/step-00000010/lambada.paper.examples.parquet"
+    rows = [row | {"content": "f" * 16, "target": "ship"} for row in pyarrow.parquet.read_table(path).to_pylist()]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    read = read_study(short)
+    shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.cells if c.done])}
+    answered = {example["target"]: [one["cell"] for one in example["answers"]] for example in shown["lambada"]}
+    assert answered == {"boat": ["pocket-xs", "pocket-s", "pocket-m"], "ship": ["pocket-l"]}
 
 
 def test_right_and_wrong_are_the_records(study):
@@ -152,9 +166,9 @@ def test_right_and_wrong_are_the_records(study):
     read = read_study(study)
     shown = {card["card"]: card["examples"] for card in examples.read_examples(read.cells[:1])}
     folder = study / "pocket-xs/evals/step-00000500"
-    records = pyarrow.parquet.read_table(folder / "lambada.paper.examples.parquet").to_pylist()[:12]
+    records = pyarrow.parquet.read_table(folder / "lambada.paper.examples.parquet").to_pylist()
     assert [example["answers"][0]["right"] for example in shown["lambada"]] == [row["right"] for row in records]
-    chosen = pyarrow.parquet.read_table(folder / "cbt_cn.paper.examples.parquet").to_pylist()[:12]
+    chosen = pyarrow.parquet.read_table(folder / "cbt_cn.paper.examples.parquet").to_pylist()
     assert [example["answers"][0]["right"] for example in shown["cbt_cn"]] == [row["chosen"] == 1 for row in chosen]
     assert {example["answers"][0]["right"] for example in shown["coqa"]} == {None}
 

@@ -21,13 +21,16 @@ def page_of(report: Path) -> dict:
 
 
 def test_the_folder_is_complete(report):
-    assert sorted(path.name for path in report.iterdir()) == [
-        "app.js", "charts.js", "data.js", "figures", "index.html", "laws.js", "plotly.min.js", "style.css",
-    ]  # fmt: skip
-    names = {"benchmarks", "law", "loss_over_flops", "loss_over_tokens"}
-    assert {path.name for path in (report / "figures").iterdir()} == {
-        f"{n}.{kind}" for n in names for kind in ("png", "svg")
+    assert {path.name for path in report.iterdir()} == {
+        *("index.html", "style.css", "data.js", "examples", "figures", "tables", "plotly.min.js"),
+        *dashboard.SCRIPTS,
     }
+    names = {"benchmarks", "law", "loss_over_flops", "loss_over_tokens", "perplexity"}
+    made = {path.name for path in (report / "figures").iterdir()}
+    assert made == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")}
+    files = {path.relative_to(report).as_posix() for path in report.glob("[ft]*/*")}
+    assert set(page_of(report)["static"]) == files
+    assert len(list((report / "examples").iterdir())) == len(study_fixture.CARDS)
 
 
 def test_figures_are_drawn_at_200_dots_per_inch(report):
@@ -36,12 +39,16 @@ def test_figures_are_drawn_at_200_dots_per_inch(report):
     assert struct.unpack(">II", header[16:24]) == (1280, 800)
 
 
-def test_the_same_study_gives_the_same_bytes(study, report):
+def test_the_same_study_gives_the_same_bytes(study, report, tmp_path):
     def content(folder):
         return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    before = content(report)
-    assert content(dashboard.write(study).parent) == before
+    before, after = content(report), content(dashboard.write(study, out=tmp_path / "report").parent)
+    data = Path("data.js")
+    pages = [page_of(report), page_of(tmp_path / "report")]
+    assert pages[0].pop("links")["results"] == "../results.csv" and pages[1].pop("links")
+    assert pages[0] == pages[1] and before.pop(data) and after.pop(data)
+    assert before == after
 
 
 def test_plotly_accepts_every_figure(report):
@@ -51,20 +58,21 @@ def test_plotly_accepts_every_figure(report):
     page = page_of(report)
     panels = [panel["figure"] for card in page["benchmarks"] for panel in card["panels"]]
     assert len(panels) == study_fixture.N_PANELS
-    for figure in [page["law"]["figure"], page["curves"], *panels]:
+    for figure in [page["law"]["figure"], page["paper"]["perplexity"]["figure"], *panels]:
         graph_objects.Figure({"data": figure["data"], "layout": figure["layout"]})
 
 
 def test_no_page_file_names_a_place_on_the_network(report):
-    for name in ("index.html", "app.js", "charts.js", "laws.js", "style.css"):
+    for name in (*dashboard.ASSETS, *dashboard.SCRIPTS):
         text = (report / name).read_text(encoding="utf-8")
         assert not re.search(r"https?://|fetch\(|XMLHttpRequest|@import|innerHTML|insertAdjacentHTML", text), name
 
 
 def test_no_text_of_a_run_can_end_a_script(report):
-    text = (report / "data.js").read_text(encoding="utf-8")
-    assert "<" not in text and "\u2028" not in text
-    assert study_fixture.HOSTILE in json.dumps(page_of(report)["examples"], ensure_ascii=False).replace('\\"', '"')
+    texts = [path.read_text(encoding="utf-8") for path in [report / "data.js", *(report / "examples").iterdir()]]
+    assert not any("<" in text or "\u2028" in text for text in texts)
+    escaped = json.dumps(study_fixture.HOSTILE, ensure_ascii=False)[1:-1].replace("<", "\\u003c")
+    assert any(escaped.replace(">", "\\u003e").replace("\u2028", "\\u2028") in text for text in texts[1:])
 
 
 def test_script_survives_what_is_not_a_character():

@@ -1,35 +1,28 @@
 """The laws over size and data on the page: figures, tables and doubts say what fit.json says."""
 
-import importlib.util
 import json
 import math
 import shutil
-import sys
 from pathlib import Path
 
+import law_fixture
+import numpy
 import pytest
 import study_fixture
 
-from zeroscale.report import dashboard, law, law_page, law_plots, law_tables
+from zeroscale.report import law, law_page, law_plots, law_tables, optimum_plots
 from zeroscale.report.law_specs import spec
 from zeroscale.report.record import read_study
-from zeroscale.scaling import Options, fit_study
-
-_spec = importlib.util.spec_from_file_location("law_fixture", Path(__file__).with_name("law_fixture.py"))
-law_fixture = importlib.util.module_from_spec(_spec)
-sys.modules["law_fixture"] = law_fixture
-_spec.loader.exec_module(law_fixture)
 
 TRUE = law_fixture.BETA / (law_fixture.ALPHA + law_fixture.BETA)
-FIGURES = ["isoflop", "optimal_size", "surface", "residuals", "left_out"]
+# Of the laws alone; on the page the training curves' envelope and the exponent by convention stand among them.
+FIGURES = ["isoflop", "optimal_size", "optimal_tokens", "surface", "residuals", "left_out"]
+ON_PAGE = ["optimal_size", "optimal_tokens", "envelope", "surface", "residuals", "left_out", "conventions", "law"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """The made-up isoFLOP study, fitted by every law that its runs carry."""
-    study = law_fixture.write_study(tmp_path_factory.mktemp("outputs") / "isoflop")
-    fit_study(study, options=Options(law=("auto",), bootstrap=200))
-    return study
+def folder(isoflop):
+    return isoflop
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +38,7 @@ def laws(read):
 @pytest.fixture(scope="module")
 def written(folder):
     """(the report's folder, what its page shows)."""
-    report = dashboard.write(folder).parent
+    report = folder / "report"
     text = (report / "data.js").read_text(encoding="utf-8")
     return report, json.loads(text.removeprefix("window.zeroscale = ").removesuffix(";\n"))
 
@@ -53,9 +46,10 @@ def written(folder):
 def test_every_figure_is_on_the_page_and_on_paper(laws, written):
     report, page = written
     assert [plot.name for plot in law_plots.plots(laws)] == FIGURES
-    assert page["laws"]["first"]["name"] == "isoflop"
-    assert [one["name"] for one in page["laws"]["figures"]] == [*FIGURES[1:], "law"]
-    for name in [*FIGURES, "law"]:
+    (section,) = page["laws"]
+    assert section["first"]["name"] == "isoflop"
+    assert [one["name"] for one in section["figures"]] == ON_PAGE
+    for name in ["isoflop", *ON_PAGE]:
         for kind in ("png", "svg"):
             assert (report / f"figures/{name}.{kind}").stat().st_size > 4_000, name
 
@@ -177,7 +171,7 @@ def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(re
 
 def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
     _, page = written
-    shown = {one["law"]: one for one in page["laws"]["doubts"]}
+    shown = {one["law"]: one for one in page["laws"][0]["doubts"]}
     for name, fitted in read.fit["laws"].items():
         called = law_plots.CALLED.get(name, f"{name} over size alone")
         assert shown[called]["warnings"] == fitted["warnings"], name
@@ -219,7 +213,7 @@ def test_laws_without_intervals_are_shown_without(folder, tmp_path):
     (study / "fit.json").write_text(json.dumps(bare(json.loads((study / "fit.json").read_text()))))
     found = read_study(study)
     told = law_page.describe(found, law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
-    assert [one["name"] for one in told["figures"]] == [*FIGURES[1:], "law"]
+    assert [one["name"] for one in told["figures"]] == ON_PAGE
     assert "No intervals." in told["doubts"][0]["how"]
     assert not any(mark.kind == "band" for mark in law_plots.optima(law_page.laws_of(found)).marks)
     assert "no interval" in law_page.facts(found)[0]["note"]
@@ -232,9 +226,9 @@ def test_the_section_is_drawn_in_a_browser(written, open_page):
     marks = shown.eval_on_selector_all(
         "#law-figure, #laws .plot", "(all) => all.map((one) => one.querySelectorAll('.trace path').length)"
     )
-    assert len(marks) == 1 + len(page["laws"]["figures"]) and min(marks) >= 4
+    assert len(marks) == 1 + len(page["laws"][0]["figures"]) and min(marks) >= 4
     assert "How far to trust them" in shown.inner_text("#laws-doubts")
-    title = "document.querySelectorAll('#laws .law-plot')[2]._fullLayout.xaxis.title.text"
+    title = "document.querySelectorAll('#laws .law-plot')[4]._fullLayout.xaxis.title.text"
     assert shown.evaluate(title) == "parameters, N"
     shown.click("#laws .controls button:text-is('tokens')")
     assert shown.evaluate(title) == "training tokens, D"
@@ -244,15 +238,54 @@ def test_the_section_is_drawn_in_a_browser(written, open_page):
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_html_in_a_fit_is_text(folder, tmp_path, open_page):
-    study = Path(shutil.copytree(folder, tmp_path / "isoflop"))
+def test_html_in_a_fit_is_text(folder, tmp_path, open_page, write_page):
+    study = Path(shutil.copytree(folder, tmp_path / "isoflop", ignore=shutil.ignore_patterns("report")))
     path = study / "fit.json"
     fit = json.loads(path.read_text())
     fit["laws"]["isoflop"]["warnings"].append(study_fixture.HOSTILE)
     fit["laws"]["isoflop"]["points"][0]["name"] = study_fixture.HOSTILE
     fit["not_fitted"].append({"law": study_fixture.HOSTILE, "reason": "<b>no</b>"})
     path.write_text(json.dumps(fit))
-    shown = open_page(dashboard.write(study))
+    shown = open_page(write_page(study))
     assert shown.faults == [] and shown.evaluate("window.hacked") is None
     assert shown.evaluate("document.querySelectorAll('main script, main img, main b').length") == 0
     assert "<b>no</b>" in shown.inner_text("#laws-doubts")
+
+
+def test_the_best_data_follow_from_the_best_size(laws):
+    size, tokens = law_plots.optima(laws), law_plots.optima(laws, "tokens")
+    lines = [next(mark for mark in plot.marks if mark.kind == "line") for plot in (size, tokens)]
+    for c, n, d in zip(lines[0].x, lines[0].y, lines[1].y, strict=True):
+        assert 6 * n * d == pytest.approx(c, rel=1e-3)
+    assert {mark.symbol for mark in tokens.marks if mark.kind == "points"} == {"star"}
+
+
+def test_the_envelope_is_the_lowest_of_the_training_curves(read):
+    plot = law_plots.envelope(read.cells)
+    lowest = next(mark for mark in plot.marks if mark.name)
+    curves = [mark for mark in plot.marks if mark.kind == "line" and not mark.name]
+    assert len(curves) == len(read.cells)
+    for curve in curves:
+        under = numpy.exp(numpy.interp(numpy.log(curve.x), numpy.log(lowest.x), numpy.log(lowest.y)))
+        assert (under <= 1.05 * numpy.array(curve.y)).all()
+    assert min(lowest.y) == pytest.approx(min(min(curve.y) for curve in curves), rel=0.01)
+    assert law_plots.envelope([cell for cell in read.cells if cell.label.startswith("n96000")]) is None
+
+
+def test_the_exponent_by_convention_has_a_line_for_each_row(read):
+    plot = optimum_plots.by_convention(read.fit)
+    (points,) = plot.marks
+    rows = [row for row in read.fit["by_convention"] if row["exponent"]]
+    assert points.x == [row["exponent"]["value"] for row in rows] and points.low[0] == rows[0]["exponent"]["low"]
+    at, texts = plot.y.ticks()
+    assert texts[at.index(points.y[0])] == "chinchilla: N without embeddings, C 6 N D"
+    assert optimum_plots.by_convention({}) is None
+
+
+def test_every_run_in_a_law_figure_can_be_asked_for(laws, read):
+    names = {cell.name for cell in read.cells}
+    for plot in law_plots.plots(laws):
+        for mark in plot.marks:
+            assert set(mark.cells) <= names, plot.name
+            assert len(mark.cells) in (0, len(mark.x))
+    assert any(mark.cells for mark in law_plots.isoflop(laws["isoflop"]).marks)

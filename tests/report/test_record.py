@@ -8,9 +8,9 @@ from zeroscale.report import record
 from zeroscale.scaling.cells import Cell
 
 
-def run(name: str, model: str | None, seed: int = 0, folder: Path = Path()) -> Cell:
-    settings = {"model": {"name": model}, "seed": seed} if model else {}
-    return Cell(name, folder, "done", "", 1, settings, {})
+def run(name: str, model: str | None, seed: int = 0, tokens: int | None = None) -> Cell:
+    settings = {"model": {"name": model}, "seed": seed, "trainer": {"tokens": tokens}} if model else {}
+    return Cell(name, Path(), "done", "", 1, settings, {})
 
 
 def test_a_model_with_one_run_is_its_name():
@@ -21,6 +21,13 @@ def test_a_model_with_one_run_is_its_name():
 def test_seeds_are_told_where_a_model_has_several():
     runs = [run("s-0", "pocket-s"), run("s-1", "pocket-s", 1), run("l-0", "pocket-l")]
     assert list(record.labels(runs).values()) == ["pocket-s seed 0", "pocket-s seed 1", "pocket-l"]
+
+
+def test_budgets_are_told_by_their_tokens():
+    runs = [run("s-aa", "s", tokens=2_000_000), run("s-bb", "s", tokens=4_000_000), run("l-cc", "l", tokens=4_000_000)]
+    assert list(record.labels(runs).values()) == ["s, 2\u00a0M tokens", "s, 4\u00a0M tokens", "l"]
+    again = [*runs, run("s-dd", "s", 1, 4_000_000), run("s-ee", "s", 1, 8_000_000)]
+    assert list(record.labels(again).values())[1:4] == ["s, 4\u00a0M tokens, seed 0", "l", "s, 4\u00a0M tokens, seed 1"]
 
 
 def test_what_stays_ambiguous_keeps_the_runs_own_name():

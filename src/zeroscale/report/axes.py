@@ -78,6 +78,7 @@ def chance_drawn(panel: Panel) -> bool:
 def spans_decades(panel: Panel) -> bool:
     """Whether a metric's values are so far apart (perplexities are) that only a logarithmic axis shows them all."""
     values = [v for point in panel.points for v in (point.value, point.low) if v is not None]
+    values += [value for _, _, value in panel.published]
     return not panel.higher_is_better and min(values) > 0 and max(values) / min(values) > 6
 
 
@@ -96,4 +97,4 @@ def panel_reach(panel: Panel) -> tuple[float, float]:
 def _values(panel: Panel) -> list[float]:
     values = [v for point in panel.points for v in (point.value, point.low, point.high) if v is not None]
     values += [value for line in panel.lines for _, value in line.points]
-    return values + [value for _, _, value in panel.published]
+    return values + [value for _, _, value in [*panel.published, *panel.reproduced]]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeroscale.report import marks, words
+from zeroscale.report import marks, published, words
 from zeroscale.report.marks import BENCHMARK, HELD_OUT, SAMPLE
 from zeroscale.report.record import Cell, Study, number
 
@@ -50,7 +50,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One metric of one card over sizes. `published`: (name, parameters, value) of others' models, where known."""
+    """One metric of one card over sizes.
+
+    `published`: (name, parameters, value) of the paper's models, where it tells; `reproduced`: what others measured
+    with the released weights. Both only where every point is of the whole benchmark.
+    """
 
     metric: str
     higher_is_better: bool
@@ -58,6 +62,7 @@ class Panel:
     points: list[Point]
     published: list[tuple[str, float, float]]
     lines: list[Line] = field(default_factory=list)
+    reproduced: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def _value(result: dict[str, Any], name: str) -> float | None:
 
 
 def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: list[str]) -> Panel:
-    points, chance, higher, published = [], None, True, []
+    points, chance, higher, theirs = [], None, True, []
     for cell, step, result in results:
         value = _value(result, name)
         if value is None or cell.params is None:
@@ -161,10 +166,23 @@ def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: li
         points.append(Point(cell.name, cell.label, cell.params, step, value, low, high, count, path, said))
         chance = number(entry.get("chance")) if chance is None else chance
         higher = bool(entry.get("higher_is_better", True))
-        published = published or _published(entry.get("published"))
+        theirs = theirs or _published(entry.get("published"))
+    reproduced: list[tuple[str, float, float]] = []
     if any(point.badge != BENCHMARK for point in points):
-        published = []  # others' numbers are on the benchmark itself: beside a part of it they would mislead
-    return Panel(name, higher, chance, points, published, _lines(name, results, names))
+        theirs = []  # others' numbers are on the benchmark itself: beside a part of it they would mislead
+    else:
+        paper, reproduced = _reported(results[0][2], name)
+        theirs = theirs or paper
+    return Panel(name, higher, chance, points, theirs, _lines(name, results, names), reproduced)
+
+
+def _reported(result: dict[str, Any], metric: str) -> tuple[list[tuple[str, float, float]], ...]:
+    """What the card says of a metric: (the paper's numbers, others'), those of the result's own protocol."""
+    paper = result.get("protocol") == "paper"
+    told = [one for one in published.of(str(result.get("card"))) if one.metric == metric]
+    others = [one for one in told if not one.paper and (paper or "lm-evaluation-harness" in one.who)]
+    ours = [one for one in told if one.paper and paper]
+    return tuple([(one.who, one.params, one.value) for one in group] for group in (ours, others))
 
 
 def _published(raw: Any) -> list[tuple[str, float, float]]:

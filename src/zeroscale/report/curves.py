@@ -3,7 +3,8 @@
 Both kinds of figure (the page's and the PNG's) draw these same points.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -13,11 +14,17 @@ from zeroscale.report.record import Cell, number
 AXES = ("tokens", "flops", "seconds")
 POINTS_PER_TRACE = 500
 POINTS_IN_ALL = 24_000
+FEWEST_POINTS = 40
+# A smoothed loss's span, as a share of the logged steps.
+SPANS = {"light": 1 / 200, "medium": 1 / 50, "heavy": 1 / 10}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One cell's curves: `train*` share `train_x`, `validation` has `validation_x`; x by axis, losses in nats."""
+    """One cell's curves: `train`, `smooth` and `smooths` share `train_x`, `validation` has `validation_x`.
+
+    x by axis, losses in nats; `smooths` by span (`SPANS`), of which `smooth` is the medium one.
+    """
 
     cell: str
     label: str
@@ -28,11 +35,12 @@ class Curve:
     validation: list[float | None]
     n_logged: int
     not_finite: list[int]
+    smooths: dict[str, list[float | None]] = field(default_factory=dict)
 
 
 def curves(cells: list[Cell]) -> list[Curve]:
-    """A curve per cell, in their order; the more cells, the fewer points each (never under 60)."""
-    budget = max(60, min(POINTS_PER_TRACE, POINTS_IN_ALL // max(1, len(cells))))
+    """A curve per cell, in their order; the more cells, the fewer points each (never under 40)."""
+    budget = max(FEWEST_POINTS, min(POINTS_PER_TRACE, POINTS_IN_ALL // max(1, len(cells))))
     return [_curve(cell, budget) for cell in cells]
 
 
@@ -40,19 +48,21 @@ def _curve(cell: Cell, budget: int) -> Curve:
     train = [row for row in cell.metrics if "train/loss" in row]
     validation = [row for row in cell.metrics if number(row.get("val/loss")) is not None]
     losses = np.array([_float(row.get("train/loss")) for row in train])
-    smoothed = smooth(losses, span=max(1.0, len(losses) / 50))
+    smoothed = {name: smooth(losses, span=max(1.0, len(losses) * share)) for name, share in SPANS.items()}
     keep = thin(losses, budget)
     kept = thin(np.array([_float(row["val/loss"]) for row in validation]), budget)
+    smooths = {name: [_short(values[i]) for i in keep] for name, values in smoothed.items()}
     return Curve(
         cell=cell.name,
         label=cell.label,
         train_x={axis: [number(train[i].get(axis)) for i in keep] for axis in AXES},
         train=[_short(losses[i]) for i in keep],
-        smooth=[_short(smoothed[i]) for i in keep],
+        smooth=smooths["medium"],
         validation_x={axis: [number(validation[i].get(axis)) for i in kept] for axis in AXES},
         validation=[number(validation[i]["val/loss"]) for i in kept],
         n_logged=len(train),
         not_finite=[int(number(row.get("step")) or 0) for row in train if number(row.get("train/loss")) is None],
+        smooths=smooths,
     )
 
 
@@ -72,14 +82,14 @@ def smooth(values: np.ndarray, span: float) -> np.ndarray:
     A fixed span would lag behind the steep first fall and draw it later than it was. Values that are not finite are
     passed over.
     """
-    result = np.full(len(values), np.nan)
-    mean, seen = np.nan, 0
-    for i, value in enumerate(values):
-        if np.isfinite(value):
+    result = []
+    mean, seen = math.nan, 0
+    for value in values.tolist():  # plain numbers: a hundred runs have 100,000 of them
+        if math.isfinite(value):
             mean = mean + (value - mean) / max(1.0, min(span, 1.0 + seen / 10)) if seen else value
             seen += 1
-        result[i] = mean
-    return result
+        result.append(mean)
+    return np.array(result)
 
 
 def thin(values: np.ndarray, limit: int) -> list[int]:

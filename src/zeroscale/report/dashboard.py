@@ -1,60 +1,125 @@
 """`write(study)`: the report as a folder that opens from disk.
 
-index.html, style.css and app.js are fixed files of this package; everything that belongs to the study is in data.js,
-as data. A browser does not fetch() from disk, so data travels as a script; the page asks no network for anything.
+index.html, style.css and the scripts are fixed files of this package; everything that belongs to the study is in
+data.js and examples/, as data. A browser does not fetch() from disk, so data travels as scripts; the page asks no
+network for anything.
 """
 
+import hashlib
 import importlib.util
 import json
+import os
 import shutil
+from collections.abc import Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import write_directory
-from zeroscale.report import axes, benchmarks, examples, law, law_page, specs, tables, words
-from zeroscale.report.curves import Curve, curves
-from zeroscale.report.record import Cell, Study, read_study
+from zeroscale.report import page
+from zeroscale.report.page import Material
 
-ASSETS = ("index.html", "style.css", "app.js", "charts.js", "laws.js")
-SIZES_WITH_EXAMPLES = 8
+ASSETS = ("index.html", "style.css")
+SCRIPTS = ("app.js", "charts.js", "curves.js", "dom.js", "examples.js", "laws.js", "origins.js", "tables.js")
+LONGEST_NAME = 80
 
 
-def write(study: Path) -> Path:
+def write(study: Path | Sequence[Path], out: Path | None = None, live: float | None = None) -> Path:
     """Makes `<study>/report/` whole, replacing an earlier one; returns its index.html.
 
-    The same files in the study give the same report, byte for byte.
+    The same files in the studies give the same report, byte for byte. Several studies come on one page, by default
+    in a folder beside them that is called after them. With `out` nothing is written into a study. `live` makes a page
+    that looks for a newer one every so many seconds, and leaves out the static figures and tables, which take seconds.
 
     Raises:
-        ZeroscaleError: the folder is no study, or the report cannot be written.
+        ZeroscaleError: a folder is no study, or the report cannot be written.
     """
-    found = read_study(Path(study))
-    cards = benchmarks.read_cards(found)
-    shown_law = law.read_law(found)
-    drawn = curves(found.cells)
-    page = describe(found, shown_law, drawn, cards)
-    target = found.directory / "report"
-    write_directory(target, lambda folder: _fill(folder, page, found, shown_law, drawn, cards))
+    studies = [Path(study)] if isinstance(study, str | os.PathLike) else [Path(one) for one in study]
+    if not studies:
+        raise ZeroscaleError("study: missing; give it as study=outputs/pocket, or several as study=[one,other]")
+    if out is not None:
+        _refuse_other(Path(out))
+    found = page.read(studies, keep=out is None)
+    target = place(found) if out is None else Path(out)
+    write_directory(target, lambda folder: _fill(folder, found, target, live))
     return target / "index.html"
 
 
-def _fill(
-    folder: Path,
-    page: dict[str, Any],
-    study: Study,
-    shown_law: law.Law,
-    drawn: list[Curve],
-    cards: list[benchmarks.Card],
-) -> None:
-    from zeroscale.report import figures
+def place(found: Material) -> Path:
+    """Where a report goes if nobody says: into the study, or beside several. A `+` is in no study's own name."""
+    if found.alone:
+        return found.parts[0].directory / "report"
+    names = [name.replace("/", "-") for name in found.names]
+    joined = "+".join(names)
+    if len(joined) > LONGEST_NAME:
+        digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
+        joined = f"{names[0][:40]}+{len(names) - 1}-more-{digest}"
+    return found.study.directory / joined / "report"
 
+
+def _refuse_other(out: Path) -> None:
+    """A report replaces a report, and nothing else."""
+    if out.exists() and not (out / "data.js").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ZeroscaleError(f"out={out} is there and is no report: give a folder that is new, empty, or a report's")
+
+
+def _fill(folder: Path, found: Material, target: Path, live: float | None) -> None:
     assets = package_files("zeroscale.report") / "assets"
-    for name in ASSETS:
+    for name in (*ASSETS, *SCRIPTS):
         (folder / name).write_bytes((assets / name).read_bytes())
     shutil.copyfile(plotly_script(), folder / "plotly.min.js")
-    (folder / "data.js").write_text(script(page), encoding="utf-8")
-    figures.write(folder / "figures", study, shown_law, drawn, cards)
+    listed = _write_examples(folder / "examples", page.examples_of(found))
+    shown = page.describe(found, listed)
+    shown["static"] = _write_static(folder, found) if found.alone and live is None else []
+    shown["links"] = _links(found, target, live)
+    if live is not None:
+        stamp = hashlib.sha256(script(shown).encode()).hexdigest()[:16]
+        shown["live"] = {"every": live, "stamp": stamp}
+        (folder / "stamp.js").write_text(f'window.zeroscaleStamp = "{stamp}";\n', encoding="utf-8")
+    (folder / "data.js").write_text(script(shown), encoding="utf-8")
+
+
+def _write_static(folder: Path, found: Material) -> list[str]:
+    """The figures and tables for papers; returns the names of the files, as the page links them."""
+    from zeroscale.report import figures, table_files
+
+    study = found.parts[0]
+    written = figures.write(folder / "figures", study, found.laws[0], found.drawn, found.cards) or []
+    written += table_files.write(folder / "tables", study, found.cards)
+    return sorted(path.relative_to(folder).as_posix() for path in written)
+
+
+def _links(found: Material, target: Path, live: float | None) -> dict[str, str | None]:
+    """results.csv and fit.json as the page reaches them: beside it while it is served, else on the way from its folder
+    to the study's."""
+    links: dict[str, str | None] = {}
+    for key, name in (("results", "results.csv"), ("fit", "fit.json")):
+        path = found.parts[0].directory / name
+        there = found.alone and path.is_file()
+        links[key] = None if not there else name if live is not None else _way(path, target)
+    return links
+
+
+def _way(path: Path, target: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), target.resolve())).as_posix()
+
+
+def _write_examples(folder: Path, cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A script for each card, which the page loads when it is chosen; returns what data.js lists of them."""
+    listed = []
+    if cards:
+        folder.mkdir()
+    for number, card in enumerate(cards):
+        text = _json(card["examples"])
+        wrapped = f"(window.zeroscaleExamples = window.zeroscaleExamples || {{}})[{number}] = {text};\n"
+        (folder / f"{number}.js").write_bytes(wrapped.encode("utf-8", "replace"))
+        answers = [answer for example in card["examples"] for answer in example["answers"]]
+        facts = {"file": f"examples/{number}.js", "shown": len(card["examples"])}
+        facts |= {"judged": any(answer["right"] is not None for answer in answers)}
+        runs = list(dict.fromkeys((answer["run"], answer["cell"]) for answer in answers))
+        listed.append({key: card[key] for key in card if key != "examples"} | facts | {"runs": runs})
+    return listed
 
 
 def plotly_script() -> Path:
@@ -68,153 +133,16 @@ def plotly_script() -> Path:
     raise ZeroscaleError("the report needs plotly's script: install the package `plotly` (6 or later) again")
 
 
-def script(page: dict[str, Any]) -> str:
-    """A JavaScript file that only sets `window.zeroscale`.
+def script(shown: dict[str, Any]) -> str:
+    """A JavaScript file that only sets `window.zeroscale`."""
+    return f"window.zeroscale = {_json(shown)};\n".encode("utf-8", "replace").decode("utf-8")
 
-    No `<` and no line separator of Unicode stands in it unescaped, so that no text of a run can end a script or
+
+def _json(value: Any) -> str:
+    """No `<` and no line separator of Unicode stands in it unescaped, so that no text of a run can end a script or
     break a string, even were the data ever put into the page itself.
     """
-    text = json.dumps(page, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character, escape in (("<", "\\u003c"), (">", "\\u003e"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
         text = text.replace(character, escape)
-    return f"window.zeroscale = {text};\n".encode("utf-8", "replace").decode("utf-8")
-
-
-def describe(study: Study, shown_law: law.Law, drawn: list[Curve], cards: list[benchmarks.Card]) -> dict[str, Any]:
-    """All that the page shows, as JSON values. `version` changes when a reader of data.js would have to."""
-    order = {cell.name: index for index, cell in enumerate(study.cells)}
-    largest = [cell for cell in study.cells if cell.done][-SIZES_WITH_EXAMPLES:]
-    leads = law_page.leading(law_page.laws_of(study)) is not None
-    return {
-        "version": 1,
-        "study": study.name,
-        "verdict": law_page.verdict(study) or law.verdict(shown_law),
-        "hold_out": None if leads else law.hold_out_sentence(shown_law),
-        "facts": _headline(study, shown_law),
-        "warnings": law_page.warnings(study, shown_law) + _faults(study, shown_law, drawn),
-        "sample_note": {"text": benchmarks.sample_note(cards), "badges": benchmarks.doubts(cards)},
-        "cells": [
-            {
-                "name": cell.label,
-                "run": cell.name,
-                "size": words.scaled(cell.params),
-                "symbol": specs.SYMBOLS[i % len(specs.SYMBOLS)],
-            }
-            for i, cell in enumerate(study.cells)
-        ],
-        "law": {
-            "form": shown_law.shown_form,
-            "method": shown_law.method,
-            "parameters": [
-                {"name": law.greek(name), "value": words.figure(value), "interval": words.interval(low, high)}
-                for name, (value, low, high) in shown_law.parameters.items()
-            ],
-            "figure": specs.law(shown_law, order) if shown_law.points else None,
-        },
-        "laws": law_page.describe(study, shown_law, order),
-        "curves": specs.curves(drawn) if any(curve.train or curve.validation for curve in drawn) else None,
-        "benchmarks": [_card(card, order) for card in cards],
-        "published": any(panel.published for card in cards for panel in card.panels),
-        "lines": any(panel.lines for card in cards for panel in card.panels),
-        "results": tables.results(study, cards),
-        "unfinished": tables.unfinished(study),
-        "examples": examples.read_examples(largest),
-        "cost": tables.cost(study),
-        "provenance": tables.provenance(study),
-        "again": tables.again(study, cards),
-    }
-
-
-def _card(card: benchmarks.Card, order: dict[str, int]) -> dict[str, Any]:
-    return {
-        "card": card.card,
-        "protocol": card.protocol,
-        "badge": card.badge,
-        "kind": card.kind,
-        "n": card.count,
-        "assumptions": card.assumptions,
-        "notes": card.notes,
-        "panels": [
-            {
-                "metric": benchmarks.unit(panel.metric),
-                "better": "higher is better" if panel.higher_is_better else "lower is better",
-                "chance": _chance(panel),
-                "summary": "; ".join([*map(_spoken, panel.points), *(line.spoken for line in panel.lines)]),
-                "legend": specs.legend(panel),
-                "figure": specs.panel(panel, order),
-            }
-            for panel in card.panels
-        ],
-    }
-
-
-def _chance(panel: benchmarks.Panel) -> str | None:
-    if panel.chance is None:
-        return None
-    beyond = panel.chance and not axes.chance_drawn(panel)
-    return words.flat(words.figure(panel.chance)) + (" (off the axis)" if beyond else "")
-
-
-def _spoken(point: benchmarks.Point) -> str:
-    known = words.flat(words.interval(point.low, point.high))
-    return f"{point.label} {words.flat(words.figure(point.value))}" + (f" ({known})" if known else "")
-
-
-def _headline(study: Study, shown_law: law.Law) -> list[dict[str, str]]:
-    """The few numbers of the first screen."""
-    done = [cell for cell in study.cells if cell.done]
-    facts = [{"label": "runs done", "value": f"{len(done)} of {len(study.cells)}", "note": _others(study.cells)}]
-    if shown_law.points:
-        cell, params, loss = min(shown_law.points, key=lambda point: point[2])
-        facts.append(
-            {
-                "label": "lowest loss",
-                "value": f"{loss:.3f}",
-                "note": f"{shown_law.label(cell)}, {words.scaled(params)} parameters",
-            }
-        )
-    over_data = law_page.facts(study)
-    if over_data:
-        return facts + over_data
-    if "alpha" in shown_law.parameters:
-        value, low, high = shown_law.parameters["alpha"]
-        known = words.interval(low, high, 2)
-        facts.append(
-            {
-                "label": "exponent α",
-                "value": words.figure(value, 2),
-                "note": f"95{words.SPACE}%: {known}" if known else "",
-            }
-        )
-    held = shown_law.hold_out
-    if held:
-        verdict = {True: "inside its interval", False: "outside its interval", None: "no interval"}[held.inside]
-        error = f"{100 * (held.predicted / held.measured - 1):+.1f} %".replace("-", words.MINUS)
-        facts.append(
-            {
-                "label": "hold-out error",
-                "value": error,
-                "note": f"{shown_law.label(held.cell)}: {verdict}".removeprefix(": "),
-            }
-        )
-    return facts
-
-
-def _others(cells: list[Cell]) -> str:
-    states = [cell.run.state for cell in cells if not cell.done]
-    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-
-
-def _faults(study: Study, shown_law: law.Law, drawn: list[Curve]) -> list[str]:
-    """What a reader should know beside the fit's own warnings."""
-    faults = [
-        f"{curve.label}: the training loss was not finite at {words.count(len(curve.not_finite), 'logged step')}, "
-        f"first at step {curve.not_finite[0]:,}."
-        for curve in drawn
-        if curve.not_finite
-    ]
-    said = " ".join(shown_law.warnings)
-    undone = [f"{cell.label} ({cell.run.state})" for cell in study.cells if not cell.done and cell.name not in said]
-    if undone:
-        faults.append(f"Not done, and not in the law: {', '.join(undone)}.")
-    return faults
+    return text

@@ -1,21 +1,9 @@
-"""IsoFLOP curves, and the compute-optimal sizes that come of them, as figures."""
+"""IsoFLOP curves as a figure."""
 
 import math
 
 from zeroscale.report import words
-from zeroscale.report.law_record import (
-    CALLED,
-    COMPUTE,
-    LOSS,
-    SIZE,
-    SURFACES,
-    Json,
-    banded,
-    path_of,
-    runs_of,
-    said,
-    value_of,
-)
+from zeroscale.report.law_record import LOSS, SIZE, Json, budget_said, ranged, run_of, runs_of, said, value_of
 from zeroscale.report.plots import Axis, Mark, Plot, flops_text, linear_reach, log_reach, power_text, spread
 from zeroscale.report.record import number
 
@@ -49,6 +37,7 @@ def isoflop(law: Json) -> Plot | None:
                 place=place,
                 symbol=symbol,  # type: ignore[arg-type]
                 hover=[said(row) + _why(row) for row in rows],
+                cells=[run_of(row) for row in rows],
             )
             for rows, symbol in ((inside, "circle"), (nearest, "circle-open"))
             if rows
@@ -69,7 +58,7 @@ def isoflop(law: Json) -> Plot | None:
         "leaves out. Stars: the minima, with their 95 % intervals in N."
         + (f" {words.count(off, 'run').capitalize()} above the axis." if off else ""),
         f"Loss against parameters for {words.count(len(budgets), 'budget')}: "
-        + "; ".join(_budget_said(one) for one in budgets),
+        + "; ".join(budget_said(one) for one in budgets),
         Axis(SIZE, reach, show=words.scaled),
         Axis(
             LOSS, (bottom, min(top + FURTHER * (top - bottom), linear_reach([r["loss"] for r in shown])[1])), log=False
@@ -106,70 +95,5 @@ def _minimum(one: Json) -> list[Mark]:
     if not one.get("used") or not n or loss is None:
         return []
     ends = {"low": [value_of(one["params"], "low")], "high": [value_of(one["params"], "high")]}
-    hover = [f"minimum at {_ranged(one['params'])} parameters\n{flops_text(float(one['flops']))}"]
+    hover = [f"minimum at {ranged(one['params'])} parameters\n{flops_text(float(one['flops']))}"]
     return [Mark("points", [n], [loss], symbol="star", along="x", hover=hover, **ends)]
-
-
-def _ranged(estimate: Json) -> str:
-    """ "1.2 M (0.9 M to 1.5 M)"."""
-    value, low, high = (value_of(estimate, end) for end in ("value", "low", "high"))
-    known = f" ({words.scaled(low)} to {words.scaled(high)})" if low is not None and high is not None else ""
-    return words.scaled(value) + known
-
-
-def _budget_said(one: Json) -> str:
-    what = _ranged(one["params"]) if one.get("used") else f"not used, {one.get('reason')}"
-    return f"{flops_text(float(one['flops']))}: {what}"
-
-
-def optima(laws: Json) -> Plot | None:
-    """N_opt over C: the isoFLOP minima, and every law's line; the first law's with its band."""
-    lines = {name: path for name in ("isoflop", *SURFACES, "envelope") if (path := path_of(laws.get(name), "params"))}
-    if not lines:
-        return None
-    first = next(iter(lines))
-    marks = banded(lines[first], CALLED[first])
-    for name, dash in zip([name for name in lines if name != first], ("dash", "dot", "dashdot"), strict=False):
-        ink = "muted" if name != "vpnls" else "text"
-        c, n, *_ = zip(*lines[name], strict=True)
-        marks.append(Mark("line", list(c), list(n), ink=ink, dash=dash, name=CALLED[name]))  # type: ignore[arg-type]
-    used = [one for one in _budgets(laws.get("isoflop")) if one.get("used")]
-    if used:
-        marks.append(
-            Mark(
-                "points",
-                [float(one["flops"]) for one in used],
-                [float(one["params"]["value"]) for one in used],
-                symbol="star",
-                low=[value_of(one["params"], "low") for one in used],
-                high=[value_of(one["params"], "high") for one in used],
-                hover=[_budget_said(one) for one in used],
-            )
-        )
-    heights = [row[1] for path in lines.values() for row in path] + [float(one["params"]["value"]) for one in used]
-    told = "; ".join(f"{CALLED[name]}: a = {exponent(laws[name])}" for name in lines)
-    return Plot(
-        "optimal_size",
-        "Compute-optimal size",
-        f"N_opt ∝ C^{{a}}. {told}. Shaded: the 95 % interval of the first."
-        + (" Stars: the isoFLOP minima." if used else ""),
-        f"Compute-optimal parameters against compute. {told}",
-        Axis(COMPUTE, log_reach([row[0] for row in lines[first]], 0.0), show=power_text),
-        Axis("optimal parameters, N", log_reach(heights), show=words.scaled),
-        marks,
-    )
-
-
-def _budgets(law: Json | None) -> list[Json]:
-    found = ((law or {}).get("diagnostics") or {}).get("budgets") or []
-    return [one for one in found if number(one.get("flops")) and value_of(one.get("params"))]
-
-
-def exponent(law: Json) -> str:
-    """a of N_opt ∝ C^a with its interval, in words."""
-    found = (law.get("exponents") or {}).get("N_opt") or {}
-    value, low, high = (value_of(found, end) for end in ("value", "low", "high"))
-    if value is None:
-        return "unknown"
-    known = words.interval(low, high)
-    return words.figure(value) + (f" ({known})" if known else "")

@@ -3,11 +3,11 @@
 from typing import Any
 
 from zeroscale.report import law_specs, law_tables, specs, words
-from zeroscale.report.isoflop_plots import exponent
 from zeroscale.report.law import LOSS as LOSS_LAW
 from zeroscale.report.law import Law
 from zeroscale.report.law_plots import plots
 from zeroscale.report.law_record import CALLED, SURFACES, Json, value_of
+from zeroscale.report.optimum_plots import by_convention, exponent
 from zeroscale.report.plots import Plot, flops_text
 from zeroscale.report.record import Study, number
 
@@ -42,9 +42,10 @@ def describe(study: Study, by_size: Law, order: dict[str, int]) -> dict[str, Any
     if not laws and not fit.get("benchmarks"):
         return None
     lead = leading(laws)
-    drawn = plots(laws)
+    drawn = plots(laws, study.cells)
     first = first_figure(lead, drawn)
-    figures = [_figure(plot) for plot in drawn if plot is not first]
+    counted = by_convention(fit)
+    figures = [figure(plot) for plot in [*drawn, *([counted] if counted else [])] if plot is not first]
     if first is not None and by_size.points:
         alone = specs.law(by_size, order)
         figures.append(
@@ -57,7 +58,7 @@ def describe(study: Study, by_size: Law, order: dict[str, int]) -> dict[str, Any
             }
         )
     return {
-        "first": _figure(first) if first is not None else None,
+        "first": figure(first) if first is not None else None,
         "figures": figures,
         "tables": law_tables.tables(fit),
         "doubts": law_tables.doubts(fit),
@@ -72,7 +73,7 @@ def first_figure(lead: str | None, drawn: list[Plot]) -> Plot | None:
     return next((plot for plot in drawn if lead and plot.name == FIRST_FIGURE[lead]), None)
 
 
-def _figure(plot: Plot) -> dict[str, Any]:
+def figure(plot: Plot) -> dict[str, Any]:
     return {
         "name": plot.name,
         "title": plot.title,

@@ -4,10 +4,12 @@ Nothing is fitted here. What a fit.json does not hold (an older one, a law that 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from zeroscale.report import words
-from zeroscale.report.isoflop_plots import isoflop, optima
+from zeroscale.report.envelope_plots import envelope
+from zeroscale.report.isoflop_plots import isoflop
 from zeroscale.report.law_record import (
     CALLED,
     COMPUTE,
@@ -18,23 +20,27 @@ from zeroscale.report.law_record import (
     Json,
     banded,
     path_of,
+    run_of,
     runs_of,
     said,
     value_of,
 )
+from zeroscale.report.optimum_plots import optima
 from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach, power_text, spread
-from zeroscale.report.record import number
+from zeroscale.report.record import Cell, number
 
 # More curves than these would hide the points, and more labels would lie over each other.
 CURVES, LABELS = 12, 4
 
 
-def plots(laws: Json) -> list[Plot]:
-    """Every figure that `laws` of a fit.json can fill, most telling first."""
+def plots(laws: Json, cells: Sequence[Cell] = ()) -> list[Plot]:
+    """Every figure that `laws` of a fit.json can fill, most telling first; with the runs, their curves' envelope."""
     surface = next((name for name in SURFACES if name in laws), None)
     made = [
         isoflop(laws["isoflop"]) if "isoflop" in laws else None,
         optima(laws),
+        optima(laws, "tokens"),
+        envelope(cells) if laws else None,
         surface_curves(surface, laws[surface]) if surface else None,
         residuals(surface, laws[surface]) if surface else None,
         left_out(surface, laws[surface]) if surface else None,
@@ -71,6 +77,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
                 ink="ramp",
                 place=place,
                 hover=[said(row) for row in group],
+                cells=[run_of(row) for row in group],
                 text=words.scaled(n) if end else "",
             )
         )
@@ -144,6 +151,7 @@ def residuals(name: str, law: Json) -> Plot | None:
                 ink="ramp",
                 place=(i, len(sizes)),
                 hover=[f"{said(row)}\n{one:+.2f} % off the law" for row, one in zip(group, off, strict=True)],
+                cells=[run_of(row) for row in group],
                 other={label: [row[key] for row in group] for label, (key, _) in axes.items()},
             )
         )

@@ -31,6 +31,11 @@ def runs_of(law: Json) -> list[Json]:
     return [row | {name: float(row[name]) for name in wanted} for row in rows]
 
 
+def run_of(row: Json) -> str:
+    """The run's own name; a fit.json calls a checkpoint "RUN at step 100" where it leaves one out."""
+    return str(row.get("cell") or "").partition(" at step ")[0]
+
+
 def said(row: Json) -> str:
     name = row.get("name") or row.get("cell") or ""
     return (
@@ -55,3 +60,15 @@ def banded(path: Path, name: str) -> list[Mark]:
     if any(end is None or end <= 0 for end in [*low, *high]):
         return [line]
     return [Mark("band", c, low=low, high=high), line]
+
+
+def ranged(estimate: Json) -> str:
+    """ "1.2 M (0.9 M to 1.5 M)"."""
+    value, low, high = (value_of(estimate, end) for end in ("value", "low", "high"))
+    known = f" ({words.scaled(low)} to {words.scaled(high)})" if low is not None and high is not None else ""
+    return words.scaled(value) + known
+
+
+def budget_said(one: Json) -> str:
+    what = ranged(one["params"]) if one.get("used") else f"not used, {one.get('reason')}"
+    return f"{flops_text(float(one['flops']))}: {what}"

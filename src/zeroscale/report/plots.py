@@ -23,10 +23,12 @@ class Axis:
     reach: tuple[float, float]
     log: bool = True
     show: Callable[[float], str] | None = None
+    at: tuple[float, ...] = ()
+    """Where the ticks are, if not at round values."""
 
     def ticks(self) -> tuple[Values, list[str]]:
         """A few round values within the reach, and their texts."""
-        values = (log_ticks if self.log else linear_ticks)(*self.reach)
+        values = list(self.at) or (log_ticks if self.log else linear_ticks)(*self.reach)
         return values, tick_texts(values) if self.show is None else [self.show(value) for value in values]
 
 
@@ -49,6 +51,8 @@ class Mark:
     high: Ends = field(default_factory=list)
     along: Literal["x", "y"] = "y"
     hover: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
+    """The run behind each point, where there is one: what a click shows the provenance of."""
     text: str = ""
     name: str = ""
     other: dict[str, Values] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """A study as the report sees it: the cells of `scaling.cells`, the rows of results.csv, and fit.json, side by side."""
 
 import csv
+import io
 import math
 import re
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import Any
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json
+from zeroscale.report import words
 from zeroscale.scaling import cells as run_files
 
 LOG_BYTES = 16_384
@@ -108,8 +110,9 @@ def number(value: Any) -> float | None:
     return result if math.isfinite(result) else None
 
 
-def read_study(directory: Path) -> Study:
-    """Reads everything the report shows.
+def read_study(directory: Path, keep: bool = True) -> Study:
+    """Reads everything the report shows. A results.csv that is missing or old is written anew, unless `keep` is false:
+    then nothing is written into the study.
 
     Raises:
         ZeroscaleError: the directory is none, holds no run, or a file in it is damaged.
@@ -121,7 +124,7 @@ def read_study(directory: Path) -> Study:
             f"{directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
             "study=outputs/pocket, or train one with `zeroscale train +sweeps=pocket`"
         )
-    ledger = _ledger(directory, [run.directory for run in runs])
+    ledger = _ledger(directory, [run.directory for run in runs], keep)
     called = labels(runs)
     cells = [_cell(run, ledger.get(run.name, []), called[run.name]) for run in runs]
     cells.sort(key=lambda cell: (cell.params or math.inf, cell.name))
@@ -130,11 +133,36 @@ def read_study(directory: Path) -> Study:
 
 
 def labels(runs: list[run_files.Cell]) -> dict[str, str]:
-    """Short names by run: the model's, with the seed where a model has several runs; the run's own if that fails."""
-    models = Counter(run.model for run in runs)
-    short = {run.name: f"{run.model} seed {run.seed}" if models[run.model] > 1 else run.model for run in runs}
-    uses = Counter(short.values())
-    return {run.name: str(short[run.name]) if run.model and uses[short[run.name]] == 1 else run.name for run in runs}
+    """Short names by run: the model's, with the seed, the tokens or both where a model has several runs; the run's own
+    where that does not tell them apart."""
+    called: dict[str, str] = {}
+    for way in (_model, _with_seed, _with_tokens, _with_both):
+        names = {run.name: way(run) for run in runs}
+        uses = Counter(names.values())
+        called = {run: name for run, name in names.items() if name and uses[name] == 1} | called
+    return {run.name: called.get(run.name, run.name) for run in runs}
+
+
+def _model(run: run_files.Cell) -> str:
+    return run.model or ""
+
+
+def _with_seed(run: run_files.Cell) -> str:
+    return f"{run.model} seed {run.seed}" if run.model else ""
+
+
+def _with_tokens(run: run_files.Cell) -> str:
+    return f"{run.model}, {_tokens(run)}" if run.model and _tokens(run) else ""
+
+
+def _with_both(run: run_files.Cell) -> str:
+    return f"{_with_tokens(run)}, seed {run.seed}" if _with_tokens(run) else ""
+
+
+def _tokens(run: run_files.Cell) -> str:
+    """What the run trains on in all; "" where its settings do not say."""
+    tokens = number((run.settings.get("trainer") or {}).get("tokens"))
+    return f"{words.scaled(tokens)} tokens" if tokens else ""
 
 
 def _cell(run: run_files.Cell, rows: list[dict[str, Any]], label: str) -> Cell:
@@ -154,16 +182,20 @@ def _results(run: run_files.Cell, step: int) -> list[dict[str, Any]]:
     return results
 
 
-def _ledger(directory: Path, folders: list[Path]) -> dict[str, list[dict[str, Any]]]:
-    """results.csv's rows by run; written anew where it is missing or older than what it is made from."""
+def _ledger(directory: Path, folders: list[Path], keep: bool) -> dict[str, list[dict[str, Any]]]:
+    """results.csv's rows by run; made anew where it is missing or older than what it is made from."""
     path = directory / "results.csv"
+    made = ""
     if not path.is_file() or path.stat().st_mtime < _newest_record(folders):
         from zeroscale.scaling import ledger
 
-        path = ledger.write(directory)
+        frame = ledger.collect(directory)
+        made = frame.to_csv(index=False, lineterminator="\n")
+        if keep:
+            ledger.write(directory, frame)
     rows: dict[str, list[dict[str, Any]]] = {}
     try:
-        with open(path, encoding="utf-8", newline="") as handle:
+        with io.StringIO(made) if made else open(path, encoding="utf-8", newline="") as handle:
             for line, raw in enumerate(csv.DictReader(handle), start=2):
                 values = {key: text if number(text) is None else number(text) for key, text in raw.items() if text}
                 rows.setdefault(str(raw.get("cell")), []).append({**values, "line": line})

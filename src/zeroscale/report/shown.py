@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zeroscale.report import words
@@ -31,9 +31,13 @@ class Shown:
     """(label, text) of what else this model said."""
 
 
-def show(row: Row, family: str) -> Shown:
-    """A record of any family. One that is not known here shows the fields that most families have."""
-    return _SHOW.get(family, _translation)(row)
+def show(row: Row, family: str, text: str = "") -> Shown:
+    """A record of any family. One that is not known here shows the fields that most families have.
+
+    `text`: what was scored, where the record does not hold it (`report.passages`).
+    """
+    shown = _SHOW.get(family, _translation)(row)
+    return replace(shown, passage=text, start=shown.passage) if text else shown
 
 
 def _right(row: Row) -> bool | None:
@@ -107,6 +111,15 @@ def _summary(row: Row) -> Shown:
     return Shown(_text(row["article"]), _text(row["reference"]), said, None, asked, "", more, besides)
 
 
+def _memorised(row: Row) -> Shown:
+    """No score of being right: a passage that goes on word for word has been learnt by heart."""
+    agreed = int(number(row.get("verbatim_tokens")) or 0)
+    said = "the whole passage, word for word" if row.get("right") else f"{agreed} tokens word for word, then others"
+    times = int(number(row.get("occurrences")) or 0)
+    seen = f"{_text(row.get('group')).replace('_', '-')}, {times:,} times in the training text"
+    return Shown(_text(row["prompt"]), _text(row["reference"]), said, None, (("where from", seen),))
+
+
 def _translation(row: Row) -> Shown:
     said, more = _generated(row)
     passage = _text(row.get("prompt") or row.get("text") or row.get("context"))
@@ -124,6 +137,7 @@ _SHOW: dict[str, Callable[[Row], Shown]] = {
     "question_answer": _question_answer,
     "summary": _summary,
     "translation": _translation,
+    "memorisation": _memorised,
 }
 
 

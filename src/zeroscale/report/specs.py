@@ -19,14 +19,15 @@ from zeroscale.report.axes import (
     tick_texts,
 )
 from zeroscale.report.benchmarks import Line, Panel, Point
-from zeroscale.report.curves import AXES, Curve
 from zeroscale.report.law import Law
 
 Spec = dict[str, Any]
-AXIS_TITLES = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "training time (seconds)"}
+BASE: Spec = {"hovermode": "closest", "showlegend": False, "margin": {"l": 58, "r": 14, "t": 14, "b": 48}}
 LONG_LABEL = 16  # letters
 # Of what a panel's points are read against, with the words for them; chance is dashed.
 LINE_STYLES = (("dot", "dotted"), ("dashdot", "dash-dotted"), ("longdash", "long-dashed"))
+# Points of more runs than these share a trace.
+APART = 40
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon")
 
 
@@ -47,7 +48,23 @@ def law(law: Law, order: dict[str, int]) -> Spec:
         traces += _fitted(n, value, max((params for _, params, _ in law.points), default=0.0))
     if law.hold_out:
         traces.append(_hold_out(law))
-    labelled = len(law.points) <= 8
+    traces += _measured(law, order) if len(law.points) <= APART else [_together(_measured(law, order))]
+    sizes = [params for _, params, _ in law.points]
+    return _spec(traces, law_layout(law.axis, sizes, padded(loss_reach(law)), size_reach(law)))
+
+
+def law_layout(title: str, sizes: list[float], losses: tuple[float, float], reach: tuple[float, float]) -> Spec:
+    """Axes of a figure of loss over N: ticks at `sizes`, from and to the ends of `losses` and `reach`."""
+    x, y = ([math.log10(end) for end in ends] for ends in (reach, losses))
+    return BASE | {
+        "xaxis": _log_axis(title, sizes, sizes=sizes) | {"range": x},
+        "yaxis": _log_axis("validation loss (nats per token)", list(losses)) | {"range": y},
+    }
+
+
+def _measured(law: Law, order: dict[str, int]) -> list[Spec]:
+    """A trace for each point, with its label where there are few."""
+    labelled, traces = len(law.points) <= 8, []
     for (cell, params, loss), side in zip(law.points, label_sides(law), strict=True):
         hover = f"<b>{plain(law.label(cell))}</b><br>{words.scaled(params)} parameters"
         hover += f"<br>validation loss {words.figure(loss, 4)}{_run(cell, law.label(cell))}"
@@ -60,20 +77,33 @@ def law(law: Law, order: dict[str, int]) -> Spec:
                 "text": [plain(law.label(cell))] if labelled else None,
                 "textposition": " ".join(side),
                 "cliponaxis": False,
-                "marker": {"size": 11, "symbol": SYMBOLS[order[cell] % len(SYMBOLS)]},
+                "marker": {"size": 11, "symbol": symbol(order[cell])},
+                "customdata": [[cell, None, None, "val/loss"]],
                 "hovertemplate": hover + "<extra></extra>",
                 "meta": {"ink": "series", "cell": order[cell]},
             }
         )
-    x = [params for _, params, _ in law.points]
-    left, right = (math.log10(edge) for edge in size_reach(law))
-    bottom, top = padded(loss_reach(law))
-    layout = {
-        "xaxis": _log_axis(law.axis, x, sizes=x) | {"range": [left, right]},
-        "yaxis": _log_axis("validation loss (nats per token)", [bottom, top])
-        | {"range": [math.log10(bottom), math.log10(top)]},
-    }
-    return _spec(traces, layout)
+    return traces
+
+
+def symbol(index: int) -> str:
+    """The marker of a run, by its place on the page."""
+    return SYMBOLS[index % len(SYMBOLS)]
+
+
+def _together(traces: list[Spec]) -> Spec:
+    """Traces of a point each as one: hundreds of traces would keep a browser busy for seconds."""
+    hover = "%{hovertext}<extra></extra>"
+    one: Spec = {"type": "scatter", "mode": "markers", "cliponaxis": False, "hovertemplate": hover}
+    one |= {axis: [trace[axis][0] for trace in traces] for axis in ("x", "y", "customdata")}
+    one["hovertext"] = [trace["hovertemplate"].removesuffix("<extra></extra>") for trace in traces]
+    one["marker"] = {"size": 8, "symbol": [trace["marker"]["symbol"] for trace in traces]}
+    one["meta"] = {"ink": "series", "cells": [trace["meta"]["cell"] for trace in traces]}
+    if any("error_y" in trace for trace in traces):
+        bars = [trace.get("error_y", {"array": [0.0], "arrayminus": [0.0]}) for trace in traces]
+        one["error_y"] = _bars([bar["array"][0] for bar in bars], [bar["arrayminus"][0] for bar in bars])
+        one["error_y"] |= {"thickness": 1, "width": 0}
+    return one
 
 
 def label_sides(law: Law) -> list[tuple[str, str]]:
@@ -140,46 +170,6 @@ def _hold_out(law: Law) -> Spec:
     return trace
 
 
-def curves(drawn: list[Curve]) -> Spec:
-    """Losses over tokens; `meta.axes` holds the other x values, `meta.part` lets the page hide raw or validation."""
-    traces = []
-    few = len(drawn) <= 12
-    for i, curve in enumerate(drawn):
-        name = plain(curve.label)
-        parts: list[tuple[str, dict[str, list[Any]], list[Any], Spec]] = []
-        if few:
-            parts.append(
-                ("raw", curve.train_x, curve.train, {"line": {"width": 1}, "opacity": 0.28, "hoverinfo": "skip"})
-            )
-        parts.append(("smooth", curve.train_x, curve.smooth, {"line": {"width": 2}}))
-        marker = {"size": 7, "symbol": SYMBOLS[i % len(SYMBOLS)]}
-        dots = {"mode": "lines+markers" if few else "lines", "line": {"width": 1.5, "dash": "dot"}, "marker": marker}
-        parts.append(("validation", curve.validation_x, curve.validation, dots))
-        for part, x, y, more in parts:
-            if y:
-                what = "training, smoothed" if part == "smooth" else part
-                trace = _line(x["tokens"], y, "series", name=name, **more)
-                trace.setdefault(
-                    "hovertemplate", f"<b>{name}</b> {what}<br>%{{x:.3s}} · loss %{{y:.3f}}<extra></extra>"
-                )
-                trace["meta"] |= {"cell": i, "part": part, "axes": x}
-                traces.append(trace)
-    axes = {axis: _curve_axis(axis, [x for trace in traces for x in trace["meta"]["axes"][axis] if x]) for axis in AXES}
-    loss = {"title": {"text": "loss (nats per token)"}, "type": "linear"}
-    return _spec(traces, {"xaxis": axes["tokens"] | {"type": "log"}, "yaxis": loss}, axes=axes)
-
-
-def _curve_axis(name: str, values: list[float]) -> Spec:
-    """Title and the ticks that a logarithmic axis gets; a linear one finds its own."""
-    ticks = log_ticks(min(values, default=1.0), max(values, default=10.0))
-    show = {"tokens": words.scaled, "flops": words.flops, "seconds": words.duration}[name]
-    exponents = "SI" if name == "flops" else "B"
-    return {"title": {"text": AXIS_TITLES[name]}, "exponentformat": exponents} | {
-        "tickvals": ticks,
-        "ticktext": [show(tick).replace("FLOP", "") for tick in ticks],
-    }
-
-
 def panel(shown: Panel, order: dict[str, int]) -> Spec:
     """One metric over N with 95 % bars, the chance level, what else it is read against, and published models."""
     points = shown.points
@@ -187,7 +177,9 @@ def panel(shown: Panel, order: dict[str, int]) -> Spec:
     mean = [sum(p.value for p in points if p.params == x) / sum(p.params == x for p in points) for x in n]
     alike = len({point.badge for point in points}) == 1  # scores of other data are no part of the same curve
     traces = [_line(n, mean, "muted", hoverinfo="skip", line={"width": 1})] if len(n) > 1 and alike else []
-    reach = [min(n), max(n), *(x for _, x, _ in shown.published)]
+    theirs = [(one, 9, "x-thin", "text") for one in shown.published]
+    theirs += [(one, 7, "cross-thin", "muted") for one in shown.reproduced]
+    reach = [min(n), max(n), *(x for (_, x, _), *_ in theirs)]
     edges = [min(reach) / 1.6, max(reach) * 1.6]
     if shown.chance is not None and chance_drawn(shown):
         chance = f"chance: {words.flat(words.figure(shown.chance))}<extra></extra>"
@@ -195,15 +187,15 @@ def panel(shown: Panel, order: dict[str, int]) -> Spec:
         traces.append(_line(edges, [shown.chance] * 2, "muted", hovertemplate=chance, line=line))
     for line, (dash, _) in zip(shown.lines, LINE_STYLES, strict=False):
         traces.append(_reference(line, edges, panel_reach(shown), dash))
-    for point in points:
-        traces.append(_score(point, order[point.cell]))
-    for name, x, value in shown.published:
-        hover = f"{plain(name)}: {words.flat(words.figure(value))} (published)<extra></extra>"
-        marker = {"size": 9, "symbol": "x-thin", "line": {"width": 2}}
+    scores = [_score(point, order[point.cell], shown.metric) for point in points]
+    traces += scores if len(scores) <= APART else [_together(scores)]
+    for (name, x, value), size, sign, ink in theirs:
+        hover = f"{plain(name)}: {words.flat(words.figure(value, 4))} (published)<extra></extra>"
+        marker = {"size": size, "symbol": sign, "line": {"width": 2}}
         traces.append({"type": "scatter", "mode": "markers", "x": [x], "y": [value], "marker": marker})
-        traces[-1] |= {"hovertemplate": hover, "meta": {"ink": "text"}}
+        traces[-1] |= {"hovertemplate": hover, "meta": {"ink": ink}}
     layout = {
-        "xaxis": _log_axis("", edges, sizes=n),
+        "xaxis": _log_axis("", edges, sizes=[*n, *(x for _, x, _ in shown.published)]),
         "yaxis": _score_axis(shown),
         "margin": {"l": 52, "r": 10, "t": 8, "b": 30},
     }
@@ -239,7 +231,13 @@ def legend(shown: Panel) -> str:
     return "; ".join(f"{called}: {line.name}" for line, (_, called) in styles if not line.fixed)
 
 
-def _score(point: Point, index: int) -> Spec:
+def column(path: str, metric: str) -> str:
+    """What results.csv calls a metric of a result file, which is what `zeroscale explain` takes."""
+    card, _, protocol = path.rpartition("/")[2].removesuffix(".json").rpartition(".")
+    return f"{card}/{metric}" if protocol in ("paper", "corpus") else f"{card}.{protocol}/{metric}"
+
+
+def _score(point: Point, index: int, metric: str) -> Spec:
     known = words.flat(words.interval(point.low, point.high))
     hover = f"<b>{plain(point.label)}</b> {words.flat(words.figure(point.value))}"
     hover += f"<br>95 %: {known}" if known else "<br>no interval"
@@ -251,8 +249,9 @@ def _score(point: Point, index: int) -> Spec:
         "mode": "markers",
         "x": [point.params],
         "y": [point.value],
-        "marker": {"size": 9, "symbol": SYMBOLS[index % len(SYMBOLS)]},
+        "marker": {"size": 9, "symbol": symbol(index)},
         "cliponaxis": False,
+        "customdata": [[point.cell, point.step, point.path, column(point.path, metric)]],
         "hovertemplate": hover + "<extra></extra>",
         "meta": {"ink": "series", "cell": index},
     }
@@ -269,9 +268,8 @@ def _line(x: list[Any], y: list[Any], ink: str, **more: Any) -> Spec:
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "meta": {"ink": ink}} | more
 
 
-def _spec(traces: list[Spec], layout: Spec, **more: Any) -> Spec:
-    base: Spec = {"hovermode": "closest", "showlegend": False, "margin": {"l": 58, "r": 14, "t": 14, "b": 48}}
-    return {"data": traces, "layout": base | layout} | more
+def _spec(traces: list[Spec], layout: Spec) -> Spec:
+    return {"data": traces, "layout": BASE | layout}
 
 
 def _log_axis(title: str, values: list[float], sizes: list[float] | None = None) -> Spec:

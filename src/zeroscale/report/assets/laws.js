@@ -1,10 +1,9 @@
 "use strict";
-// The section on the laws over size and data. Text only ever becomes a text node, as in app.js, whose names it uses.
+// The section on the laws over size and data, of one study at a time.
 
 const lawFigures = (() => {
   function caption(one) {
-    const links = [["PNG", "png"], ["SVG", "svg"]].map(([text, kind]) => el("a", { href: `figures/${one.name}.${kind}` }, text));
-    return el("figcaption", {}, ...rich(`${one.caption} `), links[0], ", ", links[1], ".");
+    return el("figcaption", {}, ...rich(`${one.caption} `), ...files(one.name));
   }
 
   // Buttons for the other x axes that a figure comes with.
@@ -20,45 +19,51 @@ const lawFigures = (() => {
     return el("div", { className: "controls" }, group("Over", names.map((name) => [name, name]), names[0], over));
   }
 
-  function figure(one) {
+  function figure(one, prefix = "") {
     const plot = el("div", { className: "plot law-plot" });
-    const entry = charts.add(plot, one.figure, `${one.title}. ${one.summary}`);
+    const entry = charts.add(plot, one.figure, `${one.title}. ${one.summary}`, one.title, prefix);
     return el("figure", { className: "law-panel" }, el("h3", {}, one.title), controls(entry), plot, caption(one));
   }
 
   function doubt(one) {
     const node = el("article", { className: "doubt" }, el("h3", {}, one.law), el("p", { className: "small" }, ...rich(`${one.form}. ${one.how}`)));
-    if (one.warnings.length) node.append(el("ul", {}, ...one.warnings.map((text) => el("li", {}, ...rich(text)))));
-    else node.append(el("p", {}, "No warning."));
-    if (one.left_out.length) {
-      const list = el("ul", {}, ...one.left_out.map((text) => el("li", {}, text)));
-      node.append(el("details", {}, el("summary", {}, "Runs that it leaves out, by rule"), list));
-    }
+    node.append(one.warnings.length ? list(one.warnings) : el("p", {}, "No warning."));
+    if (one.left_out.length) node.append(el("details", {}, el("summary", {}, "Runs that it leaves out, by rule"), el("ul", {}, ...one.left_out.map((text) => el("li", {}, text)))));
     return node;
   }
 
   // The first screen's figure where a law over size and data leads; app.js draws the law over size alone otherwise.
   function first() {
-    const one = page.laws && page.laws.first;
-    if (!one) return false;
-    charts.add(at("law-figure"), one.figure, `${one.title}. ${one.summary}`);
+    const laws = page.laws[0];
+    if (!laws || !laws.first) return false;
+    const one = laws.first;
+    charts.add(at("law-figure"), one.figure, `${one.title}. ${one.summary}`, one.title, laws.prefix);
     at("law-caption").replaceWith(Object.assign(caption(one), { id: "law-caption" }));
     return true;
   }
 
-  function section() {
-    if (!page.laws) return at("laws").remove();
-    at("laws-figures").append(...page.laws.figures.map(figure));
-    for (const { title, lede, table: data } of page.laws.tables) {
-      at("laws-tables").append(el("h3", {}, title), el("p", { className: "lede" }, ...rich(lede)), table(data, title, true));
-    }
-    const { doubts, not_fitted: missing } = page.laws;
-    at("laws-doubts").append(...(doubts.length ? [el("h3", {}, "How far to trust them")] : []), ...doubts.map(doubt));
-    if (missing.length) {
-      const list = missing.flatMap((one) => [el("dt", {}, one.law), el("dd", {}, one.reason)]);
-      at("laws-doubts").append(el("h3", {}, "Not fitted"), el("dl", { className: "shared" }, ...list));
-    }
+  function show(laws) {
+    const several = page.studies.length > 1;
+    const figures = [...(several && laws.first ? [laws.first] : []), ...laws.figures];
+    at("laws-figures").replaceChildren(...figures.map((one) => figure(one, laws.prefix)));
+    at("laws-tables").replaceChildren(...laws.tables.flatMap(({ title, lede, table }) => [
+      el("h3", {}, title), el("p", { className: "lede" }, ...rich(lede)), tables.table(table, title, { sortable: true, from: laws.from }),
+    ]));
+    const missing = laws.not_fitted.flatMap((one) => [el("dt", {}, one.law), el("dd", {}, one.reason)]);
+    at("laws-doubts").replaceChildren(
+      ...(laws.doubts.length ? [el("h3", {}, "How far to trust them")] : []), ...laws.doubts.map(doubt),
+      ...(missing.length ? [el("h3", {}, "Not fitted"), el("dl", { className: "shared" }, ...missing)] : []),
+    );
   }
 
-  return { first, section };
+  function section() {
+    if (!page.laws.length) return at("laws").remove();
+    if (page.links.fit) at("laws-link").append("; all numbers are in ", el("a", { href: page.links.fit }, "fit.json"));
+    const names = page.laws.map((laws, i) => [i, laws.study]);
+    if (names.length > 1) at("laws-studies").append(group("Study", names, 0, (i) => show(page.laws[i])));
+    else at("laws-studies").remove();
+    show(page.laws[0]);
+  }
+
+  return { figure, first, section };
 })();

@@ -1,0 +1,271 @@
+"""All that the page shows, as JSON values; `dashboard` writes it to disk, the scripts in assets/ draw it.
+
+Everything is read once into a `Material`; the sections are made of that.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zeroscale.report import (
+    axes,
+    benchmarks,
+    beside_paper,
+    conduct,
+    curve_specs,
+    examples,
+    first_screen,
+    law,
+    law_page,
+    origins,
+    paper_figures,
+    several,
+    specs,
+    tables,
+    words,
+)
+from zeroscale.report.benchmarks import Card, Panel
+from zeroscale.report.curves import Curve, curves
+from zeroscale.report.law import Law
+from zeroscale.report.record import Cell, Study, read_study
+
+# Of more runs than these only the largest say something in the examples: a column each must fit on a screen.
+SIZES_WITH_EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Material:
+    """Studies as they were read, and their runs in one list (`study`, the study itself where there is one)."""
+
+    parts: list[Study]
+    names: list[str]
+    study: Study
+    laws: list[Law]
+    cards: list[Card]
+    drawn: list[Curve]
+
+    @property
+    def alone(self) -> bool:
+        return len(self.parts) == 1
+
+    @property
+    def order(self) -> dict[str, int]:
+        """A run's place on the page."""
+        return {cell.name: place for place, cell in enumerate(self.study.cells)}
+
+    def prefix(self, part: int) -> str:
+        """What stands before a run's own name on the page."""
+        return "" if self.alone else f"{self.names[part]}/"
+
+    def order_of(self, part: int) -> dict[str, int]:
+        """A run's place on the page by the name it has in its study."""
+        order = self.order
+        return {cell.name: order[self.prefix(part) + cell.name] for cell in self.parts[part].cells}
+
+
+def read(studies: list[Path], keep: bool = True) -> Material:
+    """Reads every study; with `keep` false nothing is written into one."""
+    parts = [read_study(Path(study), keep) for study in studies]
+    merged = several.merge(parts)
+    cards, drawn = benchmarks.read_cards(merged), curves(merged.cells)
+    names = [parts[0].name] if len(parts) == 1 else several.told_apart(parts)
+    return Material(parts, names, merged, [law.read_law(part) for part in parts], cards, drawn)
+
+
+def describe(found: Material, shown_examples: list[dict[str, Any]]) -> dict[str, Any]:
+    """The page. `version` changes when a reader of data.js would have to; `shown_examples`: `examples_of`'s, listed."""
+    cards, study, order = found.cards, found.study, found.order
+    behaved = [conduct.conducts(part) for part in found.parts]
+    return {
+        "version": 2,
+        "study": study.name,
+        "studies": found.names,
+        "paths": [part.shown_path for part in found.parts],
+        **_first(found, behaved),
+        "cells": _cells(found),
+        "laws": _laws(found),
+        "curves": curve_specs.describe(found.drawn, order),
+        "paper": _paper(found),
+        "benchmarks": [_card(card, order) for card in cards],
+        "published": any(panel.published for card in cards for panel in card.panels),
+        "reproduced": any(panel.reproduced for card in cards for panel in card.panels),
+        "lines": any(panel.lines for card in cards for panel in card.panels),
+        "results": origins.attach(tables.results(study, cards), study, cards),
+        "runs": conduct.table(study, behaved[0] if found.alone else _together(found, behaved)),
+        "unfinished": tables.unfinished(study),
+        "examples": shown_examples,
+        "cost": tables.cost(study),
+        "provenance": tables.provenance(study),
+        "origins": origins.describe(study.cells),
+        "again": _again(found),
+    }
+
+
+def _together(found: Material, behaved: list[list[conduct.Conduct]]) -> list[conduct.Conduct]:
+    """The runs of all studies, each judged by its own study's law."""
+    every = [
+        replace(one, cell=found.prefix(part) + one.cell, label=f"{found.names[part]} / {one.label}")
+        for part, ones in enumerate(behaved)
+        for one in ones
+    ]
+    return sorted(every, key=lambda one: (-one.grade, -one.size))
+
+
+def _first(found: Material, behaved: list[list[conduct.Conduct]]) -> dict[str, Any]:
+    """The first screen: of one study, or of several beside each other."""
+    note = {"text": benchmarks.sample_note(found.cards), "badges": benchmarks.doubts(found.cards)}
+    common = {"sample_note": note, "beside": beside_paper.table(found.cards)}
+    laws = list(zip(found.names, found.laws, strict=True))
+    if not found.alone:
+        doubt = several.doubt(found.parts)
+        index = {name: next(iter(found.order_of(part).values())) for part, name in enumerate(found.names)}
+        warnings = [
+            f"{name}: {text}"
+            for part, (name, shown) in enumerate(laws)
+            for text in law_page.warnings(found.parts[part], shown) + first_screen.faults(found.parts[part], shown, [])
+        ]
+        return common | {
+            "verdict": several.verdict(laws, doubt is None),
+            "hold_out": None,
+            "facts": [],
+            "table": several.table(found.parts, laws, [ones[0] for ones in behaved]),
+            "warnings": ([doubt] if doubt else []) + warnings,
+            "law": {"form": None, "figure": several.figure(laws, index)},
+        }
+    study, shown = found.parts[0], found.laws[0]
+    leads = law_page.leading(law_page.laws_of(study)) is not None
+    return common | {
+        "verdict": first_screen.verdict(study, shown),
+        "hold_out": None if leads else law.hold_out_sentence(shown),
+        "facts": first_screen.facts(study, shown, behaved[0]),
+        "table": None,
+        "warnings": law_page.warnings(study, shown) + first_screen.faults(study, shown, found.drawn),
+        "law": _law(shown, found.order),
+    }
+
+
+def _law(shown: Law, order: dict[str, int]) -> dict[str, Any]:
+    return {
+        "form": shown.shown_form,
+        "method": shown.method,
+        "parameters": [
+            {"name": law.greek(name), "value": words.figure(value), "interval": words.interval(low, high)}
+            for name, (value, low, high) in shown.parameters.items()
+        ],
+        "figure": specs.law(shown, order) if shown.points else None,
+    }
+
+
+def _cells(found: Material) -> list[dict[str, Any]]:
+    """Every run, in order: `series` is its colour of `palette`, a study's where there are several."""
+    prefixes = {name: part for part, name in enumerate(found.names)}
+
+    def part(cell: Cell) -> int:
+        return 0 if found.alone else next(i for name, i in prefixes.items() if cell.name.startswith(f"{name}/"))
+
+    return [
+        {
+            "name": cell.label,
+            "run": cell.name,
+            "size": words.scaled(cell.params),
+            "study": part(cell),
+            "series": place if found.alone else part(cell),
+            "symbol": specs.symbol(place),
+        }
+        for place, cell in enumerate(found.study.cells)
+    ]
+
+
+def _laws(found: Material) -> list[dict[str, Any]]:
+    """A section for each study that has laws over size and data, or of benchmarks."""
+    described = [
+        (part, law_page.describe(study, found.laws[part], found.order_of(part)))
+        for part, study in enumerate(found.parts)
+    ]
+    return [
+        {
+            "study": found.names[part],
+            "prefix": found.prefix(part),
+            "from": origins.of_file(found.parts[part]),
+            **section,
+        }
+        for part, section in described
+        if section
+    ]
+
+
+def _paper(found: Material) -> dict[str, Any] | None:
+    """The paper's figures 1 and 4, with these models."""
+    tasks = paper_figures.tasks(found.cards)
+    drawn = None if not found.alone else paper_figures.perplexity(found.study, found.drawn)
+    if not tasks and drawn is None:
+        return None
+    panels = [
+        {
+            "title": task.title,
+            "card": task.name,
+            "metric": benchmarks.unit(task.metric),
+            "badge": task.card.badge if task.card else None,
+            "kind": task.card.kind if task.card else None,
+            "panel": _panel(task.panel, found.order) if task.panel else None,
+        }
+        for task in tasks
+    ]
+    return {"tasks": panels, "perplexity": law_page.figure(drawn) if drawn else None}
+
+
+def _card(card: Card, order: dict[str, int]) -> dict[str, Any]:
+    return {
+        "card": card.card,
+        "protocol": card.protocol,
+        "badge": card.badge,
+        "kind": card.kind,
+        "n": card.count,
+        "assumptions": card.assumptions,
+        "notes": card.notes,
+        "panels": [_panel(panel, order) for panel in card.panels],
+    }
+
+
+def _panel(panel: Panel, order: dict[str, int]) -> dict[str, Any]:
+    few = panel.points[: specs.APART]
+    rest = [f"and {len(panel.points) - len(few)} more runs"] if len(panel.points) > len(few) else []
+    return {
+        "metric": benchmarks.unit(panel.metric),
+        "better": "higher is better" if panel.higher_is_better else "lower is better",
+        "chance": _chance(panel),
+        "summary": "; ".join([*map(_spoken, few), *rest, *(line.spoken for line in panel.lines)]),
+        "legend": specs.legend(panel),
+        "figure": specs.panel(panel, order),
+    }
+
+
+def _chance(panel: Panel) -> str | None:
+    if panel.chance is None:
+        return None
+    beyond = panel.chance and not axes.chance_drawn(panel)
+    return words.flat(words.figure(panel.chance)) + (" (off the axis)" if beyond else "")
+
+
+def _spoken(point: benchmarks.Point) -> str:
+    known = words.flat(words.interval(point.low, point.high))
+    return f"{point.label} {words.flat(words.figure(point.value))}" + (f" ({known})" if known else "")
+
+
+def examples_of(found: Material) -> list[dict[str, Any]]:
+    """What the largest finished models of each study said."""
+    each = max(1, SIZES_WITH_EXAMPLES // len(found.parts))
+    chosen = []
+    for part in range(len(found.parts)):
+        names = {found.prefix(part) + cell.name for cell in found.parts[part].cells if cell.done}
+        chosen += [cell for cell in found.study.cells if cell.name in names][-each:]
+    return examples.read_examples(chosen)
+
+
+def _again(found: Material) -> list[dict[str, str]]:
+    steps = []
+    for name, study in zip(found.names, found.parts, strict=True):
+        cards = found.cards if found.alone else benchmarks.read_cards(study)
+        told = tables.again(study, cards)
+        steps += told if found.alone else [step | {"what": f"{name}: {step['what']}"} for step in told]
+    return steps

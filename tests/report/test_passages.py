@@ -1,0 +1,71 @@
+"""A record that holds no text shows the text it was scored on, where that is at hand, and opens no other file."""
+
+import pyarrow.parquet
+import pytest
+
+from zeroscale import paths
+from zeroscale.report import passages
+
+SAMPLE = {"source": "sample", "family": "stream", "card": "wikitext2", "origin": ["wikitext2.jsonl"]}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Real records of an untrained model on two samples, by card."""
+    from zeroscale.harness.evaluate import score_cards
+    from zeroscale.model.gpt import GPT, GPTConfig
+    from zeroscale.tokenizer import Tokenizer
+
+    model = GPT(GPTConfig(vocab_size=257, n_positions=128, n_layer=1, d_model=16, n_head=2)).eval()
+    out = tmp_path_factory.mktemp("evals")
+    options = {"source": "sample", "data_dir": None, "out": out, "weights_hash": "0", "bootstrap": 10}
+    cards = ("wikitext2", "ptb", "enwik8")
+    results = {one.card: one.to_json() for one in score_cards(model, Tokenizer.bytes(), cards, **options)}
+    rows = {card: pyarrow.parquet.read_table(out / f"{card}.paper.examples.parquet").to_pylist() for card in cards}
+    return {card: (results[card], rows[card]) for card in cards}
+
+
+def test_every_article_of_the_sample_is_found(records):
+    result, rows = records["wikitext2"]
+    texts = [passages.of(row, result, {}) for row in rows]
+    assert all(row["title"] in text for row, text in zip(rows, texts, strict=True))
+    assert len(set(texts)) == len(texts) and all(0 < len(text) <= passages.LONGEST for text in texts)
+
+
+def test_blocks_of_lines_and_of_characters_are_found(records):
+    result, rows = records["ptb"]
+    assert passages.of(rows[0], result, {}).startswith("the mill at low bridge said")
+    result, rows = records["enwik8"]
+    before, texts = 0, []
+    for row in rows:
+        texts.append(passages.of(row, result, {}, before))
+        before += row["characters"]
+    assert texts[0].startswith("<page>\n    <title>Tessel Weir</title>") and len(set(texts)) == len(texts)
+
+
+def test_released_files_are_read_from_the_runs_data_dir(tmp_path):
+    (tmp_path / "wikitext2").mkdir()
+    lines = [" ", " = One = ", " ", " first text ", " ", " = Two = ", " ", " second text ", ""]
+    (tmp_path / "wikitext2/wiki.test.tokens").write_text("\n".join(lines))
+    result = SAMPLE | {"source": "files", "origin": ["wiki.test.tokens"]}
+    settings = {"data_dir": str(tmp_path)}
+    assert passages.of({"title": "Two"}, result, settings) == "= Two =\nsecond text"
+    assert passages.of({"title": "One"}, result, settings) == "= One =\nfirst text"
+    assert passages.of({"title": "Three"}, result, settings) == ""
+    assert passages.of({"title": "Two"}, result, {}) == ""
+
+
+def test_a_result_opens_no_file_that_its_card_does_not_name(tmp_path):
+    (tmp_path / "secret.txt").write_text("= Two =\nsecret")
+    for origin in ("secret.txt", "../secret.txt", "wikitext2/../secret.txt"):
+        result = SAMPLE | {"source": "files", "origin": [origin]}
+        assert passages.of({"title": "Two"}, result, {"data_dir": str(tmp_path)}) == ""
+
+
+def test_a_records_own_text_comes_first():
+    assert passages.of({"title": "Two", "text": " its own \n"}, SAMPLE, {}) == "its own"
+
+
+def test_the_samples_are_where_the_cards_say():
+    for card in ("wikitext2", "ptb", "enwik8"):
+        assert (paths.evals() / f"samples/{card}.jsonl").is_file()
