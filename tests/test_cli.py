@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 from zeroscale import cli, paths
 from zeroscale.command_settings import (
     BatchSettings,
+    BundleSettings,
     CompareSettings,
     DataCommand,
     EvalSettings,
+    ExplainSettings,
     ExportSettings,
     FitSettings,
+    OverlapSettings,
     PlanSettings,
+    ReproduceSettings,
     SampleSettings,
     StatusSettings,
     StudySettings,
+    VerifySettings,
 )
 from zeroscale.errors import ZeroscaleError
 from zeroscale.settings import TrainSettings
@@ -70,6 +75,11 @@ def test_every_command_has_settings_that_work():
         "fit": (FitSettings, ["runs=x"]),
         "report": (StudySettings, ["study=x"]),
         "status": (StatusSettings, ["study=x"]),
+        "reproduce": (ReproduceSettings, ["run=x"]),
+        "explain": (ExplainSettings, ["study=x", "metric=lambada/acc"]),
+        "bundle": (BundleSettings, ["study=x"]),
+        "verify": (VerifySettings, ["bundle=x"]),
+        "overlap": (OverlapSettings, []),
     }
     assert set(kinds) | {"train", "plan"} == set(cli.COMMANDS)
     for command, (kind, overrides) in kinds.items():

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.settings import CardNames, DataSettings, TokenizerSettings
+from zeroscale.settings import CardNames, DataSettings, TokenizerSettings, TrackerSettings
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Positive = Annotated[int, Field(gt=0)]
@@ -110,6 +110,7 @@ class EvalSettings:
     cards: CardNames | None
     cards_from: Literal["files", "hub", "sample"] | None
     data_dir: str | None
+    corpus: Text | None
     allow_other_data: bool
     protocol: Literal["paper", "lm-eval"]
     limit: Positive | None
@@ -215,9 +216,14 @@ class FitSettings:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class StudySettings:
-    """A study's directory: what `report` needs."""
+    """One study or several, and how the report is shown: as a page, live on loopback, as text, in a tracker."""
 
-    study: Annotated[str, Field(min_length=1)]
+    study: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(min_length=1)]
+    out: Text | None
+    format: Literal["page", "text"]
+    watch: bool
+    port: Annotated[int, Field(ge=0, lt=2**16)]
+    tracker: TrackerSettings
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -226,3 +232,78 @@ class StatusSettings:
 
     study: Annotated[str, Field(min_length=1)]
     every: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ReproduceSettings:
+    """A run, or all of a study, to be made again and compared."""
+
+    run: Text | None
+    study: Text | None
+    steps: Positive | None
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    data_dir: str | None
+    data_path: Text | None
+    prepare_corpus: bool
+    out: Text | None
+    output_dir: Text
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ExplainSettings:
+    """A number: of a cell, as results.csv calls it, or without a cell a parameter of fit.json."""
+
+    study: Text
+    cell: Text | None
+    metric: Text
+    step: Positive | None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class BundleSettings:
+    """A study to be packed into one file."""
+
+    study: Text
+    out: Text | None
+    weights: bool
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class VerifySettings:
+    """A bundle to be checked, and where it is to be opened."""
+
+    bundle: Text
+    out: Text | None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class OwnTraining:
+    """A benchmark's own training split: alternatives in data_dir, globs; and how much of it counts."""
+
+    files: Annotated[tuple[Text, ...], Field(min_length=1)]
+    first_bytes: Positive | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class OverlapSettings:
+    """A corpus, cards, and what is asked of both: what they share, and scores without it."""
+
+    corpus: Text | None
+    text_field: Text
+    split: Literal["train", "val", "all"]
+    cards: CardNames | None
+    cards_from: Literal["files", "hub", "sample"] | None
+    data_dir: Text | None
+    allow_other_data: bool
+    protocol: Literal["paper", "lm-eval"]
+    n: Annotated[int, Field(gt=0, le=100)]
+    above: Annotated[float, Field(ge=0, lt=1)]
+    study: Text | None
+    run: Text | None
+    index: Text | None
+    false_positives: Annotated[float, Field(gt=0, lt=1)]
+    ngrams: Text | None
+    own_training: dict[str, OwnTraining] | None
+    workers: Positive | None
+    out: Text | None
+    output_dir: Text

@@ -47,10 +47,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell runs beside others: how many of them share the cores, and the GPUs that are its own (None: all)."""
+    """Where a cell runs beside others: how many of them share the cores, the GPUs that are its own (None: all), and the
+    threads of each rank where the settings leave them open (None: by the cores)."""
 
     at_once: int = 1
     gpus: tuple[str, ...] | None = None
+    threads: int | None = None
 
 
 ALONE = Place()
@@ -95,10 +97,11 @@ def finished(settings: TrainSettings) -> bool:
     )
 
 
-def run_cell(settings: TrainSettings, place: Place = ALONE) -> Outcome:
+def run_cell(settings: TrainSettings, place: Place = ALONE, stop_after: int | None = None) -> Outcome:
     """Trains and scores one cell in a child process; never raises for what happens inside the child.
 
-    A cell that another process has claimed is `busy`, at once.
+    A cell that another process has claimed is `busy`, at once. With `stop_after` it is left after that step, as if it
+    had been stopped there: `resumable`.
 
     Raises:
         ZeroscaleError: the cell's directory cannot be written.
@@ -112,13 +115,13 @@ def run_cell(settings: TrainSettings, place: Place = ALONE) -> Outcome:
     if not cell.exists() and here.rank == 0:
         _say_what_changed(settings, cell)
     if here.rank:
-        return _run(settings, cell, place, here)
+        return _run(settings, cell, place, here, stop_after)
     claim = try_lock(cell / status.CLAIM)
     if claim is None:
         return Outcome(cell, "busy", _BUSY)
     with claim:
         # Another process may have finished it a moment ago.
-        return _done_already(cell) if finished(settings) else _run(settings, cell, place, here)
+        return _done_already(cell) if finished(settings) else _run(settings, cell, place, here, stop_after)
 
 
 def halt() -> None:
@@ -160,7 +163,9 @@ def _trunk(settings: TrainSettings, place: Place) -> Outcome:
     return _FAILED_TRUNKS[cell]
 
 
-def _run(settings: TrainSettings, cell: Path, place: Place, here: nodes.Nodes) -> Outcome:
+def _run(
+    settings: TrainSettings, cell: Path, place: Place, here: nodes.Nodes, stop_after: int | None = None
+) -> Outcome:
     """Trains and scores a cell that is this process's own now."""
     if settings.init_from.run is not None:
         missing = parents.wait(settings, lambda trunk: _trunk(trunk, place), lambda text: print(text, flush=True))
@@ -176,8 +181,13 @@ def _run(settings: TrainSettings, cell: Path, place: Place, here: nodes.Nodes) -
     worker = ["-m", "zeroscale.worker", str(cell)]
     if settings.trainer.devices > 1:
         worker = ["-m", "torch.distributed.run", *here.torchrun(settings.trainer.devices), *worker]
-    environment = machine.child_environment(kind, settings.trainer.threads, ranks, place.at_once, place.gpus)
+    threads = settings.trainer.threads or place.threads
+    environment = machine.child_environment(kind, threads, ranks, place.at_once, place.gpus)
     environment["ZEROSCALE_PARENT"] = str(os.getpid())
+    environment["ZEROSCALE_STOP_AFTER"] = str(stop_after or 0)
+    if settings.trainer.deterministic:
+        # cuBLAS is deterministic with a workspace of its own only (torch's notes on reproducibility).
+        environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torchrun kills ranks that have not left after so long.
     environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
     environment["ZEROSCALE_TERMINAL"] = str(_terminal_width() if place.at_once == 1 else 0)

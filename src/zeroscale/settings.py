@@ -23,7 +23,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 CardNames = tuple[Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$")], ...]
 
 # Folders beside the studies in outputs/, which no study may be called.
-RESERVED_STUDIES = ("corpora", "eval")
+RESERVED_STUDIES = ("corpora", "eval", "overlap", "reproduced")
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -135,6 +135,7 @@ class TrainerSettings:
     score_every: Positive | None
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = "default"
     activation_checkpointing: bool = False
+    deterministic: bool = False
     keep_every_tokens: Positive | None = None
     keep_best: bool = False
 
@@ -155,9 +156,10 @@ class InitSettings:
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class TrackerSettings:
-    """Where a run is shown besides its own files. `auto`: online where the user is logged in, else offline."""
+    """Where a run is shown besides its own files. `mode` is W&B's; `auto`: online where the user is logged in, else
+    offline."""
 
-    name: Literal["wandb", "none"]
+    name: Literal["wandb", "tensorboard", "files", "none"]
     mode: Literal["auto", "online", "offline", "disabled"] = "disabled"
     project: str = "zeroscale"
     entity: str | None = None
@@ -297,6 +299,8 @@ NEUTRAL: dict[str, Any] = {
     "data.url_field": None,
     "data.document_start": None,
     "data.leave_out_sites": [],
+    "data.leave_out_ngrams": None,
+    "data.leave_out_from": 1,
     "data.drop_exact_duplicates": False,
     "data.near_duplicate_threshold": None,
     "data.near_duplicate_permutations": 128,
@@ -305,6 +309,7 @@ NEUTRAL: dict[str, Any] = {
     "schedule.decay": "sqrt",
     "trainer.compile_mode": "default",
     "trainer.activation_checkpointing": False,
+    "trainer.deterministic": False,
 }
 
 

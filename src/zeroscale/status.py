@@ -59,10 +59,20 @@ def write(cell: Path, state: str, reason: str = "", step: int = 0) -> None:
     write_json(cell / STATUS, {"state": state, "reason": reason, "step": step, "time": time.time()})
 
 
-def write_done(cell: Path, settings_hash: str, cards: list[str], cards_from: str, revision: str | None) -> None:
-    """Marks a cell finished: written last, after everything else has reached the disk."""
+def write_done(
+    cell: Path,
+    settings_hash: str,
+    cards: list[str],
+    cards_from: str,
+    revision: str | None,
+    sha256: dict[str, str] | None = None,
+) -> None:
+    """Marks a cell finished: written last, after everything else has reached the disk.
+
+    `sha256` is of the cell's files that nothing writes again.
+    """
     value = {"settings_hash": settings_hash, "cards": cards, "cards_from": cards_from, "revision": revision}
-    write_json(cell / DONE, value)
+    write_json(cell / DONE, {**value, "sha256": sha256 or {}})
 
 
 def read_done(cell: Path) -> dict[str, Any] | None:

@@ -12,8 +12,13 @@ COMMANDS = {
     "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
     "export": "writes a run as a directory that transformers loads, with its model card",
     "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
-    "report": "writes the dashboard of a study",
+    "report": "the dashboard of a study: as a page, live, as text, in Weights & Biases",
     "status": "which cells of a study are done, failed, resumable or running",
+    "reproduce": "makes a recorded run again and compares, bit for bit",
+    "explain": "the chain behind a number: run, weights, data, card, source, command",
+    "bundle": "packs a study into one file with checksums",
+    "verify": "checks every file of a bundle, and opens it",
+    "overlap": "n-grams that benchmarks share with a training corpus; scores without those examples",
 }
 
 USAGE = f"""zeroscale {__version__}: ladders of GPT-2-style models, zero-shot scores, scaling laws.
@@ -35,12 +40,20 @@ Start here:
 # Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a
 # bracket in a path is nothing special.
 FREE_TEXT = {
+    "bundle",
+    "cell",
     "checkpoint",
+    "corpus",
     "data.dataset",
     "data.document_start",
+    "data.leave_out_ngrams",
     "data.path",
     "data.revision",
     "data_dir",
+    "data_path",
+    "index",
+    "metric",
+    "ngrams",
     "out",
     "output_dir",
     "prompt",
@@ -70,8 +83,8 @@ def print_help(command: str) -> None:
     print("Settings, as conf/" + f"{command}.yaml composes them (override with key=value):\n")
     print("\n".join("  " + line for line in source.rstrip().splitlines()))
     groups = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
-    if command in ("train", "plan", "data"):
-        wanted = groups if command != "data" else ["data", "tokenizer"]
+    if command in ("train", "plan", "data", "report"):
+        wanted = {"data": ["data", "tokenizer"], "report": ["tracker"]}.get(command, groups)
         print("\nGroups (choose with group=choice, change inside with group.key=value):\n")
         for group in wanted:
             print(
@@ -80,7 +93,7 @@ def print_help(command: str) -> None:
     if command in ("train", "plan"):
         print("\nSweeps (+sweeps=NAME):\n")
         print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
-    if command in ("eval", "compare", "data"):
+    if command in ("eval", "compare", "data", "overlap"):
         print("\nCards (cards=[a,b] or a suite):\n")
         print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
         print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))

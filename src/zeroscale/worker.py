@@ -121,6 +121,8 @@ def _run(cell: Path, rank: int) -> None:
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     if threads:
         torch.set_num_threads(threads)
+    if wanted.trainer.deterministic:
+        torch.use_deterministic_algorithms(True)
     from zeroscale import build
 
     build.quiet_libraries()
@@ -175,7 +177,7 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
     start, kept = _start(cell, wanted, tokens, progress, rank_zero)
     recorder = None
     if rank_zero:
-        _describe(cell, wanted, tokens, gpu, torch.get_num_threads())
+        _describe(cell, wanted, tokens, gpu, torch.get_num_threads(), start)
         recorder = record.Recorder(cell / record.METRICS)
     gpt = build.model(wanted, tokens)
     text = build.held_out(wanted, tokens)
@@ -206,7 +208,9 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
         },
     )
     scores = callbacks.Scores(wanted, stopwatch, saves, lambda path: _score(wanted, path) and None)
-    around = [journal, saves, scores, callbacks.StopOnSignal(wanted, stopwatch, saves)]
+    # A quick check of a run's first steps (`reproduce steps=N`): the schedule is the whole run's.
+    stop_after = int(os.environ.get("ZEROSCALE_STOP_AFTER", "0")) or None
+    around = [journal, saves, scores, callbacks.StopOnSignal(wanted, stopwatch, saves, stop_after)]
     trainer, lit = build.trainer(wanted, cell), build.lit(wanted, gpt, around, start)
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -253,23 +257,20 @@ def _start(
     return start, kept
 
 
-def _describe(cell: Path, wanted: settings.TrainSettings, tokens: Any, gpu: str | None, threads: int) -> None:
-    """What the run is made with, before its first step."""
+def _describe(
+    cell: Path, wanted: settings.TrainSettings, tokens: Any, gpu: str | None, threads: int, start: Path | None
+) -> None:
+    """What the run is made with, before its first step here."""
     from zeroscale.data.layout import layout_of
     from zeroscale.provenance import manifest
+    from zeroscale.training import checkpoint
 
-    facts = manifest.make(
-        wanted,
-        command=os.environ.get("ZEROSCALE_COMMAND", ""),
-        gpu=gpu,
-        threads=threads,
-        micro_batch_tokens=layout_of(wanted).micro_rows * wanted.context,
-        corpus=tokens,
-    )
+    micro = layout_of(wanted).micro_rows * wanted.context
+    facts, source = manifest.make(wanted, gpu=gpu, threads=threads, micro_batch_tokens=micro, corpus=tokens)
     if wanted.init_from.run is not None:
         facts["init_from"] = wanted.parent()
-    write_json(cell / "manifest.json", facts)
-    manifest.write_diff(cell)
+    own = start is not None and start.is_relative_to(cell)
+    manifest.write(cell, facts, source, checkpoint.step_of(start) if own else 0)
     tokens.tokenizer.save(cell / "tokenizer")
 
 
@@ -306,7 +307,14 @@ def _finish(cell: Path, wanted: settings.TrainSettings, final: Path, view: Any) 
     scores = _score(wanted, final)
     view.log({"tokens": wanted.trainer.tokens, **scores})
     status.write(cell, "done", step=wanted.steps)
-    status.write_done(cell, wanted.hash(), list(wanted.cards), wanted.cards_from, manifest.source()["revision"])
+    status.write_done(
+        cell,
+        wanted.hash(),
+        list(wanted.cards),
+        wanted.cards_from,
+        manifest.source()["revision"],
+        manifest.vouched(cell),
+    )
 
 
 if __name__ == "__main__":

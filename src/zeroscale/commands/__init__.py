@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from zeroscale.commands import checkpoints, corpora, findings, planning, studies
+from zeroscale.commands import checkpoints, corpora, findings, overlap, planning, provenance, studies
 from zeroscale.errors import ZeroscaleError
 
 Config = dict[str, Any]
@@ -22,6 +22,11 @@ _ONE_BY_ONE: dict[str, Callable[[Config], int]] = {
     "export": checkpoints.export,
     "compare": checkpoints.compare,
     "status": studies.show_status,
+    "reproduce": provenance.reproduce,
+    "explain": provenance.explain,
+    "bundle": provenance.bundle,
+    "verify": provenance.verify,
+    "overlap": overlap.overlap,
 }
 
 

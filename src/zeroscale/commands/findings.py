@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.command_settings import CompareSettings, FitSettings, StudySettings
+from zeroscale.errors import ZeroscaleError
 from zeroscale.strict import build
 
 Config = dict[str, Any]
@@ -64,9 +65,33 @@ def compare_laws(wanted: CompareSettings) -> int:
 
 
 def report(config: Config) -> int:
-    """Writes the dashboard."""
+    """Writes the dashboard, serves it, or says it in text; then a tracker gets what it lacks."""
     wanted = build(StudySettings, config)
+    studies = [Path(study) for study in wanted.study]
+    tracked = wanted.tracker.name != "none"
+    if wanted.watch and (tracked or wanted.format == "text"):
+        raise ZeroscaleError("watch=true serves the page and nothing else: leave tracker= and format=text out")
+    if wanted.out and (wanted.watch or wanted.format == "text"):
+        raise ZeroscaleError("out= is the folder of the page: leave it out with watch=true and format=text")
+    if tracked and len(studies) > 1:
+        raise ZeroscaleError("tracker= takes one study at a time: give study=DIR")
+    if wanted.watch:
+        from zeroscale.report import live
+
+        live.watch(studies, wanted.port)
+        return 0
+    if wanted.format == "text":
+        from zeroscale.report import text
+
+        print(text.report(studies), end="")
+        if not tracked:
+            return 0
     from zeroscale.report import dashboard
 
-    print(f"open {dashboard.write(Path(wanted.study))}")
-    return 0
+    index = dashboard.write(studies, Path(wanted.out) if wanted.out else None)
+    print(f"open {index}")
+    if not tracked:
+        return 0
+    from zeroscale.commands import tracking
+
+    return 0 if tracking.send_study(studies[0], index.parent, wanted.tracker) else 1

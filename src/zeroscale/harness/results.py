@@ -12,6 +12,7 @@ from typing import Any
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.harness.intervals import Interval
+from zeroscale.provenance import manifest
 
 # Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
 HARNESS_VERSION = 3
@@ -117,6 +118,8 @@ class Result:
     token_logprobs: bool = False
     """Whether the records hold the log-probability of every token."""
     records_sha256: str = ""
+    made: dict[str, Any] = field(default_factory=dict)
+    """What it was scored with: command, source, packages, hardware, threads (`manifest.surroundings`)."""
 
     @property
     def card(self) -> str:
@@ -152,12 +155,14 @@ class Result:
         """The file's content: the key's fields at the top, then the rest."""
         content = asdict(self)
         key = content.pop("key")
-        return {**key, "key": self.key.hash, "is_sample": self.is_sample, "mark": self.mark, **content}
+        content = {**key, "key": self.key.hash, "is_sample": self.is_sample, "mark": self.mark, **content}
+        return {**content, "sha256": manifest.own_hash(content)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Result":
         """The inverse of `to_json`."""
-        rest = {name: value for name, value in content.items() if name not in ("key", "is_sample", "mark")}
+        derived = ("key", "is_sample", "mark", "sha256")
+        rest = {name: value for name, value in content.items() if name not in derived}
         key = Key(**{name: rest.pop(name) for name in Key.__dataclass_fields__})
         scores = {name: Score(**score) for name, score in rest.pop("metrics").items()}
         return cls(key=key, metrics=scores, **rest)
@@ -240,7 +245,8 @@ def write(out: Path, result: Result, outcomes: Sequence[dict[str, Any]]) -> Resu
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(outcomes)), buffer, compression="zstd")
     write_bytes(records, buffer.getvalue())
-    result = replace(result, records_sha256=sha256(buffer.getvalue()).hexdigest())
+    made = manifest.scored_with()
+    result = replace(result, records_sha256=sha256(buffer.getvalue()).hexdigest(), made=made)
     write_json(summary, result.to_json())
     return result
 

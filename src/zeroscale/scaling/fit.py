@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, sha256_file, write_json
+from zeroscale.provenance import manifest
 from zeroscale.scaling import benchmarks, doubts, ledger, lm_eval_results, surface_json
 from zeroscale.scaling.arrays import groups
 from zeroscale.scaling.cells import Cell, read_cells
@@ -69,6 +70,7 @@ def fit_study(
         "study": runs.name if is_study or imported else runs.resolve().parent.name if study.from_ledger else runs.stem,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
+        "source": manifest.source(),
         "runs": str(runs),
         "results_sha256": None if imported else sha256_file(source),
         "law": None,
@@ -253,11 +255,8 @@ def _write(path: Path, value: dict[str, Any]) -> dict[str, Any]:
             old = read_json(path)
         except ZeroscaleError:
             old = None
-        if isinstance(old, dict) and {**old, "created": None, "command": None} == {
-            **value,
-            "created": None,
-            "command": None,
-        }:
+        told = dict.fromkeys(("created", "command", "source"))
+        if isinstance(old, dict) and {**old, **told} == {**value, **told}:
             return old
     write_json(path, value)
     return value

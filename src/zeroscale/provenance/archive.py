@@ -1,0 +1,108 @@
+"""What a bundle takes along beside the study: the source that made it, and what its corpora were made from."""
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from zeroscale import paths
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json
+from zeroscale.provenance import source
+
+Json = dict[str, Any]
+
+
+def as_json(value: Any) -> bytes:
+    """As `files.write_json` writes it."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def sources(recorded: Sequence[Json], opened: Path) -> tuple[dict[str, Path | bytes], list[str]]:
+    """File name → tar of each source that made a run, and what is to be said of those that are not at hand.
+
+    A revision comes from git, or from an earlier bundle that was opened here (`opened`); a source without one is that
+    which runs here, if it is the same by its content. Uncommitted changes lie in the runs' own source.diff.
+    """
+    found: dict[str, Path | bytes] = {}
+    notes = []
+    unnamed: Json | None = None
+    for revision in sorted({facts["revision"] for facts in recorded if facts.get("revision")}):
+        name = f"{revision}.tar"
+        content = _from_git(revision)
+        if content is not None:
+            found[name] = content
+        elif (opened / name).is_file():
+            found[name] = opened / name
+        else:
+            notes.append(f"the source of revision {revision} is not in this checkout's history")
+    for facts in recorded:
+        if not facts.get("revision"):
+            unnamed = facts
+    if unnamed is not None:
+        here = source.rooms_of(paths.PACKAGE)
+        name = f"zeroscale-{unnamed.get('version', 'unknown')}.tar"
+        if unnamed.get("rooms") == here:
+            found[name] = _of_package()
+        elif (opened / name).is_file():
+            found[name] = opened / name
+        else:
+            notes.append("a run was made by a zeroscale without a checkout, which is not the one that runs here")
+    return found, notes
+
+
+def _from_git(revision: str) -> bytes | None:
+    """A commit's whole tree as tar; the same bytes wherever it is made."""
+    root = paths.share()
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "archive", "--format=tar", f"--prefix=zeroscale-{revision[:12]}/", revision]
+    try:
+        result = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        return None
+    return result.stdout if result.returncode == 0 else None
+
+
+def _of_package() -> bytes:
+    """The package as it is installed, its YAML included."""
+    buffer = io.BytesIO()
+    roots = {"zeroscale": paths.PACKAGE, **{name: paths.share() / name for name in ("conf", "evals", "sweeps")}}
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for top, folder in roots.items():
+            for path in _sources_in(folder, top == "zeroscale"):
+                info = tarfile.TarInfo(f"{top}/{path.relative_to(folder).as_posix()}")
+                info.size, info.mode = path.stat().st_size, 0o644
+                with open(path, "rb") as file:
+                    tar.addfile(info, file)
+    return buffer.getvalue()
+
+
+def _sources_in(folder: Path, package: bool) -> Iterable[Path]:
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder).parts
+        if path.is_file() and "__pycache__" not in inner and not (package and inner[0] == "_share"):
+            yield path
+
+
+def corpora(roots: Sequence[Path], wanted: set[str]) -> dict[str, Path]:
+    """`NAME.index.json` and `NAME.source.json` of the corpora with these fingerprints, where they are at hand."""
+    found: dict[str, Path] = {}
+    for root in roots:
+        for index in sorted([*root.glob("*/index.json"), *root.glob("*.index.json")]):
+            try:
+                fingerprint = read_json(index).get("fingerprint")
+            except (ZeroscaleError, AttributeError):
+                continue
+            if fingerprint not in wanted:
+                continue
+            apart = index.name == "index.json"
+            name = index.parent.name if apart else index.name.removesuffix(".index.json")
+            beside = index.with_name("source.json" if apart else f"{name}.source.json")
+            found.setdefault(f"{name}.index.json", index)
+            if beside.is_file():
+                found.setdefault(f"{name}.source.json", beside)
+    return found

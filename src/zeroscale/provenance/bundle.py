@@ -1,0 +1,190 @@
+"""A study packed into one file: what it is made of, with a sha256 of each file, the same bytes for the same study.
+
+<study>/…                     the study, as `report`, `fit` and `explain` read it, without weights
+<study>/bundle/BUNDLE.json    format, and what was not at hand
+<study>/bundle/SHA256SUMS     of every other file, as sha256sum -c reads it
+<study>/bundle/source/        the source of each revision that made a run, as tar
+<study>/bundle/lock/          the lock files
+<study>/bundle/corpora/       of each corpus what it was made from, and the sha256 of its shards
+"""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from zeroscale import __version__, paths, status
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import sha256_file, write_file
+from zeroscale.provenance import archive
+from zeroscale.scaling import cells
+from zeroscale.training import checkpoint
+
+FORMAT = 1
+INNER = "bundle"
+ABOUT, SUMS = "BUNDLE.json", "SHA256SUMS"
+# zstandard's: 19 takes five times as long for a tenth less.
+LEVEL = 12
+
+# Of a study and of a cell, by name or pattern. Logs, locks, trackers' files and optimizer state stay behind.
+_OF_STUDY = ("*.csv", "*.json", "report/**/*")
+_OF_CELL = (
+    "config.yaml",
+    "manifest.json",
+    "status.json",
+    status.DONE,
+    "metrics.jsonl",
+    "source*.diff",
+    "reproduction.json",
+    "tokenizer/*",
+    "evals/step-*/[!.]*",
+    f"checkpoints/step-*/{checkpoint.META}",
+)
+
+
+@dataclass
+class Contents:
+    """What goes into a bundle: name → a file, or bytes."""
+
+    files: dict[str, Path | bytes] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A bundle that was written."""
+
+    path: Path
+    files: int
+    bytes: int
+    sha256: str
+    notes: list[str]
+
+
+def write(study: Path, out: Path, weights: bool = False) -> Packed:
+    """Packs a study.
+
+    Raises:
+        ZeroscaleError: no study, one of its runs is being trained, or a file changes while it is packed.
+    """
+    contents = collect(study, weights)
+    name = study.resolve().name
+    sums = {path: _digest(content) for path, content in sorted(contents.files.items())}
+    listed = "".join(f"{digest}  {path}\n" for path, digest in sums.items())
+    about = archive.as_json(
+        {
+            "format": FORMAT,
+            "study": name,
+            "zeroscale": __version__,
+            "weights": weights,
+            "files": len(sums),
+            "notes": contents.notes,
+        }
+    )
+    heads = {f"{INNER}/{ABOUT}": about, f"{INNER}/{SUMS}": listed.encode()}
+
+    def fill(handle: BinaryIO) -> None:
+        import zstandard
+
+        # One thread: how the frame is cut depends on their number.
+        with (
+            zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, threads=0).stream_writer(
+                handle, closefd=False
+            ) as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for path, content in [*heads.items(), *sorted(contents.files.items())]:
+                _add(tar, f"{name}/{path}", content, sums.get(path))
+
+    write_file(out, fill)
+    return Packed(out, len(sums), out.stat().st_size, sha256_file(out), contents.notes)
+
+
+def collect(study: Path, weights: bool = False) -> Contents:
+    """Every file of a bundle by its name below the study, BUNDLE.json and SHA256SUMS left out."""
+    found = cells.read_cells(study)
+    if not found:
+        raise ZeroscaleError(f"{study} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
+    if busy := [cell.name for cell in found if status.taken(cell.directory)]:
+        raise ZeroscaleError(f"{study}: {', '.join(busy)} is being trained; pack the study when it has ended")
+    contents = Contents()
+    for path in _matching(study, _OF_STUDY):
+        contents.files[path.relative_to(study).as_posix()] = path
+    for cell in found:
+        if cell.state != "done":
+            contents.notes.append(f"{cell.name} is {cell.state}")
+        for path in [*_matching(cell.directory, _OF_CELL), *(_weights(cell) if weights else [])]:
+            contents.files[path.relative_to(study).as_posix()] = path
+    for name in ("results.csv", "fit.json", "report/index.html"):
+        if name not in contents.files:
+            contents.notes.append(f"{name} is not there (zeroscale fit and report write them)")
+    _add_environment(contents, study, found)
+    return contents
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
+    """Plain files; a link is none, and would be dangling elsewhere."""
+    for pattern in patterns:
+        yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
+
+
+def _weights(cell: cells.Cell) -> list[Path]:
+    """The files of the last checkpoint: whole, so that `eval` and `export` take it."""
+    kept = checkpoint.all_of(cell.directory)
+    return sorted(path for path in kept[-1].iterdir() if path.is_file()) if kept else []
+
+
+def _add_environment(contents: Contents, study: Path, found: list[cells.Cell]) -> None:
+    """Sources, lock files, and what the corpora were made from."""
+    opened = study / INNER
+    root = paths.share()
+    for path in _matching(opened if opened.is_dir() else root, ("lock/*.txt",)):
+        contents.files[f"{INNER}/lock/{path.name}"] = path
+    if not any(name.startswith(f"{INNER}/lock/") for name in contents.files):
+        contents.notes.append("the lock files are not at hand: this is no checkout")
+    stretches = [part for cell in found for part in (cell.manifest, *(cell.manifest.get("earlier") or []))]
+    recorded = [part["source"] for part in stretches if part.get("source")]
+    sources, notes = archive.sources(recorded, opened / "source")
+    contents.files |= {f"{INNER}/source/{name}": content for name, content in sources.items()}
+    contents.notes += notes
+    wanted = {(cell.manifest.get("corpus") or {}).get("fingerprint") for cell in found}
+    corpora = archive.corpora([study.resolve().parent / "corpora", opened / "corpora"], wanted - {None})
+    contents.files |= {f"{INNER}/corpora/{name}": path for name, path in corpora.items()}
+
+
+def _digest(content: Path | bytes) -> str:
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256_file(content)
+
+
+def _add(tar: tarfile.TarFile, name: str, content: Path | bytes, expected: str | None) -> None:
+    """A member that holds nothing of this machine: no owner, no time."""
+    info = tarfile.TarInfo(name)
+    info.mode = 0o644
+    if isinstance(content, bytes):
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+        return
+    with open(content, "rb") as file:
+        info.size = content.stat().st_size
+        reader = Hashing(file)
+        tar.addfile(info, reader)  # type: ignore[arg-type]
+        if reader.digest.hexdigest() != expected:
+            raise ZeroscaleError(
+                f"{content} has changed while it was packed: try again when nothing writes to the study"
+            )
+
+
+class Hashing:
+    """A stream that hashes what is read from it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._stream.read(size)
+        self.digest.update(chunk)
+        return chunk

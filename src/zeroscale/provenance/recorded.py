@@ -1,0 +1,245 @@
+"""A run as its directory tells it, and what can be told about the directory: whole, changed after the fact, too new."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zeroscale import __version__, status, strict
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json, sha256_file
+from zeroscale.provenance.manifest import FORMAT, MANIFEST, own_hash
+from zeroscale.scaling import cells
+from zeroscale.settings import TrainSettings, as_dict
+from zeroscale.training import checkpoint, guards
+
+Json = dict[str, Any]
+
+# Beside the scores of a checkpoint that is no run: where it is from, and its weights' sha256.
+ORIGIN = "source.json"
+
+
+@dataclass
+class Check:
+    """What hashes say about the files of a run."""
+
+    good: int = 0
+    """Files that are what was written."""
+    faults: list[str] = field(default_factory=list)
+    """Files that are not, each in words."""
+    unknown: list[str] = field(default_factory=list)
+    """Files that no hash vouches for, or that are not here any more."""
+
+    def words(self) -> str:
+        said = f"{self.good} {'file is' if self.good == 1 else 'files are'} as the recorded sha256 say"
+        return "; ".join([said, *self.faults])
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A result's file and its content, read as JSON."""
+
+    step: int
+    path: Path
+    content: Json
+
+    @property
+    def name(self) -> str:
+        """CARD.PROTOCOL."""
+        return self.path.stem
+
+    @property
+    def records(self) -> Path:
+        """Its row per example."""
+        return self.path.with_name(f"{self.name}.examples.parquet")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run that was made: what it left behind. `manifest` is {} where there is none."""
+
+    directory: Path
+    settings: TrainSettings
+    manifest: Json
+    metrics: dict[int, Json]
+    results: list[Scored]
+    checks: Check
+
+
+def read(directory: Path) -> Recorded:
+    """Everything that a reproduction compares with.
+
+    Raises:
+        ZeroscaleError: no run, one of a newer version, damaged, or with settings that are not those it was trained
+            with; says what can still be checked.
+    """
+    directory = Path(directory)
+    if not (directory / "config.yaml").is_file():
+        lists = "a study's directory? give study=… then" if any(directory.glob("*/config.yaml")) else "is it a run's?"
+        raise ZeroscaleError(f"{directory} holds no config.yaml: {lists}")
+    checks = check(directory)
+    manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).is_file() else {}
+    if not isinstance(manifest, dict):
+        raise ZeroscaleError(f"{directory / MANIFEST} should hold a JSON object. {_still(checks)}")
+    if manifest.get("format", 1) > FORMAT:
+        raise ZeroscaleError(
+            f"{directory / MANIFEST} was written by a newer zeroscale (format {manifest['format']}, this one knows "
+            f"{FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
+        )
+    settings = _settings(directory, manifest, checks)
+    cell = cells.Cell(directory.name, directory, "unknown", "", None, {}, manifest)
+    return Recorded(directory, settings, manifest, cells.read_metrics(cell), results_of(directory), checks)
+
+
+def results_of(directory: Path) -> list[Scored]:
+    """Every result of a run, by step and name.
+
+    Raises:
+        ZeroscaleError: a file that is none.
+    """
+    folders = sorted(directory.glob("evals/step-" + "[0-9]" * 8))
+    return [one for folder in folders for one in results_in(folder, int(folder.name.removeprefix("step-")))]
+
+
+def results_in(folder: Path, step: int = 0) -> list[Scored]:
+    """The results in one folder; those of a checkpoint that is no run's belong to no step."""
+    found = []
+    for path in sorted(folder.glob("[!.]*.json")):
+        content = read_json(path)
+        if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
+            raise ZeroscaleError(f"{path} is not a result: it has no metrics. Score the checkpoint again")
+        found.append(Scored(step, path, content))
+    return found
+
+
+def is_foreign(directory: Path) -> bool:
+    """Whether it is outputs/eval/NAME: the scores of a checkpoint that is no run, and what they are of."""
+    return (directory / ORIGIN).is_file() and not (directory / "config.yaml").is_file()
+
+
+def check(directory: Path) -> Check:
+    """Compares every file of a run with the sha256 that was recorded of it."""
+    checks = Check()
+    check_vouched(directory, checks)
+    for path in checkpoint.all_of(directory):
+        check_checkpoint(path, checks)
+    for path in sorted(directory.glob("evals/step-*/[!.]*.json")):
+        check_result(path, checks)
+    return checks
+
+
+def check_vouched(directory: Path, checks: Check) -> None:
+    """The files that DONE vouches for."""
+    done = status.read_done(directory) or {}
+    hashes = done.get("sha256") or {}
+    for name, expected in hashes.items():
+        _compare(directory / name, expected, f"{status.DONE} says", checks)
+    if not hashes:
+        why = f"{status.DONE} holds no sha256 of them" if done else "the run is not finished"
+        checks.unknown.append(f"config.yaml, {MANIFEST}, metrics.jsonl: {why}")
+
+
+def check_checkpoint(path: Path, checks: Check) -> None:
+    """The files of a checkpoint, for which its meta.json vouches."""
+    try:
+        meta = read_json(path / checkpoint.META)
+    except ZeroscaleError as error:
+        checks.faults.append(str(error))
+        return
+    hashes = meta.get("sha256") if isinstance(meta, dict) else None
+    if not isinstance(hashes, dict):
+        checks.faults.append(f"{path / checkpoint.META} does not describe a checkpoint")
+        return
+    for name, expected in hashes.items():
+        if (path / name).is_file():
+            _compare(path / name, expected, f"{checkpoint.META} says", checks)
+        else:
+            checks.unknown.append(f"{_short(path / name)} is not here")
+
+
+def check_result(path: Path, checks: Check) -> None:
+    """A result, which vouches for itself and for its records."""
+    try:
+        content = read_json(path)
+    except ZeroscaleError as error:
+        checks.faults.append(str(error))
+        return
+    if not isinstance(content, dict):
+        checks.faults.append(f"{_short(path)} is not a result")
+        return
+    if "sha256" not in content:
+        checks.unknown.append(f"{_short(path)}: written before results had a sha256 of their own")
+    elif own_hash(content) != content["sha256"]:
+        checks.faults.append(f"{_short(path)} has been changed since it was written (its own sha256 says so)")
+    else:
+        checks.good += 1
+    records = path.with_name(f"{path.stem}.examples.parquet")
+    if not records.is_file():
+        checks.unknown.append(f"{_short(records)} is not here")
+    elif content.get("records_sha256"):
+        _compare(records, content["records_sha256"], f"{path.name} says", checks)
+    else:
+        checks.unknown.append(f"{_short(records)}: written before results held a sha256 of it")
+
+
+def _compare(path: Path, expected: Any, says: str, checks: Check) -> None:
+    if not path.is_file():
+        checks.faults.append(f"{_short(path)} is gone")
+    elif sha256_file(path) == expected:
+        checks.good += 1
+    else:
+        checks.faults.append(f"{_short(path)} has been changed since it was written ({says} another sha256)")
+
+
+def _short(path: Path) -> str:
+    """A path below its run."""
+    parts = path.parts
+    for inner in ("checkpoints", "evals", "tokenizer"):
+        if inner in parts:
+            return "/".join(parts[len(parts) - 1 - parts[::-1].index(inner) :])
+    return path.name
+
+
+def _settings(directory: Path, manifest: Json, checks: Check) -> TrainSettings:
+    """config.yaml made strict, if it is what the run was trained with."""
+    import yaml
+
+    path = directory / "config.yaml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = strict.build(TrainSettings, raw if isinstance(raw, dict) else {})
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZeroscaleError(f"{path} is not valid YAML: {error}. {_still(checks)}") from error
+    except ZeroscaleError as error:
+        raise ZeroscaleError(f"{path} ({_versions(manifest)}): {error}\n{_still(checks)}") from error
+    done, meta = status.read_done(directory) or {}, _meta(directory)
+    expected = manifest.get("settings_hash") or done.get("settings_hash") or meta.get("settings_hash")
+    if expected and settings.hash() != expected:
+        changed = guards.differences(meta["settings"], as_dict(settings)) if meta.get("settings") else []
+        what = f": {'; '.join(changed)}" if changed else f" (settings hash {settings.hash()[:12]}, not {expected[:12]})"
+        raise ZeroscaleError(
+            f"{path} is not what the run was trained with{what}. Put it back; the settings of a checkpoint also stand "
+            f"in its {checkpoint.META}. {_still(checks)}"
+        )
+    return settings
+
+
+def _meta(directory: Path) -> Json:
+    """What the newest readable checkpoint says of itself."""
+    for path in reversed(checkpoint.all_of(directory)):
+        try:
+            meta = json.loads((path / checkpoint.META).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(meta, dict):
+            return meta
+    return {}
+
+
+def _versions(manifest: Json) -> str:
+    wrote = (manifest.get("source") or {}).get("version")
+    return f"written by zeroscale {wrote or 'of an unknown version'}, this is {__version__}"
+
+
+def _still(checks: Check) -> str:
+    return f"What can still be checked: {checks.words()}."

@@ -1,0 +1,236 @@
+"""Makes a recorded run again, in a directory of its own, and compares: what `zeroscale reproduce` does."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zeroscale import (
+    launch,
+    reproducing_foreign,
+    reproducing_inputs,
+    reproducing_scores,
+    reproducing_words,
+    status,
+)
+from zeroscale.errors import ZeroscaleError
+from zeroscale.files import read_json, write_json
+from zeroscale.provenance import agreement, differences, recorded
+from zeroscale.provenance.agreement import Agreement, Verdict
+from zeroscale.provenance.manifest import MANIFEST
+from zeroscale.provenance.recorded import Recorded
+from zeroscale.reproducing_inputs import Inputs
+from zeroscale.training import checkpoint, record
+
+RECORD = "reproduction.json"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How runs are to be made again."""
+
+    out: Path
+    steps: int | None = None
+    """Stop after so many; None: the whole run."""
+    tolerance: float = 0.01
+    data_dir: str | None = None
+    """Where the benchmarks' files are here; None: where they were."""
+    data_path: str | None = None
+    """Where the corpus' files are here; None: where they were."""
+    prepare_corpus: bool = False
+    """Make the corpus again even where it is at hand."""
+
+
+@dataclass
+class Reproduction:
+    """What came of one run."""
+
+    run: Path
+    verdict: Verdict = "not compared"
+    directory: Path | None = None
+    until: int | None = None
+    """The last step that was to be compared."""
+    parts: dict[str, Agreement] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        """Why it is no better than it is, in a line."""
+        found = [part.first.words for part in self.parts.values() if part.first is not None]
+        return "; ".join([*self.notes, *found[:1]])
+
+
+def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
+    """Trains and scores a run again and compares.
+
+    Raises:
+        ZeroscaleError: the directory is no run that this version can read, or `out` is not free.
+    """
+    started = time.monotonic()
+    if recorded.is_foreign(directory):
+        return _foreign(directory, wanted, say)
+    run = recorded.read(directory)
+    say(f"{run.directory.name}, as recorded in {run.directory}")
+    reproducing_words.tell_files(run.checks, say)
+    if not run.manifest:
+        reproducing_words.tell_no_manifest(say)
+    until = _until(run, wanted)
+    inputs = reproducing_inputs.gather(run, wanted, until, say)
+    if inputs.tokens is None:
+        return _scores_alone(run, wanted, inputs, say)
+    cell = launch.directory(inputs.settings)
+    compared = differences.compare(run.manifest, inputs.facts)
+    reproducing_words.tell_differences(compared, run.manifest, inputs.lacking, say)
+    _check_free(run, cell, inputs)
+    found = Reproduction(run.directory, directory=cell, until=until, notes=list(inputs.lacking))
+    if _train(run, cell, inputs, found, say):
+        reproducing_scores.score_missing(run, cell, inputs, found.until, say)
+        _compare(run, cell, wanted, found)
+    _record(found, compared, wanted, time.monotonic() - started)
+    reproducing_words.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
+    return found
+
+
+def _until(run: Recorded, wanted: Wanted) -> int:
+    """The last step to be trained and compared: what was asked for, of what was recorded.
+
+    Raises:
+        ZeroscaleError: nothing was recorded up to there.
+    """
+    if not run.metrics:
+        raise ZeroscaleError(f"{run.directory} has recorded no step: there is nothing to compare with")
+    until = min(max(run.metrics), wanted.steps or max(run.metrics))
+    if until < min(run.metrics):
+        raise ZeroscaleError(f"steps={until}: the run's first recorded step is {min(run.metrics):,}; give that or more")
+    return until
+
+
+def _check_free(run: Recorded, cell: Path, inputs: Inputs) -> None:
+    """What lies in the way in `out` must be an earlier reproduction by this very source, or nothing.
+
+    Raises:
+        ZeroscaleError: it is the run itself, or was made otherwise.
+    """
+    if cell.resolve() == run.directory.resolve():
+        raise ZeroscaleError(f"out={cell.parent.parent} is where the run itself lies; choose another directory")
+    if not (cell / MANIFEST).is_file():
+        return
+    there = read_json(cell / MANIFEST)
+    for key in ("source", "packages", "threads"):
+        if there.get(key) != inputs.facts[key]:
+            raise ZeroscaleError(
+                f"{cell} was made with another {key} than is here now: remove it, or choose another with out=DIR"
+            )
+
+
+def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: Say) -> bool:
+    """Trains up to `found.until` and tells whether it came so far; what went wrong is noted."""
+    until, steps = found.until or 0, inputs.settings.steps
+    whole = until >= steps
+    if whole:
+        say(f"  training   all {steps:,} steps, in {cell}")
+    else:
+        why = ", for the run itself got no further" if until >= max(run.metrics) else ""
+        say(f"  training   the first {until:,} of {steps:,} steps{why}, on the schedule of all, in {cell}")
+    there = checkpoint.latest(cell, say) if cell.is_dir() else None
+    if there is not None and checkpoint.step_of(there) >= until and (not whole or status.read_done(cell)):
+        say("             was trained there before, by this source; remove it to have it trained again")
+        return True
+    outcome = launch.run_cell(inputs.settings, inputs.place, None if whole else until)
+    if outcome.good or (outcome.state == "resumable" and status.read(cell).step >= until and not whole):
+        return True
+    found.notes.append(f"the reproduction is {outcome.state}: {outcome.reason}")
+    # What failed may have been the scoring after the last step.
+    return max((row["step"] for row in record.read(cell / record.METRICS)), default=0) >= until
+
+
+def _compare(run: Recorded, cell: Path, wanted: Wanted, found: Reproduction) -> None:
+    until = found.until or 0
+    here = recorded.read(cell)
+    found.parts["steps"] = agreement.steps(run.metrics, here.metrics, wanted.tolerance, until)
+    found.parts["weights"] = agreement.weights(run.directory, cell)
+    wanted_scores = [one for one in run.results if one.step <= until]
+    if wanted_scores:
+        found.parts["scores"] = agreement.scores(wanted_scores, here.results, wanted.tolerance)
+    # Checkpoints that were not kept by both are no lack: losses and scores tell.
+    counted = [part.verdict for name, part in found.parts.items() if name != "weights" or part.compared]
+    found.verdict = agreement.worst(counted)
+    if found.notes:
+        found.verdict = agreement.worst([found.verdict, "not compared"])
+
+
+def _scores_alone(run: Recorded, wanted: Wanted, inputs: Inputs, say: Say) -> Reproduction:
+    """What cannot be trained again here, for want of its corpus or devices, may still have checkpoints to be scored."""
+    found = Reproduction(run.directory, notes=list(inputs.lacking))
+    for note in inputs.lacking:
+        say(f"  note       {note}")
+    say("             so it cannot be trained again; what can still be checked are the scores of its checkpoints")
+    found.directory = wanted.out / run.settings.study / run.directory.name
+    here = reproducing_scores.score_recorded(run, found.directory, inputs, say)
+    found.parts["scores"] = agreement.scores(run.results, here, wanted.tolerance)
+    found.verdict = agreement.worst(["not compared", found.parts["scores"].verdict])
+    _record(found, differences.Comparison([], [], []), wanted, 0.0)
+    reproducing_words.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
+    return found
+
+
+def _foreign(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
+    """The scores of a checkpoint that is no run."""
+    say(f"{directory.name}: scores of a checkpoint, as recorded in {directory}")
+    reproducing_words.tell_files(reproducing_foreign.check(directory), say)
+    found = Reproduction(directory)
+    compared = differences.compare(*reproducing_foreign.surroundings(recorded.results_in(directory / "evals")))
+    reproducing_words.tell_differences(compared, {}, [], say)
+    found.directory, then, now = reproducing_foreign.score_again(directory, wanted, say)
+    found.parts["scores"] = agreement.scores(then, now, wanted.tolerance)
+    found.verdict = found.parts["scores"].verdict
+    _record(found, compared, wanted, 0.0)
+    reproducing_words.tell_verdict(found, 0, wanted, say)
+    return found
+
+
+def _record(found: Reproduction, compared: differences.Comparison, wanted: Wanted, seconds: float) -> None:
+    assert found.directory is not None
+    value: dict[str, Any] = {
+        "recorded": str(found.run),
+        "verdict": found.verdict,
+        "until": found.until,
+        "tolerance": wanted.tolerance,
+        "notes": found.notes,
+        "parts": {name: part.to_json() for name, part in found.parts.items()},
+        **asdict(compared),
+        "seconds": round(seconds, 1),
+    }
+    write_json(found.directory / RECORD, _finite(value))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: such a loss stands as text."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return str(value)
+    return value
+
+
+def study(directory: Path, wanted: Wanted, say: Say) -> list[Reproduction]:
+    """Every cell of a study that left steps behind, the smallest models first; a fault of one is noted at it."""
+    from zeroscale.scaling.cells import read_cells
+
+    cells = read_cells(directory)
+    if not cells:
+        raise ZeroscaleError(f"{directory} holds no runs (no subdirectory has a config.yaml): is it a study's?")
+    found = []
+    for cell in sorted(cells, key=lambda one: ((one.manifest.get("params") or {}).get("total", 0), one.name)):
+        try:
+            found.append(reproduce(cell.directory, wanted, say))
+        except ZeroscaleError as error:
+            say(f"{cell.name}: {error}")
+            found.append(Reproduction(cell.directory, notes=[str(error)]))
+        say("")
+    return found
