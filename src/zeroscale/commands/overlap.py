@@ -11,10 +11,10 @@ Config = dict[str, Any]
 def overlap(config: Config) -> int:
     """Looks benchmarks' n-grams up in a corpus."""
     wanted = build(OverlapSettings, config)
-    from zeroscale import overlapping
     from zeroscale.commands.corpora import Progress
+    from zeroscale.overlap import run
 
     with Progress() as progress:
-        text, code = overlapping.overlap(wanted, progress)
+        text, code = run.overlap(wanted, progress)
     print(text)
     return code

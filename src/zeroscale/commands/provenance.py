@@ -9,7 +9,7 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.strict import build
 
 if TYPE_CHECKING:
-    from zeroscale.reproducing import Reproduction
+    from zeroscale.reproduce.runs import Reproduction
 
 Config = dict[str, Any]
 
@@ -22,10 +22,10 @@ def reproduce(config: Config) -> int:
     wanted = build(ReproduceSettings, config)
     if (wanted.run is None) == (wanted.study is None):
         raise ZeroscaleError("reproduce takes one of two: run=DIR, or study=DIR for all runs of a study")
-    from zeroscale import reproducing
+    from zeroscale.reproduce import runs
     from zeroscale.scaling import ledger
 
-    how = reproducing.Wanted(
+    how = runs.Wanted(
         out=Path(wanted.out or Path(wanted.output_dir) / "reproduced"),
         steps=wanted.steps,
         tolerance=wanted.tolerance,
@@ -38,9 +38,9 @@ def reproduce(config: Config) -> int:
         print(text, flush=True)
 
     if wanted.run is not None:
-        found = [reproducing.reproduce(Path(wanted.run), how, say)]
+        found = [runs.reproduce(Path(wanted.run), how, say)]
     else:
-        found = reproducing.study(Path(wanted.study or ""), how, say)
+        found = runs.study(Path(wanted.study or ""), how, say)
         _print_table(found)
     for folder in {one.directory.parent for one in found if one.directory is not None}:
         if any(folder.glob("*/config.yaml")):

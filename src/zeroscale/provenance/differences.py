@@ -27,6 +27,8 @@ _ROOMS: dict[str, tuple[Matters, str]] = {
     "harness": ("scores", "the harness"),
     "scaling": ("no", "laws and counts"),
     "report": ("no", "the report"),
+    "reproduce": ("no", "this comparison"),
+    "overlap": ("no", "what corpora and benchmarks share"),
     "provenance": ("no", "the record itself"),
     "commands": ("no", "the commands"),
 }

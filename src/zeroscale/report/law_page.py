@@ -90,7 +90,10 @@ def verdict(study: Study) -> str | None:
     if lead is None:
         return None
     law = laws[lead]
-    runs = words.count(int(number(law.get("n_points")) or 0), "run").capitalize()
+    used, done = int(number(law.get("n_points")) or 0), sum(cell.done for cell in study.cells)
+    runs = words.count(used, "run").capitalize()
+    if used < done:
+        runs = f"{runs.split()[0]} of {words.count(done, 'run')}"
     others = [
         name for name in LEADING if name in laws and name != lead and value_of(_exponents(laws[name])) is not None
     ]

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale import reproducing_scores, scoring
+from zeroscale import scoring
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json
 from zeroscale.provenance import manifest, recorded
 from zeroscale.provenance.recorded import Scored
+from zeroscale.reproduce import rescoring
 
 if TYPE_CHECKING:
-    from zeroscale.reproducing import Wanted
+    from zeroscale.reproduce.runs import Wanted
 
 Say = Callable[[str], None]
 
@@ -56,5 +57,5 @@ def score_again(directory: Path, wanted: "Wanted", say: Say) -> tuple[Path, list
     for threads in sorted({(one.content.get("made") or {}).get("threads") or 0 for one in then}):
         these = [one for one in then if ((one.content.get("made") or {}).get("threads") or 0) == threads]
         say(f"  scoring    {', '.join(one.name for one in these)}" + (f", {threads} threads" if threads else ""))
-        reproducing_scores.score(these, target, wanted.data_dir, threads or None, asked, say)
+        rescoring.score(these, target, wanted.data_dir, threads or None, asked, say)
     return target.out.parent, then, recorded.results_in(target.out)

@@ -13,7 +13,7 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.provenance import recorded
 from zeroscale.provenance.agreement import other_question
 from zeroscale.provenance.recorded import Recorded, Scored
-from zeroscale.reproducing_inputs import Inputs
+from zeroscale.reproduce.gathering import Inputs
 from zeroscale.strict import build
 from zeroscale.training import checkpoint
 

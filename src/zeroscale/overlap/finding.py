@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale import overlap_inputs
 from zeroscale.command_settings import OverlapSettings
 from zeroscale.data.corpus_texts import Texts
 from zeroscale.errors import ZeroscaleError
+from zeroscale.overlap import sources
 from zeroscale.provenance import bloom, overlap_scan
 from zeroscale.provenance.bloom import Bloom
 from zeroscale.provenance.overlap_index import NgramIndex
@@ -27,7 +27,7 @@ def find(
     if wanted.index:
         return _by_filter(_filter(Path(wanted.index), corpus, wanted, say), wanted.index, NgramIndex(directory))
     assert corpus is not None
-    workers = overlap_inputs.workers(wanted, corpus.about["bytes"])
+    workers = sources.workers(wanted, corpus.about["bytes"])
     found, counts = overlap_scan.seek(directory, corpus.pieces(), workers, say)
     if counts.ngrams == 0:
         raise _empty(corpus, wanted.n)
@@ -84,7 +84,7 @@ def _filter(path: Path, corpus: Texts | None, wanted: OverlapSettings, say: Say)
 
 def _make(path: Path, corpus: Texts, wanted: OverlapSettings, say: Say) -> Bloom:
     """Two readings: one to count, so that the filter has the size that its rate needs; one to fill it."""
-    workers = overlap_inputs.workers(wanted, corpus.about["bytes"])
+    workers = sources.workers(wanted, corpus.about["bytes"])
 
     def read(worker: Hasher, stage: str) -> Any:
         return overlap_scan.run(worker, overlap_scan.batches(corpus.pieces(), wanted.n), workers, say, stage)

@@ -8,7 +8,7 @@ from zeroscale.provenance.manifest import MANIFEST, PACKAGES
 from zeroscale.provenance.recorded import Check
 
 if TYPE_CHECKING:
-    from zeroscale.reproducing import Reproduction, Wanted
+    from zeroscale.reproduce.runs import Reproduction, Wanted
 
 Say = Callable[[str], None]
 

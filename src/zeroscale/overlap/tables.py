@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.files import write_bytes, write_json
-from zeroscale.overlap_scores import Parts
+from zeroscale.overlap.scored_parts import Parts
 from zeroscale.plain_tables import NOTHING, figure, interval, line, paragraph, widths
 from zeroscale.provenance.overlap_shares import FORMAT, CardShare, Units
 

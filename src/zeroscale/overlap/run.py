@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale import overlap_answers, overlap_inputs, overlap_scores, overlap_tables
 from zeroscale.command_settings import OverlapSettings
 from zeroscale.data.corpus_texts import Texts
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import disk_errors, read_json, try_lock, write_directory
 from zeroscale.harness import loading, results, unit_texts
-from zeroscale.overlap_scores import Reading
-from zeroscale.overlap_tables import Found
+from zeroscale.overlap import finding, scored_parts, sources, tables
+from zeroscale.overlap.scored_parts import Reading
+from zeroscale.overlap.tables import Found
 from zeroscale.provenance import overlap_scan, overlap_shares
 from zeroscale.provenance.overlap_index import INDEX, Builder, NgramIndex
 from zeroscale.provenance.overlap_scan import BATCH, Say
@@ -47,12 +47,12 @@ def overlap(wanted: OverlapSettings, say: Say) -> tuple[str, int]:
     Raises:
         ZeroscaleError: nothing was asked about, the corpus is gone or cannot be read, or no card's data are there.
     """
-    places = overlap_inputs.places(wanted)
-    corpus = overlap_inputs.corpus(wanted)
+    places = sources.places(wanted)
+    corpus = sources.corpus(wanted)
     if corpus is None and not wanted.index and not wanted.ngrams:
         raise ZeroscaleError("overlap with what? corpus=DIR (or a file, a glob), study=DIR, run=DIR or index=FILE")
     faults: list[str] = []
-    with _index(wanted, overlap_inputs.readings(wanted, places), faults, say) as (directory, cards):
+    with _index(wanted, sources.readings(wanted, places), faults, say) as (directory, cards):
         if not cards:
             raise ZeroscaleError("\n".join(faults) or "no card is left to be looked up")
         if corpus is None and not wanted.index:
@@ -61,8 +61,8 @@ def overlap(wanted: OverlapSettings, say: Say) -> tuple[str, int]:
             return _with(text, faults)
         result = _look_through(wanted, corpus, directory, cards, places, faults, say)
     out = _out(wanted, places, result)
-    overlap_tables.write(out, result)
-    return _with(f"{overlap_tables.as_text(result)}\n\nwritten to {out / overlap_tables.NAME}", faults)
+    tables.write(out, result)
+    return _with(f"{tables.as_text(result)}\n\nwritten to {out / tables.NAME}", faults)
 
 
 def _with(text: str, faults: list[str]) -> tuple[str, int]:
@@ -80,7 +80,7 @@ def _look_through(
 ) -> Found:
     """The corpus past the index; then shares and scores, card by card."""
     started = time.monotonic()
-    found, about, method = overlap_answers.find(wanted, corpus, directory, say)
+    found, about, method = finding.find(wanted, corpus, directory, say)
     about["seconds"] = round(time.monotonic() - started, 1)
     result = Found(wanted.n, wanted.above, method, about, faults, os.environ.get("ZEROSCALE_COMMAND"))
     index = NgramIndex(directory)
@@ -98,7 +98,7 @@ def _look_through(
             if (scored := results.load(place.out, card.about["card"], wanted.protocol)) is None:
                 continue
             try:
-                result.scores.append(overlap_scores.parts(place, scored, units, wanted.above, card.reading))
+                result.scores.append(scored_parts.parts(place, scored, units, wanted.above, card.reading))
             except ZeroscaleError as error:
                 faults.append(str(error))
     return result
@@ -107,7 +107,7 @@ def _look_through(
 def _own(wanted: OverlapSettings, card: Looked, directory: Path, mine: slice, ngrams: int, say: Say) -> Own | None:
     """What a benchmark shares with its own training split, where that is at hand."""
     name = card.about["card"]
-    there = overlap_inputs.own_training(wanted, name, card.reading)
+    there = sources.own_training(wanted, name, card.reading)
     if there is None:
         return None
     paths, pieces = there
@@ -205,7 +205,7 @@ def _out(wanted: OverlapSettings, places: list[Scored], result: Found) -> Path:
     if wanted.study:
         return Path(wanted.study) / "overlap"
     if places:
-        cell = overlap_inputs.run_of(wanted)
+        cell = sources.run_of(wanted)
         return (cell or places[0].out.parent) / "overlap"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.corpus["path"]).name).strip("-.") or "corpus"
     return Path(wanted.output_dir) / "overlap" / f"{name}-{result.corpus['version'][:8]}"

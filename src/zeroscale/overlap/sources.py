@@ -10,7 +10,7 @@ from zeroscale.data.corpus_texts import Texts, open_files, open_texts
 from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import results, unit_texts
-from zeroscale.overlap_scores import Reading
+from zeroscale.overlap.scored_parts import Reading
 from zeroscale.provenance.overlap_scan import ALONE_BYTES, Piece
 from zeroscale.run_corpus import corpus_of, settings_of
 from zeroscale.scored import Scored

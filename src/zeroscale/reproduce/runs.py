@@ -6,21 +6,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale import (
-    launch,
-    reproducing_foreign,
-    reproducing_inputs,
-    reproducing_scores,
-    reproducing_words,
-    status,
-)
+from zeroscale import launch, status
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json, write_json
 from zeroscale.provenance import agreement, differences, recorded
 from zeroscale.provenance.agreement import Agreement, Verdict
 from zeroscale.provenance.manifest import MANIFEST
 from zeroscale.provenance.recorded import Recorded
-from zeroscale.reproducing_inputs import Inputs
+from zeroscale.reproduce import foreign, gathering, rescoring, telling
+from zeroscale.reproduce.gathering import Inputs
 from zeroscale.training import checkpoint, record
 
 RECORD = "reproduction.json"
@@ -74,23 +68,23 @@ def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
         return _foreign(directory, wanted, say)
     run = recorded.read(directory)
     say(f"{run.directory.name}, as recorded in {run.directory}")
-    reproducing_words.tell_files(run.checks, say)
+    telling.tell_files(run.checks, say)
     if not run.manifest:
-        reproducing_words.tell_no_manifest(say)
+        telling.tell_no_manifest(say)
     until = _until(run, wanted)
-    inputs = reproducing_inputs.gather(run, wanted, until, say)
+    inputs = gathering.gather(run, wanted, until, say)
     if inputs.tokens is None:
         return _scores_alone(run, wanted, inputs, say)
     cell = launch.directory(inputs.settings)
     compared = differences.compare(run.manifest, inputs.facts)
-    reproducing_words.tell_differences(compared, run.manifest, inputs.lacking, say)
+    telling.tell_differences(compared, run.manifest, inputs.lacking, say)
     _check_free(run, cell, inputs)
     found = Reproduction(run.directory, directory=cell, until=until, notes=list(inputs.lacking))
     if _train(run, cell, inputs, found, say):
-        reproducing_scores.score_missing(run, cell, inputs, found.until, say)
+        rescoring.score_missing(run, cell, inputs, found.until, say)
         _compare(run, cell, wanted, found)
     _record(found, compared, wanted, time.monotonic() - started)
-    reproducing_words.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
+    telling.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
     return found
 
 
@@ -169,26 +163,26 @@ def _scores_alone(run: Recorded, wanted: Wanted, inputs: Inputs, say: Say) -> Re
         say(f"  note       {note}")
     say("             so it cannot be trained again; what can still be checked are the scores of its checkpoints")
     found.directory = wanted.out / run.settings.study / run.directory.name
-    here = reproducing_scores.score_recorded(run, found.directory, inputs, say)
+    here = rescoring.score_recorded(run, found.directory, inputs, say)
     found.parts["scores"] = agreement.scores(run.results, here, wanted.tolerance)
     found.verdict = agreement.worst(["not compared", found.parts["scores"].verdict])
     _record(found, differences.Comparison([], [], []), wanted, 0.0)
-    reproducing_words.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
+    telling.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
     return found
 
 
 def _foreign(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     """The scores of a checkpoint that is no run."""
     say(f"{directory.name}: scores of a checkpoint, as recorded in {directory}")
-    reproducing_words.tell_files(reproducing_foreign.check(directory), say)
+    telling.tell_files(foreign.check(directory), say)
     found = Reproduction(directory)
-    compared = differences.compare(*reproducing_foreign.surroundings(recorded.results_in(directory / "evals")))
-    reproducing_words.tell_differences(compared, {}, [], say)
-    found.directory, then, now = reproducing_foreign.score_again(directory, wanted, say)
+    compared = differences.compare(*foreign.surroundings(recorded.results_in(directory / "evals")))
+    telling.tell_differences(compared, {}, [], say)
+    found.directory, then, now = foreign.score_again(directory, wanted, say)
     found.parts["scores"] = agreement.scores(then, now, wanted.tolerance)
     found.verdict = found.parts["scores"].verdict
     _record(found, compared, wanted, 0.0)
-    reproducing_words.tell_verdict(found, 0, wanted, say)
+    telling.tell_verdict(found, 0, wanted, say)
     return found
 
 

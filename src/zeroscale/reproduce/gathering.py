@@ -19,7 +19,7 @@ from zeroscale.strict import combination_faults
 
 if TYPE_CHECKING:
     from zeroscale.data.tokens import Corpus
-    from zeroscale.reproducing import Wanted
+    from zeroscale.reproduce.runs import Wanted
 
 Say = Callable[[str], None]
 
