@@ -125,6 +125,19 @@ function results() {
   at("cost-table").append(tables.table(page.cost, "Throughput and cost by run", { sortable: true, place: "metrics.jsonl and manifest.json" }));
 }
 
+function overlap() {
+  if (!page.overlap) return at("overlap").remove();
+  for (const one of page.overlap.studies) {
+    const name = page.overlap.studies.length > 1 ? `${one.study}: ` : "";
+    const add = (title, lede, data) => {
+      if (data) at("overlap-tables").append(el("h3", {}, name + title), ...(lede ? [el("p", { className: "lede" }, lede)] : []), tables.table(data, name + title, { sortable: true }));
+    };
+    add("N-grams found", one.said, one.shares);
+    add("Scores with and without them", "", one.scores);
+    add("What the models give back", "Of 50 tokens, how many agree with the training text before the first that does not, by how often the passage stands in it.", one.occurrences);
+  }
+}
+
 // ---- provenance, the way back -----------------------------------------------------------------------------------
 
 function provenance() {
@@ -221,6 +234,7 @@ paper();
 benchmarks();
 results();
 examples.section();
+overlap();
 provenance();
 again();
 sections();
