@@ -6,15 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import yaml
 
 from zeroscale.command_settings import BatchSettings
-from zeroscale.data import prepare
 from zeroscale.data.tokens import Corpus, TokenStream
 from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.run_corpus import open_corpus, settings_of
 
 
 class Batch(NamedTuple):
@@ -42,10 +38,11 @@ def show(wanted: BatchSettings) -> None:
         ZeroscaleError: no run there, no such step, the corpus gone or not the one that the run was trained on.
     """
     cell = Path(wanted.run)
-    settings = _settings(cell)
+    settings = settings_of(cell, "run=")
     if wanted.step > settings.steps:
         raise ZeroscaleError(f"step={wanted.step}: {cell.resolve().name} has {settings.steps:,} steps; the first is 1")
-    corpus = _corpus(cell, settings)
+    plain = len(cell.parts) > 2 and ".." not in cell.parts
+    corpus = open_corpus(cell, settings, (cell if plain else cell.resolve()).parent.parent)
     stream = TokenStream(corpus, settings.seed, settings.context, settings.trainer.batch_tokens)
     batch = batch_of(stream, corpus, wanted.step)
     if hasattr(sys.stdout, "reconfigure"):
@@ -94,41 +91,3 @@ def _show_row(row: int, batch: Batch, corpus: Corpus, context: int) -> None:
             f" of its {span.tokens:,}"
         )
     print(f"  {escaped(corpus.tokenizer.decode(batch.tokens[row].tolist()))}")
-
-
-def _settings(cell: Path) -> TrainSettings:
-    config = cell / "config.yaml"
-    if not config.is_file():
-        inside = sorted(path.parent.name for path in cell.glob("*/config.yaml"))
-        hint = f"; it is a study, give one of its runs: {', '.join(inside[:4])}" if inside else ""
-        raise ZeroscaleError(f"run={cell} is not a run: no config.yaml in it{hint}")
-    try:
-        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{config} is no YAML that can be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(raw, dict):
-        raise ZeroscaleError(f"{config} should hold a run's settings, key by key")
-    return build(TrainSettings, raw)
-
-
-def _corpus(cell: Path, settings: TrainSettings) -> Corpus:
-    """The run's corpus, which lies beside its study; refused when it is not the one that the run recorded."""
-    plain = len(cell.parts) > 2 and ".." not in cell.parts
-    outputs = (cell if plain else cell.resolve()).parent.parent
-    directory = prepare.corpus_directory(outputs / "corpora", settings.data, settings.tokenizer)
-    trained_on = None
-    if (cell / "manifest.json").is_file():
-        trained_on = read_json(cell / "manifest.json").get("corpus", {}).get("fingerprint")
-    if not directory.is_dir():
-        told = f", which must have the fingerprint {trained_on[:12]}" if trained_on else ""
-        raise ZeroscaleError(
-            f"{directory}: the corpus of {cell} is gone; bring it back, or prepare it again with `zeroscale data` and"
-            f" the data and tokenizer settings of {cell / 'config.yaml'}{told}"
-        )
-    corpus = Corpus.open(directory)
-    if trained_on not in (None, corpus.fingerprint):
-        raise ZeroscaleError(
-            f"{directory} is not the corpus that {cell} was trained on (fingerprint {corpus.fingerprint[:12]}, not"
-            f" {trained_on[:12]}): its batches would not be those of the run; restore it"
-        )
-    return corpus
