@@ -27,7 +27,7 @@ from zeroscale.harness import requests as rq
 from zeroscale.harness.cost import words
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.windows import plan
-from zeroscale.model import GPT
+from zeroscale.model.gpt import GPT
 from zeroscale.tokenizer import Tokenizer
 
 BATCH = 16

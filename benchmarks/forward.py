@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 import transformers
 
-from zeroscale.model import GPT
+from zeroscale.model.gpt import GPT
 
 
 def pair(directory: str) -> tuple[GPT, transformers.GPT2LMHeadModel]:

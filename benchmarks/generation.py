@@ -13,8 +13,8 @@ import torch
 import transformers
 from forward import pair, show, take_turns
 
-from zeroscale.model import GPT
 from zeroscale.model.generate import generate
+from zeroscale.model.gpt import GPT
 
 
 def prompts(batch: int, context: int, ragged: bool) -> list[list[int]]:

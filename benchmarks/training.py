@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 
-from zeroscale.model import GPT, GPTConfig
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.scaling import flops, hardware
 from zeroscale.training.optim import optimizers
 

@@ -8,7 +8,8 @@ import yaml
 
 from zeroscale import paths, scoring
 from zeroscale.command_settings import EvalSettings
-from zeroscale.model import GPT, GPTConfig, weights
+from zeroscale.model import weights
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.strict import build
 from zeroscale.tokenizer import Tokenizer
 
@@ -34,7 +35,7 @@ def scored(checkpoint: Path, place: Path, **settings) -> dict[str, dict]:
     defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
     asked = {"checkpoint": str(checkpoint), "cards": CARDS, "cards_from": "sample", "output_dir": str(place)}
     wanted = build(EvalSettings, {**defaults, **asked, **settings})
-    scoring.score(scoring.find(checkpoint, place), wanted)
+    scoring.score(scoring.resolve_checkpoint(checkpoint, place), wanted)
     return written(place)
 
 
@@ -64,7 +65,9 @@ def test_a_result_says_what_it_took(checkpoint, tmp_path):
     said: list[str] = []
     defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
     asked = {"checkpoint": str(checkpoint), "cards": ["wsc273"], "cards_from": "sample", "output_dir": str(tmp_path)}
-    scoring.score(scoring.find(checkpoint, tmp_path), build(EvalSettings, {**defaults, **asked}), said.append)
+    scoring.score(
+        scoring.resolve_checkpoint(checkpoint, tmp_path), build(EvalSettings, {**defaults, **asked}), said.append
+    )
     cost = written(tmp_path)["wsc273"]["cost"]
     assert min(cost[name] for name in ("seconds", "tokens", "saved")) > 0
     assert cost["tokens_per_second"] == pytest.approx(cost["tokens"] / cost["seconds"])

@@ -26,7 +26,7 @@ def test_an_export_is_the_run_for_transformers_and_for_eval(cell, zeroscale, tmp
     assert "made/mine: config" in zeroscale("export", f"checkpoint={cell}", "out=made/mine").stdout
     made = tmp_path / "made" / "mine"
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["mine"]
-    ours, tokenizer = scoring.load(scoring.find(cell, tmp_path))
+    ours, tokenizer = scoring.load(scoring.resolve_checkpoint(cell, tmp_path))
     theirs, told = transformers.GPT2LMHeadModel.from_pretrained(made, output_loading_info=True)
     assert not any(told.get(kind) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert theirs.config.vocab_size == 300 and theirs.generation_config.eos_token_id == tokenizer.eos
@@ -55,7 +55,7 @@ def test_an_export_is_the_run_for_transformers_and_for_eval(cell, zeroscale, tmp
 def test_the_card_says_what_the_records_say(cell, tmp_path):
     out = tmp_path / "mine"
     out.mkdir()
-    exporting.export(cell, out)
+    exporting.export_checkpoint(cell, out)
     card = (out / "README.md").read_text(encoding="utf-8")
     manifest = json.loads((cell / "manifest.json").read_text())
     for fact in (
@@ -81,7 +81,7 @@ def test_the_card_says_what_the_records_say(cell, tmp_path):
 
 def test_an_earlier_checkpoint_carries_its_own_scores_only(cell, tmp_path):
     earlier = sorted(cell.glob("checkpoints/step-*"))[0]
-    exporting.export(earlier, tmp_path / "early")
+    exporting.export_checkpoint(earlier, tmp_path / "early")
     card = (tmp_path / "early" / "README.md").read_text(encoding="utf-8")
     assert "step 15 of 20" in card and "This checkpoint has not been scored." in card
 
@@ -92,13 +92,13 @@ def test_a_failed_export_leaves_nothing(cell, tmp_path, monkeypatch):
 
     monkeypatch.setattr("zeroscale.tokenizer.Tokenizer.save", broken)
     with pytest.raises(ZeroscaleError, match="half-way"):
-        exporting.export(cell, tmp_path / "made" / "mine")
+        exporting.export_checkpoint(cell, tmp_path / "made" / "mine")
     assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_a_file_in_the_way_and_a_path_that_is_no_run_are_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ZeroscaleError, match="is a file"):
-        exporting.export(tmp_path, tmp_path / "file")
+        exporting.export_checkpoint(tmp_path, tmp_path / "file")
     with pytest.raises(ZeroscaleError, match="is not a checkpoint"):
-        exporting.export(tmp_path, tmp_path / "new")
+        exporting.export_checkpoint(tmp_path, tmp_path / "new")

@@ -80,7 +80,8 @@ def test_scoring_needs_a_path_and_nothing_else(zeroscale, trained, tmp_path):
 
 def test_a_hugging_face_directory_is_scored_beside_ours(zeroscale, tmp_path):
     torch = pytest.importorskip("torch")
-    from zeroscale.model import GPT, GPTConfig, weights
+    from zeroscale.model import weights
+    from zeroscale.model.gpt import GPT, GPTConfig
     from zeroscale.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.bytes()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from zeroscale import cli, sampling
 from zeroscale.continuation import Continuation
-from zeroscale.model import GPT, GPTConfig, weights
+from zeroscale.model import weights
 from zeroscale.model.generate import generate
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.tokenizer import Tokenizer
 
 BYTES = Tokenizer.bytes()

@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "zeroscale", *train]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    exporting.export(cells(folder)[0], folder / "exported")
+    exporting.export_checkpoint(cells(folder)[0], folder / "exported")
     draw = random.Random(0)
     words = ["the", "a", "cat", "dog", "house", "tree", "runs", "sees"]
     passages = [json.dumps({"text": " ".join(draw.choices(words, k=9))}) for _ in range(30)]

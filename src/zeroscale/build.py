@@ -12,8 +12,8 @@ from zeroscale.data import module, prepare
 from zeroscale.data.layout import layout_of
 from zeroscale.data.tokens import Corpus, TokenStream
 from zeroscale.errors import ZeroscaleError
-from zeroscale.harness.evaluate import HeldOutText
-from zeroscale.model import GPT, GPTConfig
+from zeroscale.harness.held_out import HeldOutText
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.provenance import machine
 from zeroscale.settings import TrainSettings
 from zeroscale.training.schedule import lr_at
@@ -106,7 +106,7 @@ def batches(settings: TrainSettings, tokens: Corpus, rank: int, first_step: int)
     return module.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
 
 
-def held_out(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
+def held_out_text(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
     """The fixed slice of text that is never trained on and that every validation reads."""
     text = tokens.val_tokens()[: settings.trainer.val_tokens + 1]
     return HeldOutText(text, tokens.tokenizer, settings.context)

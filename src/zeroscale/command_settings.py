@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.settings import CardNames, DataSettings, TokenizerSettings, TrackerSettings
+from zeroscale.data_settings import DataSettings
+from zeroscale.settings import CardNames, TokenizerSettings, TrackerSettings
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Positive = Annotated[int, Field(gt=0)]

@@ -12,7 +12,7 @@ from zeroscale.command_settings import CompareSettings
 from zeroscale.compare_tables import Comparison, Line
 from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import intervals, measuring, paired, results
-from zeroscale.scored import Scored
+from zeroscale.scored import ResultsLocation
 
 if TYPE_CHECKING:
     from zeroscale.harness.results import Result
@@ -49,16 +49,18 @@ def compare(wanted: CompareSettings) -> int:
     return 0
 
 
-def _both(wanted: CompareSettings) -> tuple[Scored, Scored]:
+def _both(wanted: CompareSettings) -> tuple[ResultsLocation, ResultsLocation]:
     if len(wanted.runs) != 2:
         raise ZeroscaleError(f"compare takes two: runs=[ONE,OTHER]; given: {', '.join(wanted.runs)}")
-    first, second = (scored.find(run, Path(wanted.output_dir))[0] for run in wanted.runs)
+    first, second = (scored.find_results(run, Path(wanted.output_dir))[0] for run in wanted.runs)
     if first.out.resolve() == second.out.resolve():
         raise ZeroscaleError(f"{first.given} and {second.given} are the same results ({first.out}); give two")
     return first, second
 
 
-def _cards(first: Scored, second: Scored, wanted: CompareSettings) -> tuple[list[tuple[str, str]], bool]:
+def _cards(
+    first: ResultsLocation, second: ResultsLocation, wanted: CompareSettings
+) -> tuple[list[tuple[str, str]], bool]:
     """(card, protocol) of all that is to be compared, and whether the user named them.
 
     Raises:
@@ -100,7 +102,7 @@ def _named(cards: Sequence[str]) -> list[str]:
     return [*held_out, *(one.name for one in card.resolve(asked))]
 
 
-def _same_way(other: Scored, cards: list[str], protocol: str) -> str:
+def _same_way(other: ResultsLocation, cards: list[str], protocol: str) -> str:
     """The settings with which the other one was scored on these cards, or what has to be filled in."""
     there = next((found for card in cards if (found := results.load(other.out, card, protocol))), None)
     if there is None:
@@ -111,7 +113,9 @@ def _same_way(other: Scored, cards: list[str], protocol: str) -> str:
     return " ".join(words)
 
 
-def _compare(first: Scored, second: Scored, card: str, protocol: str, wanted: CompareSettings) -> list[Line]:
+def _compare(
+    first: ResultsLocation, second: ResultsLocation, card: str, protocol: str, wanted: CompareSettings
+) -> list[Line]:
     one, two = (_read(where, card, protocol) for where in (first, second))
     _refuse_unlike(first, second, one, two)
     ours, theirs, unmatched = _matched(results.records_of(first.out, one), results.records_of(second.out, two))
@@ -154,7 +158,7 @@ def _without_model(card: str) -> set[str]:
     return {entry.metric for entry in content.paper if entry.no_model is not None}
 
 
-def _read(where: Scored, card: str, protocol: str) -> "Result":
+def _read(where: ResultsLocation, card: str, protocol: str) -> "Result":
     found = results.load(where.out, card, protocol)
     if found is None:
         raise ZeroscaleError(
@@ -164,7 +168,7 @@ def _read(where: Scored, card: str, protocol: str) -> "Result":
     return found
 
 
-def _refuse_unlike(first: Scored, second: Scored, one: "Result", two: "Result") -> None:
+def _refuse_unlike(first: ResultsLocation, second: ResultsLocation, one: "Result", two: "Result") -> None:
     faults = []
     for name, called in _SAME.items():
         ours, theirs = getattr(one.key, name), getattr(two.key, name)

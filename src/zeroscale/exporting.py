@@ -20,7 +20,7 @@ TOKENIZERS = {
 }
 
 
-def export(path: Path, out: Path) -> None:
+def export_checkpoint(path: Path, out: Path) -> None:
     """Writes a run's last checkpoint, or the one given, to `out`: whole or not at all.
 
     Raises:
@@ -34,7 +34,7 @@ def export(path: Path, out: Path) -> None:
         )
     if not path.is_dir():
         raise ZeroscaleError(f"checkpoint={path} is not a directory: give a run's, or one of its checkpoints")
-    target = scoring.find(path, Path("outputs"))
+    target = scoring.resolve_checkpoint(path, Path("outputs"))
     if target.run is None:
         raise ZeroscaleError(f"{path} is in Hugging Face format already; export writes runs trained here")
     model, tokenizer = scoring.load(target)
@@ -52,7 +52,7 @@ def export(path: Path, out: Path) -> None:
     files.write_directory(out, fill)
 
 
-def model_card(target: scoring.Target, name: str) -> str:
+def model_card(target: scoring.CheckpointRef, name: str) -> str:
     """README.md of the export. `name` is what the directory is called."""
     assert target.run is not None
     cell = target.path.parent.parent
@@ -121,7 +121,7 @@ def _shape(run: TrainSettings, manifest: dict[str, Any]) -> list[tuple[str, ...]
     ]
 
 
-def _training(target: scoring.Target, manifest: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, ...]]:
+def _training(target: scoring.CheckpointRef, manifest: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, ...]]:
     run, corpus, source, machine = target.run, manifest["corpus"], manifest["source"], manifest["hardware"]
     assert run is not None
     changed = " with uncommitted changes" if source["dirty"] else ""
@@ -149,7 +149,7 @@ def _training(target: scoring.Target, manifest: dict[str, Any], meta: dict[str, 
     ]
 
 
-def _scores(target: scoring.Target) -> list[str]:
+def _scores(target: scoring.CheckpointRef) -> list[str]:
     results = [result for result in _results(target.out) if result.key.weights_hash == target.weights_hash]
     if not results:
         return ["This checkpoint has not been scored."]

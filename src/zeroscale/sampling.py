@@ -37,7 +37,7 @@ class Job:
         return int.from_bytes(hashlib.sha256(f"{self.seed}\n{self.prompt}".encode()).digest()[:8], "big")
 
 
-def sample(wanted: SampleSettings) -> None:
+def print_samples(wanted: SampleSettings) -> None:
     """Continues every prompt and shows or writes what came.
 
     Raises:
@@ -47,7 +47,7 @@ def sample(wanted: SampleSettings) -> None:
     if wanted.out and Path(wanted.out).is_dir():
         raise ZeroscaleError(f"out={wanted.out} is a directory; give the name of a file for the JSONL")
     # Nothing is scored here: where scores would land does not matter.
-    target = scoring.find(wanted.checkpoint, Path("outputs"), wanted.revision)
+    target = scoring.resolve_checkpoint(wanted.checkpoint, Path("outputs"), wanted.revision)
     model, tokenizer = _load(target, wanted)
     jobs = _jobs(wanted, prompts, tokenizer)
     left_out = _left_out(wanted, model.config.n_positions, jobs)
@@ -118,7 +118,7 @@ def _json_prompt(line: str, where: str) -> str:
     return well_formed(prompt)
 
 
-def _load(target: scoring.Target, wanted: SampleSettings) -> tuple[Any, Any]:
+def _load(target: scoring.CheckpointRef, wanted: SampleSettings) -> tuple[Any, Any]:
     import torch
 
     torch.set_num_threads(wanted.threads or machine.cpu_cores())

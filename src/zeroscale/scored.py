@@ -14,7 +14,7 @@ _STEP = re.compile(r"step-(\d{8})")
 
 
 @dataclass(frozen=True)
-class Scored:
+class ResultsLocation:
     """A checkpoint's results: what tables call it, the name by which it can be scored, and the folder with its results.
 
     The folder may not be there: nothing has been scored yet.
@@ -31,7 +31,7 @@ class Scored:
         return " ".join(["zeroscale eval", *map(shlex.quote, wanted), *([more] if more else [])])
 
 
-def find(given: str, outputs: Path, every: bool = False) -> list[Scored]:
+def find_results(given: str, outputs: Path, every: bool = False) -> list[ResultsLocation]:
     """The results of a run (of its last checkpoint, or with `every` of all), of one of its checkpoints, of a
     directory or name that is not ours; or those in a folder of results.
 
@@ -47,34 +47,34 @@ def find(given: str, outputs: Path, every: bool = False) -> list[Scored]:
         cell = path.parent.parent
         ours = (cell / "config.yaml").is_file()
         out = cell / "evals" / path.name if ours else path / "evals"
-        return [Scored(_label(cell.name, path.name), given, out)]
+        return [ResultsLocation(_label(cell.name, path.name), given, out)]
     if (path / "config.json").is_file():
         from zeroscale import scoring  # its results are filed under its weights' hash
 
-        target = scoring.find(path, outputs)
-        return [Scored(target.label, given, target.out)]
+        target = scoring.resolve_checkpoint(path, outputs)
+        return [ResultsLocation(target.label, given, target.out)]
     if (path / "evals").is_dir():
         source = path / "source.json"
         origin = read_json(source).get("checkpoint", given) if source.is_file() else given
-        return [Scored(path.resolve().name, origin, path / "evals")]
+        return [ResultsLocation(path.resolve().name, origin, path / "evals")]
     if any(path.glob("[!.]*.examples.parquet")):
         cell = path.resolve().parent.parent
-        return [Scored(_label(cell.name, path.resolve().name), given, path)]
+        return [ResultsLocation(_label(cell.name, path.resolve().name), given, path)]
     raise ZeroscaleError(
         f"{given} holds no results: it is no run (config.yaml), no checkpoint (meta.json), no Hugging Face directory "
         "(config.json), and there are no scores in it (evals/)"
     )
 
 
-def _of_run(path: Path, given: str, every: bool) -> list[Scored]:
+def _of_run(path: Path, given: str, every: bool) -> list[ResultsLocation]:
     there = {found.name for found in (*path.glob("checkpoints/step-*"), *path.glob("evals/step-*"))}
     steps = sorted(name for name in there if _STEP.fullmatch(name))
     if not steps:
         raise ZeroscaleError(f"{given} is a run that has neither a checkpoint nor a score yet; train it first")
     if every:
         scored = [step for step in steps if (path / "evals" / step).is_dir()]
-        return [Scored(_label(path.name, step), given, path / "evals" / step) for step in scored]
-    return [Scored(_label(path.name, steps[-1]), given, path / "evals" / steps[-1])]
+        return [ResultsLocation(_label(path.name, step), given, path / "evals" / step) for step in scored]
+    return [ResultsLocation(_label(path.name, steps[-1]), given, path / "evals" / steps[-1])]
 
 
 def _label(name: str, step: str) -> str:
@@ -82,7 +82,7 @@ def _label(name: str, step: str) -> str:
     return f"{name}, step {int(match[1]):,}" if match else name
 
 
-def _by_name(given: str, path: Path, outputs: Path) -> Scored:
+def _by_name(given: str, path: Path, outputs: Path) -> ResultsLocation:
     """A name of the hub that has been scored, by the origin recorded beside its scores."""
     if path.exists() or not hub.is_name(given):
         raise ZeroscaleError(f"{given} is not a directory, and no name of the hub (OWNER/NAME)")
@@ -97,4 +97,4 @@ def _by_name(given: str, path: Path, outputs: Path) -> Scored:
         raise ZeroscaleError(
             f"{given} has been scored at several revisions; name the folder of one: {', '.join(map(str, found))}"
         )
-    return Scored(found[0].name, given, found[0] / "evals")
+    return ResultsLocation(found[0].name, given, found[0] / "evals")

@@ -42,7 +42,7 @@ class Report:
         print(f"zeroscale: {where}: {error}", file=sys.stderr, flush=True)
 
 
-def evaluate(wanted: list[tuple[str, EvalSettings]]) -> int:
+def score_checkpoints(wanted: list[tuple[str, EvalSettings]]) -> int:
     """Scores each; one that fails is said and the others go on. Returns the exit code."""
     from zeroscale.harness import card
 
@@ -88,7 +88,7 @@ def _score(settings: EvalSettings, report: Report) -> None:
     _set_threads(settings.threads)
     for where in _checkpoints(settings, report):
         try:
-            target = scoring.find(where, Path(settings.output_dir), settings.revision)
+            target = scoring.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
             results = scoring.score(target, settings, _say, _said_once(report, target.label))
         except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
             report.fault(where, _plain(error))
@@ -155,7 +155,7 @@ def _rescore(settings: EvalSettings, report: Report) -> None:
     given = [settings.checkpoint or settings.run] if not settings.study else map(str, _cells(settings.study))
     for where in given:
         try:
-            folders = scored.find(str(where), Path(settings.output_dir), settings.checkpoints == "all")
+            folders = scored.find_results(str(where), Path(settings.output_dir), settings.checkpoints == "all")
         except ZeroscaleError as error:
             report.fault(str(where), error)
             continue

@@ -28,7 +28,7 @@ DEFAULT_CARDS = ("core",)
 
 
 @dataclass(frozen=True)
-class Target:
+class CheckpointRef:
     """What is to be scored and where its scores belong. `run` is None for a checkpoint that is not ours."""
 
     name: str
@@ -53,7 +53,7 @@ class Target:
         return self.path.parents[2] if self.run is not None and self.out.parent.name == "evals" else None
 
 
-def find(where: str | Path, outputs: Path, revision: str | None = None) -> Target:
+def resolve_checkpoint(where: str | Path, outputs: Path, revision: str | None = None) -> CheckpointRef:
     """Resolves a run's directory (its last whole checkpoint), one of its checkpoints, a Hugging Face directory, or,
     where there is no such path, a name of the hub, whose files are downloaded.
 
@@ -77,7 +77,7 @@ def find(where: str | Path, outputs: Path, revision: str | None = None) -> Targe
     return _foreign(directory, str(where), outputs, commit)
 
 
-def _find_local(path: Path, outputs: Path) -> Target:
+def _find_local(path: Path, outputs: Path) -> CheckpointRef:
     from zeroscale.training import checkpoint
 
     if (path / checkpoint.META).is_file():
@@ -85,7 +85,7 @@ def _find_local(path: Path, outputs: Path) -> Target:
         meta = checkpoint.verify(path)
         run = build(TrainSettings, meta["settings"])
         out = cell / "evals" / path.name if (cell / "config.yaml").is_file() else path / "evals"
-        return Target(cell.name, path, out, meta["sha256"][checkpoint.WEIGHTS], run)
+        return CheckpointRef(cell.name, path, out, meta["sha256"][checkpoint.WEIGHTS], run)
     if (path / "config.yaml").is_file():
         newest = checkpoint.latest(path, print)
         if newest is None:
@@ -99,17 +99,17 @@ def _find_local(path: Path, outputs: Path) -> Target:
     )
 
 
-def _foreign(directory: Path, called: str, outputs: Path, commit: str | None = None) -> Target:
+def _foreign(directory: Path, called: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
     """A checkpoint that is not ours: its scores lie under its name and its weights' hash."""
     digest = _weights_hash(directory)
     name = f"{_safe_name(called)}-{digest[:8]}"
     origin = called if commit else str(directory)
-    return Target(name, directory, outputs / "eval" / name / "evals", digest, None, origin, commit)
+    return CheckpointRef(name, directory, outputs / "eval" / name / "evals", digest, None, origin, commit)
 
 
-def load(target: Target) -> tuple[Any, Any]:
+def load(target: CheckpointRef) -> tuple[Any, Any]:
     """The model in evaluation mode and its tokenizer."""
-    from zeroscale.model import GPT
+    from zeroscale.model.gpt import GPT
     from zeroscale.tokenizer import Tokenizer
 
     if target.run is None:
@@ -162,7 +162,9 @@ def _weights_hash(directory: Path) -> str:
     return sha256_json({name: sha256_file(directory / name) for name in files})
 
 
-def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault: OnFault | None = None) -> list[Any]:
+def score(
+    target: CheckpointRef, wanted: EvalSettings, say: Say | None = None, on_fault: OnFault | None = None
+) -> list[Any]:
     """Scores the cards asked for, and for a run of ours the held-out text; returns the results, held-out first.
 
     Args:
@@ -208,7 +210,7 @@ def score(target: Target, wanted: EvalSettings, say: Say | None = None, on_fault
     return results
 
 
-def _passages(target: Target, wanted: EvalSettings, card: Any) -> Path:
+def _passages(target: CheckpointRef, wanted: EvalSettings, card: Any) -> Path:
     """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
     from zeroscale import memorising, run_corpus
 
@@ -227,7 +229,7 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 @contextmanager
-def _engine(target: Target, model: Any, tokenizer: Any, wanted: EvalSettings, on_gpu: bool) -> Iterator[Any]:
+def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalSettings, on_gpu: bool) -> Iterator[Any]:
     """What answers: the model here, or a process for each device."""
     import torch
 
@@ -246,14 +248,14 @@ def _engine(target: Target, model: Any, tokenizer: Any, wanted: EvalSettings, on
         yield pool
 
 
-def _load_as(target: Target, dtype: str) -> tuple[Any, Any]:
+def _load_as(target: CheckpointRef, dtype: str) -> tuple[Any, Any]:
     import torch
 
     model, tokenizer = load(target)
     return model.to(getattr(torch, DTYPES[dtype])), tokenizer
 
 
-def _source(target: Target, wanted: EvalSettings) -> tuple[Any, Path | None]:
+def _source(target: CheckpointRef, wanted: EvalSettings) -> tuple[Any, Path | None]:
     """Where the cards' data come from: as asked; else the files given; else as the run itself was scored."""
     data_dir = Path(wanted.data_dir) if wanted.data_dir else None
     if wanted.cards_from or data_dir or target.run is None:
@@ -261,7 +263,7 @@ def _source(target: Target, wanted: EvalSettings) -> tuple[Any, Path | None]:
     return target.run.cards_from, Path(target.run.data_dir) if target.run.data_dir else None
 
 
-def _record_origin(target: Target, asked: str | None) -> None:
+def _record_origin(target: CheckpointRef, asked: str | None) -> None:
     """source.json beside the scores: what the weights' hash in their name stands for, with the hub's commit."""
     content = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
     if target.revision is not None:
@@ -269,7 +271,7 @@ def _record_origin(target: Target, asked: str | None) -> None:
     write_json(target.out.parent / "source.json", content)
 
 
-def _score_held_out(target: Target, model: Any, wanted: EvalSettings) -> list[Any]:
+def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalSettings) -> list[Any]:
     """The run's own held-out slice, where its corpus is still at hand."""
     from zeroscale import build as composition
     from zeroscale.data import prepare
@@ -289,7 +291,7 @@ def _score_held_out(target: Target, model: Any, wanted: EvalSettings) -> list[An
         )
     return [
         evaluate.score_held_out(
-            composition.held_out(run, tokens),
+            composition.held_out_text(run, tokens),
             model,
             out=target.out,
             weights_hash=target.weights_hash,
@@ -314,7 +316,7 @@ def score_run(path: Path, run: TrainSettings) -> list[Any]:
         "checkpoint": str(path),
     }
     wanted = build(EvalSettings, {**defaults, **chosen})
-    return score(find(path, Path(run.output_dir)), wanted)
+    return score(resolve_checkpoint(path, Path(run.output_dir)), wanted)
 
 
 def _defaults() -> Path:

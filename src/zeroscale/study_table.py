@@ -10,7 +10,7 @@ from zeroscale import status
 from zeroscale.errors import ZeroscaleError
 from zeroscale.files import read_json
 from zeroscale.scaling import ledger
-from zeroscale.scaling.units import duration
+from zeroscale.scaling.units import hours
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -158,7 +158,7 @@ def progress(rows: Sequence[Row]) -> "Table":
             _number(row.loss, ".3f"),
             _number(row.val_loss, ".3f"),
             _number(row.tokens_per_s, ",.0f"),
-            "" if row.seconds_left is None else duration(row.seconds_left / 3600),
+            "" if row.seconds_left is None else hours(row.seconds_left / 3600),
             row.reason,
         )
     done = sum(row.state == "done" for row in rows)

@@ -180,7 +180,7 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
         _describe(cell, wanted, tokens, gpu, torch.get_num_threads(), start)
         recorder = record.Recorder(cell / record.METRICS)
     gpt = build.model(wanted, tokens)
-    text = build.held_out(wanted, tokens)
+    text = build.held_out_text(wanted, tokens)
     stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
     writer = Writer()
     journal = callbacks.Journal(

@@ -34,7 +34,7 @@ def requests() -> list[rq.Request]:
 
 
 def load(where):
-    return scoring.load(scoring.find(str(where), where.parent))
+    return scoring.load(scoring.resolve_checkpoint(str(where), where.parent))
 
 
 @pytest.fixture(scope="module")

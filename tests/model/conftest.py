@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale.model import GPT, GPTConfig
+from zeroscale.model.gpt import GPT, GPTConfig
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,11 @@ from functools import partial
 import pytest
 import torch
 
-from zeroscale.model import GPT, GPTConfig, seatings, slots, trees
+from zeroscale.model import seatings, slots, trees
 from zeroscale.model.branches import Branches, Ground, Trunk
 from zeroscale.model.decode import Decoder
 from zeroscale.model.generate import Spent, stream
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.model.slots import SharedSlots, Slots
 
 NEW = 12

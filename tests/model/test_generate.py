@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model import GPT, GPTConfig, decode
+from zeroscale.model import decode
 from zeroscale.model.decode import Decoder
 from zeroscale.model.generate import Spent, generate, stream
+from zeroscale.model.gpt import GPT, GPTConfig
 
 
 def prompts(count: int = 11, longest: int = 60, vocabulary: int = 257) -> list[list[int]]:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from zeroscale.model import GPT, GPTConfig, kernels
+from zeroscale.model import kernels
+from zeroscale.model.gpt import GPT, GPTConfig
 
 if kernels.linear_add is None:
     pytest.skip("this torch has no oneDNN", allow_module_level=True)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from zeroscale.model import GPT, GPTConfig, lean
+from zeroscale.model import lean
+from zeroscale.model.gpt import GPT, GPTConfig
 
 SHAPE = {"vocab_size": 300, "n_positions": 64, "n_layer": 2, "d_model": 48, "n_head": 4}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale.model import GPT
+from zeroscale.model.gpt import GPT
 from zeroscale.model.hugging_face import tensor_names
 
 # Shapes of the four released models (Radford et al. 2019, table 2; heads of 64 as in OpenAI's hparams.json).

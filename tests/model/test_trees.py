@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroscale.model import GPT, GPTConfig, trees
+from zeroscale.model import trees
+from zeroscale.model.gpt import GPT, GPTConfig
 
 
 def families(draw: random.Random, count: int = 6) -> list[tuple[int, ...]]:

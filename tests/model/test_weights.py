@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model import GPT, GPTConfig
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.model.weights import load_state, read_config, read_weights, save_pretrained, save_state, state_tensors
 
 TOKENS = torch.arange(20).view(2, 10)

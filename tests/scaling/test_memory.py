@@ -20,7 +20,7 @@ def sizes(n_layer: int, d_model: int, n_head: int, vocab_size: int, context: int
 def tracked_peak(shape: Shape, context: int, step: Step) -> int:
     """Bytes of live tensors at the peak of the second step: every allocation and release that torch's profiler sees."""
     torch = pytest.importorskip("torch")
-    from zeroscale.model import GPT, GPTConfig
+    from zeroscale.model.gpt import GPT, GPTConfig
     from zeroscale.training import strategies
     from zeroscale.training.optim import adamw
 

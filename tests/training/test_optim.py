@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from zeroscale.model import GPT, GPTConfig
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.settings import OptimizerSettings
 from zeroscale.training.optim import is_hidden_matrix, optimizers
 

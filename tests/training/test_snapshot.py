@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model import GPT, GPTConfig
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.settings import OptimizerSettings
 from zeroscale.training import checkpoint, snapshot
 from zeroscale.training.optim import optimizers

@@ -13,7 +13,8 @@ from once import once
 
 from zeroscale.cli import compose
 from zeroscale.errors import ZeroscaleError
-from zeroscale.model import GPT, GPTConfig, weights
+from zeroscale.model import weights
+from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.model.tensor_files import open_file
 from zeroscale.settings import TrainSettings, as_dict
 from zeroscale.strict import build

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from zeroscale import build
 from zeroscale.data.layout import layout_of
-from zeroscale.model import GPT
+from zeroscale.model.gpt import GPT
 from zeroscale.settings import TrainSettings
 from zeroscale.strict import build as strict
 from zeroscale.training import checkpoint, snapshot

@@ -16,7 +16,7 @@ def evaluate(configs: list[Labelled]) -> int:
     from zeroscale import scores
 
     wanted = [(label, build(EvalSettings, config)) for label, config in configs]
-    return scores.evaluate(wanted)
+    return scores.score_checkpoints(wanted)
 
 
 def compare(config: Config) -> int:
@@ -49,7 +49,7 @@ def sample(config: Config) -> int:
     wanted = build(SampleSettings, config)
     from zeroscale import sampling
 
-    sampling.sample(wanted)
+    sampling.print_samples(wanted)
     return 0
 
 
@@ -58,6 +58,6 @@ def export(config: Config) -> int:
     wanted = build(ExportSettings, config)
     from zeroscale import exporting
 
-    exporting.export(Path(wanted.checkpoint), Path(wanted.out))
+    exporting.export_checkpoint(Path(wanted.checkpoint), Path(wanted.out))
     print(f"{wanted.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")
     return 0

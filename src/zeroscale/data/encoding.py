@@ -209,6 +209,6 @@ def _serve() -> None:
 
 if __name__ == "__main__":
     # By its own name, so that what is pickled here is known there.
-    from zeroscale.data.encoding import _serve as serve
+    serve = _serve  # TODO alias
 
     serve()

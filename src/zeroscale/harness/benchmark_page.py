@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from zeroscale.harness import card as cards
-from zeroscale.harness.card import SIZES, Card, Choice
-from zeroscale.harness.schema import Pin
+from zeroscale.harness.card import SIZES, Card
+from zeroscale.harness.schema import Choice, Pin
 
 COMMAND = "python -m zeroscale.harness.benchmark_page > docs/benchmarks-of-the-paper.md"
 

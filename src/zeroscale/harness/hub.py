@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from zeroscale import hub as service
-from zeroscale.harness.card import Hub
+from zeroscale.harness.schema import Hub
 from zeroscale.harness.sources import MissingData
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeroscale.errors import ZeroscaleError
-from zeroscale.harness.card import Card, Hub
+from zeroscale.harness.card import Card
+from zeroscale.harness.schema import Hub
 
 Source = Literal["files", "hub", "sample"]
 # Each row of a sample says so: nobody can mistake one for a benchmark.

@@ -11,7 +11,7 @@ from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import loading, tasks
 from zeroscale.harness.card import Card
-from zeroscale.harness.detokenise import detokenise_treebank
+from zeroscale.harness.detokenise.penn import detokenise_treebank
 from zeroscale.harness.sources import Row, Source
 from zeroscale.harness.tasks.multiple_choice import BLANK
 from zeroscale.harness.tasks.rolling import RollingTask

@@ -23,7 +23,7 @@ from zeroscale.provenance import overlap_scan, overlap_shares
 from zeroscale.provenance.overlap_index import INDEX, Builder, NgramIndex
 from zeroscale.provenance.overlap_scan import BATCH, Say
 from zeroscale.provenance.overlap_shares import Own, Units
-from zeroscale.scored import Scored
+from zeroscale.scored import ResultsLocation
 
 # The folder for an index that is not to be kept, its lock, and the seconds in which it may not be locked yet.
 _SCRATCH, _LOCK, _NEW = ".overlap-", "lock", 60.0
@@ -74,7 +74,7 @@ def _look_through(
     corpus: Texts | None,
     directory: Path,
     cards: list[Looked],
-    places: list[Scored],
+    places: list[ResultsLocation],
     faults: list[str],
     say: Say,
 ) -> Found:
@@ -198,7 +198,7 @@ def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
     return Looked(about, [overlap_shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)
 
 
-def _out(wanted: OverlapSettings, places: list[Scored], result: Found) -> Path:
+def _out(wanted: OverlapSettings, places: list[ResultsLocation], result: Found) -> Path:
     """Where the result is written: as asked, else beside what was asked about."""
     if wanted.out:
         return Path(wanted.out)

@@ -14,7 +14,7 @@ from zeroscale.harness.results import Result, Score
 from zeroscale.harness.tasks.rolling import RollingTask
 from zeroscale.provenance import overlap_shares
 from zeroscale.provenance.overlap_shares import Units
-from zeroscale.scored import Scored
+from zeroscale.scored import ResultsLocation
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Reading:
     allow_other_data: bool
 
 
-def parts(place: Scored, result: Result, units: Units, above: float, reading: Reading) -> Parts:
+def parts(place: ResultsLocation, result: Result, units: Units, above: float, reading: Reading) -> Parts:
     """The scores of one result.
 
     Args:
@@ -76,7 +76,7 @@ def parts(place: Scored, result: Result, units: Units, above: float, reading: Re
     return Parts(place.label, str(place.out), result.card, result.protocol, result.mark, sizes, scores)
 
 
-def _units_scored(place: Scored, result: Result, rows: list[dict[str, Any]], reading: Reading) -> list[str]:
+def _units_scored(place: ResultsLocation, result: Result, rows: list[dict[str, Any]], reading: Reading) -> list[str]:
     """The digests of the units that were scored, in their order, after a check that the records are of these."""
     card, task, loaded = unit_texts.load(**vars(reading), protocol=result.protocol, seed=result.key.seed)
     if loaded.hash != result.key.data_hash:
@@ -102,7 +102,7 @@ def _contents(task: Any, examples: list[Any]) -> list[tuple[int, str]]:
     return [(unit, sha256(f"{content}/{place}".encode()).hexdigest()[:16]) for unit, content, place in places]
 
 
-def _other_data(place: Scored, result: Result) -> ZeroscaleError:
+def _other_data(place: ResultsLocation, result: Result) -> ZeroscaleError:
     return ZeroscaleError(
         f"{place.label}: {result.card} was scored on other data than are read here: give the data_dir (and cards_from) "
         "that it was scored with, or score it again"

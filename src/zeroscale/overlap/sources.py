@@ -13,17 +13,17 @@ from zeroscale.harness import results, unit_texts
 from zeroscale.overlap.scored_parts import Reading
 from zeroscale.provenance.overlap_scan import ALONE_BYTES, Piece
 from zeroscale.run_corpus import corpus_of, settings_of
-from zeroscale.scored import Scored
+from zeroscale.scored import ResultsLocation
 
 
-def places(wanted: OverlapSettings) -> list[Scored]:
+def places(wanted: OverlapSettings) -> list[ResultsLocation]:
     """The results of the run, or of each run of the study, at their last checkpoint."""
     if wanted.study and wanted.run:
         raise ZeroscaleError("give study=DIR or run=DIR, not both")
     outputs = Path(wanted.output_dir)
     if wanted.run:
-        return scored.find(wanted.run, outputs)
-    return [place for cell in _cells(wanted.study) for place in scored.find(str(cell), outputs)]
+        return scored.find_results(wanted.run, outputs)
+    return [place for cell in _cells(wanted.study) for place in scored.find_results(str(cell), outputs)]
 
 
 def _cells(study: str | None) -> list[Path]:
@@ -70,7 +70,7 @@ def workers(wanted: OverlapSettings, size: int) -> int:
     return 1 if size < ALONE_BYTES else len(os.sched_getaffinity(0))
 
 
-def readings(wanted: OverlapSettings, there: Iterable[Scored]) -> list[Reading]:
+def readings(wanted: OverlapSettings, there: Iterable[ResultsLocation]) -> list[Reading]:
     """Which cards are looked up, and where their data are: as asked, else as the run was scored."""
     cell = run_of(wanted)
     source, data_dir = wanted.cards_from, Path(wanted.data_dir) if wanted.data_dir else None

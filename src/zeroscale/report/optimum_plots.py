@@ -3,16 +3,7 @@
 from typing import Any, Literal
 
 from zeroscale.report import words
-from zeroscale.report.law_record import (
-    CALLED,
-    COMPUTE,
-    SURFACES,
-    Json,
-    banded,
-    budget_said,
-    path_of,
-    value_of,
-)
+from zeroscale.report.law_record import CALLED, COMPUTE, SURFACES, Json, banded, budget_said, path_of, value_of
 from zeroscale.report.law_tables import CONVENTIONS, COUNTED
 from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach, power_text
 from zeroscale.report.record import number

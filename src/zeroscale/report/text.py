@@ -9,17 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale.report import (
-    benchmarks,
-    conduct,
-    first_screen,
-    law,
-    law_page,
-    law_tables,
-    paper_table,
-    tables,
-    words,
-)
+from zeroscale.report import benchmarks, conduct, first_screen, law, law_page, law_tables, paper_table, tables, words
 from zeroscale.report.curves import curves
 from zeroscale.report.law_record import CALLED
 from zeroscale.report.record import Study, read_study

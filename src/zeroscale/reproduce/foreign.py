@@ -45,7 +45,7 @@ def score_again(directory: Path, wanted: "Wanted", say: Say) -> tuple[Path, list
         raise ZeroscaleError(f"{directory} holds no results: there is nothing to compare with")
     if wanted.steps:
         raise ZeroscaleError(f"steps is for runs that are trained again; {directory} holds scores alone")
-    target = scoring.find(origin["checkpoint"], wanted.out, origin.get("commit"))
+    target = scoring.resolve_checkpoint(origin["checkpoint"], wanted.out, origin.get("commit"))
     if target.weights_hash != origin["weights_hash"]:
         raise ZeroscaleError(
             f"{origin['checkpoint']} holds other weights than those that were scored (sha256 "

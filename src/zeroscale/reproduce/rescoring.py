@@ -51,7 +51,7 @@ def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: In
         if not (path / checkpoint.WEIGHTS).is_file():
             continue
         try:
-            target = scoring.find(path, Path(inputs.settings.output_dir))
+            target = scoring.resolve_checkpoint(path, Path(inputs.settings.output_dir))
         except ZeroscaleError as error:
             say(f"  missing    {error}")
             continue
@@ -65,7 +65,7 @@ def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: In
 
 def score(
     results: Iterable[Scored],
-    target: scoring.Target,
+    target: scoring.CheckpointRef,
     data_dir: str | None,
     threads: int | None,
     asked: dict[str, Any],
@@ -90,7 +90,7 @@ def score(
 
 
 def _settings(
-    target: scoring.Target, cards: list[str], source: str, asked: dict[str, Any], data_dir: str | None
+    target: scoring.CheckpointRef, cards: list[str], source: str, asked: dict[str, Any], data_dir: str | None
 ) -> EvalSettings:
     """The settings of `eval` that ask for these cards; its own for what a result's key does not say."""
     with open(paths.conf() / "eval.yaml", encoding="utf-8") as file:

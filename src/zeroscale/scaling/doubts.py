@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.units import count
+from zeroscale.scaling.units import compact
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -59,7 +59,7 @@ def of_fit(
         found.append("The solver stopped before its optimum: treat the parameters as approximate.")
     if held is not None and held.inside is False:
         found.append(
-            f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = {count(held.params)}"
+            f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = {compact(held.params)}"
             f" (95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
         )
     return found
@@ -85,7 +85,7 @@ def _rises(params: "ndarray", loss: "ndarray") -> list[str]:
     sizes = numpy.unique(params)
     means = [float(loss[params == size].mean()) for size in sizes]
     steps = [
-        f"{means[i]:.4g} at N = {count(sizes[i])} to {means[i + 1]:.4g} at {count(sizes[i + 1])}"
+        f"{means[i]:.4g} at N = {compact(sizes[i])} to {means[i + 1]:.4g} at {compact(sizes[i + 1])}"
         for i in range(len(sizes) - 1)
         if means[i + 1] >= means[i]
     ]
@@ -103,7 +103,7 @@ def of_points(points: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any
     tokens = [point["tokens"] for point in points]
     if max(tokens) > 1.01 * min(tokens):
         found.append(
-            f"The sizes were trained on different numbers of tokens ({count(min(tokens))} to {count(max(tokens))}):"
+            f"The sizes were trained on different numbers of tokens ({compact(min(tokens))} to {compact(max(tokens))}):"
             " the exponent is that of this recipe, size and data growing together, not of size alone."
         )
     return found + of_runs(left_out)

@@ -10,7 +10,7 @@ from zeroscale.scaling.arrays import checked, groups, units
 from zeroscale.scaling.doubts import number, sentence
 from zeroscale.scaling.estimate import Estimate
 from zeroscale.scaling.frontier import FORM, FrontierOptimum, Line, optimum
-from zeroscale.scaling.units import count
+from zeroscale.scaling.units import compact
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -286,7 +286,7 @@ def _warnings(curves: list[_Curve], good: list[_Curve], vertices: "ndarray | Non
         if lowest in curve.ends:
             found.append(
                 f"At C = {curve.flops:.3g} the lowest loss is at the edge of the sizes trained (N = "
-                f"{count(math.exp(lowest))}): the optimum, {count(math.exp(curve.vertex))}, leans on the parabola."
+                f"{compact(math.exp(lowest))}): the optimum, {compact(math.exp(curve.vertex))}, leans on the parabola."
             )
     return found
 

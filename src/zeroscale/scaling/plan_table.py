@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from zeroscale.scaling.plan import Plan
 from zeroscale.scaling.rules import RULES
-from zeroscale.scaling.units import count, duration, gibibytes, money
+from zeroscale.scaling.units import compact, gibibytes, money
+from zeroscale.scaling.units import hours as duration
 
 
 def render_plans(plans: Sequence[Plan]) -> str:
@@ -39,12 +40,12 @@ def _rules(plans: Sequence[Plan]) -> list[str]:
             advice = rule.advise(plan.params)
             found = [f"lr {advice.lr:.2g}"]
             if advice.batch_tokens is not None:
-                found.append(f"batch {count(round(advice.batch_tokens))}")
+                found.append(f"batch {compact(round(advice.batch_tokens))}")
             if advice.warmup_tokens is not None:
-                found.append(f"warm-up {count(round(advice.warmup_tokens))} tokens")
+                found.append(f"warm-up {compact(round(advice.warmup_tokens))} tokens")
             mark = "" if rule.covers(plan.params) else " *"
             outside |= bool(mark)
-            lines.append(f"  N = {count(rule.size(plan.params))}: {', '.join(found)}{mark}")
+            lines.append(f"  N = {compact(rule.size(plan.params))}: {', '.join(found)}{mark}")
     return [*lines, "  * outside the sizes that the rule was found on"] if outside else lines
 
 
@@ -72,12 +73,12 @@ def _row(plan: Plan) -> dict[str, str]:
     several = plan.memory_ddp is not None and plan.memory_fsdp is not None
     return {
         "run": plan.name,
-        "params": count(plan.params.total),
-        "non-emb.": count(plan.params.non_embedding),
-        "matmul": count(plan.params.matmul),
-        "tokens": count(plan.tokens),
+        "params": compact(plan.params.total),
+        "non-emb.": compact(plan.params.non_embedding),
+        "matmul": compact(plan.params.matmul),
+        "tokens": compact(plan.tokens),
         "steps": f"{plan.steps:,}",
-        "batch": count(plan.batch_tokens),
+        "batch": compact(plan.batch_tokens),
         "lr": "–" if plan.lr is None else f"{plan.lr:.2g}",
         "FLOPs": f"{plan.flops:.2e}",
         "6ND": f"{plan.flops_6nd:.2e}",
@@ -94,7 +95,7 @@ def _totals(plans: Sequence[Plan]) -> dict[str, str]:
     hours, costs = [plan.hours for plan in plans], [plan.cost for plan in plans]
     totals = {
         "run": f"total of {len(plans)}",
-        "tokens": count(sum(plan.tokens for plan in plans)),
+        "tokens": compact(sum(plan.tokens for plan in plans)),
         "steps": f"{sum(plan.steps for plan in plans):,}",
         "FLOPs": f"{sum(plan.flops for plan in plans):.2e}",
         "6ND": f"{sum(plan.flops_6nd for plan in plans):.2e}",

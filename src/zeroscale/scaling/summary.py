@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zeroscale.scaling.points import EARLIER, SHORTER
-from zeroscale.scaling.units import count
+from zeroscale.scaling.units import compact
 
 N_MEANS = {
     "params_non_embedding": "parameters without embeddings",
@@ -47,8 +47,8 @@ def _power(name: str, law: dict[str, Any], fit: dict[str, Any]) -> list[str]:
     known = fit["convention"] in ("non_embedding", "total", "matmul")
     meaning = N_MEANS[law["variable"]] if known else "params as the CSV counts them"
     return [
-        f"{fit['study']}: {'loss' if name == 'power' else name} over N ({meaning}), {count(sizes[0]['params'])} to "
-        f"{count(sizes[-1]['params'])}, {law['n_points']} sizes, {law['n_runs']} runs",
+        f"{fit['study']}: {'loss' if name == 'power' else name} over N ({meaning}), {compact(sizes[0]['params'])} to "
+        f"{compact(sizes[-1]['params'])}, {law['n_points']} sizes, {law['n_runs']} runs",
         "",
         f"  {law['form']}",
         *_parameters(law["parameters"]),
@@ -110,7 +110,7 @@ def _optima(optima: Sequence[dict[str, Any]]) -> list[str]:
             continue
         loss = f", loss {one['loss']['value']:.4g}" if one.get("loss") else ""
         lines.append(
-            f"Compute-optimal at C = {one['flops']:.3g}: N = {count(n['value'])}{_range(n)}, D = {count(d['value'])}"
+            f"Compute-optimal at C = {one['flops']:.3g}: N = {compact(n['value'])}{_range(n)}, D = {compact(d['value'])}"
             f"{_range(d)}{loss}."
         )
     return lines
@@ -119,13 +119,13 @@ def _optima(optima: Sequence[dict[str, Any]]) -> list[str]:
 def _range(estimate: dict[str, Any]) -> str:
     if estimate["low"] is None or estimate["high"] is None:
         return ""
-    return f" ({count(estimate['low'])} to {count(estimate['high'])})"
+    return f" ({compact(estimate['low'])} to {compact(estimate['high'])})"
 
 
 def _hold_out(held: dict[str, Any] | None) -> list[str]:
     if held is None:
         return ["Hold-out: needs three sizes."]
-    where = f"N = {count(held['params'])}"
+    where = f"N = {compact(held['params'])}"
     verdict = {True: "inside", False: "OUTSIDE", None: "no interval to judge it by"}[held["inside"]]
     basis = "the smaller sizes" if held["n_points"] is None else f"the {held['n_points']} smaller sizes"
     return [
@@ -142,7 +142,7 @@ def _leave_one_out(left: Sequence[dict[str, Any]]) -> list[str]:
     exponents = [one["exponent"] for one in left]
     return [
         f"Each of {len(left)} sizes left out in turn: largest error {worst['error']:+.1%} at N = "
-        f"{count(worst['params'])}; N_opt ~ C^{min(exponents):.3f} to C^{max(exponents):.3f}."
+        f"{compact(worst['params'])}; N_opt ~ C^{min(exponents):.3f} to C^{max(exponents):.3f}."
     ]
 
 

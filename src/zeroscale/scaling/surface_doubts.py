@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.scaling import arrays
 from zeroscale.scaling.doubts import number, sentence
-from zeroscale.scaling.units import count
+from zeroscale.scaling.units import compact
 
 if TYPE_CHECKING:
     from zeroscale.scaling.surface_objective import Runs
@@ -134,6 +134,6 @@ def _held(fit: Any) -> list[str]:
     if held is None or held.inside is not False:
         return []
     return [
-        f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = {count(held.params)} "
+        f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = {compact(held.params)} "
         f"(95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
     ]

@@ -1,7 +1,7 @@
 """Numbers as people in the field say them: 124M, 8.1 GiB, 40 min."""
 
 
-def count(value: float) -> str:
+def compact(value: float) -> str:
     """1234567 → "1.23M": three digits and a power of a thousand, as sizes are spoken of in the field."""
     power = 0
     # 999,500 rounds to 1.00M, not to 1000k.
@@ -21,7 +21,7 @@ def gibibytes(value: int) -> str:
     return f"{gib:.2f}" if gib < 9.995 else f"{gib:.1f}"
 
 
-def duration(hours: float | None) -> str:
+def hours(hours: float | None) -> str:
     """Hours as "3.2 h", "12 min", "45 s" or, from two days on, "5.1 d"; "–" where unknown."""
     if hours is None:
         return "–"

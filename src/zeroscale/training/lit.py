@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from zeroscale.model import GPT
+from zeroscale.model.gpt import GPT
 from zeroscale.settings import OptimizerSettings
 from zeroscale.training import guards, snapshot
 from zeroscale.training.optim import optimizers

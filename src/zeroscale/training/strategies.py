@@ -10,7 +10,7 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.utils.checkpoint import checkpoint
 
-from zeroscale.model import GPT
+from zeroscale.model.gpt import GPT
 from zeroscale.settings import TrainerSettings
 
 

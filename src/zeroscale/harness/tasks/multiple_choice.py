@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from zeroscale.harness import sources
-from zeroscale.harness.detokenise import detokenise_treebank
+from zeroscale.harness.detokenise.penn import detokenise_treebank
 from zeroscale.harness.requests import Continuation, Scored, Side, fit
 from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks.task import Outcome, Task, TaskOptions
