@@ -19,13 +19,13 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+from zeroscale.config.data import FilesData
+from zeroscale.config.model import BpeTokenizer, BytesTokenizer, Gpt2Tokenizer, TokenizerSettings
+from zeroscale.core.files import write_json
 from zeroscale.data import sources
 from zeroscale.data.encoding import Work
 from zeroscale.data.prepare import prepare
 from zeroscale.data.tokens import FORMAT, Corpus, TokenStream
-from zeroscale.data_settings import FilesData
-from zeroscale.files import write_json
-from zeroscale.settings import BpeTokenizer, BytesTokenizer, Gpt2Tokenizer, TokenizerSettings
 
 STEP = 10**6
 

@@ -26,8 +26,9 @@ from typing import Any
 
 import torch
 
+from zeroscale.core import accelerators
 from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.scaling import flops, hardware
+from zeroscale.scaling import flops
 from zeroscale.training.optim import optimizers
 
 ADAMW = SimpleNamespace(name="adamw", betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
@@ -136,8 +137,9 @@ class Framework:
 
     def run(self, steps: int) -> float:
         from zeroscale import build
-        from zeroscale.settings import TrainSettings
-        from zeroscale.training import callbacks, guards, record, throughput
+        from zeroscale.config.train import TrainSettings
+        from zeroscale.core import jsonl
+        from zeroscale.training import callbacks, guards, throughput
         from zeroscale.training.lit import Around
         from zeroscale.training.progress import ProgressLine
         from zeroscale.training.steps import Steps
@@ -149,7 +151,7 @@ class Framework:
         settings = strict_settings(TrainSettings, self.shape, self.rows, self.context, steps, self.every)
         with tempfile.TemporaryDirectory() as folder:
             cell, watch, writer = Path(folder), throughput.Stopwatch(), Writer()
-            recorder = record.Recorder(cell / record.METRICS)
+            recorder = jsonl.Recorder(cell / jsonl.METRICS)
             journal = callbacks.Journal(
                 settings,
                 watch,
@@ -180,7 +182,7 @@ class Framework:
 
 def strict_settings(kind: Any, shape: dict[str, int], rows: int, context: int, steps: int, every: int) -> Any:
     """A cell's settings with this shape and batch."""
-    from zeroscale.strict import build
+    from zeroscale.config.validate import build
 
     raw = {
         "study": "benchmark",
@@ -290,7 +292,7 @@ def child(options: argparse.Namespace) -> None:
 def gpu(options: argparse.Namespace) -> None:
     """GPT-2 small and XL, context 1,024, bf16, compiled: tokens per second and MFU (full attention counted)."""
     device = torch.cuda.get_device_name()
-    peak = hardware.peak_flops(device, "bf16")
+    peak = accelerators.peak_flops(device, "bf16")
     print(f"{device}, torch {torch.__version__}, dense bf16 peak {peak and peak / 1e12} TFLOP/s")
     for name, shape, rows, bar in (
         ("small", SMALL, options.rows or 32, 400_000),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.files import lock
+from zeroscale.core.files import lock
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

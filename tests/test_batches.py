@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from once import once
 
 from zeroscale import batches
-from zeroscale.command_settings import BatchSettings
+from zeroscale.config.commands import BatchSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.prepare import corpus_directory
 from zeroscale.data.tokens import Corpus, TokenStream
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
 
 
 @pytest.fixture(scope="module")

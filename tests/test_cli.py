@@ -9,8 +9,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from zeroscale import cli, paths
-from zeroscale.command_settings import (
+from zeroscale import cli
+from zeroscale.config.commands import (
     BatchSettings,
     BundleSettings,
     CompareSettings,
@@ -27,9 +27,10 @@ from zeroscale.command_settings import (
     StudySettings,
     VerifySettings,
 )
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
 
 GROUPS = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((paths.conf() / group).glob("*.yaml"))]

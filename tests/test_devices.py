@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zeroscale import paths, scoring
-from zeroscale.command_settings import EvalSettings
+from zeroscale import scoring
+from zeroscale.config.commands import EvalSettings
+from zeroscale.config.validate import build
+from zeroscale.core import paths
 from zeroscale.model import weights
 from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.strict import build
 from zeroscale.tokenizer import Tokenizer
 
 CARDS = ["lambada", "coqa", "wsc273"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from zeroscale import exporting, scoring
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 
 transformers = pytest.importorskip("transformers")
 

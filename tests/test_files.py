@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from zeroscale import files
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core import files
+from zeroscale.core.errors import ZeroscaleError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -55,7 +55,7 @@ def test_what_a_kill_left_behind_is_swept_away(tmp_path):
 def test_a_lock_dies_with_its_holder(tmp_path):
     path = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from zeroscale.files import lock\n"
+        "import sys, time; from pathlib import Path; from zeroscale.core.files import lock\n"
         "with lock(Path(sys.argv[1]), 0, 'busy'):\n print('held', flush=True)\n time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)

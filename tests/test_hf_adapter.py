@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zeroscale import hf_adapter
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.requests import Continuation, Generated, Generation, Rolling, Scored, Stop
 from zeroscale.tokenizer import END_OF_TEXT, Tokenizer

@@ -41,7 +41,7 @@ def test_each_framework_is_known_in_its_own_rooms_only():
 
 
 def test_the_model_knows_only_torch():
-    allowed = {"zeroscale.model", "zeroscale.errors", "zeroscale.files"}
+    allowed = {"zeroscale.model", "zeroscale.core.errors", "zeroscale.core.files"}
     for path in (SOURCE / "model").glob("*.py"):
         for module in imports(path):
             if module.startswith("zeroscale."):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from zeroscale import launch, status
-from zeroscale.files import read_json, sha256_file
+from zeroscale.core.files import read_json, sha256_file
 
 # Long enough to be caught in the middle.
 LONG = ["trainer.tokens=153600", "trainer.checkpoint_every=20", "trainer.val_every=50"]

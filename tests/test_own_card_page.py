@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale import cli, paths
-from zeroscale.files import read_json
+from zeroscale import cli
+from zeroscale.core import paths
+from zeroscale.core.files import read_json
 from zeroscale.harness import card as cards
 from zeroscale.harness import tasks
 

@@ -13,10 +13,10 @@ from once import once
 from zeroscale import parents, status
 from zeroscale.build import corpus as build_corpus
 from zeroscale.cli import compose
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import lock, sha256_file
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import lock, sha256_file
 from zeroscale.training import checkpoint
 
 WSD = ["schedule=wsd", "schedule.warmup_tokens=256", "init_from.run=trunk", "init_from.trunk_tokens=5120"]

@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from zeroscale.cli import compose
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrainSettings, as_dict
-from zeroscale.strict import build
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 
 GPT2 = ["tokenizer=gpt2", "trainer=gpt2", "trainer.devices=1", "schedule=cosine"]
 

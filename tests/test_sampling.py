@@ -135,8 +135,8 @@ def test_a_character_of_several_tokens_comes_whole():
 
 
 def test_the_end_of_text_ends_a_text_and_an_empty_prompt_begins_one(lively):
-    from zeroscale.command_settings import SampleSettings
-    from zeroscale.strict import build
+    from zeroscale.config.commands import SampleSettings
+    from zeroscale.config.validate import build
 
     (job,) = cli.compose("sample", [f"checkpoint={lively}", "prompt="]).configs
     wanted = build(SampleSettings, job[1])

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroscale.cli import compose
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import NOT_HASHED, TrainSettings, as_dict
-from zeroscale.strict import build
+from zeroscale.config.hashing import NOT_HASHED, as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 
 
 def raw(*overrides: str) -> dict:

@@ -18,9 +18,9 @@ import pytest
 from conftest import environment
 
 from zeroscale import cli, status, sweep
-from zeroscale.files import try_lock
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.files import try_lock
 
 # Three cells of some seconds each, most of it imports.
 SWEEP = ["-m", "study=tiny", "model.d_model=8,16,24", "optimizer.lr_reference_params=null"]
@@ -62,7 +62,7 @@ def test_several_cells_at_once_give_the_same_ledger(zeroscale, small, texts, tmp
 
 
 def test_the_cores_are_divided_among_the_cells_at_once():
-    from zeroscale.provenance import machine
+    from zeroscale.core import machine
 
     here = machine.cpu_cores()
     os_threads = os.environ.pop("OMP_NUM_THREADS", None)

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zeroscale import tokenizer as module
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.tokenizer import END_OF_TEXT, GPT2_VOCAB_SIZE, Tokenizer
 
 DATA = os.environ.get("ZEROSCALE_DATA")

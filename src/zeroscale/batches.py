@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zeroscale.command_settings import BatchSettings
+from zeroscale.config.commands import BatchSettings
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokens import Corpus, TokenStream
-from zeroscale.errors import ZeroscaleError
 from zeroscale.run_corpus import open_corpus, settings_of
 
 

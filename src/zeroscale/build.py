@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroscale.config.train import TrainSettings, shape
+from zeroscale.core import machine
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import module, prepare
 from zeroscale.data.layout import layout_of
 from zeroscale.data.tokens import Corpus, TokenStream
-from zeroscale.errors import ZeroscaleError
 from zeroscale.harness.held_out import HeldOutText
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.provenance import machine
-from zeroscale.settings import TrainSettings
+from zeroscale.model.gpt import GPT
 from zeroscale.training.schedule import lr_at
 
 if TYPE_CHECKING:
@@ -38,20 +38,6 @@ def model(settings: TrainSettings, tokens: Corpus) -> GPT:
             "model.vocab_size and tokenizer.vocab_size say; set model.vocab_size=null"
         )
     return GPT(shape(settings, tokens.tokenizer.vocab_size), settings.seed)
-
-
-def shape(settings: TrainSettings, vocab_size: int) -> GPTConfig:
-    """The decoder's configuration; rows of the embedding beyond the tokenizer's `vocab_size` ids never win."""
-    chosen = settings.model
-    return GPTConfig(
-        vocab_size=vocab_size,
-        padded_vocab_size=settings.vocab_size,
-        n_positions=chosen.n_positions,
-        n_layer=chosen.n_layer,
-        d_model=chosen.d_model,
-        n_head=chosen.n_head,
-        dropout=chosen.dropout,
-    )
 
 
 def lit(

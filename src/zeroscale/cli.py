@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zeroscale import __version__, paths, usage
-from zeroscale.errors import ZeroscaleError
+from zeroscale import __version__, usage
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.usage import COMMANDS, FREE_TEXT, VERBATIM
 
 # They pass Hydra and OmegaConf as hexadecimal: no quoting survives every run of backslashes before a `${`.
@@ -183,7 +184,7 @@ def _cell(command: str, composed: Any) -> tuple[dict[str, Any], Any]:
     config = _plain(composed)
     if command not in ("train", "plan"):
         return config, None
-    from zeroscale import study_keys
+    from zeroscale.config import study as study_keys
 
     return config, study_keys.take(config)
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
 
-from zeroscale.files import write_json, write_text
-from zeroscale.plain_tables import NOTHING, figure, interval, line, markdown, paragraph, signed, widths
+from zeroscale.core.files import write_json, write_text
+from zeroscale.core.tables import NOTHING, figure, interval, line, markdown, paragraph, signed, widths
 from zeroscale.score_tables import count
 
 HEAD = ("", "first", "second", "difference", "95 % interval", "p", "better")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zeroscale import compare_tables, scored
-from zeroscale.command_settings import CompareSettings
 from zeroscale.compare_tables import Comparison, Line
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config.commands import CompareSettings
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import intervals, measuring, paired, results
 from zeroscale.scored import ResultsLocation
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import yaml
 
-from zeroscale import files, scoring
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrainSettings, as_dict
+from zeroscale import scoring
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.core import files
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.training import checkpoint
 
 # Settings that say where things lie on the machine that trained, or how it was watched: nobody else's concern.

@@ -17,8 +17,8 @@ import torch
 from tokenizers import pre_tokenizers
 from torch import Tensor, nn
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_json
 from zeroscale.tokenizer import well_formed
 
 # What the architectures call their context; the first that a config has.

@@ -18,11 +18,13 @@ from typing import BinaryIO
 
 import yaml
 
-from zeroscale import nodes, parents, status
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import disk_errors, try_lock, write_text
-from zeroscale.provenance import machine, manifest
-from zeroscale.settings import NOT_HASHED, TrainSettings, as_dict
+from zeroscale import parents, status
+from zeroscale.config.hashing import NOT_HASHED, as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.core import machine, nodes
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors, try_lock, write_text
+from zeroscale.provenance import manifest
 
 _BUSY = "another process is training it; wait for it, or stop it"
 # How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
@@ -218,7 +220,7 @@ def _run(
 
 def _say_what_changed(settings: TrainSettings, cell: Path) -> None:
     """A new cell beside an unfinished one of the same model and seed: perhaps the user meant to go on with that."""
-    from zeroscale.training.guards import differences
+    from zeroscale.config.diff import differences
 
     found: list[tuple[list[str], Path]] = []
     for config in cell.parent.glob(f"{settings.model.name}-seed{settings.seed}-*/config.yaml"):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_json, write_text
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json, write_text
 
 if TYPE_CHECKING:
+    from zeroscale.config.train import TrainSettings
     from zeroscale.harness.card import Card
     from zeroscale.harness.sources import Source
-    from zeroscale.settings import TrainSettings
 
 FAMILY = "memorisation"
 # Raised whenever other passages would be drawn from the same corpus by the same seed.

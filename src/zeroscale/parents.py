@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale import status
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import lock
-from zeroscale.settings import TrainSettings, as_dict
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import lock
 from zeroscale.training import checkpoint
 
 # What both must share: the tensors' shapes, the optimizer's moments, and where in the data the run stands.
@@ -80,6 +81,7 @@ def start(settings: TrainSettings, corpus: Any, say: Callable[[str], None]) -> P
     Raises:
         ZeroscaleError: it is not there, or belongs to a run that this one cannot go on from.
     """
+    from zeroscale.config import diff
     from zeroscale.training import guards
 
     cell, step = directory(settings), settings.first_step
@@ -102,7 +104,7 @@ def start(settings: TrainSettings, corpus: Any, say: Callable[[str], None]) -> P
         return None
     meta = checkpoint.continued(found)
     guards.check_same_data(found, meta, corpus)
-    other = guards.differences(_shared(meta["settings"]), _shared(as_dict(settings)))
+    other = diff.differences(_shared(meta["settings"]), _shared(as_dict(settings)))
     if other:
         raise ZeroscaleError(f"init_from: {found} cannot be gone on from with other settings: {'; '.join(other)}")
     return found

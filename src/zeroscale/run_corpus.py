@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 
 if TYPE_CHECKING:
     from zeroscale.data.tokens import Corpus

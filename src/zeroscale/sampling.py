@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale import files, scoring
-from zeroscale.command_settings import SampleSettings
+from zeroscale import scoring
+from zeroscale.config.commands import SampleSettings
 from zeroscale.continuation import Continuation
-from zeroscale.errors import ZeroscaleError
-from zeroscale.provenance import machine
+from zeroscale.core import files, machine
+from zeroscale.core.errors import ZeroscaleError
 
 SAY_EVERY_SECONDS = 5.0
 # A terminal obeys control characters; a model's text must not command it. Their pictures stand in (Unicode, U+2400).

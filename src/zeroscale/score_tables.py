@@ -7,8 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from zeroscale.beside import SIZES, Published, Row, nearest
-from zeroscale.files import write_json, write_text
-from zeroscale.plain_tables import NOTHING, figure, interval, line, markdown, paragraph, signed, widths
+from zeroscale.core.files import write_json, write_text
+from zeroscale.core.tables import NOTHING, figure, interval, line, markdown, paragraph, signed, widths
 
 HEAD = ("", "ours", "95 % interval", "the paper's", "difference", "others")
 _RIGHT = (1, 4)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zeroscale import hub
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core import hub
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 
 _STEP = re.compile(r"step-(\d{8})")
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroscale.command_settings import EvalSettings
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config.commands import EvalSettings
+from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
     from zeroscale.beside import Row
@@ -194,7 +194,7 @@ def _again(
 
 
 def _changes(before: "Result", after: "Result") -> str:
-    from zeroscale.plain_tables import figure, interval
+    from zeroscale.core.tables import figure, interval
 
     if after == before:
         return "as it was, to the last bit"
@@ -213,7 +213,7 @@ def _changes(before: "Result", after: "Result") -> str:
 def _set_threads(threads: int | None) -> None:
     import torch
 
-    from zeroscale.provenance import machine
+    from zeroscale.core import machine
 
     torch.set_num_threads(threads or machine.cpu_cores())
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
-from zeroscale import hub
-from zeroscale.command_settings import EvalSettings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file, sha256_json, write_json
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.config.commands import EvalSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core import hub
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file, sha256_json, write_json
 
 Say = Callable[[str], None]
 OnFault = Callable[[str, ZeroscaleError], None]
@@ -118,7 +118,7 @@ def load(target: CheckpointRef) -> tuple[Any, Any]:
 
             return _paired(*hf_adapter.load(target.path), target.origin)
         return _paired(GPT.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
-    from zeroscale import build as composition
+    from zeroscale.config import train as composition
     from zeroscale.model import weights
     from zeroscale.training import checkpoint
 
@@ -171,8 +171,8 @@ def score(
         on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
     """
     from zeroscale import memorising
+    from zeroscale.core import machine
     from zeroscale.harness import evaluate
-    from zeroscale.provenance import machine
 
     model, tokenizer = load(target)
     on_gpu = machine.accelerator(wanted.accelerator) == "cuda"
@@ -321,6 +321,6 @@ def score_run(path: Path, run: TrainSettings) -> list[Any]:
 
 def _defaults() -> Path:
     # One place for the defaults of scoring: what `zeroscale eval` says.
-    from zeroscale import paths
+    from zeroscale.core import paths
 
     return paths.conf() / "eval.yaml"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, try_lock, write_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, try_lock, write_json
 
 STATUS = "status.json"
 DONE = "DONE"

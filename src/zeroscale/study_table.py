@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale import status
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.core.format import hours
 from zeroscale.scaling import ledger
-from zeroscale.scaling.units import hours
 
 if TYPE_CHECKING:
     from rich.table import Table

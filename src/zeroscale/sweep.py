@@ -13,12 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zeroscale import launch, nodes, parents, status, study_table
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import try_lock, write_json
+from zeroscale import launch, parents, status, study_table
+from zeroscale.config.train import TrainSettings
+from zeroscale.core import machine, nodes
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import try_lock, write_json
 from zeroscale.launch import Outcome, Place
-from zeroscale.provenance import machine
-from zeroscale.settings import TrainSettings
 from zeroscale.training import checkpoint
 
 _POLL_SECONDS = 1.0

@@ -16,9 +16,9 @@ import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from zeroscale import hub
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_json, write_json, write_text
+from zeroscale.core import hub
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_json, write_json, write_text
 
 END_OF_TEXT = "<|endoftext|>"
 # `Tokenizer.fingerprint` of OpenAI's released encoder.json and vocab.bpe (sha256 19613966… and 1ce16647…).

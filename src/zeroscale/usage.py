@@ -1,6 +1,7 @@
 """What the command line tells about itself: the commands, their help, and which keys hold free text."""
 
-from zeroscale import __version__, paths
+from zeroscale import __version__
+from zeroscale.core import paths
 
 COMMANDS = {
     "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",

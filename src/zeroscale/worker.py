@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from zeroscale import launch, settings, status, strict
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import lock, write_json
+from zeroscale import launch, status
+from zeroscale.config import hashing, train, validate
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import lock, write_json
 
 # A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can take the cell.
 _LOCK_SECONDS = launch.GRACE_SECONDS
@@ -115,7 +116,7 @@ def _run(cell: Path, rank: int) -> None:
     import yaml
 
     raw = yaml.safe_load((cell / "config.yaml").read_text(encoding="utf-8"))
-    wanted = strict.build(settings.TrainSettings, raw)
+    wanted = validate.build(train.TrainSettings, raw)
     import torch
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -164,11 +165,12 @@ def stages(say: Any) -> Any:
     return progress
 
 
-def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: Any, view: Any) -> None:
+def _train(cell: Path, wanted: train.TrainSettings, tokens: Any, progress: Any, view: Any) -> None:
     import torch
 
     from zeroscale import build
-    from zeroscale.training import callbacks, guards, record
+    from zeroscale.core import jsonl
+    from zeroscale.training import callbacks, guards
     from zeroscale.training.throughput import Stopwatch
     from zeroscale.training.writer import Writer
 
@@ -178,7 +180,7 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
     recorder = None
     if rank_zero:
         _describe(cell, wanted, tokens, gpu, torch.get_num_threads(), start)
-        recorder = record.Recorder(cell / record.METRICS)
+        recorder = jsonl.Recorder(cell / jsonl.METRICS)
     gpt = build.model(wanted, tokens)
     text = build.held_out_text(wanted, tokens)
     stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
@@ -201,7 +203,7 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
         journal=journal,
         writer=writer,
         describe={
-            "settings": settings.as_dict(wanted),
+            "settings": hashing.as_dict(wanted),
             "settings_hash": wanted.hash(),
             "tokenizer": tokens.tokenizer.fingerprint,
             "corpus": tokens.fingerprint,
@@ -229,11 +231,12 @@ def _train(cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: An
 
 
 def _start(
-    cell: Path, wanted: settings.TrainSettings, tokens: Any, progress: Any, rank_zero: bool
+    cell: Path, wanted: train.TrainSettings, tokens: Any, progress: Any, rank_zero: bool
 ) -> tuple[Path | None, list[dict[str, Any]]]:
     """The checkpoint to go on from, the cell's own or its parent's, and the record that it stands on."""
     from zeroscale import parents
-    from zeroscale.training import checkpoint, guards, record
+    from zeroscale.core import jsonl
+    from zeroscale.training import checkpoint, guards
 
     start = checkpoint.latest(cell, progress.say)
     source = cell
@@ -250,15 +253,15 @@ def _start(
     checkpoint.sweep(cell)
     step = checkpoint.step_of(start) if start else 0
     if source == cell:
-        return start, record.cut_back(cell / record.METRICS, step)
+        return start, jsonl.cut_back(cell / jsonl.METRICS, step)
     # What a branch shares with its parent is part of its own record: each step once, from the first on.
-    kept = [row for row in record.read(source / record.METRICS) if row["step"] <= step]
-    record.write(cell / record.METRICS, kept)
+    kept = [row for row in jsonl.read(source / jsonl.METRICS) if row["step"] <= step]
+    jsonl.write(cell / jsonl.METRICS, kept)
     return start, kept
 
 
 def _describe(
-    cell: Path, wanted: settings.TrainSettings, tokens: Any, gpu: str | None, threads: int, start: Path | None
+    cell: Path, wanted: train.TrainSettings, tokens: Any, gpu: str | None, threads: int, start: Path | None
 ) -> None:
     """What the run is made with, before its first step here."""
     from zeroscale.data.layout import layout_of
@@ -274,9 +277,9 @@ def _describe(
     tokens.tokenizer.save(cell / "tokenizer")
 
 
-def _sum_up(cell: Path, wanted: settings.TrainSettings, stopwatch: Any, gpu: str | None, progress: Any) -> None:
+def _sum_up(cell: Path, wanted: train.TrainSettings, stopwatch: Any, gpu: str | None, progress: Any) -> None:
     """Where the time went: into the manifest, and a line for whoever watches."""
-    from zeroscale.files import read_json
+    from zeroscale.core.files import read_json
     from zeroscale.training import throughput
 
     run, rate = wanted.trainer, stopwatch.rate()
@@ -292,7 +295,7 @@ def _sum_up(cell: Path, wanted: settings.TrainSettings, stopwatch: Any, gpu: str
     progress.say(f"{wanted.cell}: {throughput.told(stopwatch, share, facts['peak_memory_bytes'])}")
 
 
-def _score(wanted: settings.TrainSettings, path: Path) -> dict[str, float]:
+def _score(wanted: train.TrainSettings, path: Path) -> dict[str, float]:
     """Scores a checkpoint; returns its metrics by the names that the ledger's columns bear."""
     from zeroscale import scoring
 
@@ -300,7 +303,7 @@ def _score(wanted: settings.TrainSettings, path: Path) -> dict[str, float]:
     return {f"{result.key.card}/{name}": score.value for result in results for name, score in result.metrics.items()}
 
 
-def _finish(cell: Path, wanted: settings.TrainSettings, final: Path, view: Any) -> None:
+def _finish(cell: Path, wanted: train.TrainSettings, final: Path, view: Any) -> None:
     """Scores the last checkpoint and marks the cell done."""
     from zeroscale.provenance import manifest
 

@@ -9,8 +9,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from zeroscale import paths
 from zeroscale.commands import corpora
+from zeroscale.core import paths
 
 
 def test_a_corpus_is_counted_in_words(zeroscale, tmp_path):

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from zeroscale.config.data import FilesData
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import corpus_texts
 from zeroscale.data.corpus_texts import open_texts
 from zeroscale.data.prepare import prepare
-from zeroscale.data_settings import FilesData
-from zeroscale.errors import ZeroscaleError
 
 BYTES = SimpleNamespace(kind="bytes")
 BPE = SimpleNamespace(kind="bpe", vocab_size=300)

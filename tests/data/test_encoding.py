@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import encoding
 from zeroscale.data.duplicates import Sketches
 from zeroscale.data.encoding import Work, encode_all
-from zeroscale.errors import ZeroscaleError
 from zeroscale.tokenizer import Tokenizer
 
 

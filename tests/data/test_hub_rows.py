@@ -14,7 +14,7 @@ import pytest
 from hub_server import Repository
 from pyarrow import parquet
 
-from zeroscale.data_settings import HubData
+from zeroscale.config.data import HubData
 
 ROWS = [{"text": f"text {n} " + "of words " * (n % 60), "url": f"http://{n % 3}.wikipedia.org"} for n in range(2500)]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from zeroscale.config.data import FilesData
+from zeroscale.config.model import BytesTokenizer
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.prepare import corpus_directory, prepare
 from zeroscale.data.tokens import Corpus
-from zeroscale.data_settings import FilesData
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import BytesTokenizer
 
 BYTES = BytesTokenizer(kind="bytes")
 # Every kind of file, duplicates of both kinds, a site that is left out.

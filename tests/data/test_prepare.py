@@ -10,16 +10,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from zeroscale.config.data import FilesData, StdlibData
+from zeroscale.config.model import BpeTokenizer
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_file
 from zeroscale.data import sources
 from zeroscale.data.encoding import split_of
 from zeroscale.data.prepare import corpus_directory, prepare
 from zeroscale.data.shards import ShardWriter
 from zeroscale.data.sources import documents
 from zeroscale.data.tokens import Corpus
-from zeroscale.data_settings import FilesData, StdlibData
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_file
-from zeroscale.settings import BpeTokenizer
 from zeroscale.tokenizer import Tokenizer
 
 # The name of novels/ at 2,048 tokens of BPE, as the first version gave it.

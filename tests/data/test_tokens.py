@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import write_json
 from zeroscale.data.shards import ShardWriter
 from zeroscale.data.tokens import FORMAT, Corpus, TokenStream, permute
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import write_json
 from zeroscale.tokenizer import Tokenizer
 
 # permute(0 … 7) of 1,000 at seed 0, epoch 0.

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import asking
 
 

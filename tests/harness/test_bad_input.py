@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate
 from zeroscale.model.generate import generate

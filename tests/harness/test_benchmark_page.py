@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale import paths
+from zeroscale.core import paths
 from zeroscale.harness import benchmark_page
 from zeroscale.harness import card as cards
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zeroscale import paths
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.tokenizer import Tokenizer

@@ -172,7 +172,7 @@ def test_real_english_in_the_billion_words_tokens_comes_back(data: Path, texts) 
 
 
 def test_the_billion_words_of_the_sample_are_as_the_tests_tokeniser_writes_them() -> None:
-    from zeroscale import paths
+    from zeroscale.core import paths
 
     rows = (paths.evals() / "samples" / "lm1b.jsonl").read_text(encoding="utf-8").splitlines()
     for text in [json.loads(row)["text"] for row in rows]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import head, windows
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine

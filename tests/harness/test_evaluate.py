@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, intervals, results, tasks
 from zeroscale.harness.engine import Engine

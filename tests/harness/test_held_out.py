@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import evaluate, results
 from zeroscale.harness.held_out import HeldOutText, held_out
 from zeroscale.model.gpt import GPT, GPTConfig

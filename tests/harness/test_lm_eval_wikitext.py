@@ -10,7 +10,7 @@ from harness import released_formats as forms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness.detokenise import lm_eval as ours
 from zeroscale.tokenizer import Tokenizer
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from zeroscale import memorising
+from zeroscale.config.data import FilesData
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import passages
 from zeroscale.data.prepare import prepare
 from zeroscale.data.tokens import TokenStream
-from zeroscale.data_settings import FilesData
-from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, sources, tasks
 from zeroscale.harness.engine import Engine

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, sentences, tasks
 from zeroscale.harness.engine import Engine

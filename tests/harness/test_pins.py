@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from zeroscale import paths
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, loading, pins, sources, tasks
 from zeroscale.harness.card import Card

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zeroscale import scoring
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import answering
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine

@@ -10,7 +10,7 @@ from harness import lm_eval_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.harness.engine import Engine

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from harness import lm_eval_oracle as oracle
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, tasks
 from zeroscale.harness.requests import Generated, Stop

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import evaluate, rescore, results
 from zeroscale.harness.held_out import HeldOutText
 from zeroscale.model.gpt import GPT

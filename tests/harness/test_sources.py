@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.tokenizer import Tokenizer

@@ -13,8 +13,8 @@ import yaml
 from harness import lm_eval_oracle as oracle
 from harness import released_formats as forms
 
-from zeroscale import paths
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.harness.detokenise import RULES

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import card as cards
 from zeroscale.harness import tasks
 from zeroscale.harness.requests import Continuation, Generated, Rolled, Rolling, Scored, Stop

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness.evaluate import score_cards
 from zeroscale.harness.results import Result, read_records
 from zeroscale.model.gpt import GPT

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.cache import KVCache
 
 LENGTHS = [9, 4, 1, 6]

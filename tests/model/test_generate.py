@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.model import decode
+from zeroscale.core import machine
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.decode import Decoder
 from zeroscale.model.generate import Spent, generate, stream
 from zeroscale.model.gpt import GPT, GPTConfig
@@ -70,7 +70,7 @@ def test_weights_laid_out_anew_change_no_bit(lively, monkeypatch):
     rows = [prompt[-20:] for prompt in prompts(16)]
     found = {}
     for free in (0, 2**60):
-        monkeypatch.setattr(decode, "free_memory", lambda free=free: free)
+        monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
         step = Decoder(lively, 16, 20)
         cache = lively.new_cache(16, 30)
         with torch.inference_mode():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.gpt import GPT, GPTConfig
 
 TINY = GPTConfig(vocab_size=97, n_positions=16, n_layer=2, d_model=32, n_head=4)

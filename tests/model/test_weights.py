@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.model.weights import load_state, read_config, read_weights, save_pretrained, save_state, state_tensors
 

@@ -14,9 +14,9 @@ import pytest
 import zstandard
 from made_runs import git
 
-from zeroscale import paths
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file, write_json
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file, write_json
 from zeroscale.provenance import bundle, opening, recorded, source
 
 HEADS = {"bundle/BUNDLE.json", "bundle/SHA256SUMS"}
@@ -225,7 +225,7 @@ def test_a_bundle_of_a_newer_version_says_how_it_can_still_be_checked(packed, tm
 
 def test_what_is_there_is_not_written_over_and_a_study_in_training_not_packed(folder, run, packed, tmp_path):
     from zeroscale import status
-    from zeroscale.files import lock
+    from zeroscale.core.files import lock
 
     checked = opening.verify(packed)
     with pytest.raises(ZeroscaleError, match="is there already"):

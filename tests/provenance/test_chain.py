@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.files import read_json, write_json
+from zeroscale.core.files import read_json, write_json
 
 
 def edit_ledger(study, old: str, new: str) -> None:

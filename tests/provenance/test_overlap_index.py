@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.provenance import ngrams, overlap_index, overlap_scan
 from zeroscale.provenance.overlap_index import Builder, NgramIndex
 from zeroscale.provenance.overlap_scan import Piece

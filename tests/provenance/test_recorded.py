@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, write_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, write_json
 from zeroscale.provenance import recorded
 
 

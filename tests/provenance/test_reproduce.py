@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, write_texts
 from made_runs import command, rows, run_in
 
-from zeroscale.files import read_json, sha256_file, write_json
+from zeroscale.core.files import read_json, sha256_file, write_json
 
 COMPARED = ("step", "train/loss", "grad_norm", "lr", "val/loss", "val/bits_per_byte")
 

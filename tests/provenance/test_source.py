@@ -12,7 +12,7 @@ import pytest
 from conftest import environment
 from made_runs import git
 
-from zeroscale import paths
+from zeroscale.core import paths
 from zeroscale.provenance import manifest, source
 
 TELL = """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import study_fixture
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.report import live
 
 

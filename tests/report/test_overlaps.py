@@ -4,7 +4,7 @@ import json
 
 import study_fixture
 
-from zeroscale.files import read_json, write_json
+from zeroscale.core.files import read_json, write_json
 from zeroscale.report import overlaps
 from zeroscale.report.record import read_study
 

@@ -3,7 +3,7 @@
 import pyarrow.parquet
 import pytest
 
-from zeroscale import paths
+from zeroscale.core import paths
 from zeroscale.report import passages
 
 SAMPLE = {"source": "sample", "family": "stream", "card": "wikitext2", "origin": ["wikitext2.jsonl"]}

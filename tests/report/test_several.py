@@ -6,10 +6,10 @@ import pytest
 import study_fixture
 
 from zeroscale import cli
-from zeroscale.command_settings import StudySettings
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config.commands import StudySettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.report import dashboard, page, record, several
-from zeroscale.strict import build
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import study_fixture
 
+from zeroscale.core import tables as core_tables
 from zeroscale.report import benchmarks, paper_table, table_files, tables
 from zeroscale.report.record import read_study
 
@@ -37,7 +38,7 @@ def test_each_table_is_written_three_times_and_the_same_each_time(found, cards, 
 
 
 def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every):
-    rows = list(csv.DictReader(io.StringIO(table_files.as_csv(every["results"][1]))))
+    rows = list(csv.DictReader(io.StringIO(core_tables.as_csv(every["results"][1]))))
     cell = next(cell for cell in found.cells if cell.done)
     row = next(row for row in rows if row["run"] == cell.label)
     assert float(row["validation loss"]) == cell.row["val/loss"]
@@ -50,14 +51,14 @@ def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every
 
 def test_markdown_has_as_many_cells_in_each_line(every):
     for name, (caption, table) in every.items():
-        lines = table_files.as_markdown(table, caption).splitlines()
+        lines = core_tables.as_markdown(table, caption).splitlines()
         bars = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
         assert set(bars) == {len(table["columns"]) + 1} and len(bars) == len(table["rows"]) + 2, name
 
 
 def test_latex_has_booktabs_rules_and_as_many_cells_in_each_line(every):
     for name, (caption, table) in every.items():
-        text = table_files.as_latex(table, caption)
+        text = core_tables.as_latex(table, caption)
         for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}", r"\end{tabular}"):
             assert text.count(rule) == 1, (name, rule)
         for line in text.splitlines():
@@ -83,16 +84,16 @@ def balanced(text: str) -> bool:
     ],
 )
 def test_text_is_set_letter_by_letter(text, latex):
-    assert table_files.latex(text) == latex
+    assert core_tables.latex(text) == latex
 
 
 def test_a_hostile_name_is_text_in_every_kind(tmp_path):
     hostile = r"\input{x} | <script> & % $ # ` * "
     table = {"columns": [{"label": "run"}, {"label": "n", "number": True}], "rows": [{"cells": []}]}
     table["rows"][0]["cells"] = [tables.entry(hostile), tables.entry("3", 3)]
-    assert next(csv.reader(io.StringIO(table_files.as_csv(table).split("\n", 1)[1]))) == [hostile, "3"]
-    assert "<script>" not in table_files.as_markdown(table) and r"\|" in table_files.as_markdown(table)
-    assert r"\input" not in table_files.as_latex(table) and balanced(table_files.as_latex(table))
+    assert next(csv.reader(io.StringIO(core_tables.as_csv(table).split("\n", 1)[1]))) == [hostile, "3"]
+    assert "<script>" not in core_tables.as_markdown(table) and r"\|" in core_tables.as_markdown(table)
+    assert r"\input" not in core_tables.as_latex(table) and balanced(core_tables.as_latex(table))
 
 
 def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
@@ -114,7 +115,7 @@ def test_latex_typesets_them(every, tmp_path):
     compiler = shutil.which("pdflatex")
     if compiler is None:
         pytest.skip("no pdflatex: install texlive-latex-base to see the tables set")
-    body = "\n\n".join(table_files.as_latex(table, caption) for caption, table in every.values())
+    body = "\n\n".join(core_tables.as_latex(table, caption) for caption, table in every.values())
     (tmp_path / "t.tex").write_text(
         r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs}\begin{document}"
         + body

@@ -13,9 +13,9 @@ import wandb_log
 import wandb_server
 
 from zeroscale.commands import tracking
+from zeroscale.config.trainer import TrackerSettings
 from zeroscale.report import wandb_rows, wandb_view
 from zeroscale.report.record import read_study
-from zeroscale.settings import TrackerSettings
 from zeroscale.training import tracker
 
 
@@ -230,11 +230,12 @@ def test_a_column_has_one_type(rows, typed):
 
 
 def test_the_tables_are_the_reports_own(study):
+    from zeroscale.core import tables
     from zeroscale.report import benchmarks, table_files
 
     found = read_study(study)
     cards = benchmarks.read_cards(found)
     for name, (_, columns, rows) in wandb_rows.tables(found, cards).items():
-        text = table_files.as_csv(table_files.every(found, cards)[name][1])
+        text = tables.as_csv(table_files.every(found, cards)[name][1])
         assert len(rows) == len(list(csv.reader(text.splitlines()))) - 1 or "\n" in text
         assert all(len(row) == len(columns) for row in rows) and len(set(columns)) == len(columns)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.report import words
+from zeroscale.core import format
 
 
 @pytest.mark.parametrize(
@@ -10,12 +10,12 @@ from zeroscale.report import words
     [(25_344, "25.3 K"), (1_638_400, "1.64 M"), (124_439_808, "124 M"), (999_999, "1 M"), (512, "512"), (0, "0")],
 )
 def test_counts_carry_a_letter(value, text):
-    assert words.scaled(value).replace("\u00a0", " ") == text
+    assert format.scaled(value).replace("\u00a0", " ") == text
 
 
 def test_flops_carry_an_si_prefix():
-    assert words.flops(3.2e13) == "32\u00a0TFLOP"
-    assert words.flops(None) == "–"
+    assert format.flops(3.2e13) == "32\u00a0TFLOP"
+    assert format.flops(None) == "–"
 
 
 @pytest.mark.parametrize(
@@ -30,28 +30,28 @@ def test_flops_carry_an_si_prefix():
     ],
 )
 def test_figures_have_significant_digits(value, text):
-    assert words.figure(value) == text
+    assert format.figure(value) == text
 
 
 def test_powers_of_ten_need_no_markup():
-    assert words.flat("8.80 × 10^{13} to 2 × 10^{−5}") == "8.80 × 10¹³ to 2 × 10⁻⁵"
-    assert words.flat("N^{α}, x^2") == "N^{α}, x^2"
+    assert format.flat("8.80 × 10^{13} to 2 × 10^{−5}") == "8.80 × 10¹³ to 2 × 10⁻⁵"
+    assert format.flat("N^{α}, x^2") == "N^{α}, x^2"
 
 
 def test_both_ends_of_an_interval_have_the_same_decimals():
-    assert words.interval(0.0187, 0.259) == "0.019 to 0.259"
-    assert words.interval(-0.099, -0.081, 2) == "−0.099 to −0.081"
-    assert words.interval(None, 1.0) == ""
+    assert format.interval(0.0187, 0.259) == "0.019 to 0.259"
+    assert format.interval(-0.099, -0.081, 2) == "−0.099 to −0.081"
+    assert format.interval(None, 1.0) == ""
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(23.04, "23 s"), (185, "3 min 05 s"), (7_800, "2 h 10 min"), (None, "–")]
 )
 def test_durations(seconds, text):
-    assert words.duration(seconds).replace("\u00a0", " ") == text
+    assert format.duration(seconds).replace("\u00a0", " ") == text
 
 
 def test_counts_in_words():
-    assert words.count(4, "size") == "four sizes"
-    assert words.count(1, "size") == "one size"
-    assert words.count(40, "entry", "entries") == "40 entries"
+    assert format.count(4, "size") == "four sizes"
+    assert format.count(1, "size") == "one size"
+    assert format.count(40, "entry", "entries") == "40 entries"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.budget import plan_cell, render
 from zeroscale.scaling.memory import HEAD_BUFFER, LEAN_FROM
 

@@ -4,7 +4,7 @@ import numpy
 import pytest
 from scipy.optimize import approx_fprime, minimize
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Surface, fit_chinchilla, fit_vpnls
 from zeroscale.scaling.descent import minimise as descend
 from zeroscale.scaling.surface_objective import GRID, Runs

@@ -6,7 +6,7 @@ import json
 import numpy
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import PerToken, Surface, compare_laws
 from zeroscale.scaling.optimal_path import OptimalPath
 

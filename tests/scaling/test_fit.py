@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_file
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_file
 from zeroscale.scaling import describe, fit_study
 from zeroscale.scaling.flops import params
 

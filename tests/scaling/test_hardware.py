@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.scaling.hardware import HARDWARE, find, peak_flops
+from zeroscale.core.accelerators import HARDWARE, find, peak_flops
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Surface, fit_envelope, fit_isoflop
 from zeroscale.scaling.isoflop import EDGE
 

@@ -4,7 +4,7 @@ import numpy
 import pytest
 from scipy.optimize import approx_fprime, curve_fit
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import KaplanLaw, fit_kaplan, fit_loss_to_accuracy
 from zeroscale.scaling.kaplan import _Objective
 

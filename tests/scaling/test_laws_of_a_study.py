@@ -5,7 +5,7 @@ import json
 import numpy
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Options, Surface, describe, fit_study
 from zeroscale.scaling.options import COLUMNS
 

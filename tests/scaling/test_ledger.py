@@ -5,7 +5,7 @@ import json
 import pandas
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import ledger
 from zeroscale.scaling.flops import flops_per_token, params
 

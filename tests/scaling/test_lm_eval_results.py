@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Options, fit_study
 from zeroscale.scaling.options import COLUMNS
 

@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import PowerLaw, fit_power_law
 
 PLAIN = PowerLaw(0.1, 0.1 * numpy.log(1e12))

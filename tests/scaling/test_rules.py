@@ -2,9 +2,9 @@
 
 import pytest
 
+from zeroscale.config.published_rules import RULES
 from zeroscale.scaling.budget import plan_cell, render
 from zeroscale.scaling.flops import Params
-from zeroscale.scaling.rules import RULES
 
 RULE = {rule.name: rule for rule in RULES}
 

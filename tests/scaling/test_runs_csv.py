@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import ledger
 
 GOOD = "params,tokens,loss\n1000000,2e7,4.5\n3000000,2e7,4.1\n"

@@ -12,7 +12,7 @@ from conftest import SMALL, environment, write_texts
 from once import once
 
 from zeroscale import status
-from zeroscale.files import sha256_file
+from zeroscale.core.files import sha256_file
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.training import checkpoint, snapshot
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrackerSettings
-from zeroscale.training import record, tracker
+from zeroscale.config.trainer import TrackerSettings
+from zeroscale.core import jsonl
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.training import tracker
 from zeroscale.training.following import Follower, Place, scores_of
 from zeroscale.training.local_trackers import Files
 
@@ -23,7 +24,7 @@ def row(step: int, **more: float) -> dict:
 
 def write(cell: Path, steps: range, mode: str = "a") -> None:
     cell.mkdir(parents=True, exist_ok=True)
-    with open(cell / record.METRICS, mode, encoding="utf-8") as handle:
+    with open(cell / jsonl.METRICS, mode, encoding="utf-8") as handle:
         for step in steps:
             handle.write(json.dumps(row(step, **({"val/loss": 4 / step} if step % 5 == 0 else {}))) + "\n")
 
@@ -102,7 +103,7 @@ def test_lines_are_sent_while_the_run_goes_on_and_half_a_line_waits(tmp_path):
     while len(sink.rows) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     text = json.dumps(row(4))
-    with open(tmp_path / record.METRICS, "a") as handle:
+    with open(tmp_path / jsonl.METRICS, "a") as handle:
         handle.write(text[:20])
         handle.flush()
         follower.log({})
@@ -119,7 +120,7 @@ def test_nothing_is_read_before_the_first_news(tmp_path):
     sink = Kept()
     follower = Follower(tmp_path, BATCH, sink)
     time.sleep(0.1)
-    record.cut_back(tmp_path / record.METRICS, 10)
+    jsonl.cut_back(tmp_path / jsonl.METRICS, 10)
     write(tmp_path, range(11, 13))
     follower.log({})
     follower.finish(0, 20)
@@ -170,7 +171,7 @@ def test_files_hold_each_step_once_after_a_resumption(tmp_path):
     write(tmp_path, range(1, 31))
     score(tmp_path, 20)
     followed(tmp_path, Files(tmp_path), code=1)
-    record.cut_back(tmp_path / record.METRICS, 20)
+    jsonl.cut_back(tmp_path / jsonl.METRICS, 20)
     write(tmp_path, range(21, 41))
     score(tmp_path, 40)
     followed(tmp_path, Files(tmp_path))
@@ -195,7 +196,7 @@ def test_tensorboard_holds_each_step_once_over_tokens_after_a_resumption(tmp_pat
     wanted = TrackerSettings(name="tensorboard")
     write(tmp_path, range(1, 31))
     assert tracker.send(wanted, tmp_path, settings, {}, done=False) == "written to tensorboard/"
-    record.cut_back(tmp_path / record.METRICS, 20)
+    jsonl.cut_back(tmp_path / jsonl.METRICS, 20)
     write(tmp_path, range(21, 41))
     score(tmp_path, 40)
     tracker.send(wanted, tmp_path, settings, {}, done=True)

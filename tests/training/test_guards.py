@@ -8,9 +8,10 @@ import pytest
 
 from zeroscale import status
 from zeroscale.cli import compose
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrainSettings, as_dict
-from zeroscale.strict import build
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.training import checkpoint, guards
 
 

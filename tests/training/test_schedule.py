@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from zeroscale.settings import ScheduleSettings
+from zeroscale.config.optimizer import ScheduleSettings
 from zeroscale.training.schedule import lr_at
 
 

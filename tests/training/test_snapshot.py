@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config.optimizer import OptimizerSettings
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.settings import OptimizerSettings
 from zeroscale.training import checkpoint, snapshot
 from zeroscale.training.optim import optimizers
 

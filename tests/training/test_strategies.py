@@ -12,12 +12,13 @@ import torch
 from once import once
 
 from zeroscale.cli import compose
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model import weights
 from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.model.tensor_files import open_file
-from zeroscale.settings import TrainSettings, as_dict
-from zeroscale.strict import build
 from zeroscale.training import checkpoint
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")

@@ -11,11 +11,12 @@ import pytest
 import wandb_log
 import wandb_server
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import lock, write_json
-from zeroscale.settings import TrackerSettings
+from zeroscale.config.trainer import TrackerSettings
+from zeroscale.core import jsonl
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import lock, write_json
 from zeroscale.status import LOCK
-from zeroscale.training import record, tracker, wandb_files
+from zeroscale.training import tracker, wandb_files
 
 BATCH = 256
 HASH = "0123456789abcdef" * 4
@@ -64,7 +65,7 @@ def cell(tmp_path) -> Path:
 
 def train(cell: Path, first: int, last: int) -> None:
     """Writes the lines of steps, every tenth of them validated."""
-    with open(cell / record.METRICS, "a", encoding="utf-8") as handle:
+    with open(cell / jsonl.METRICS, "a", encoding="utf-8") as handle:
         for step in range(first, last + 1):
             row = {"step": step, "tokens": step * BATCH, "train/loss": 5.0 / step, "lr": 1e-3, "mfu": None}
             handle.write(json.dumps(row | ({"val/loss": 4.0 / step} if step % 10 == 0 else {})) + "\n")
@@ -88,7 +89,7 @@ def test_offline_one_run_holds_every_step_once_after_each_resumption(cell):
     assert send(cell, "offline", done=False) == "written for `wandb sync`"
     first = wandb_log.Log(wandb_log.only(cell))
     assert first.steps() == list(range(1, 31)) and first.exit_code == 1
-    record.cut_back(cell / record.METRICS, 20)
+    jsonl.cut_back(cell / jsonl.METRICS, 20)
     train(cell, 21, 50)
     save(cell, 50)
     send(cell, "offline")
@@ -134,7 +135,7 @@ def test_online_a_resumed_run_goes_on_where_w_and_b_stands(cell, server):
     assert send(cell, "online", done=False) == "sent"
     (name,) = server.runs
     assert server.runs[name].steps() == list(range(1, 31)) and server.runs[name].exit_code == 1
-    record.cut_back(cell / record.METRICS, 20)  # the last checkpoint: W&B knows ten steps more
+    jsonl.cut_back(cell / jsonl.METRICS, 20)  # the last checkpoint: W&B knows ten steps more
     train(cell, 21, 50)
     save(cell, 50)
     assert send(cell, "online") == "sent"

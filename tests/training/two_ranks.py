@@ -14,10 +14,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from zeroscale import build
+from zeroscale.config.train import TrainSettings, shape
+from zeroscale.config.validate import build as strict
 from zeroscale.data.layout import layout_of
 from zeroscale.model.gpt import GPT
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build as strict
 from zeroscale.training import checkpoint, snapshot
 from zeroscale.training.lit import Around
 from zeroscale.training.steps import Steps
@@ -68,7 +68,7 @@ def train(raw: dict[str, Any], folder: Path, start: Path | None = None) -> None:
     settings = strict(TrainSettings, raw)
     build.quiet_libraries()
     torch.manual_seed(0)
-    gpt, watch = GPT(build.shape(settings, VOCABULARY), settings.seed), Watch(folder)
+    gpt, watch = GPT(shape(settings, VOCABULARY), settings.seed), Watch(folder)
     lit, trainer = build.lit(settings, gpt, [watch], start), build.trainer(settings, folder)
     first = lit.progress.step
     micro = micro_batches(settings, trainer.global_rank, first)

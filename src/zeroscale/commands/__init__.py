@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zeroscale.commands import checkpoints, corpora, findings, overlap, planning, provenance, studies
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 
 Config = dict[str, Any]
 Labelled = tuple[str, Config]

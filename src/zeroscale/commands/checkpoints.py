@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from zeroscale.command_settings import CompareSettings, EvalSettings, ExportSettings, SampleSettings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.strict import build
+from zeroscale.config.commands import CompareSettings, EvalSettings, ExportSettings, SampleSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 
 Config = dict[str, Any]
 Labelled = tuple[str, Config]

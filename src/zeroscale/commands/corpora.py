@@ -6,8 +6,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from zeroscale.command_settings import BatchSettings, DataCommand
-from zeroscale.strict import build
+from zeroscale.config.commands import BatchSettings, DataCommand
+from zeroscale.config.validate import build
 
 Config = dict[str, Any]
 

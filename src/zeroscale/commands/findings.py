@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zeroscale.command_settings import CompareSettings, FitSettings, StudySettings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.strict import build
+from zeroscale.config.commands import CompareSettings, FitSettings, StudySettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 
 Config = dict[str, Any]
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from zeroscale.command_settings import OverlapSettings
-from zeroscale.strict import build
+from zeroscale.config.commands import OverlapSettings
+from zeroscale.config.validate import build
 
 Config = dict[str, Any]
 

@@ -3,10 +3,10 @@
 from dataclasses import fields
 from typing import Any
 
-from zeroscale.command_settings import PlanSettings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale.config.commands import PlanSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 
 Config = dict[str, Any]
 Labelled = tuple[str, Config]
@@ -33,8 +33,8 @@ def plan(configs: list[Labelled]) -> int:
 
 
 def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
+    from zeroscale.core import machine
     from zeroscale.data.layout import layout_for
-    from zeroscale.provenance import machine
 
     shape, trainer = cell.model, cell.trainer
     # With hardware named, the plan is for that; without, for this machine.

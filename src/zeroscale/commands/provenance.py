@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.command_settings import BundleSettings, ExplainSettings, ReproduceSettings, VerifySettings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.strict import build
+from zeroscale.config.commands import BundleSettings, ExplainSettings, ReproduceSettings, VerifySettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
     from zeroscale.reproduce.runs import Reproduction
@@ -50,7 +50,7 @@ def reproduce(config: Config) -> int:
 
 
 def _print_table(found: "Sequence[Reproduction]") -> None:
-    from zeroscale.plain_tables import line, widths
+    from zeroscale.core.tables import line, widths
 
     head = ["run", "up to step", "steps", "scores", "verdict", "why"]
     rows = [

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale import launch, nodes, status
-from zeroscale.command_settings import LaunchSettings, StatusSettings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.provenance import machine
-from zeroscale.settings import TrainSettings
-from zeroscale.strict import build
+from zeroscale import launch, status
+from zeroscale.config.commands import LaunchSettings, StatusSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core import machine, nodes
+from zeroscale.core.errors import ZeroscaleError
 
 Config = dict[str, Any]
 Labelled = tuple[str, Config]

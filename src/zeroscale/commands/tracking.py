@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import TrackerSettings
+from zeroscale.config.trainer import TrackerSettings
+from zeroscale.core.errors import ZeroscaleError
 
 REPORT = "report"
 

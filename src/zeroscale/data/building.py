@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zeroscale import files
+from zeroscale.core import files
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import duplicates, output, sources
 from zeroscale.data.documents import Fault
 from zeroscale.data.encoding import Work, dtype, encode_all, split_of
 from zeroscale.data.leave_out import OVERLAP, overlap_of
 from zeroscale.data.progress import STATE, Notes, database_errors
 from zeroscale.data.tokens import FORMAT, INDEX, SOURCE, SPLITS
-from zeroscale.errors import ZeroscaleError
 from zeroscale.tokenizer import Tokenizer
 
 # BPE learns from the first part of the training documents; the trainer's memory grows with the different words in it.

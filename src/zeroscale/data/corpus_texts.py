@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from zeroscale.config.data import FilesData
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
 from zeroscale.data import sources
 from zeroscale.data.tokens import INDEX, SPLITS, Corpus
-from zeroscale.data_settings import FilesData
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_json
 from zeroscale.provenance.overlap_scan import Piece
 from zeroscale.tokenizer import Tokenizer
 

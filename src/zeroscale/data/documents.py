@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.pieces import MAX_DOCUMENT_BYTES, pieces
-from zeroscale.errors import ZeroscaleError
 from zeroscale.tokenizer import well_formed
 
 # Rows are joined to one text up to here; then it is cut whether the next text begins or not, so that a pattern that

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.duplicates import Sketches, exact_key
-from zeroscale.errors import ZeroscaleError
 from zeroscale.tokenizer import Tokenizer
 
 

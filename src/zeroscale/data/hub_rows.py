@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from zeroscale import hub
+from zeroscale.core import hub
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import documents
 from zeroscale.data.documents import Item, Row
-from zeroscale.errors import ZeroscaleError
 
 # The place in a stream is asked for once in so many rows; between them, rows are counted and read over.
 _STATE_ROWS = 1000

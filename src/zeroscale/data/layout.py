@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from zeroscale.provenance import machine
-from zeroscale.settings import TrainSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.core import machine
 
 # Tokens of one forward and backward pass on one device where the settings leave it open.
 MICRO_BATCH_LIMIT = {"cpu": 8192, "cuda": 32768}

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Spelling
 from zeroscale.data.tokens import Corpus, permute
-from zeroscale.errors import ZeroscaleError
 from zeroscale.provenance.ngrams import mix, powers
 
 # Passages are looked at in so many places of the training part for each that is wanted, to find repeated ones.

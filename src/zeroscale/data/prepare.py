@@ -17,14 +17,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from zeroscale import files
+from zeroscale.core import files
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import building, sources
 from zeroscale.data.building import Progress
 from zeroscale.data.documents import Fault
 from zeroscale.data.leave_out import overlap_of
 from zeroscale.data.progress import STATE
 from zeroscale.data.tokens import FORMAT, INDEX, SOURCE, Corpus
-from zeroscale.errors import ZeroscaleError
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
 _WAIT_SECONDS = 24 * 3600.0

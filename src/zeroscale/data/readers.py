@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import documents
 from zeroscale.data.documents import Document, Fault, Item, Row
 from zeroscale.data.pieces import pieces
-from zeroscale.errors import ZeroscaleError
 
 COMPRESSED = (".gz", ".zst")
 JSON_LINES = (".jsonl", ".ndjson", ".json")

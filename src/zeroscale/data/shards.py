@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.files import sha256_file
+from zeroscale.core.files import sha256_file
 
 SHARD_TOKENS = 100_000_000
 # A record for each document: the token behind its last one, and the byte behind its name in the file of names.

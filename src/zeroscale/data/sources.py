@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_file, sha256_json
 from zeroscale.data import documents as texts
 from zeroscale.data import hub_rows, readers
 from zeroscale.data.documents import Document, Item
 from zeroscale.data.pieces import cut_at
 from zeroscale.data.readers import reading
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_file, sha256_json
 
 # What is read of a directory; a glob or a single file may have any name.
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".jsonl", ".parquet")

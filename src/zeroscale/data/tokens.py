@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file
 from zeroscale.tokenizer import Tokenizer
 
 INDEX = "index.json"

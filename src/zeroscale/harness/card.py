@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from zeroscale import paths
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_json
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
 from zeroscale.harness.schema import Choice, Hub, Metric, Name, Part, Reported, Reproduction, Sources, Subset, Text
 
 __all__ = ["SIZES", "Card", "Choice", "Hub", "Subset", "load", "names", "resolve", "suites"]

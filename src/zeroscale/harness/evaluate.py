@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
 from zeroscale.harness import answering, asking, cost, loading, measuring, records, rescore, results, tasks
 from zeroscale.harness import card as cards_of
 from zeroscale.harness.card import Card

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import requests as rq
 
 if TYPE_CHECKING:

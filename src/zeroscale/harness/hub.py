@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zeroscale import hub as service
+from zeroscale.core import hub as service
 from zeroscale.harness.schema import Hub
 from zeroscale.harness.sources import MissingData
 

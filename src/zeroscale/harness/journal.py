@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.files import disk_errors, write_bytes
+from zeroscale.core.files import disk_errors, write_bytes
 from zeroscale.harness import requests as rq
 from zeroscale.harness.cost import added
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.files import sha256_json
+from zeroscale.core.files import sha256_json
 from zeroscale.harness import pins, sources
 from zeroscale.harness.card import Card
 from zeroscale.harness.pins import Standing

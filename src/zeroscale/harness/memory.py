@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from zeroscale.model.decode import free_memory
+from zeroscale.core.machine import free_memory
 from zeroscale.model.gpt import GPT
 
 # A GPU is busy with so many; a CPU with far fewer, but a caller may ask for larger passes there.

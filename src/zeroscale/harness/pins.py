@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
 from zeroscale.harness.card import Card
 from zeroscale.harness.schema import Pin
 from zeroscale.harness.sources import Row, Rows

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import requests as rq
 from zeroscale.harness.cost import Cost
 from zeroscale.harness.engine import Engine, Progress

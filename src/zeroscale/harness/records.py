@@ -5,7 +5,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.files import sha256_json
+from zeroscale.core.files import sha256_json
 from zeroscale.harness import requests as rq
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import measuring, results
 from zeroscale.harness.measuring import About
 from zeroscale.harness.results import Result

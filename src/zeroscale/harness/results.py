@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.harness.intervals import Interval
 from zeroscale.provenance import manifest
 

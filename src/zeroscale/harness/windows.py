@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import requests as rq
 from zeroscale.harness.head import Scores, excluded_places, score_states
 from zeroscale.model import trees

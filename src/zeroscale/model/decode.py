@@ -5,7 +5,6 @@ dropout to ask about, no module to call, the activation inside the product where
 out once for the many steps to come.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from zeroscale.core.machine import free_memory
 from zeroscale.model import kernels
 from zeroscale.model.branches import Branches
 from zeroscale.model.cache import KVCache
@@ -114,13 +114,3 @@ class Decoder:
             x = layer.down(layer.up(layer.norm_2(x)), x)
         cache.advance(1)
         return self._head(self.model.ln_f(x))
-
-
-def free_memory() -> int:
-    """Bytes that can be taken without swapping; 0 where the system does not say."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {}) else 0
-        return pages * os.sysconf("SC_PAGE_SIZE") if pages else 0

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.gpt import GPT
 from zeroscale.model.picking import Pick, uniform_numbers
 from zeroscale.model.seatings import AnySlots, seatings

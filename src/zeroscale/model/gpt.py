@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model import kernels, lean
 from zeroscale.model.cache import KVCache
 from zeroscale.model.head import Shared, head_cross_entropy

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.gpt import GPTConfig
 
 # transformers' names of the activations; three of them are one function, GELU's tanh form, written in three ways.

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 
 
 class Pick:

@@ -10,8 +10,8 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from zeroscale import files
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core import files
+from zeroscale.core.errors import ZeroscaleError
 
 # In the order in which they are looked for: pickles last, and then only what `weights_only=True` lets through.
 WHOLE = ("model.safetensors", "pytorch_model.bin")

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zeroscale import files
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core import files
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.gpt import GPT, GPTConfig
 from zeroscale.model.hugging_face import BUFFER, HEAD, config_from_json, config_to_json, tensor_names
 from zeroscale.model.tensor_files import StoredTensor, open_directory, open_file, write_safetensors

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.command_settings import OverlapSettings
+from zeroscale.config.commands import OverlapSettings
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts
-from zeroscale.errors import ZeroscaleError
 from zeroscale.overlap import sources
 from zeroscale.provenance import bloom, overlap_scan
 from zeroscale.provenance.bloom import Bloom

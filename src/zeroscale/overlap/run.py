@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale.command_settings import OverlapSettings
+from zeroscale.config.commands import OverlapSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors, read_json, try_lock, write_directory
 from zeroscale.data.corpus_texts import Texts
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import disk_errors, read_json, try_lock, write_directory
 from zeroscale.harness import loading, results, unit_texts
 from zeroscale.overlap import finding, scored_parts, sources, tables
 from zeroscale.overlap.scored_parts import Reading

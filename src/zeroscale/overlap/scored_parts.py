@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
 from zeroscale.harness import loading, measuring, results, unit_texts
 from zeroscale.harness.measuring import About
 from zeroscale.harness.results import Result, Score

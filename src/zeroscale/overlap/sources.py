@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zeroscale import scored
-from zeroscale.command_settings import OverlapSettings
+from zeroscale.config.commands import OverlapSettings
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts, open_files, open_texts
-from zeroscale.errors import ZeroscaleError
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import results, unit_texts
 from zeroscale.overlap.scored_parts import Reading

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale.files import write_bytes, write_json
+from zeroscale.core.files import write_bytes, write_json
+from zeroscale.core.tables import NOTHING, figure, interval, line, paragraph, widths
 from zeroscale.overlap.scored_parts import Parts
-from zeroscale.plain_tables import NOTHING, figure, interval, line, paragraph, widths
 from zeroscale.provenance.overlap_shares import FORMAT, CardShare, Units
 
 NAME = "overlap.json"

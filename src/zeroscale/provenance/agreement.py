@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from zeroscale.files import read_json, sha256_file
+from zeroscale.core.files import read_json, sha256_file
 from zeroscale.provenance.recorded import Scored
 from zeroscale.training import checkpoint
 

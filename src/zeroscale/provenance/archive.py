@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale import paths
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 from zeroscale.provenance import source
 
 Json = dict[str, Any]

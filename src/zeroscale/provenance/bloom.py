@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import disk_errors
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors
 from zeroscale.provenance.ngrams import mix
 
 _MAGIC = b"zeroscale bloom filter 1\n"

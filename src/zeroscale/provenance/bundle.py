@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from zeroscale import __version__, paths, status
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_file, write_file
+from zeroscale import __version__, status
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_file, write_file
 from zeroscale.provenance import archive
 from zeroscale.scaling import cells
 from zeroscale.training import checkpoint

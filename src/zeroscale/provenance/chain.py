@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded
 from zeroscale.provenance.links import Told, ledger_link, run_links, surroundings
 from zeroscale.scaling import cells

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file
 from zeroscale.provenance import recorded
 from zeroscale.provenance.links import Told, source_words
 from zeroscale.scaling import cells

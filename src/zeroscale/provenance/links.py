@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale.files import sha256_file
+from zeroscale.core.files import sha256_file
 from zeroscale.provenance import recorded
 from zeroscale.scaling import cells
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zeroscale.files import read_json, sha256_file, sha256_json, write_bytes, write_json
-from zeroscale.provenance import machine
+from zeroscale.config.train import TrainSettings
+from zeroscale.core import machine
+from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.provenance import source as sources
-from zeroscale.settings import TrainSettings
 
 MANIFEST = "manifest.json"
 DIFF = "source.diff"

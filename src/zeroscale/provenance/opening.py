@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_file, write_directory
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_file, write_directory
 from zeroscale.provenance.bundle import ABOUT, FORMAT, INNER, SUMS, Hashing
 
 # Of BUNDLE.json and SHA256SUMS, which are read before anything is known about them.

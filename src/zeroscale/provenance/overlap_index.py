@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file, sha256_json, write_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file, sha256_json, write_json
 from zeroscale.provenance import ngrams
 from zeroscale.provenance.ngrams import PAD, Words
 

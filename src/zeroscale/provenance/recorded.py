@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale import __version__, status, strict
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file
+from zeroscale import __version__, status
+from zeroscale.config import diff, validate
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file
 from zeroscale.provenance.manifest import FORMAT, MANIFEST, own_hash
 from zeroscale.scaling import cells
-from zeroscale.settings import TrainSettings, as_dict
-from zeroscale.training import checkpoint, guards
+from zeroscale.training import checkpoint
 
 Json = dict[str, Any]
 
@@ -207,7 +209,7 @@ def _settings(directory: Path, manifest: Json, checks: Check) -> TrainSettings:
     path = directory / "config.yaml"
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = strict.build(TrainSettings, raw if isinstance(raw, dict) else {})
+        settings = validate.build(TrainSettings, raw if isinstance(raw, dict) else {})
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ZeroscaleError(f"{path} is not valid YAML: {error}. {_still(checks)}") from error
     except ZeroscaleError as error:
@@ -215,7 +217,7 @@ def _settings(directory: Path, manifest: Json, checks: Check) -> TrainSettings:
     done, meta = status.read_done(directory) or {}, _meta(directory)
     expected = manifest.get("settings_hash") or done.get("settings_hash") or meta.get("settings_hash")
     if expected and settings.hash() != expected:
-        changed = guards.differences(meta["settings"], as_dict(settings)) if meta.get("settings") else []
+        changed = diff.differences(meta["settings"], as_dict(settings)) if meta.get("settings") else []
         what = f": {'; '.join(changed)}" if changed else f" (settings hash {settings.hash()[:12]}, not {expected[:12]})"
         raise ZeroscaleError(
             f"{path} is not what the run was trained with{what}. Put it back; the settings of a checkpoint also stand "

@@ -7,8 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from zeroscale import __version__, paths
-from zeroscale.files import sha256_file, sha256_json
+from zeroscale import __version__
+from zeroscale.core import paths
+from zeroscale.core.files import sha256_file, sha256_json
 
 # Only what can change a result; a README edit makes no run dirty.
 PARTS = ("src", "conf", "evals", "sweeps")

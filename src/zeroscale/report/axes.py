@@ -2,7 +2,7 @@
 
 import math
 
-from zeroscale.report import words
+from zeroscale.core import format
 from zeroscale.report.benchmarks import Panel
 
 
@@ -15,9 +15,9 @@ def tick_texts(values: list[float]) -> list[str]:
 def tick_text(value: float) -> str:
     """A round number as an axis shows it: 0.25, 20 K, 500 M; beyond the letters a power of ten."""
     if value and not 1e-4 <= abs(value) < 1e15:
-        return words.flat(words.figure(value, 1)).removeprefix("1 × ")
-    text = words.scaled(value) if abs(value) >= 1e4 else f"{value:g}"
-    return text.replace("-", words.MINUS)
+        return format.flat(format.figure(value, 1)).removeprefix("1 × ")
+    text = format.scaled(value) if abs(value) >= 1e4 else f"{value:g}"
+    return text.replace("-", format.MINUS)
 
 
 def apart(sizes: list[float]) -> list[float]:

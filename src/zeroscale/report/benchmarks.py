@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeroscale.report import marks, published, words
+from zeroscale.core import format
+from zeroscale.core.format import number
+from zeroscale.report import marks, published
 from zeroscale.report.marks import BENCHMARK, HELD_OUT, SAMPLE
-from zeroscale.report.record import Cell, Study, number
+from zeroscale.report.record import Cell, Study
 
 # Scores that others are read against begin so (`zeroscale.harness.tasks.summary`): lines in the panel of the score that
 # the rest of the name says, and no panels of their own.
@@ -44,7 +46,7 @@ class Line:
     @property
     def spoken(self) -> str:
         """For a text: the value, or the range of values."""
-        values = [words.flat(words.figure(value)) for value in sorted({value for _, value in self.points})]
+        values = [format.flat(format.figure(value)) for value in sorted({value for _, value in self.points})]
         return f"{self.name} {values[0]}" + ("" if self.fixed else f" to {values[-1]}")
 
 
@@ -257,4 +259,4 @@ def _of_parts(cards: list[Card]) -> list[str]:
 
 def unit(metric: str) -> str:
     """How a metric's name reads on an axis."""
-    return metric.replace("_", words.SPACE)
+    return metric.replace("_", format.SPACE)

@@ -3,7 +3,8 @@
 from typing import Any
 
 from zeroscale.beside import SIZES
-from zeroscale.report import published, specs, words
+from zeroscale.core import format
+from zeroscale.report import published, specs
 from zeroscale.report.benchmarks import Card, Panel, Point, unit
 from zeroscale.report.marks import BENCHMARK
 
@@ -67,8 +68,8 @@ def _cells(card: Card, panel: Panel, ours: list[tuple[str, str]]) -> list[dict[s
 
 def _score(point: Point, metric: str) -> dict[str, Any]:
     return {
-        "text": words.figure(point.value),
+        "text": format.figure(point.value),
         "sort": point.value,
-        "note": words.interval(point.low, point.high),
+        "note": format.interval(point.low, point.high),
         "from": {"run": point.cell, "step": point.step, "path": point.path, "metric": specs.column(point.path, metric)},
     }

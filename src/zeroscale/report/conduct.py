@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import number
 from zeroscale.report.curves import smooth
 from zeroscale.report.law_record import SURFACES, run_of
-from zeroscale.report.record import Cell, Study, number
+from zeroscale.report.record import Cell, Study
 
 # What is a jump: so many robust standard deviations, and so many nats, above the smoothed loss just before.
 DEVIATIONS, NATS = 6.0, 0.1
@@ -70,7 +71,7 @@ def _conduct(cell: Cell, off: float | None) -> Conduct:
         jump, noise = _jump(losses, smoothed, steps)
         graded += _rise(losses, noise)
         if jump and jump[0] > max(DEVIATIONS * noise, NATS):
-            graded.append((JUMPS, jump[0], f"the loss jumps by {words.figure(jump[0], 2)} nats at step {jump[1]:,}"))
+            graded.append((JUMPS, jump[0], f"the loss jumps by {format.figure(jump[0], 2)} nats at step {jump[1]:,}"))
     graded.sort(key=lambda one: (-one[0], -one[1]))
     remarks = [text for _, _, text in graded]
     mild = off if off is not None else jump[0] if jump else 0.0
@@ -88,7 +89,7 @@ def _graded(cell: Cell) -> list[tuple[int, float, str]]:
     bad = [row for row in cell.metrics if "train/loss" in row and number(row["train/loss"]) is None]
     if bad:
         first = int(number(bad[0].get("step")) or 0)
-        times = words.count(len(bad), "logged step")
+        times = format.count(len(bad), "logged step")
         found.append((NOT_FINITE, len(bad), f"the training loss was not finite at {times}, first at step {first:,}"))
     return found
 
@@ -104,7 +105,7 @@ def _rise(losses: np.ndarray, noise: float) -> list[tuple[int, float, str]]:
     # The standard deviation of an exponential moving average of independent noise is the noise's over sqrt(2 span - 1).
     if not rise > max(RISE, DEVIATIONS * noise / math.sqrt(2 * span - 1)):
         return []
-    return [(RISES, rise, f"the smoothed loss ends {words.figure(rise, 2)} nats above its lowest")]
+    return [(RISES, rise, f"the smoothed loss ends {format.figure(rise, 2)} nats above its lowest")]
 
 
 def _jump(losses: np.ndarray, smoothed: np.ndarray, steps: list[int]) -> tuple[tuple[float, int] | None, float]:
@@ -123,10 +124,10 @@ def _mildest(off: float | None, jump: tuple[float, int] | None) -> str:
     """What to say of a run with which nothing is wrong."""
     parts = []
     if off is not None:
-        share = words.figure(100 * abs(math.expm1(off)), 2)
-        parts.append(f"{share}{words.SPACE}% {'above' if off > 0 else 'below'} the law")
+        share = format.figure(100 * abs(math.expm1(off)), 2)
+        parts.append(f"{share}{format.SPACE}% {'above' if off > 0 else 'below'} the law")
     if jump and jump[0] > 0:
-        parts.append(f"largest jump of the loss {words.figure(jump[0], 2)} nats, at step {jump[1]:,}")
+        parts.append(f"largest jump of the loss {format.figure(jump[0], 2)} nats, at step {jump[1]:,}")
     return "; ".join(parts)
 
 
@@ -168,10 +169,10 @@ def _row(cell: Cell, one: Conduct) -> dict[str, Any]:
             value(number(cell.row.get("val/loss")), lambda loss: f"{loss:.3f}"),
             value(
                 one.jump[0] if one.jump else None,
-                lambda nats: words.figure(nats, 2),
+                lambda nats: format.figure(nats, 2),
                 f"step {one.jump[1]:,}" if one.jump else "",
             ),
-            value(percent, lambda off: f"{off:+.2g}{words.SPACE}%".replace("-", words.MINUS)),
+            value(percent, lambda off: f"{off:+.2g}{format.SPACE}%".replace("-", format.MINUS)),
             {"text": remarks, "sort": f"{5 - one.grade} {remarks}"},
         ]
     }

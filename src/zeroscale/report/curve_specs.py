@@ -6,14 +6,14 @@ there: a browser draws ten lines faster than a thousand.
 
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
 from zeroscale.report.axes import log_ticks
 from zeroscale.report.curves import AXES, Curve
 
 # Of more runs than these the logged losses are left out: the lines would hide each other.
 RAW = 12
 TITLES = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "training time"}
-_SHOW = {"tokens": words.scaled, "flops": words.flops, "seconds": words.duration}
+_SHOW = {"tokens": format.scaled, "flops": format.flops, "seconds": format.duration}
 
 
 def describe(drawn: list[Curve], order: dict[str, int]) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from zeroscale.report.record import Cell, number
+from zeroscale.core.format import number
+from zeroscale.report.record import Cell
 
 AXES = ("tokens", "flops", "seconds")
 POINTS_PER_TRACE = 500

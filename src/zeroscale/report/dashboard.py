@@ -15,8 +15,8 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import write_directory
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import write_directory
 from zeroscale.report import page
 from zeroscale.report.page import Material
 

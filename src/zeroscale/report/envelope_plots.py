@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import number, power_text
 from zeroscale.report.law_record import COMPUTE, LOSS
-from zeroscale.report.plots import Axis, Mark, Plot, log_reach, power_text
-from zeroscale.report.record import Cell, number
+from zeroscale.report.plots import Axis, Mark, Plot, log_reach
+from zeroscale.report.record import Cell
 
 BUDGETS = 60
 # A run's curve has so many validation losses at least, or its size says nothing of what lies between two budgets.
@@ -31,7 +32,7 @@ def envelope(cells: Sequence[Cell]) -> Plot | None:
         marks.append(Mark("line", c, loss, ink="ramp", place=places[cell.params]))
     for size in (sizes[0], sizes[-1]):
         c, loss = max((curve for cell, curve in curves if cell.params == size), key=len)[-1]
-        marks.append(Mark("label", [c], [loss], ink="muted", text=words.scaled(size)))
+        marks.append(Mark("label", [c], [loss], ink="muted", text=format.scaled(size)))
     budgets, lowest = _lowest([curve for _, curve in curves])
     marks.append(Mark("line", budgets, lowest, name="lowest loss for the budget"))
     bottom = min(lowest)
@@ -41,8 +42,8 @@ def envelope(cells: Sequence[Cell]) -> Plot | None:
         "Envelope of the training curves",
         "Thin lines: validation loss while training, a line for each run, dark for small sizes to light for large. "
         "Heavy line: the lowest loss that any run reached with so many FLOPs or fewer.",
-        f"Validation loss against compute of {len(curves)} runs of {words.count(len(sizes), 'size')}, and its envelope "
-        f"from {words.figure(lowest[0])} to {words.figure(lowest[-1])}.",
+        f"Validation loss against compute of {len(curves)} runs of {format.count(len(sizes), 'size')}, and its envelope "
+        f"from {format.figure(lowest[0])} to {format.figure(lowest[-1])}.",
         Axis(COMPUTE, log_reach([c for _, curve in curves for c, _ in curve], 0.03, right=0.12), show=power_text),
         Axis(LOSS, log_reach([bottom, top])),
         marks,

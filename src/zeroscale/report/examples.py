@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from zeroscale.core.format import number
 from zeroscale.report import marks, passages
 from zeroscale.report.benchmarks import latest
-from zeroscale.report.record import Cell, number
+from zeroscale.report.record import Cell
 from zeroscale.report.shown import Row, Shown, Texts, show
 
 PER_CARD = 100

@@ -10,7 +10,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
 from zeroscale.report.axes import (
     apart,
     chance_drawn,
@@ -131,7 +131,7 @@ def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) 
             x, y = _gaps(curve.validation_x[axis]), _gaps(curve.validation)
             axes.plot(x, y, color=color, linestyle=":", linewidth=1.2, markersize=4, **dots)
         axes.set(xscale="log", xlabel=label, ylabel="loss (nats per token)")
-        show = words.flops if axis == "flops" else words.scaled
+        show = format.flops if axis == "flops" else format.scaled
         ticks = log_ticks(*axes.get_xlim())
         axes.set_xticks(ticks, [show(tick).replace("FLOP", "") for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
@@ -188,7 +188,7 @@ def _label(axes: Any, text: str, at: tuple[float, float], up: str, side: str) ->
 def _ticks(axes: Any, sizes: list[float], losses: list[float]) -> None:
     own = apart(sizes)
     if len(own) <= 7:
-        axes.set_xticks(own, [words.scaled(n) for n in own], minor=False)
+        axes.set_xticks(own, [format.scaled(n) for n in own], minor=False)
         axes.set_xticks([], minor=True)
     axes.set_yticks(losses, tick_texts(losses), minor=False)
     axes.set_yticks([], minor=True)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from zeroscale.report import conduct, law, law_page, origins, words
+from zeroscale.core import format
+from zeroscale.report import conduct, law, law_page, origins
 from zeroscale.report.conduct import Conduct
 from zeroscale.report.curves import Curve
 from zeroscale.report.law import Law
@@ -46,7 +47,7 @@ def _lowest(shown: Law) -> list[Fact]:
     if not shown.points:
         return []
     cell, params, loss = min(shown.points, key=lambda point: point[2])
-    note = f"{shown.label(cell)}, {words.scaled(params)} parameters"
+    note = f"{shown.label(cell)}, {format.scaled(params)} parameters"
     return [{"label": "lowest loss", "value": f"{loss:.3f}", "note": note, "from": {"run": cell, **LEDGER}}]
 
 
@@ -54,10 +55,10 @@ def _exponent(study: Study, shown: Law) -> list[Fact]:
     if "alpha" not in shown.parameters:
         return []
     value, low, high = shown.parameters["alpha"]
-    known = words.interval(low, high, 2)
-    note = f"95{words.SPACE}%: {known}" if known else "no interval"
+    known = format.interval(low, high, 2)
+    note = f"95{format.SPACE}%: {known}" if known else "no interval"
     origin = origins.of_fit(study, law.LOSS, "parameters, alpha")
-    return [{"label": "exponent α", "value": words.figure(value, 2), "note": note, "from": origin}]
+    return [{"label": "exponent α", "value": format.figure(value, 2), "note": note, "from": origin}]
 
 
 def _held_out(study: Study, shown: Law) -> list[Fact]:
@@ -65,7 +66,7 @@ def _held_out(study: Study, shown: Law) -> list[Fact]:
     if not held:
         return []
     said = {True: "inside its interval", False: "outside its interval", None: "no interval"}[held.inside]
-    error = f"{100 * (held.predicted / held.measured - 1):+.1f} %".replace("-", words.MINUS)
+    error = f"{100 * (held.predicted / held.measured - 1):+.1f} %".replace("-", format.MINUS)
     note = f"{shown.label(held.cell)}: {said}".removeprefix(": ")
     origin = origins.of_fit(study, law.LOSS, "hold_out")
     return [{"label": "hold-out error", "value": error, "note": note, "from": origin}]
@@ -83,7 +84,7 @@ def _worst(behaved: list[Conduct]) -> Fact:
 def faults(study: Study, shown: Law, drawn: list[Curve]) -> list[str]:
     """What a reader should know beside the fit's own warnings."""
     found = [
-        f"{curve.label}: the training loss was not finite at {words.count(len(curve.not_finite), 'logged step')}, "
+        f"{curve.label}: the training loss was not finite at {format.count(len(curve.not_finite), 'logged step')}, "
         f"first at step {curve.not_finite[0]:,}."
         for curve in drawn
         if curve.not_finite

@@ -2,10 +2,10 @@
 
 import math
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import flops_text, number, power_text
 from zeroscale.report.law_record import LOSS, SIZE, Json, budget_said, ranged, run_of, runs_of, said, value_of
-from zeroscale.report.plots import Axis, Mark, Plot, flops_text, linear_reach, log_reach, power_text, spread
-from zeroscale.report.record import number
+from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach, spread
 
 # More labels than these would lie over each other.
 LABELS = 8
@@ -56,10 +56,10 @@ def isoflop(law: Json) -> Plot | None:
         "IsoFLOP curves",
         "A colour for each budget, labelled with its FLOPs. Filled: the runs of its parabola; open: runs that it "
         "leaves out. Stars: the minima, with their 95 % intervals in N."
-        + (f" {words.count(off, 'run').capitalize()} above the axis." if off else ""),
-        f"Loss against parameters for {words.count(len(budgets), 'budget')}: "
+        + (f" {format.count(off, 'run').capitalize()} above the axis." if off else ""),
+        f"Loss against parameters for {format.count(len(budgets), 'budget')}: "
         + "; ".join(budget_said(one) for one in budgets),
-        Axis(SIZE, reach, show=words.scaled),
+        Axis(SIZE, reach, show=format.scaled),
         Axis(
             LOSS, (bottom, min(top + FURTHER * (top - bottom), linear_reach([r["loss"] for r in shown])[1])), log=False
         ),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from zeroscale.report import words
-from zeroscale.report.record import Study, number
+from zeroscale.core import format
+from zeroscale.core.format import number
+from zeroscale.report.record import Study
 
 LOSS = "val/loss"
 AXES = {
@@ -169,14 +170,14 @@ def verdict(law: Law) -> str:
     sizes = sorted({params for _, params, _ in law.points})
     best = {n: min(loss for _, params, loss in law.points if params == n) for n in sizes}
     losses = [best[n] for n in sizes]
-    name = words.count(len(sizes), "size").capitalize()
+    name = format.count(len(sizes), "size").capitalize()
     if len(sizes) == 1:
-        return f"{name}, {words.scaled(sizes[0])} parameters: validation loss {words.figure(losses[0])}."
-    span = f"{name}, {words.scaled(sizes[0])} to {words.scaled(sizes[-1])} parameters"
-    change = f"from {words.figure(losses[0])} to {words.figure(losses[-1])}"
+        return f"{name}, {format.scaled(sizes[0])} parameters: validation loss {format.figure(losses[0])}."
+    span = f"{name}, {format.scaled(sizes[0])} to {format.scaled(sizes[-1])} parameters"
+    change = f"from {format.figure(losses[0])} to {format.figure(losses[-1])}"
     falls = all(after < before for before, after in pairwise(losses))
     if not falls:
-        worse = [words.scaled(n) for n, (a, b) in zip(sizes[1:], pairwise(losses), strict=True) if b >= a]
+        worse = [format.scaled(n) for n, (a, b) in zip(sizes[1:], pairwise(losses), strict=True) if b >= a]
         text = (
             f"{span}: validation loss goes {change}, but not with every size: "
             f"{', '.join(worse)} is no better than the size below."
@@ -187,14 +188,14 @@ def verdict(law: Law) -> str:
     return f"{span}: validation loss falls {change} nats{_as_power(law)}."
 
 
-POWER = f"N^{{{words.MINUS}α}}"  # L ∼ N^−α throughout: alpha itself is positive where loss falls
-BARE = f"L{words.SPACE}∼{words.SPACE}{POWER}"
+POWER = f"N^{{{format.MINUS}α}}"  # L ∼ N^−α throughout: alpha itself is positive where loss falls
+BARE = f"L{format.SPACE}∼{format.SPACE}{POWER}"
 
 
 def _undecided(law: Law) -> str:
     alpha, low, high = law.parameters["alpha"]
-    known = f"its 95{words.SPACE}% interval, {words.interval(low, high, 2)}, includes zero"
-    return f": the exponent α of {BARE} is {words.figure(alpha, 2)}, and {known}"
+    known = f"its 95{format.SPACE}% interval, {format.interval(low, high, 2)}, includes zero"
+    return f": the exponent α of {BARE} is {format.figure(alpha, 2)}, and {known}"
 
 
 def _as_power(law: Law) -> str:
@@ -202,10 +203,10 @@ def _as_power(law: Law) -> str:
         return ""
     alpha, low, high = law.parameters["alpha"]
     irreducible = law.parameters.get("E", (0.0, None, None))[0]
-    shape = f"L {words.MINUS} {words.figure(irreducible)} ∼ {POWER}" if irreducible > 0 else BARE
-    known = words.interval(low, high, 2)
-    interval = f" (95{words.SPACE}% interval {known})" if known else ""
-    return f", as {shape} with α = {words.figure(alpha, 2)}{interval}"
+    shape = f"L {format.MINUS} {format.figure(irreducible)} ∼ {POWER}" if irreducible > 0 else BARE
+    known = format.interval(low, high, 2)
+    interval = f" (95{format.SPACE}% interval {known})" if known else ""
+    return f", as {shape} with α = {format.figure(alpha, 2)}{interval}"
 
 
 def hold_out_sentence(law: Law) -> str | None:
@@ -213,13 +214,11 @@ def hold_out_sentence(law: Law) -> str | None:
     held = law.hold_out
     if held is None:
         return None
-    name = law.label(held.cell) or f"the largest size ({words.scaled(held.params)} parameters)"
-    text = f"Predicted from the smaller sizes, {name} should reach {words.figure(held.predicted)}"
+    name = law.label(held.cell) or f"the largest size ({format.scaled(held.params)} parameters)"
+    text = f"Predicted from the smaller sizes, {name} should reach {format.figure(held.predicted)}"
     if held.inside is not None:
-        text += f" ({words.interval(held.low, held.high)})"
-    text += f"; it reached {words.figure(held.measured)}"
+        text += f" ({format.interval(held.low, held.high)})"
+    text += f"; it reached {format.figure(held.measured)}"
     text += {True: ", inside the interval", False: ", outside the interval", None: ""}[held.inside]
     error = 100 * (held.predicted / held.measured - 1)
-    return (
-        f"{text}: the prediction was {words.figure(abs(error), 2)}{words.SPACE}% too {'high' if error > 0 else 'low'}."
-    )
+    return f"{text}: the prediction was {format.figure(abs(error), 2)}{format.SPACE}% too {'high' if error > 0 else 'low'}."

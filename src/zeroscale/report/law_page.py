@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from zeroscale.report import law_specs, law_tables, specs, words
+from zeroscale.core import format
+from zeroscale.core.format import flops_text, number
+from zeroscale.report import law_specs, law_tables, specs
 from zeroscale.report.law import LOSS as LOSS_LAW
 from zeroscale.report.law import Law
 from zeroscale.report.law_plots import plots
 from zeroscale.report.law_record import CALLED, SURFACES, Json, value_of
 from zeroscale.report.optimum_plots import by_convention, exponent
-from zeroscale.report.plots import Plot, flops_text
-from zeroscale.report.record import Study, number
+from zeroscale.report.plots import Plot
+from zeroscale.report.record import Study
 
 # The law that the first screen rests on.
 LEADING = ("isoflop", *SURFACES, "envelope")
@@ -91,9 +93,9 @@ def verdict(study: Study) -> str | None:
         return None
     law = laws[lead]
     used, done = int(number(law.get("n_points")) or 0), sum(cell.done for cell in study.cells)
-    runs = words.count(used, "run").capitalize()
+    runs = format.count(used, "run").capitalize()
     if used < done:
-        runs = f"{runs.split()[0]} of {words.count(done, 'run')}"
+        runs = f"{runs.split()[0]} of {format.count(done, 'run')}"
     others = [
         name for name in LEADING if name in laws and name != lead and value_of(_exponents(laws[name])) is not None
     ]
@@ -123,19 +125,19 @@ def facts(study: Study) -> list[dict[str, str]]:
         return []
     law = laws[lead]
     value, low, high = (value_of(_exponents(law), end) for end in ("value", "low", "high"))
-    known = words.interval(low, high, 2)
+    known = format.interval(low, high, 2)
     found = [
         {
             "label": "exponent a, best size over compute",
-            "value": words.figure(value or 0.0, 2),
-            "note": f"95{words.SPACE}%: {known}" if known else "no interval",
+            "value": format.figure(value or 0.0, 2),
+            "note": f"95{format.SPACE}%: {known}" if known else "no interval",
         }
     ]
     best = next(iter(law.get("compute_optimal") or []), None)
     if best and number(best.get("flops")) and value_of(best.get("params")) and value_of(best.get("tokens")):
         n, d = value_of(best["params"]), value_of(best["tokens"])
-        note = f"on {words.scaled(d)} tokens, for {flops_text(float(best['flops']))}"
-        found.append({"label": "best size at the largest budget", "value": words.scaled(n), "note": note})
+        note = f"on {format.scaled(d)} tokens, for {flops_text(float(best['flops']))}"
+        found.append({"label": "best size at the largest budget", "value": format.scaled(n), "note": note})
     return found
 
 

@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import number, power_text
 from zeroscale.report.envelope_plots import envelope
 from zeroscale.report.isoflop_plots import isoflop
 from zeroscale.report.law_record import (
@@ -26,8 +27,8 @@ from zeroscale.report.law_record import (
     value_of,
 )
 from zeroscale.report.optimum_plots import optima
-from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach, power_text, spread
-from zeroscale.report.record import Cell, number
+from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach, spread
+from zeroscale.report.record import Cell
 
 # More curves than these would hide the points, and more labels would lie over each other.
 CURVES, LABELS = 12, 4
@@ -78,7 +79,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
                 place=place,
                 hover=[said(row) for row in group],
                 cells=[run_of(row) for row in group],
-                text=words.scaled(n) if end else "",
+                text=format.scaled(n) if end else "",
             )
         )
     marks += [best] if best else []
@@ -88,7 +89,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
         f"The surface: {CALLED[name]}",
         "Points: runs; thin lines: the law at one size each, dark for small to light for large. Heavy line: the loss "
         "of the best size at each budget, with its 95 % interval.",
-        f"Loss against compute for {words.count(len(sizes), 'size')}, with the fitted surface and its frontier.",
+        f"Loss against compute for {format.count(len(sizes), 'size')}, with the fitted surface and its frontier.",
         Axis(COMPUTE, log_reach([row["flops"] for row in runs], 0.08, right=0.3), show=power_text),
         Axis(LOSS, log_reach([*losses, *(row[1] for row in frontier)])),
         marks,
@@ -136,7 +137,7 @@ def residuals(name: str, law: Json) -> Plot | None:
     sizes = _sizes(runs)
     axes = {"parameters": ("params", SIZE), "tokens": ("tokens", TOKENS), "compute": ("flops", COMPUTE)}
     shown = {
-        label: Axis(title, log_reach([row[key] for row in runs]), show=power_text if key == "flops" else words.scaled)
+        label: Axis(title, log_reach([row[key] for row in runs]), show=power_text if key == "flops" else format.scaled)
         for label, (key, title) in axes.items()
     }
     ends = {label: list(axis.reach) for label, axis in shown.items()}
@@ -181,7 +182,7 @@ def left_out(name: str, law: Json) -> Plot | None:
     x, y = [float(row["params"]) for row in rows], [100 * float(row["error"]) for row in rows]
     reach = log_reach(x)
     hover = [
-        f"without {words.scaled(n)} parameters: {error:+.2f} %\nN_opt ∝ C^{row['exponent']:.3f} then"
+        f"without {format.scaled(n)} parameters: {error:+.2f} %\nN_opt ∝ C^{row['exponent']:.3f} then"
         for n, error, row in zip(x, y, rows, strict=True)
     ]
     marks = [
@@ -213,7 +214,7 @@ def left_out(name: str, law: Json) -> Plot | None:
         "Predicted over measured, less one, for each size fitted without it. Where the bar crosses zero, the 95 % "
         "interval held the measured loss.",
         f"Each of {len(rows)} sizes left out: the largest error is {max(y, key=abs):+.2g} %.",
-        Axis("parameters of the size left out, N", reach, show=words.scaled),
+        Axis("parameters of the size left out, N", reach, show=format.scaled),
         Axis("predicted over measured (%)", linear_reach([*y, *ends, 0.0]), log=False),
         marks,
     )

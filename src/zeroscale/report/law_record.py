@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from zeroscale.report import words
-from zeroscale.report.plots import Mark, flops_text
-from zeroscale.report.record import number
+from zeroscale.core import format
+from zeroscale.core.format import flops_text, number
+from zeroscale.report.plots import Mark
 
 SURFACES = ("chinchilla", "vpnls")
 CALLED = {
@@ -39,8 +39,8 @@ def run_of(row: Json) -> str:
 def said(row: Json) -> str:
     name = row.get("name") or row.get("cell") or ""
     return (
-        f"{name}\n{words.scaled(row['params'])} parameters, {words.scaled(row['tokens'])} tokens\n"
-        f"{flops_text(row['flops'])}, loss {words.figure(row['loss'], 4)}"
+        f"{name}\n{format.scaled(row['params'])} parameters, {format.scaled(row['tokens'])} tokens\n"
+        f"{flops_text(row['flops'])}, loss {format.figure(row['loss'], 4)}"
     )
 
 
@@ -65,8 +65,8 @@ def banded(path: Path, name: str) -> list[Mark]:
 def ranged(estimate: Json) -> str:
     """ "1.2 M (0.9 M to 1.5 M)"."""
     value, low, high = (value_of(estimate, end) for end in ("value", "low", "high"))
-    known = f" ({words.scaled(low)} to {words.scaled(high)})" if low is not None and high is not None else ""
-    return words.scaled(value) + known
+    known = f" ({format.scaled(low)} to {format.scaled(high)})" if low is not None and high is not None else ""
+    return format.scaled(value) + known
 
 
 def budget_said(one: Json) -> str:

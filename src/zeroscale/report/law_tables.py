@@ -3,11 +3,10 @@
 import re
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import flops_text, number
 from zeroscale.report.law import greek
 from zeroscale.report.law_record import CALLED, SURFACES, Json, value_of
-from zeroscale.report.plots import flops_text
-from zeroscale.report.record import number
 from zeroscale.report.tables import Entry, entry
 
 CONVENTIONS = {
@@ -94,7 +93,7 @@ def _estimate(found: Any, show: Any = None, digits: int = 3) -> Entry:
         return entry("–")
     low, high = value_of(found, "low"), value_of(found, "high")
     if show is None:
-        return entry(words.figure(value, digits), value, note=words.interval(low, high, digits), ends=(low, high))
+        return entry(format.figure(value, digits), value, note=format.interval(low, high, digits), ends=(low, high))
     known = "" if low is None or high is None else f"{show(low)} to {show(high)}"
     return entry(show(value), value, note=known, ends=(low, high))
 
@@ -107,9 +106,9 @@ def optimal(laws: Json) -> dict[str, Any] | None:
             if not c:
                 continue
             cells = [entry(name), entry(flops_text(c), c)]
-            cells += [_estimate(one.get("params"), words.scaled), _estimate(one.get("tokens"), words.scaled)]
+            cells += [_estimate(one.get("params"), format.scaled), _estimate(one.get("tokens"), format.scaled)]
             n, d = value_of(one.get("params")), value_of(one.get("tokens"))
-            cells.append(entry(words.figure(d / n), d / n) if n and d else entry("–"))
+            cells.append(entry(format.figure(d / n), d / n) if n and d else entry("–"))
             rows.append({"cells": [*cells, _estimate(one.get("loss"), digits=4)]})
     rows.sort(key=lambda row: row["cells"][1]["sort"])
     labels = [("law", False), ("budget", True), ("N", True), ("D", True), ("D / N", True), ("loss", True)]
@@ -155,11 +154,11 @@ def _held_row(name: str, what: str, one: Json, verdict: str) -> dict[str, Any]:
         "cells": [
             entry(name),
             entry(what),
-            entry(words.scaled(number(one.get("params"))), number(one.get("params"))),
+            entry(format.scaled(number(one.get("params"))), number(one.get("params"))),
             _estimate({"value": one.get("predicted"), "low": one.get("low"), "high": one.get("high")}, digits=4),
-            entry("–" if measured is None else words.figure(measured, 4), measured, note=verdict),
-            entry("–" if error is None else f"{100 * error:+.2f} %".replace("-", words.MINUS), error),
-            entry("–" if exponent is None else words.figure(exponent), exponent),
+            entry("–" if measured is None else format.figure(measured, 4), measured, note=verdict),
+            entry("–" if error is None else f"{100 * error:+.2f} %".replace("-", format.MINUS), error),
+            entry("–" if exponent is None else format.figure(exponent), exponent),
         ]
     }
 
@@ -174,7 +173,7 @@ def correlation(laws: Json) -> dict[str, Any] | None:
     rows = []
     for one, called in names.items():
         values = [number((matrix.get(one) or {}).get(other)) for other in names]
-        shown = [entry("–") if v is None else entry(f"{v:+.2f}".replace("-", words.MINUS), v) for v in values]
+        shown = [entry("–") if v is None else entry(f"{v:+.2f}".replace("-", format.MINUS), v) for v in values]
         rows.append({"cells": [entry(called), *shown]})
     return {"columns": columns, "rows": rows}
 
@@ -192,7 +191,7 @@ def benchmarks(fit: Json) -> dict[str, Any] | None:
             entry(f"from {law['loss']}, chance {law.get('chance')}" if "loss" in law else str(law.get("of") or "")),
             entry("; ".join(named)),
             _estimate(guess),
-            entry("–" if measured is None else words.figure(measured), measured, note=verdict if held else ""),
+            entry("–" if measured is None else format.figure(measured), measured, note=verdict if held else ""),
         ]
         rows.append({"cells": cells})
     labels = ("benchmark", "of", "parameters", "largest size, predicted", "measured")

@@ -2,11 +2,11 @@
 
 from typing import Any, Literal
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import number, power_text
 from zeroscale.report.law_record import CALLED, COMPUTE, SURFACES, Json, banded, budget_said, path_of, value_of
 from zeroscale.report.law_tables import CONVENTIONS, COUNTED
-from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach, power_text
-from zeroscale.report.record import number
+from zeroscale.report.plots import Axis, Mark, Plot, linear_reach, log_reach
 
 What = Literal["params", "tokens"]
 # The figure's name and title, the y axis, the letters of N_opt ∝ C^a, and the key of its exponent in fit.json.
@@ -45,7 +45,7 @@ def optima(laws: Json, what: What = "params") -> Plot | None:
         + (" Stars: the isoFLOP minima." if used else ""),
         f"{title} against compute. {told}",
         Axis(COMPUTE, log_reach([row[0] for row in lines[first]], 0.0), show=power_text),
-        Axis(axis, log_reach(heights), show=words.scaled),
+        Axis(axis, log_reach(heights), show=format.scaled),
         marks,
     )
 
@@ -69,8 +69,8 @@ def exponent(law: Json, of: str = "N_opt") -> str:
     value, low, high = (value_of(found, end) for end in ("value", "low", "high"))
     if value is None:
         return "unknown"
-    known = words.interval(low, high)
-    return words.figure(value) + (f" ({known})" if known else "")
+    known = format.interval(low, high)
+    return format.figure(value) + (f" ({known})" if known else "")
 
 
 def by_convention(fit: Json) -> Plot | None:
@@ -96,7 +96,7 @@ def by_convention(fit: Json) -> Plot | None:
         "conventions",
         "The exponent by convention",
         "a of N_opt ∝ C^{a} on the same runs, with its 95 % interval, for each law and each way to count N and C.",
-        f"The exponent goes from {words.figure(min(values))} to {words.figure(max(values))} with what is counted.",
+        f"The exponent goes from {format.figure(min(values))} to {format.figure(max(values))} with what is counted.",
         Axis("exponent a", linear_reach([*values, *ends]), log=False),
         Axis(
             "",
@@ -111,5 +111,5 @@ def by_convention(fit: Json) -> Plot | None:
 
 def _with_interval(estimate: Any) -> str:
     value, low, high = (value_of(estimate, end) for end in ("value", "low", "high"))
-    known = words.interval(low, high)
-    return words.figure(value or 0.0) + (f" ({known})" if known else "")
+    known = format.interval(low, high)
+    return format.figure(value or 0.0) + (f" ({known})" if known else "")

@@ -8,9 +8,11 @@ Long strings stand once in a list, and are meant by their place in it.
 from collections.abc import Iterable
 from typing import Any
 
-from zeroscale.report import specs, words
+from zeroscale.core import format
+from zeroscale.core.format import number
+from zeroscale.report import specs
 from zeroscale.report.benchmarks import Card, latest
-from zeroscale.report.record import Cell, Study, number
+from zeroscale.report.record import Cell, Study
 from zeroscale.report.tables import command
 
 # Columns of the results' table that are the ledger's, by their heading.
@@ -114,7 +116,7 @@ def of_fit(study: Study, law: str, keys: str) -> dict[str, Any] | None:
     method = (found.get("intervals") or {}).get("method")
     facts = [
         ["place in it", f"laws, {law}, {keys}"],
-        ["fitted to", words.count(len(points), "run") if points else ""],
+        ["fitted to", format.count(len(points), "run") if points else ""],
         ["interval", f"95 %: {method}" if method else ""],
     ]
     file, *rest = whole["facts"]

@@ -6,11 +6,12 @@ report reads their files and computes nothing of it.
 
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.core.format import number
 from zeroscale.report.benchmarks import latest
-from zeroscale.report.record import Study, number
+from zeroscale.report.record import Study
 from zeroscale.report.tables import entry
 
 FORMAT = 1
@@ -50,7 +51,7 @@ def _sentence(record: Json) -> str:
     grams = number(corpus.get("ngrams")) or 0
     kind = (record.get("method") or {}).get("kind")
     exact = "each compared word by word" if kind == "exact" else "by a Bloom filter"
-    return f"{n}-grams of the benchmarks in the training text, which has {words.scaled(grams)} of them; {exact}."
+    return f"{n}-grams of the benchmarks in the training text, which has {format.scaled(grams)} of them; {exact}."
 
 
 def _shares(record: Json) -> Json:
@@ -125,7 +126,7 @@ def _occurrences(study: Study) -> Json | None:
             agree = number(one.get("verbatim_tokens"))
             share = number(one.get("memorised"))
             note = "" if share is None else f"{100 * share:.3g} % whole, n = {one.get('n', 0):,}"
-            cells.append(entry("–") if agree is None else entry(words.figure(agree), agree, note=note))
+            cells.append(entry("–") if agree is None else entry(format.figure(agree), agree, note=note))
         rows.append({"cells": cells})
     return {"columns": columns, "rows": rows}
 
@@ -150,5 +151,5 @@ def _score(score: Json, n: str) -> Json:
     value = number(score.get("value"))
     if value is None:
         return entry("–")
-    known = words.interval(number(score.get("low")), number(score.get("high")))
-    return entry(words.figure(value), value, note=f"{known}; {n}" if known else n)
+    known = format.interval(number(score.get("low")), number(score.get("high")))
+    return entry(format.figure(value), value, note=f"{known}; {n}" if known else n)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zeroscale.core import format
 from zeroscale.report import (
     axes,
     benchmarks,
@@ -23,7 +24,6 @@ from zeroscale.report import (
     several,
     specs,
     tables,
-    words,
 )
 from zeroscale.report.benchmarks import Card, Panel
 from zeroscale.report.curves import Curve, curves
@@ -151,7 +151,7 @@ def _law(shown: Law, order: dict[str, int]) -> dict[str, Any]:
         "form": shown.shown_form,
         "method": shown.method,
         "parameters": [
-            {"name": law.greek(name), "value": words.figure(value), "interval": words.interval(low, high)}
+            {"name": law.greek(name), "value": format.figure(value), "interval": format.interval(low, high)}
             for name, (value, low, high) in shown.parameters.items()
         ],
         "figure": specs.law(shown, order) if shown.points else None,
@@ -169,7 +169,7 @@ def _cells(found: Material) -> list[dict[str, Any]]:
         {
             "name": cell.label,
             "run": cell.name,
-            "size": words.scaled(cell.params),
+            "size": format.scaled(cell.params),
             "study": part(cell),
             "series": place if found.alone else part(cell),
             "symbol": specs.symbol(place),
@@ -246,12 +246,12 @@ def _chance(panel: Panel) -> str | None:
     if panel.chance is None:
         return None
     beyond = panel.chance and not axes.chance_drawn(panel)
-    return words.flat(words.figure(panel.chance)) + (" (off the axis)" if beyond else "")
+    return format.flat(format.figure(panel.chance)) + (" (off the axis)" if beyond else "")
 
 
 def _spoken(point: benchmarks.Point) -> str:
-    known = words.flat(words.interval(point.low, point.high))
-    return f"{point.label} {words.flat(words.figure(point.value))}" + (f" ({known})" if known else "")
+    known = format.flat(format.interval(point.low, point.high))
+    return f"{point.label} {format.flat(format.figure(point.value))}" + (f" ({known})" if known else "")
 
 
 def examples_of(found: Material) -> list[dict[str, Any]]:

@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import number
 from zeroscale.report.benchmarks import Card, Panel, latest
 from zeroscale.report.curves import Curve
 from zeroscale.report.law import LOSS
 from zeroscale.report.law_record import SIZE
 from zeroscale.report.marks import HELD_OUT
 from zeroscale.report.plots import Axis, Mark, Plot, log_reach
-from zeroscale.report.record import Cell, Study, number
+from zeroscale.report.record import Cell, Study
 
 # Radford et al. 2019, figure 1: its panels' titles, and the card and metric that measure them.
 FIGURE_1 = (
@@ -59,8 +60,8 @@ def perplexity(study: Study, drawn: list[Curve]) -> Plot | None:
     names, hover = [cell.name for _, _, cell in rows], []
     for params, loss, cell in rows:
         hover.append(
-            f"{cell.label}\n{words.scaled(params)} parameters\n"
-            f"test perplexity {words.figure(math.exp(loss))}, loss {words.figure(loss, 4)}"
+            f"{cell.label}\n{format.scaled(params)} parameters\n"
+            f"test perplexity {format.figure(math.exp(loss))}, loss {format.figure(loss, 4)}"
         )
     seen = [(params, last[cell.name], cell) for params, _, cell in rows if cell.name in last]
     marks = []
@@ -68,7 +69,7 @@ def perplexity(study: Study, drawn: list[Curve]) -> Plot | None:
         x, y = [params for params, _, _ in seen], [math.exp(loss or 0.0) for _, loss, _ in seen]
         runs = [cell.name for _, _, cell in seen]
         labels = [cell.label for _, _, cell in seen]
-        said = [f"{label}\ntraining perplexity {words.figure(value)}" for label, value in zip(labels, y, strict=True)]
+        said = [f"{label}\ntraining perplexity {format.figure(value)}" for label, value in zip(labels, y, strict=True)]
         marks.append(Mark("line", x, y, ink="muted", dash="dash"))
         marks.append(Mark("points", x, y, ink="muted", symbol="circle-open", hover=said, cells=runs, name="train"))
     marks.append(Mark("line", size, test))
@@ -81,9 +82,9 @@ def perplexity(study: Study, drawn: list[Curve]) -> Plot | None:
         "Per token of the study's own vocabulary, so not to be compared with another's. Test: the held-out text, with "
         "its 95 % interval where it was scored; train: the smoothed loss of the last steps. As long as both fall "
         "together, the larger model still learns from the text rather than by heart.",
-        f"Test perplexity goes from {words.figure(test[0])} to {words.figure(test[-1])} over "
-        f"{words.count(len(rows), 'size')}.",
-        Axis(SIZE, log_reach(size), show=words.scaled),
+        f"Test perplexity goes from {format.figure(test[0])} to {format.figure(test[-1])} over "
+        f"{format.count(len(rows), 'size')}.",
+        Axis(SIZE, log_reach(size), show=format.scaled),
         Axis("perplexity per token", log_reach(heights, 0.1)),
         marks,
     )

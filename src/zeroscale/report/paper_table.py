@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
 from zeroscale.report.benchmarks import Card, Panel, unit
 from zeroscale.report.law import Law, greek
 from zeroscale.report.record import Study
@@ -31,9 +31,9 @@ def beside_paper(study: Study, cards: list[Card], runs: int = RUNS, brief: bool 
     others = sorted(sizes, key=lambda name: (sizes[name], name))
     columns: list[dict[str, Any]] = [{"label": "benchmark"}, {"label": "metric"}]
     columns += [
-        {"label": cell.label, "note": f"{words.scaled(cell.params)} parameters", "number": True} for cell in shown
+        {"label": cell.label, "note": f"{format.scaled(cell.params)} parameters", "number": True} for cell in shown
     ]
-    columns += [{"label": name, "note": f"{words.scaled(sizes[name])}, published", "number": True} for name in others]
+    columns += [{"label": name, "note": f"{format.scaled(sizes[name])}, published", "number": True} for name in others]
     rows = [{"cells": _row(card, panel, [cell.name for cell in shown], others)} for card, panel in panels]
     return {"columns": columns, "rows": rows}
 
@@ -50,7 +50,7 @@ def _row(card: Card, panel: Panel, runs: list[str], others: list[str]) -> list[E
         ),
         *(score(card, points[run]) if run in points else entry("–") for run in runs),
         *(
-            entry(words.figure(published[name], 4), published[name]) if name in published else entry("–")
+            entry(format.figure(published[name], 4), published[name]) if name in published else entry("–")
             for name in others
         ),
     ]
@@ -60,15 +60,15 @@ def by_size(law: Law) -> dict[str, Any] | None:
     """The parameters of the law over size alone, and its prediction of the largest size."""
     rows = []
     for name, (value, low, high) in law.parameters.items():
-        told = entry(words.figure(value), value, note=words.interval(low, high), ends=(low, high))
+        told = entry(format.figure(value), value, note=format.interval(low, high), ends=(low, high))
         rows.append({"cells": [entry(greek(name), origin=law.form or ""), told, entry("–")]})
     held = law.hold_out
     if held:
-        known = words.interval(held.low, held.high)
-        told = entry(words.figure(held.predicted), held.predicted, note=known, ends=(held.low, held.high))
+        known = format.interval(held.low, held.high)
+        told = entry(format.figure(held.predicted), held.predicted, note=known, ends=(held.low, held.high))
         verdict = {True: "inside the interval", False: "outside the interval", None: "no interval"}[held.inside]
-        reached = entry(words.figure(held.measured), held.measured, note=verdict)
-        label = law.label(held.cell) or words.scaled(held.params)
+        reached = entry(format.figure(held.measured), held.measured, note=verdict)
+        label = law.label(held.cell) or format.scaled(held.params)
         origin = "from the smaller sizes alone"
         rows.append({"cells": [entry(f"predicted loss of {label}", origin=origin), told, reached]})
     columns = [{"label": "L(N)"}, {"label": "value", "number": True}, {"label": "measured", "number": True}]

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zeroscale import paths
+from zeroscale.core import paths
 from zeroscale.report import published
 
 LONGEST = 600

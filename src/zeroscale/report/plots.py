@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zeroscale.report import words
 from zeroscale.report.axes import linear_ticks, log_ticks, tick_texts
 
 Values = list[float]
@@ -76,18 +75,6 @@ class Plot:
     @property
     def legend(self) -> bool:
         return any(mark.name for mark in self.marks)
-
-
-def power_text(value: float) -> str:
-    """FLOPs as papers give them: 10¹⁸, 3 × 10¹⁸, 1.6 × 10¹⁸."""
-    if value < 1e6:
-        return f"{value:,.0f}"
-    return words.flat(words.figure(value, 2)).replace(".0 ×", " ×").removeprefix("1 × ")
-
-
-def flops_text(value: float, digits: int = 2) -> str:
-    """A budget in words: 2.1 × 10¹⁸ FLOPs."""
-    return f"{words.flat(words.figure(value, digits))}{words.SPACE}FLOPs"
 
 
 def log_reach(values: Sequence[float], share: float = 0.06, right: float | None = None) -> tuple[float, float]:

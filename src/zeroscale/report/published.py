@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from zeroscale import paths
 from zeroscale.beside import SIZES
-from zeroscale.report.record import number
+from zeroscale.core import paths
+from zeroscale.core.format import number
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.core.format import number
 from zeroscale.scaling import cells as run_files
 
 LOG_BYTES = 16_384
@@ -99,17 +100,6 @@ class Study:
             return self.directory.as_posix()
 
 
-def number(value: Any) -> float | None:
-    """A finite float, or None for what is none (empty, text, NaN, infinity, a truth value)."""
-    if isinstance(value, bool):
-        return None
-    try:
-        result = float(value)
-    except (TypeError, ValueError):
-        return None
-    return result if math.isfinite(result) else None
-
-
 def read_study(directory: Path, keep: bool = True) -> Study:
     """Reads everything the report shows. A results.csv that is missing or old is written anew, unless `keep` is false:
     then nothing is written into the study.
@@ -162,7 +152,7 @@ def _with_both(run: run_files.Cell) -> str:
 def _tokens(run: run_files.Cell) -> str:
     """What the run trains on in all; "" where its settings do not say."""
     tokens = number((run.settings.get("trainer") or {}).get("tokens"))
-    return f"{words.scaled(tokens)} tokens" if tokens else ""
+    return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
 def _cell(run: run_files.Cell, rows: list[dict[str, Any]], label: str) -> Cell:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.report import law_page, specs, words
+from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import number
+from zeroscale.report import law_page, specs
 from zeroscale.report.axes import padded
 from zeroscale.report.conduct import Conduct
 from zeroscale.report.law import Law
-from zeroscale.report.record import Cell, Study, number
+from zeroscale.report.record import Cell, Study
 
 JOINED = " + "
 
@@ -83,8 +85,8 @@ def figure(laws: Sequence[tuple[str, Law]], index: dict[str, int]) -> dict[str, 
             line = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hovertemplate": hover, "showlegend": False}
             traces.append(line | {"meta": meta})
         hovers = [
-            f"<b>{specs.plain(name)} / {specs.plain(one.label(cell))}</b><br>{words.scaled(n)} parameters"
-            f"<br>validation loss {words.figure(loss, 4)}"
+            f"<b>{specs.plain(name)} / {specs.plain(one.label(cell))}</b><br>{format.scaled(n)} parameters"
+            f"<br>validation loss {format.figure(loss, 4)}"
             for cell, n, loss in one.points
         ]
         traces.append(
@@ -139,12 +141,12 @@ def verdict(laws: Sequence[tuple[str, Law]], comparable: bool = True) -> str:
     if not best:
         return "None of these studies has a run that finished with a validation loss yet."
     (_, params, loss), name = min(best, key=lambda one: one[0][2])
-    count = words.count(len(laws), "study", "studies").capitalize()
+    count = format.count(len(laws), "study", "studies").capitalize()
     if not comparable:
-        told = ", ".join(f"{name} {words.figure(point[2])}" for point, name in best)
+        told = ", ".join(f"{name} {format.figure(point[2])}" for point, name in best)
         return f"{count} beside each other, each with its own text or vocabulary. Lowest validation losses: {told}."
-    text = f"{count} beside each other: {name} reached the lowest validation loss, {words.figure(loss)} nats"
-    return f"{text} with {words.scaled(params)} parameters."
+    text = f"{count} beside each other: {name} reached the lowest validation loss, {format.figure(loss)} nats"
+    return f"{text} with {format.scaled(params)} parameters."
 
 
 def table(studies: Sequence[Study], laws: Sequence[tuple[str, Law]], worst: Sequence[Conduct]) -> dict[str, Any]:
@@ -171,10 +173,10 @@ def _row(study: Study, law: tuple[str, Law], worst: Conduct) -> list[dict[str, A
     lowest = {"text": f"{best[2]:.3f}", "sort": best[2], "note": one.label(best[0])} if best else nothing
     fitted = nothing
     if value is not None:
-        fitted = {"text": f"{letter} = {words.figure(value)}", "sort": value, "note": words.interval(low, high)}
+        fitted = {"text": f"{letter} = {format.figure(value)}", "sort": value, "note": format.interval(low, high)}
     error = nothing
     if held is not None:
-        error = {"text": f"{held:+.1f}{words.SPACE}%".replace("-", words.MINUS), "sort": held}
+        error = {"text": f"{held:+.1f}{format.SPACE}%".replace("-", format.MINUS), "sort": held}
     return [
         {"text": name, "sort": name, "origin": study.shown_path},
         {"text": f"{done} of {len(study.cells)}", "sort": done},

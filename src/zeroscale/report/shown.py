@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zeroscale.report import words
-from zeroscale.report.record import number
+from zeroscale.core import format
+from zeroscale.core.format import number
 
 NOTHING = "(nothing)"
 Row = dict[str, Any]
@@ -46,7 +46,7 @@ def _right(row: Row) -> bool | None:
 
 def _cloze_word(row: Row) -> Shown:
     right = _right(row)
-    chance = words.flat(words.figure(math.exp(min(0.0, number(row["logprob"]) or 0.0)), 2))
+    chance = format.flat(format.figure(math.exp(min(0.0, number(row["logprob"]) or 0.0)), 2))
     greedy = {True: "; its own choice was this word", False: "; its own choice was another"}.get(right, "")
     said = f"gave the word probability {chance}{greedy}"
     return Shown(_text(row["context"]).strip(), _text(row["target"]), said, right)
@@ -73,7 +73,7 @@ def _choices(row: Row) -> Texts:
 
 def _stream(row: Row) -> Shown:
     spent = -(number(row["logprob"]) or 0.0) / max(1.0, number(row["words"]) or 1.0)
-    perplexity = words.flat(words.figure(math.exp(min(spent, 200.0))))
+    perplexity = format.flat(format.figure(math.exp(min(spent, 200.0))))
     asked = (("length", f"{row['words']:,} words, {row['tokens']:,} tokens"),)
     return Shown(_text(row["title"]), "", f"perplexity per word {perplexity}", asked=asked)
 
@@ -82,7 +82,7 @@ def _characters(row: Row) -> Shown:
     """A block of a long text, by its number: the records do not hold the text."""
     spent = -(number(row["logprob"]) or 0.0) / math.log(2) / max(1.0, number(row["characters"]) or 1.0)
     asked = (("length", f"{row['characters']:,} characters, {row['bytes']:,} bytes, {row['tokens']:,} tokens"),)
-    said = f"{words.flat(words.figure(spent))} bits per character"
+    said = f"{format.flat(format.figure(spent))} bits per character"
     return Shown(f"Block {int(row.get('id', 0)) + 1:,}", "", said, asked=asked)
 
 
@@ -96,7 +96,7 @@ def _conversation(row: Row) -> Shown:
 def _question_answer(row: Row) -> Shown:
     """The prompt ends with the question; how sure the model was stands beside its answer."""
     said, more = _generated(row)
-    sure = words.flat(words.figure(number(row["confidence"]) or 0.0, 2))
+    sure = format.flat(format.figure(number(row["confidence"]) or 0.0, 2))
     besides = (("its probability", sure),)
     target, question = _text(row["references"]), _text(row["question"])
     return Shown(_text(row["prompt"]), target, said, _right(row), (), question, more, besides)

@@ -7,7 +7,7 @@ or the dark theme. Everything that came from a run passes `plain`: plotly reads 
 import math
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
 from zeroscale.report.axes import (
     apart,
     chance_drawn,
@@ -66,8 +66,8 @@ def _measured(law: Law, order: dict[str, int]) -> list[Spec]:
     """A trace for each point, with its label where there are few."""
     labelled, traces = len(law.points) <= 8, []
     for (cell, params, loss), side in zip(law.points, label_sides(law), strict=True):
-        hover = f"<b>{plain(law.label(cell))}</b><br>{words.scaled(params)} parameters"
-        hover += f"<br>validation loss {words.figure(loss, 4)}{_run(cell, law.label(cell))}"
+        hover = f"<b>{plain(law.label(cell))}</b><br>{format.scaled(params)} parameters"
+        hover += f"<br>validation loss {format.figure(loss, 4)}{_run(cell, law.label(cell))}"
         traces.append(
             {
                 "type": "scatter",
@@ -153,15 +153,15 @@ def loss_reach(law: Law) -> list[float]:
 def _hold_out(law: Law) -> Spec:
     held = law.hold_out
     assert held is not None
-    predicted = words.figure(held.predicted)
-    predicted += f" ({words.interval(held.low, held.high)})" if held.inside is not None else ""
+    predicted = format.figure(held.predicted)
+    predicted += f" ({format.interval(held.low, held.high)})" if held.inside is not None else ""
     trace = {
         "type": "scatter",
         "mode": "markers",
         "x": [held.params],
         "y": [held.predicted],
         "marker": {"size": 15, "symbol": "diamond-open", "line": {"width": 2}},
-        "hovertemplate": f"predicted from the smaller sizes: {words.flat(predicted)}<extra></extra>",
+        "hovertemplate": f"predicted from the smaller sizes: {format.flat(predicted)}<extra></extra>",
         "meta": {"ink": "muted"},
     }
     if held.low is not None and held.high is not None:
@@ -182,7 +182,7 @@ def panel(shown: Panel, order: dict[str, int]) -> Spec:
     reach = [min(n), max(n), *(x for (_, x, _), *_ in theirs)]
     edges = [min(reach) / 1.6, max(reach) * 1.6]
     if shown.chance is not None and chance_drawn(shown):
-        chance = f"chance: {words.flat(words.figure(shown.chance))}<extra></extra>"
+        chance = f"chance: {format.flat(format.figure(shown.chance))}<extra></extra>"
         line = {"width": 1.5, "dash": "dash"}
         traces.append(_line(edges, [shown.chance] * 2, "muted", hovertemplate=chance, line=line))
     for line, (dash, _) in zip(shown.lines, LINE_STYLES, strict=False):
@@ -190,7 +190,7 @@ def panel(shown: Panel, order: dict[str, int]) -> Spec:
     scores = [_score(point, order[point.cell], shown.metric) for point in points]
     traces += scores if len(scores) <= APART else [_together(scores)]
     for (name, x, value), size, sign, ink in theirs:
-        hover = f"{plain(name)}: {words.flat(words.figure(value, 4))} (published)<extra></extra>"
+        hover = f"{plain(name)}: {format.flat(format.figure(value, 4))} (published)<extra></extra>"
         marker = {"size": size, "symbol": sign, "line": {"width": 2}}
         traces.append({"type": "scatter", "mode": "markers", "x": [x], "y": [value], "marker": marker})
         traces[-1] |= {"hovertemplate": hover, "meta": {"ink": ink}}
@@ -238,11 +238,11 @@ def column(path: str, metric: str) -> str:
 
 
 def _score(point: Point, index: int, metric: str) -> Spec:
-    known = words.flat(words.interval(point.low, point.high))
-    hover = f"<b>{plain(point.label)}</b> {words.flat(words.figure(point.value))}"
+    known = format.flat(format.interval(point.low, point.high))
+    hover = f"<b>{plain(point.label)}</b> {format.flat(format.figure(point.value))}"
     hover += f"<br>95 %: {known}" if known else "<br>no interval"
     hover += f"<br>n = {point.n:,}" if point.n is not None else ""
-    hover += f"<br>{words.scaled(point.params)} parameters, step {point.step:,}"
+    hover += f"<br>{format.scaled(point.params)} parameters, step {point.step:,}"
     hover += f"{_run(point.cell, point.label)}<br>{point.badge}"
     trace = {
         "type": "scatter",
@@ -277,9 +277,9 @@ def _log_axis(title: str, values: list[float], sizes: list[float] | None = None)
     low, high = min(values, default=1.0), max(values, default=10.0)
     axis: Spec = {"title": {"text": title}, "type": "log"}
     if sizes and 1 < len(own := apart(sizes)) <= 7:
-        return axis | {"tickvals": own, "ticktext": [words.scaled(n) for n in own]}
+        return axis | {"tickvals": own, "ticktext": [format.scaled(n) for n in own]}
     ticks = log_ticks(low, high)
     return axis | {
         "tickvals": ticks,
-        "ticktext": [words.scaled(tick) for tick in ticks] if sizes else tick_texts(ticks),
+        "ticktext": [format.scaled(tick) for tick in ticks] if sizes else tick_texts(ticks),
     }

@@ -8,9 +8,10 @@ import json
 import shlex
 from typing import Any
 
-from zeroscale.report import words
+from zeroscale.core import format
+from zeroscale.core.format import number
 from zeroscale.report.benchmarks import Card, Point
-from zeroscale.report.record import Cell, Study, number
+from zeroscale.report.record import Cell, Study
 
 Entry = dict[str, Any]
 
@@ -64,9 +65,9 @@ def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
 
     cells = [
         entry(cell.label, origin=cell.name, note="" if cell.done else cell.run.state),
-        value("params_non_embedding", words.scaled),
-        value("tokens", words.scaled),
-        value("flops", words.flops),
+        value("params_non_embedding", format.scaled),
+        value("tokens", format.scaled),
+        value("flops", format.flops),
         value("val/loss", lambda loss: f"{loss:.3f}"),
         value("val/bits_per_byte", lambda bits: f"{bits:.3f}"),
     ]
@@ -78,10 +79,10 @@ def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
 
 def score(card: Card, point: Point) -> Entry:
     """With its badge, where the column's says nothing of this score in particular."""
-    known = words.interval(point.low, point.high)
+    known = format.interval(point.low, point.high)
     n = "" if point.n is None else f"; n = {point.n:,}"
     origin = f"{point.path}; step {point.step:,}{n}; {point.badge}"
-    told = entry(words.figure(point.value), point.value, origin, known, (point.low, point.high))
+    told = entry(format.figure(point.value), point.value, origin, known, (point.low, point.high))
     return told | ({"badge": point.badge} if point.badge != card.badge else {})
 
 
@@ -131,10 +132,10 @@ def cost(study: Study) -> dict[str, Any]:
         cells = [
             entry(cell.label, origin=cell.name),
             entry("–" if per_second is None else f"{per_second:,.0f}", per_second or 0),
-            entry(words.duration(seconds), seconds or 0),
-            entry(words.flops(flops), flops or 0),
-            entry("–" if speed is None else f"{words.flops(speed)}/s", speed or 0),
-            entry(words.size(memory), memory or 0),
+            entry(format.duration(seconds), seconds or 0),
+            entry(format.flops(flops), flops or 0),
+            entry("–" if speed is None else f"{format.flops(speed)}/s", speed or 0),
+            entry(format.size(memory), memory or 0),
             unknown if mfu is None else entry(f"{100 * mfu:.1f} %", mfu),
         ]
         rows.append({"cells": cells})
@@ -181,7 +182,7 @@ def _facts(cell: Cell) -> dict[str, str]:
     source, corpus, tokenizer, packages = part("source"), part("corpus"), part("tokenizer"), part("packages")
     dirty = {True: " with uncommitted changes", False: " (clean)"}.get(source.get("dirty"), "")
     tokens = number(corpus.get("n_train_tokens"))
-    trained_on = str(corpus.get("name", missing)) + (f", {words.scaled(tokens)} training tokens" if tokens else "")
+    trained_on = str(corpus.get("name", missing)) + (f", {format.scaled(tokens)} training tokens" if tokens else "")
     versions = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))
     vocabulary = number(tokenizer.get("vocab_size"))
     return {
@@ -205,7 +206,7 @@ def _hardware(hardware: dict[str, Any]) -> str:
     memory = number(hardware.get("memory_bytes"))
     cores = hardware.get("cores")
     parts = [hardware.get("gpu"), hardware.get("cpu"), f"{cores} cores" if cores else None]
-    return ", ".join([str(part) for part in parts if part] + ([words.size(memory)] if memory else []))
+    return ", ".join([str(part) for part in parts if part] + ([format.size(memory)] if memory else []))
 
 
 def _threads(threads: Any) -> str:

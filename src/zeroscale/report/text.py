@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale.report import benchmarks, conduct, first_screen, law, law_page, law_tables, paper_table, tables, words
+from zeroscale.core import format
+from zeroscale.report import benchmarks, conduct, first_screen, law, law_page, law_tables, paper_table, tables
 from zeroscale.report.curves import curves
 from zeroscale.report.law_record import CALLED
 from zeroscale.report.record import Study, read_study
@@ -108,7 +109,7 @@ def _wrapped(text: str, width: int, indent: str = "") -> Block:
 
 def plain(text: str) -> str:
     """Without markup, and without anything that a terminal would obey: a name in a file may hold escape sequences."""
-    text = words.flat(re.sub(r"\^\{([^{}]*[^0-9{}\u2212-][^{}]*)\}", r"^\1", text)).replace(words.SPACE, " ")
+    text = format.flat(re.sub(r"\^\{([^{}]*[^0-9{}\u2212-][^{}]*)\}", r"^\1", text)).replace(format.SPACE, " ")
     return "".join(character if character.isprintable() else " " for character in text)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.report import benchmarks, law, law_page, wandb_rows, words
+from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.report import benchmarks, law, law_page, wandb_rows
 from zeroscale.report.curves import curves
 from zeroscale.report.record import Cell, Study
 
@@ -48,7 +49,7 @@ def _fill(study: Study, report: Path, run: Any, mode: str, checkpoint: Callable[
 
     cards, by_size, drawn = benchmarks.read_cards(study), law.read_law(study), curves(study.cells)
     run.summary.update(wandb_rows.summary(study, by_size))
-    run.summary["verdict"] = words.flat(law_page.verdict(study) or law.verdict(by_size))
+    run.summary["verdict"] = format.flat(law_page.verdict(study) or law.verdict(by_size))
     for chart in wandb_rows.charts(study, by_size, drawn):
         names = list(chart.series)
         run.log(

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from zeroscale.report import law_page, law_plots, law_specs, specs, table_files, words
+from zeroscale.core import format
+from zeroscale.core import tables as core_tables
+from zeroscale.report import law_page, law_plots, law_specs, specs, table_files
 from zeroscale.report.benchmarks import Card
 from zeroscale.report.curves import Curve
 from zeroscale.report.examples import read_examples
@@ -86,7 +88,7 @@ def _of_plot(plot: Plot) -> Chart:
 def _lines_of(mark: Mark, number: int) -> Iterator[tuple[str, list[float], list[float]]]:
     place, count = mark.place
     told = f"{mark.kind} {place + 1} of {count}" if mark.ink == "ramp" else f"{mark.kind} {number + 1}"
-    name = (mark.name or mark.text or told).replace(words.SPACE, " ")
+    name = (mark.name or mark.text or told).replace(format.SPACE, " ")
     if mark.kind == "band":
         yield f"{name}, low", mark.x, [_float(end) for end in mark.low]
         yield f"{name}, high", mark.x, [_float(end) for end in mark.high]
@@ -151,7 +153,7 @@ def tables(study: Study, cards: list[Card]) -> dict[str, tuple[str, Columns, Row
     """The report's own tables by name: (caption, columns, rows), intervals as columns of their own."""
     found = {}
     for name, (caption, table) in table_files.every(study, cards).items():
-        head, *rows = csv.reader(io.StringIO(table_files.as_csv(table)))
+        head, *rows = csv.reader(io.StringIO(core_tables.as_csv(table)))
         found[name] = (caption, _apart(head), typed([[_read(text) for text in row] for row in rows]))
     return found
 
@@ -188,7 +190,7 @@ def typed(rows: Rows) -> Rows:
 
 
 def _said(value: Any) -> str:
-    return words.flat(words.figure(value)) if isinstance(value, float) else str(value)
+    return format.flat(format.figure(value)) if isinstance(value, float) else str(value)
 
 
 def summary(study: Study, by_size: Law) -> dict[str, Any]:

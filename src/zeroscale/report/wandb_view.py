@@ -3,9 +3,10 @@
 import importlib.util
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, write_json
-from zeroscale.report import law, law_page, words
+from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, write_json
+from zeroscale.report import law, law_page
 from zeroscale.report.record import Study
 
 VIEWS = "wandb_views.json"
@@ -95,8 +96,8 @@ def _blocks(wr: Any, of_study: Any, study: Study, entity: str, project: str, fit
     said = [law_page.verdict(study) or law.verdict(by_size), law.hold_out_sentence(by_size) or ""]
     runs = wr.Runset(entity=entity, project=project, name=study.name, filters=[of_study])
     sections = _panels(wr)
-    blocks: list[Any] = [wr.P(words.flat(text)) for text in said if text]
-    blocks += [wr.P(f"Warning: {words.flat(text)}") for text in law_page.warnings(study, by_size)]
+    blocks: list[Any] = [wr.P(format.flat(text)) for text in said if text]
+    blocks += [wr.P(f"Warning: {format.flat(text)}") for text in law_page.warnings(study, by_size)]
     for name, panels in sections.items():
         blocks += [wr.H2(name), wr.PanelGrid(runsets=[runs], panels=panels)]
     return [*blocks, wr.P(f"Tables, figures and what they rest on: the run {fit_run}.")]

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale import scoring
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 from zeroscale.provenance import manifest, recorded
 from zeroscale.provenance.recorded import Scored
 from zeroscale.reproduce import rescoring

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale import launch
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.trainer import InitSettings, TrackerSettings
+from zeroscale.config.validate import combination_faults
+from zeroscale.core import machine
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import loading, sources, tasks
-from zeroscale.provenance import machine, manifest
+from zeroscale.provenance import manifest
 from zeroscale.provenance.recorded import Json, Recorded, Scored
-from zeroscale.settings import InitSettings, TrackerSettings, TrainSettings
-from zeroscale.strict import combination_faults
 
 if TYPE_CHECKING:
     from zeroscale.data.tokens import Corpus

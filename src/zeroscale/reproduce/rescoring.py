@@ -7,14 +7,15 @@ from typing import Any
 
 import yaml
 
-from zeroscale import paths, scoring
-from zeroscale.command_settings import EvalSettings
-from zeroscale.errors import ZeroscaleError
+from zeroscale import scoring
+from zeroscale.config.commands import EvalSettings
+from zeroscale.config.validate import build
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.provenance import recorded
 from zeroscale.provenance.agreement import other_question
 from zeroscale.provenance.recorded import Recorded, Scored
 from zeroscale.reproduce.gathering import Inputs
-from zeroscale.strict import build
 from zeroscale.training import checkpoint
 
 Say = Callable[[str], None]

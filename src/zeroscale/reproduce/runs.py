@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale import launch, status
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, write_json
+from zeroscale.core import jsonl
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, write_json
 from zeroscale.provenance import agreement, differences, recorded
 from zeroscale.provenance.agreement import Agreement, Verdict
 from zeroscale.provenance.manifest import MANIFEST
 from zeroscale.provenance.recorded import Recorded
 from zeroscale.reproduce import foreign, gathering, rescoring, telling
 from zeroscale.reproduce.gathering import Inputs
-from zeroscale.training import checkpoint, record
+from zeroscale.training import checkpoint
 
 RECORD = "reproduction.json"
 
@@ -138,7 +139,7 @@ def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: 
         return True
     found.notes.append(f"the reproduction is {outcome.state}: {outcome.reason}")
     # What failed may have been the scoring after the last step.
-    return max((row["step"] for row in record.read(cell / record.METRICS)), default=0) >= until
+    return max((row["step"] for row in jsonl.read(cell / jsonl.METRICS)), default=0) >= until
 
 
 def _compare(run: Recorded, cell: Path, wanted: Wanted, found: Reproduction) -> None:

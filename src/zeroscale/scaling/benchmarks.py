@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.cells import Cell, read_results
 from zeroscale.scaling.estimate import finite
 from zeroscale.scaling.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.scaling import hardware as table
+from zeroscale.core import accelerators as table
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.flops import flops_6nd, flops_per_token, params
 from zeroscale.scaling.memory import Device, Precision, Shape, Step, Strategy, memory_per_device
 from zeroscale.scaling.plan import Memory, Plan

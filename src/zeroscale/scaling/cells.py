@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 
 State = Literal["done", "running", "failed", "resumable", "unknown"]
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import write_json, write_text
-from zeroscale.plain_tables import interval, line, markdown, paragraph, widths
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import write_json, write_text
+from zeroscale.core.tables import interval, line, markdown, paragraph, widths
 from zeroscale.scaling.cells import Cell
 from zeroscale.scaling.comparison import LawComparison, compare_laws
 from zeroscale.scaling.fit import read_runs

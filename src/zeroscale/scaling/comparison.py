@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.arrays import checked, groups, seeds_of
 from zeroscale.scaling.estimate import Estimate, finite
 from zeroscale.scaling.ladders import Fitted, Ladder, fit_over_surface, interval, matched

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.chinchilla import fit_chinchilla
 from zeroscale.scaling.estimate import Estimate
 from zeroscale.scaling.isoflop import fit_isoflop

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.units import compact
+from zeroscale.core.format import compact
 
 if TYPE_CHECKING:
     from numpy import ndarray

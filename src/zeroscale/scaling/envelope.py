@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.arrays import checked, groups, units
 from zeroscale.scaling.estimate import Estimate
 from zeroscale.scaling.frontier import FORM, FrontierOptimum, Line, optimum

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file, write_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file, write_json
 from zeroscale.provenance import manifest
 from zeroscale.scaling import benchmarks, doubts, ledger, lm_eval_results, surface_json
 from zeroscale.scaling.arrays import groups

@@ -6,7 +6,7 @@ Pure arithmetic: nothing heavy is imported, so that a plan is made without torch
 from dataclasses import dataclass
 from typing import Literal
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 
 Attention = Literal["full", "causal"]
 Convention = Literal["total", "non_embedding", "matmul"]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import compact
 from zeroscale.scaling.arrays import checked, groups, units
 from zeroscale.scaling.doubts import number, sentence
 from zeroscale.scaling.estimate import Estimate
 from zeroscale.scaling.frontier import FORM, FrontierOptimum, Line, optimum
-from zeroscale.scaling.units import compact
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.arrays import checked, groups, units
 from zeroscale.scaling.descent import minimise
 from zeroscale.scaling.estimate import Estimate

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import write_text
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import write_text
 from zeroscale.scaling.cells import Cell, read_cells, read_metrics, read_results, recorded_steps
 from zeroscale.scaling.flops import flops_6nd
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.arrays import checked
 from zeroscale.scaling.descent import minimise
 from zeroscale.scaling.estimate import Estimate, quantiles

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.isoflop import TOLERANCE, WINDOW
 from zeroscale.scaling.surface_objective import HUBER_DELTA
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimate import LEVEL
 from zeroscale.scaling.ladders import APART, Fitted, Ladder
 from zeroscale.scaling.laws import Solutions, solve

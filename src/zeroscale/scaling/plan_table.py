@@ -3,10 +3,10 @@
 import io
 from collections.abc import Sequence
 
+from zeroscale.config.published_rules import RULES
+from zeroscale.core.format import compact, gibibytes, money
+from zeroscale.core.format import hours as duration
 from zeroscale.scaling.plan import Plan
-from zeroscale.scaling.rules import RULES
-from zeroscale.scaling.units import compact, gibibytes, money
-from zeroscale.scaling.units import hours as duration
 
 
 def render_plans(plans: Sequence[Plan]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import doubts
 from zeroscale.scaling.estimate import Estimate
 from zeroscale.scaling.laws import FORMS, HUBER_DELTA, PowerLaw, solve

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from zeroscale.core.format import compact
 from zeroscale.scaling.points import EARLIER, SHORTER
-from zeroscale.scaling.units import compact
 
 N_MEANS = {
     "params_non_embedding": "parameters without embeddings",

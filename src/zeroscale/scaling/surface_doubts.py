@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from zeroscale.core.format import compact
 from zeroscale.scaling import arrays
 from zeroscale.scaling.doubts import number, sentence
-from zeroscale.scaling.units import compact
 
 if TYPE_CHECKING:
     from zeroscale.scaling.surface_objective import Runs

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import surface_doubts
 from zeroscale.scaling.arrays import checked, groups, seeds_of
 from zeroscale.scaling.estimate import Estimate, finite, quantiles

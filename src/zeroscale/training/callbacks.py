@@ -10,12 +10,12 @@ from typing import Any
 import pytorch_lightning as pl
 
 from zeroscale import status
-from zeroscale.settings import TrainSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.core.jsonl import Recorder
 from zeroscale.training import checkpoint, snapshot
 from zeroscale.training.guards import Spikes
 from zeroscale.training.lit import Around, LanguageModel
 from zeroscale.training.progress import ProgressLine
-from zeroscale.training.record import Recorder
 from zeroscale.training.stopping import Stopped
 from zeroscale.training.throughput import Stopwatch, mfu, peak_memory_bytes
 from zeroscale.training.tracker import Tracker

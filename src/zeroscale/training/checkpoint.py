@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, sha256_file
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, sha256_file
 
 WEIGHTS = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"

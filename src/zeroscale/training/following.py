@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.core.jsonl import METRICS
 from zeroscale.scaling.ledger import PLAIN_PROTOCOLS, SUFFIXES
-from zeroscale.training.record import METRICS
 
 # New lines wait so long before they are sent together: a fast run writes hundreds a second.
 PAUSE_SECONDS = 0.5

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import NEUTRAL, NOT_HASHED, TrainSettings, as_dict, hashed
+from zeroscale.config.diff import differences
+from zeroscale.config.hashing import NOT_HASHED, as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.training import checkpoint
 
 
@@ -89,24 +91,3 @@ def check_same_data(start: Path, meta: dict[str, Any], corpus: Any) -> None:
                 f"{start} was trained with another {what} (fingerprint {str(meta.get(what))[:12]}, now {found[:12]}): "
                 f"the {what} has changed since. Restore it, or remove {start.parent.parent} to start anew"
             )
-
-
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """ "optimizer.lr was 0.006, is 0.01" for every setting that can change a result and has changed."""
-    old, new = _flat(hashed(before)), _flat(hashed(now))
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        was, now_is = (values.get(key, NEUTRAL.get(key)) for values in (old, new))
-        if was != now_is:
-            lines.append(f"{key} was {was}, is {now_is}")
-    return lines
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        name: leaf
-        for key, item in value.items()
-        for name, leaf in _flat(item, f"{prefix}.{key}" if prefix else key).items()
-    }

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from zeroscale.config.optimizer import OptimizerSettings
 from zeroscale.model.gpt import GPT
-from zeroscale.settings import OptimizerSettings
 from zeroscale.training import guards, snapshot
 from zeroscale.training.optim import optimizers
 from zeroscale.training.steps import MicroBatch

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Any, TextIO
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import disk_errors
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors
 from zeroscale.training.following import SCORED, Place, Row
 
 TENSORBOARD = "tensorboard"

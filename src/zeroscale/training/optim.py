@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from zeroscale.settings import OptimizerSettings
+    from zeroscale.config.optimizer import OptimizerSettings
 
 
 def optimizers(model: nn.Module, settings: "OptimizerSettings", lr: float) -> list[torch.optim.Optimizer]:

@@ -2,7 +2,7 @@
 
 import math
 
-from zeroscale.settings import ScheduleSettings
+from zeroscale.config.optimizer import ScheduleSettings
 
 
 def lr_at(

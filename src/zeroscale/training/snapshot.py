@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import sha256_file, write_directory, write_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_file, write_directory, write_json
 from zeroscale.model.tensor_files import open_file, write_safetensors
 from zeroscale.training import checkpoint
 

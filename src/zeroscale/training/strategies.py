@@ -10,8 +10,8 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.utils.checkpoint import checkpoint
 
+from zeroscale.config.trainer import TrainerSettings
 from zeroscale.model.gpt import GPT
-from zeroscale.settings import TrainerSettings
 
 
 def strategy(run: TrainerSettings) -> Any:

@@ -3,7 +3,7 @@
 import resource
 import time
 
-from zeroscale.scaling import hardware
+from zeroscale.core import accelerators
 
 # What a training step consists of. Validation, scores and checkpoints are counted apart.
 STEP = ("data", "compute", "log")
@@ -77,7 +77,7 @@ def mfu(tokens_per_s: float, flops_per_token: float, device: str | None, devices
     Full attention is counted (12 L d T a token), recomputation by activation checkpointing is not. None for hardware
     whose peak we do not know: never a guess.
     """
-    peak = hardware.peak_flops(device, "bf16" if precision.startswith("bf16") else "fp32") if device else None
+    peak = accelerators.peak_flops(device, "bf16" if precision.startswith("bf16") else "fp32") if device else None
     return tokens_per_s * flops_per_token / (peak * devices) if peak else None
 
 

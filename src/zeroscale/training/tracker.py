@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zeroscale import status
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, write_json
-from zeroscale.settings import TrackerSettings, TrainSettings, as_dict
-from zeroscale.training import record
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.trainer import TrackerSettings
+from zeroscale.core import jsonl
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, write_json
 from zeroscale.training.following import FINISH_SECONDS, SCORED, Follower, Place, Row, Sink, scored_steps
 from zeroscale.training.local_trackers import Files, TensorBoard
 from zeroscale.training.wandb_files import RUN_ID, SENT, all_of, is_sent, put_aside, read_note, run_id
@@ -141,7 +143,7 @@ def send(tracker: TrackerSettings, cell: Path, settings: dict[str, Any], manifes
     """
     if status.taken(cell):
         return "is being trained: its own process sends it"
-    rows = record.read(cell / record.METRICS)
+    rows = jsonl.read(cell / jsonl.METRICS)
     if not rows:
         return "has nothing to send"
     if tracker.name == "wandb" and is_sent(cell, tracker, mode_of(tracker), all_of(cell, rows, done)):

@@ -7,9 +7,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json, write_text
-from zeroscale.settings import TrackerSettings
+from zeroscale.config.trainer import TrackerSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, write_text
 from zeroscale.training.following import Row, scored_steps
 
 RUN_ID = "wandb_id"

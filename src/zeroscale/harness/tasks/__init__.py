@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
     from zeroscale.harness.tasks.task import Task

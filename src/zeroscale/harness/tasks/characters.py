@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 from pydantic import Field
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness.requests import Rolled
 from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks.rolling import Part, RollingOptions, RollingTask

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 from zeroscale.harness.requests import Generated, Generation, Side, Stop
 from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks import lm_eval

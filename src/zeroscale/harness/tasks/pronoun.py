@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from pydantic import Field
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import sources
 from zeroscale.harness.requests import Continuation, Scored, Side
 from zeroscale.harness.sources import Row

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Generic, TypeVar
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 
 ExampleT = TypeVar("ExampleT")
 

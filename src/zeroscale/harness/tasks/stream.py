@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness.detokenise import RULES, lm_eval
 from zeroscale.harness.requests import Rolled
 from zeroscale.harness.sources import Row

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import sentences
 from zeroscale.harness.requests import Generated, Generation, Stop
 from zeroscale.harness.sources import Row

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config.published_rules import RULES, Advice
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import flops
-from zeroscale.scaling.rules import RULES, Advice
 
 NAMES = {rule.name: rule for rule in RULES}
 STUDY = "study:"
@@ -127,7 +127,7 @@ def _finished(cell: Path, settings: Mapping[str, Any]) -> tuple[float, float] | 
     """(learning rate, last held-out loss) of a run of the same model and corpus."""
     import yaml
 
-    from zeroscale.training import record
+    from zeroscale.core import jsonl
 
     try:
         theirs = yaml.safe_load((cell / "config.yaml").read_text(encoding="utf-8"))
@@ -135,7 +135,7 @@ def _finished(cell: Path, settings: Mapping[str, Any]) -> tuple[float, float] | 
             for key in keys or theirs[group]:
                 if theirs[group].get(key) != settings[group].get(key):
                     return None
-        losses = [row["val/loss"] for row in record.read(cell / record.METRICS) if "val/loss" in row]
+        losses = [row["val/loss"] for row in jsonl.read(cell / jsonl.METRICS) if "val/loss" in row]
         return _peak(theirs), losses[-1]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, IndexError):
         return None

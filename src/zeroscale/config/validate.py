@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from zeroscale import nodes, rule_settings
-from zeroscale.errors import ZeroscaleError
-from zeroscale.settings import RESERVED_STUDIES, TrainSettings
+from zeroscale.config import size_rules
+from zeroscale.config.train import RESERVED_STUDIES, TrainSettings
+from zeroscale.core import nodes
+from zeroscale.core.errors import ZeroscaleError
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def build(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int
         raw["cards"] = [raw["cards"]]
     faults: list[str] = []
     if kind is TrainSettings:
-        raw, faults = rule_settings.resolve(raw)
+        raw, faults = size_rules.resolve(raw)
     settings: T | None = None
     try:
         settings = _strict(kind, raw)

@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from zeroscale.errors import ZeroscaleError
-from zeroscale.files import read_json
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
 
 T = TypeVar("T")
 

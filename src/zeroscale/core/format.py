@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 SPACE = "\u00a0"  # between a number and its unit: no line break there
 MINUS = "\u2212"
@@ -82,3 +83,62 @@ def interval(low: float | None, high: float | None, digits: int = 3) -> str:
         return f"{figure(low, digits)} to {figure(high, digits)}"
     decimals = max(0, digits - 1 - math.floor(math.log10(widest)))
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}".replace("-", MINUS)
+
+
+def number(value: Any) -> float | None:
+    """A finite float, or None for what is none (empty, text, NaN, infinity, a truth value)."""
+    if isinstance(value, bool):
+        return None
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def power_text(value: float) -> str:
+    """FLOPs as papers give them: 10¹⁸, 3 × 10¹⁸, 1.6 × 10¹⁸."""
+    if value < 1e6:
+        return f"{value:,.0f}"
+    return flat(figure(value, 2)).replace(".0 ×", " ×").removeprefix("1 × ")
+
+
+def flops_text(value: float, digits: int = 2) -> str:
+    """A budget in words: 2.1 × 10¹⁸ FLOPs."""
+    return f"{flat(figure(value, digits))}{SPACE}FLOPs"
+
+
+def compact(value: float) -> str:
+    """1234567 → "1.23M": three digits and a power of a thousand, as sizes are spoken of in the field."""
+    power = 0
+    # 999,500 rounds to 1.00M, not to 1000k.
+    while value >= 999.5 and power < 5:
+        value, power = value / 1000, power + 1
+    if power == 0:
+        return f"{value:.0f}"
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}{' kMBTP'[power]}"
+
+
+def gibibytes(value: int) -> str:
+    """Bytes in GiB, with enough digits for a pocket model."""
+    gib = value / 2**30
+    if 0 < gib < 0.095:
+        return f"{gib:.2g}"
+    return f"{gib:.2f}" if gib < 9.995 else f"{gib:.1f}"
+
+
+def hours(hours: float | None) -> str:
+    """Hours as "3.2 h", "12 min", "45 s" or, from two days on, "5.1 d"; "–" where unknown."""
+    if hours is None:
+        return "–"
+    if hours >= 48:
+        return f"{hours / 24:.1f} d"
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+
+
+def money(value: float) -> str:
+    """An amount in whatever currency the price was: 12,340 from a hundred on, with cents below."""
+    return f"{value:,.0f}" if value >= 99.995 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""Settings of every command but `train`, whose own are in `zeroscale.settings`."""
+"""Settings of every command but `train`, whose own are in `zeroscale.config.train`."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.data_settings import DataSettings
-from zeroscale.settings import CardNames, TokenizerSettings, TrackerSettings
+from zeroscale.config.data import DataSettings
+from zeroscale.config.model import TokenizerSettings
+from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.types import CardNames
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 Positive = Annotated[int, Field(gt=0)]

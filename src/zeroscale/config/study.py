@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from zeroscale import rule_settings
-from zeroscale.command_settings import LaunchSettings
-from zeroscale.errors import ZeroscaleError
+from zeroscale.config import size_rules
+from zeroscale.config.commands import LaunchSettings
+from zeroscale.config.model import ModelSettings, TokenizerSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.flops import flops_per_token
-from zeroscale.settings import ModelSettings, TokenizerSettings
-from zeroscale.strict import build
 
 KEYS = ("flops_budget", "cells_at_once", "retry_failed")
 # A whole number of batches misses a budget by half a batch at most; further off it is not that budget any more.
@@ -34,7 +34,7 @@ def tokens_for(budget: float, config: dict[str, Any]) -> int:
         ZeroscaleError: it is more than 1 % off.
     """
     model, tokenizer = build(ModelSettings, config["model"]), build(TokenizerSettings, config["tokenizer"])
-    batch = rule_settings.resolve(config)[0]["trainer"]["batch_tokens"]
+    batch = size_rules.resolve(config)[0]["trainer"]["batch_tokens"]
     per_token = flops_per_token(
         n_layer=model.n_layer,
         d_model=model.d_model,

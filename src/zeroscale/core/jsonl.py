@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zeroscale.files import disk_errors, write_bytes
+from zeroscale.core.files import disk_errors, write_bytes
 
 METRICS = "metrics.jsonl"
 

@@ -82,3 +82,13 @@ def child_environment(
     count = threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, cpu_cores() // (ranks * at_once))
     environment["OMP_NUM_THREADS"] = str(count)
     return environment
+
+
+def free_memory() -> int:
+    """Bytes that can be taken without swapping; 0 where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {}) else 0
+        return pages * os.sysconf("SC_PAGE_SIZE") if pages else 0

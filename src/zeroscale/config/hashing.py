@@ -1,0 +1,66 @@
+import copy
+import dataclasses
+from typing import Any
+
+# What cannot change what a run computes: places, logging, and what is measured on the way or afterwards.
+# Everything else is part of the settings hash.
+NOT_HASHED = (
+    "study",
+    "output_dir",
+    "tracker",
+    "cards",
+    "cards_from",
+    "data_dir",
+    "data.workers",
+    "model.name",
+    "trainer.log_every",
+    "trainer.val_every",
+    "trainer.checkpoint_every",
+    "trainer.keep_checkpoints",
+    "trainer.score_every",
+    "trainer.keep_every_tokens",
+    "trainer.keep_best",
+    "init_from",  # its parent's hash and step stand for it
+)
+# Settings that came later, with the value at which a run is what it was before them: left out of the hash while they
+# hold it, so that a finished cell keeps its name.
+NEUTRAL: dict[str, Any] = {
+    "data.url_field": None,
+    "data.document_start": None,
+    "data.leave_out_sites": [],
+    "data.leave_out_ngrams": None,
+    "data.leave_out_from": 1,
+    "data.drop_exact_duplicates": False,
+    "data.near_duplicate_threshold": None,
+    "data.near_duplicate_permutations": 128,
+    "optimizer.momentum": 0.95,
+    "schedule.decay_fraction": 0.2,
+    "schedule.decay": "sqrt",
+    "trainer.compile_mode": "default",
+    "trainer.activation_checkpointing": False,
+    "trainer.deterministic": False,
+}
+
+
+def hashed(value: dict[str, Any]) -> dict[str, Any]:
+    """The part of `as_dict`'s value that can change a result."""
+    kept = copy.deepcopy(value)
+    for key in (*NOT_HASHED, *NEUTRAL):
+        *parents, last = key.split(".")
+        node = kept
+        for parent in parents:
+            node = node.get(parent, {})
+        if key in NOT_HASHED or node.get(last) == NEUTRAL[key]:
+            node.pop(last, None)
+    return kept
+
+
+def as_dict(settings: Any) -> dict[str, Any]:
+    """Plain dicts, lists and scalars: what config.yaml and the hash hold."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return plain(dataclasses.asdict(settings))

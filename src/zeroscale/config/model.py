@@ -1,0 +1,54 @@
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from zeroscale.config.types import _STRICT, Fraction, Name, Positive
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ModelSettings:
+    """A GPT-2-style decoder's shape. `vocab_size: null` takes the tokenizer's."""
+
+    name: Name
+    n_layer: Positive
+    d_model: Positive
+    n_head: Positive
+    n_positions: Positive
+    vocab_size: Positive | None = None
+    dropout: Fraction = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class BpeTokenizer:
+    """Byte-level BPE trained on the corpus' own training documents."""
+
+    kind: Literal["bpe"]
+    vocab_size: Annotated[int, Field(ge=257)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class BytesTokenizer:
+    """One token per byte, and the end of text: 257 in all."""
+
+    kind: Literal["bytes"]
+
+    @property
+    def vocab_size(self) -> int:
+        return 257
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Gpt2Tokenizer:
+    """GPT-2's own vocabulary, from a directory with its files or from the hub."""
+
+    kind: Literal["gpt2"]
+    path: str
+    revision: str | None = None
+
+    @property
+    def vocab_size(self) -> int:
+        return 50257
+
+
+TokenizerSettings = Annotated[BpeTokenizer | BytesTokenizer | Gpt2Tokenizer, Field(discriminator="kind")]
