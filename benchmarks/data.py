@@ -22,10 +22,11 @@ from pathlib import Path
 from zeroscale.config.data import FilesData
 from zeroscale.config.model import BpeTokenizer, BytesTokenizer, Gpt2Tokenizer, TokenizerSettings
 from zeroscale.core.files import write_json
-from zeroscale.data import sources
-from zeroscale.data.encoding import Work
-from zeroscale.data.prepare import prepare
-from zeroscale.data.tokens import FORMAT, Corpus, TokenStream
+from zeroscale.data.corpus import FORMAT, Corpus
+from zeroscale.data.prepare.encode import Work
+from zeroscale.data.prepare.prepare import prepare
+from zeroscale.data.sources import sources
+from zeroscale.data.stream import TokenStream
 
 STEP = 10**6
 

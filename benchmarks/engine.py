@@ -23,12 +23,12 @@ from typing import Any
 
 import torch
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import requests as rq
 from zeroscale.harness.cost import words
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.windows import plan
-from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.weights import from_pretrained
 
 BATCH = 16
 
@@ -42,7 +42,7 @@ class Pair:
         self.tokenizer = Tokenizer.load(data / "gpt2_tokenizer")
         if not (directory / "config.json").is_file():
             save_weights(directory, self.tokenizer)
-        self.ours = GPT.from_pretrained(directory).eval()
+        self.ours = from_pretrained(directory).eval()
         self._theirs: Any = None
 
     @property

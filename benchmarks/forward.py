@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from zeroscale.model.gpt import GPT
+from zeroscale.model.weights import from_pretrained
 
 
 def pair(directory: str) -> tuple[GPT, transformers.GPT2LMHeadModel]:
@@ -27,7 +28,7 @@ def pair(directory: str) -> tuple[GPT, transformers.GPT2LMHeadModel]:
     theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
     theirs.save_pretrained(directory)
     start = time.perf_counter()
-    ours = GPT.from_pretrained(directory)
+    ours = from_pretrained(directory)
     print(f"reading the weights: {time.perf_counter() - start:.2f} s")
     return ours, theirs
 

@@ -13,7 +13,7 @@ import torch
 import transformers
 from forward import pair, show, take_turns
 
-from zeroscale.model.generate import generate
+from zeroscale.model.generation.generate import generate
 from zeroscale.model.gpt import GPT
 
 

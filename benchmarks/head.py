@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from zeroscale.model.head import head_cross_entropy
+from zeroscale.model.loss import head_cross_entropy
 
 SHAPES = [(2048, 64, 2048), (2048, 128, 2048), (2048, 256, 2048), (1024, 768, 50257)]
 

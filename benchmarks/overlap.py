@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from zeroscale.data.corpus_texts import open_texts
-from zeroscale.provenance import bloom, overlap_scan
-from zeroscale.provenance.overlap_index import Builder, NgramIndex
-from zeroscale.provenance.overlap_scan import Hasher, Piece, batches
+from zeroscale.data.ngrams import bloom, scan
+from zeroscale.data.ngrams.index import Builder, NgramIndex
+from zeroscale.data.ngrams.scan import Hasher, Piece, batches
 
 N = 8
 # Texts of each card and words of each text, as they come out of the released files.
@@ -157,15 +157,15 @@ def speeds(text: Path, index: NgramIndex, scratch: Path, workers: int) -> None:
         (scratch / "filter").unlink(missing_ok=True)
 
         def fill(take: Callable[[np.ndarray], None]) -> None:
-            for _, hashes in overlap_scan.run(Hasher(N), batches(texts.pieces(), N), workers, None, ""):
+            for _, hashes in scan.run(Hasher(N), batches(texts.pieces(), N), workers, None, ""):
                 take(hashes)
 
         bloom.write(scratch / "filter", size // 5, 1e-8, {"n": N}, fill)
 
     ways: dict[str, Callable[[], object]] = {
         "read alone": lambda: sum(len(piece.text) for piece in texts.pieces()),
-        "looked through, workers=1": lambda: overlap_scan.seek(index.directory, texts.pieces(), 1),
-        f"looked through, workers={workers}": lambda: overlap_scan.seek(index.directory, texts.pieces(), workers),
+        "looked through, workers=1": lambda: scan.seek(index.directory, texts.pieces(), 1),
+        f"looked through, workers={workers}": lambda: scan.seek(index.directory, texts.pieces(), workers),
         f"into a filter (10^-8), workers={workers}": filling,
         "plain Python, a set": lambda: plainly((piece.text for piece in texts.pieces()), wanted),
     }
@@ -197,7 +197,7 @@ def memory(scratch: Path, megabytes: int, workers: int) -> None:
     text = open_texts(str(made_text(scratch / "made", megabytes)))
     with Memory() as looking:
         start, before = time.perf_counter(), processor_seconds()
-        found, _ = overlap_scan.seek(index.directory, text.pieces(), workers)
+        found, _ = scan.seek(index.directory, text.pieces(), workers)
         seconds, used = time.perf_counter() - start, processor_seconds() - before
     print(
         f"{megabytes:,} MB of made text past it, workers={workers}: {megabytes / seconds:.1f} MB/s, "
@@ -220,7 +220,7 @@ def right(scratch: Path) -> None:
     builder.add(benchmark)
     builder.finish()
     index = NgramIndex(scratch / "small")
-    found, _ = overlap_scan.seek(index.directory, (Piece(text, False) for text in corpus), 1)
+    found, _ = scan.seek(index.directory, (Piece(text, False) for text in corpus), 1)
     _, hits = index.by_text(found)
     grams = [[tuple(text.split()[i : i + N]) for i in range(60 - N + 1)] for text in benchmark]
     there = {tuple(text.split()[i : i + N]) for text in corpus for i in range(len(text.split()) - N + 1)}

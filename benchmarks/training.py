@@ -27,8 +27,9 @@ from typing import Any
 import torch
 
 from zeroscale.core import accelerators
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.scaling import flops
+from zeroscale.model import flops
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 from zeroscale.training.optim import optimizers
 
 ADAMW = SimpleNamespace(name="adamw", betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
@@ -139,10 +140,10 @@ class Framework:
         from zeroscale import build
         from zeroscale.config.train import TrainSettings
         from zeroscale.core import jsonl
+        from zeroscale.data.loader import Steps
         from zeroscale.training import callbacks, guards, throughput
         from zeroscale.training.lit import Around
         from zeroscale.training.progress import ProgressLine
-        from zeroscale.training.steps import Steps
         from zeroscale.training.tracker import Silent
         from zeroscale.training.writer import Writer
 

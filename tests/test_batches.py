@@ -18,8 +18,9 @@ from zeroscale.config.commands import BatchSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.prepare import corpus_directory
-from zeroscale.data.tokens import Corpus, TokenStream
+from zeroscale.data.corpus import Corpus
+from zeroscale.data.prepare.prepare import corpus_directory
+from zeroscale.data.stream import TokenStream
 
 
 @pytest.fixture(scope="module")

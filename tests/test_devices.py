@@ -10,9 +10,10 @@ from zeroscale import scoring
 from zeroscale.config.commands import EvalSettings
 from zeroscale.config.validate import build
 from zeroscale.core import paths
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.model import weights
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 CARDS = ["lambada", "coqa", "wsc273"]
 

@@ -90,7 +90,7 @@ def test_a_failed_export_leaves_nothing(cell, tmp_path, monkeypatch):
     def broken(*_: object) -> None:
         raise ZeroscaleError("half-way")
 
-    monkeypatch.setattr("zeroscale.tokenizer.Tokenizer.save", broken)
+    monkeypatch.setattr("zeroscale.data.tokenizer.Tokenizer.save", broken)
     with pytest.raises(ZeroscaleError, match="half-way"):
         exporting.export_checkpoint(cell, tmp_path / "made" / "mine")
     assert list((tmp_path / "made").iterdir()) == []

@@ -9,9 +9,9 @@ import torch
 
 from zeroscale import hf_adapter
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import END_OF_TEXT, Tokenizer
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.requests import Continuation, Generated, Generation, Rolling, Scored, Stop
-from zeroscale.tokenizer import END_OF_TEXT, Tokenizer
 
 transformers = pytest.importorskip("transformers")
 

@@ -23,7 +23,7 @@ def tiny(tmp_path_factory) -> Path:
     transformers = pytest.importorskip("transformers")
     import torch
 
-    from zeroscale.tokenizer import Tokenizer
+    from zeroscale.data.tokenizer import Tokenizer
 
     directory = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)

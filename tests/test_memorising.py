@@ -5,7 +5,7 @@ from pathlib import Path
 
 from zeroscale import memorising
 from zeroscale.cli import main
-from zeroscale.data.tokens import Corpus
+from zeroscale.data.corpus import Corpus
 from zeroscale.harness import card as cards_of
 
 

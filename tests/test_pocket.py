@@ -80,9 +80,10 @@ def test_scoring_needs_a_path_and_nothing_else(zeroscale, trained, tmp_path):
 
 def test_a_hugging_face_directory_is_scored_beside_ours(zeroscale, tmp_path):
     torch = pytest.importorskip("torch")
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.model import weights
-    from zeroscale.model.gpt import GPT, GPTConfig
-    from zeroscale.tokenizer import Tokenizer
+    from zeroscale.model.config import GPTConfig
+    from zeroscale.model.gpt import GPT
 
     tokenizer = Tokenizer.bytes()
     model = GPT(GPTConfig(vocab_size=tokenizer.vocab_size, n_positions=64, n_layer=1, d_model=16, n_head=2), seed=3)

@@ -9,11 +9,13 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from zeroscale import cli, sampling
-from zeroscale.continuation import Continuation
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.model import weights
-from zeroscale.model.generate import generate
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.generation.generate import generate
+from zeroscale.model.generation.text_stream import Continuation
+from zeroscale.model.gpt import GPT
+from zeroscale.model.weights import from_pretrained
 
 BYTES = Tokenizer.bytes()
 
@@ -51,7 +53,7 @@ def records(path: Path) -> list[dict]:
 
 def test_greedy_text_is_what_generate_says(sample, lively):
     code, shown, _ = sample("prompt=A cat", "temperature=0", "max_new_tokens=20")
-    (expected,) = generate(GPT.from_pretrained(lively), [BYTES.encode("A cat")], 20, eos=BYTES.eos)
+    (expected,) = generate(from_pretrained(lively), [BYTES.encode("A cat")], 20, eos=BYTES.eos)
     assert code == 0 and shown == BYTES.decode(expected) + "\n"
     assert len(set(expected)) > 4, "a model that says one thing proves nothing"
 

@@ -126,7 +126,7 @@ def test_a_study_with_a_run_that_has_no_checkpoint_says_so(place, capsys):
 
 
 def test_a_tokenizer_of_another_model_is_refused(place, capsys):
-    from zeroscale.tokenizer import Tokenizer
+    from zeroscale.data.tokenizer import Tokenizer
 
     for name in ("vocab.json", "merges.txt", "tokenizer.json", "zeroscale_tokenizer.json"):
         (place / "exported" / name).unlink(missing_ok=True)

@@ -15,9 +15,9 @@ from hub_server import Repository
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from zeroscale import tokenizer as module
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.tokenizer import END_OF_TEXT, GPT2_VOCAB_SIZE, Tokenizer
+from zeroscale.data import tokenizer as module
+from zeroscale.data.tokenizer import END_OF_TEXT, GPT2_VOCAB_SIZE, Tokenizer
 
 DATA = os.environ.get("ZEROSCALE_DATA")
 GPT2_FILES = Path(DATA or "") / "gpt2_tokenizer"
@@ -172,7 +172,7 @@ def test_the_special_tokens_name_is_ordinary_text_unless_allowed(trained):
 
 def test_training_depends_on_neither_order_nor_threads(trained):
     code = (
-        "import json, sys; from zeroscale.tokenizer import Tokenizer;"
+        "import json, sys; from zeroscale.data.tokenizer import Tokenizer;"
         "print(Tokenizer.train_bpe(json.load(sys.stdin), 300).fingerprint)"
     )
     texts = json.dumps(SAMPLE[::-1])

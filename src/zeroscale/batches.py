@@ -9,7 +9,8 @@ import numpy as np
 
 from zeroscale.config.commands import BatchSettings
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.tokens import Corpus, TokenStream
+from zeroscale.data.corpus import Corpus
+from zeroscale.data.stream import TokenStream
 from zeroscale.run_corpus import open_corpus, settings_of
 
 

@@ -11,9 +11,11 @@ import torch
 from zeroscale.config.train import TrainSettings, shape
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import module, prepare
-from zeroscale.data.layout import layout_of
-from zeroscale.data.tokens import Corpus, TokenStream
+from zeroscale.data import loader
+from zeroscale.data.batch_layout import layout_of
+from zeroscale.data.corpus import Corpus
+from zeroscale.data.prepare import prepare
+from zeroscale.data.stream import TokenStream
 from zeroscale.harness.held_out import HeldOutText
 from zeroscale.model.gpt import GPT
 from zeroscale.training.schedule import lr_at
@@ -84,12 +86,12 @@ def rate(settings: TrainSettings, step: int) -> float:
 
 def batches(settings: TrainSettings, tokens: Corpus, rank: int, first_step: int) -> Any:
     """A rank's micro-batches, those of a step together, from a step on."""
-    from zeroscale.training.steps import Steps
+    from zeroscale.data.loader import Steps
 
     stream = TokenStream(tokens, settings.seed, settings.context, settings.trainer.batch_tokens)
     plan = layout_of(settings)
-    micro = module.MicroBatches(stream, plan, rank, settings.steps, lambda: first_step)
-    return module.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
+    micro = loader.MicroBatches(stream, plan, rank, settings.steps, lambda: first_step)
+    return loader.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
 
 
 def held_out_text(settings: TrainSettings, tokens: Corpus) -> HeldOutText:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_json
-from zeroscale.tokenizer import well_formed
+from zeroscale.data.tokenizer import well_formed
 
 # What the architectures call their context; the first that a config has.
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")

@@ -63,7 +63,7 @@ def passages(
         ZeroscaleError: the corpus is gone or damaged, or too short for the passages.
     """
     from zeroscale.data import passages as drawing
-    from zeroscale.data.tokens import Corpus
+    from zeroscale.data.corpus import Corpus
     from zeroscale.harness import tasks
 
     options = tasks.family(card.family).Options.model_validate(card.options(protocol))

@@ -11,7 +11,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 
 if TYPE_CHECKING:
-    from zeroscale.data.tokens import Corpus
+    from zeroscale.data.corpus import Corpus
 
 
 def settings_of(cell: Path, key: str = "") -> TrainSettings:
@@ -52,8 +52,8 @@ def open_corpus(cell: Path, settings: TrainSettings, outputs: Path, nameable: bo
     Raises:
         ZeroscaleError: it is gone, or is another than the run recorded.
     """
-    from zeroscale.data import prepare
-    from zeroscale.data.tokens import Corpus
+    from zeroscale.data.corpus import Corpus
+    from zeroscale.data.prepare import prepare
 
     directory = prepare.corpus_directory(outputs / "corpora", settings.data, settings.tokenizer)
     recorded = None

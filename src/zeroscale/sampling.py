@@ -11,9 +11,9 @@ from typing import Any
 
 from zeroscale import scoring
 from zeroscale.config.commands import SampleSettings
-from zeroscale.continuation import Continuation
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.model.generation.text_stream import Continuation
 
 SAY_EVERY_SECONDS = 5.0
 # A terminal obeys control characters; a model's text must not command it. Their pictures stand in (Unicode, U+2400).
@@ -106,7 +106,7 @@ def read_prompts(path: Path) -> list[str]:
 
 
 def _json_prompt(line: str, where: str) -> str:
-    from zeroscale.tokenizer import well_formed
+    from zeroscale.data.tokenizer import well_formed
 
     try:
         content = json.loads(line)
@@ -162,7 +162,7 @@ def _grow(
     wanted: SampleSettings, model: Any, tokenizer: Any, jobs: Sequence[Job], growing: list[Continuation]
 ) -> Iterator[tuple[int, str]]:
     """Continues the jobs together; yields (number of the job, text to show) as it comes."""
-    from zeroscale.model.generate import stream
+    from zeroscale.model.generation.generate import stream
 
     growing += [Continuation(tokenizer, wanted.stop) for _ in jobs]
     fed = None

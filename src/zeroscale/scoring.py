@@ -109,17 +109,17 @@ def _foreign(directory: Path, called: str, outputs: Path, commit: str | None = N
 
 def load(target: CheckpointRef) -> tuple[Any, Any]:
     """The model in evaluation mode and its tokenizer."""
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.model import weights
     from zeroscale.model.gpt import GPT
-    from zeroscale.tokenizer import Tokenizer
 
     if target.run is None:
         if read_json(target.path / "config.json").get("model_type", "gpt2") != "gpt2":
             from zeroscale import hf_adapter
 
             return _paired(*hf_adapter.load(target.path), target.origin)
-        return _paired(GPT.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
+        return _paired(weights.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
     from zeroscale.config import train as composition
-    from zeroscale.model import weights
     from zeroscale.training import checkpoint
 
     tokenizer = Tokenizer.load(target.path.parent.parent / "tokenizer")
@@ -274,8 +274,8 @@ def _record_origin(target: CheckpointRef, asked: str | None) -> None:
 def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalSettings) -> list[Any]:
     """The run's own held-out slice, where its corpus is still at hand."""
     from zeroscale import build as composition
-    from zeroscale.data import prepare
-    from zeroscale.data.tokens import Corpus
+    from zeroscale.data.corpus import Corpus
+    from zeroscale.data.prepare import prepare
     from zeroscale.harness import evaluate
     from zeroscale.training import checkpoint
 

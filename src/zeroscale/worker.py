@@ -264,7 +264,7 @@ def _describe(
     cell: Path, wanted: train.TrainSettings, tokens: Any, gpu: str | None, threads: int, start: Path | None
 ) -> None:
     """What the run is made with, before its first step here."""
-    from zeroscale.data.layout import layout_of
+    from zeroscale.data.batch_layout import layout_of
     from zeroscale.provenance import manifest
     from zeroscale.training import checkpoint
 

@@ -9,7 +9,7 @@ from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import corpus_texts
 from zeroscale.data.corpus_texts import open_texts
-from zeroscale.data.prepare import prepare
+from zeroscale.data.prepare.prepare import prepare
 
 BYTES = SimpleNamespace(kind="bytes")
 BPE = SimpleNamespace(kind="bpe", vocab_size=300)
@@ -53,7 +53,7 @@ def test_shards_give_back_the_documents_they_were_made_of(tokenizer, folder, tmp
     monkeypatch.setattr(corpus_texts, "_TOKENS", 1000)
     data = FilesData(kind="files", name="mine", path=str(folder), val_fraction=0.3)
     corpus = prepare(data, tokenizer, tmp_path / "corpus")
-    from zeroscale.data import sources
+    from zeroscale.data.sources import sources
 
     expected = sorted(document.text for document in sources.documents(data))
     texts = open_texts(str(corpus.directory), split="all")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from datasketch import MinHash, MinHashLSH
 
-from zeroscale.data.duplicates import SEED, Seen, Sketches, exact_key, shingles
+from zeroscale.data.prepare.deduplicate import SEED, Seen, Sketches, exact_key, shingles
 
 
 def some_text(draw: random.Random, words: int = 400) -> list[str]:

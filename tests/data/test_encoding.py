@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import encoding
-from zeroscale.data.duplicates import Sketches
-from zeroscale.data.encoding import Work, encode_all
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.prepare import encode
+from zeroscale.data.prepare.deduplicate import Sketches
+from zeroscale.data.prepare.encode import Work, encode_all
+from zeroscale.data.tokenizer import Tokenizer
 
 
 def some_batches(number: int = 12) -> list[SimpleNamespace]:
@@ -58,8 +58,8 @@ def test_batches_are_read_no_further_than_the_work_needs():
 
 def test_a_process_that_is_killed_is_one_message(monkeypatch):
     started = []
-    start = encoding._start
-    monkeypatch.setattr(encoding, "_start", lambda: started.append(start()) or started[-1])
+    start = encode._start
+    monkeypatch.setattr(encode, "_start", lambda: started.append(start()) or started[-1])
     results = encode_all(Work(Tokenizer.bytes(), 0.5), some_batches(50), 2)
     next(results)
     for child in started:

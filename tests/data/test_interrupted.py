@@ -16,8 +16,8 @@ import pytest
 from zeroscale.config.data import FilesData
 from zeroscale.config.model import BytesTokenizer
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.prepare import corpus_directory, prepare
-from zeroscale.data.tokens import Corpus
+from zeroscale.data.corpus import Corpus
+from zeroscale.data.prepare.prepare import corpus_directory, prepare
 
 BYTES = BytesTokenizer(kind="bytes")
 # Every kind of file, duplicates of both kinds, a site that is left out.

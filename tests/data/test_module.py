@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from zeroscale.data.layout import Layout
-from zeroscale.data.module import MicroBatches, loader
-from zeroscale.data.tokens import TokenStream
+from zeroscale.data.batch_layout import Layout
+from zeroscale.data.loader import MicroBatches, loader
+from zeroscale.data.stream import TokenStream
 
 
 def stream() -> TokenStream:

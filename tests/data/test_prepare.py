@@ -14,13 +14,13 @@ from zeroscale.config.data import FilesData, StdlibData
 from zeroscale.config.model import BpeTokenizer
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file
-from zeroscale.data import sources
-from zeroscale.data.encoding import split_of
-from zeroscale.data.prepare import corpus_directory, prepare
-from zeroscale.data.shards import ShardWriter
-from zeroscale.data.sources import documents
-from zeroscale.data.tokens import Corpus
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.corpus import Corpus
+from zeroscale.data.prepare.encode import split_of
+from zeroscale.data.prepare.prepare import corpus_directory, prepare
+from zeroscale.data.prepare.shards import ShardWriter
+from zeroscale.data.sources import sources
+from zeroscale.data.sources.sources import documents
+from zeroscale.data.tokenizer import Tokenizer
 
 # The name of novels/ at 2,048 tokens of BPE, as the first version gave it.
 OLD_NAME = "files-ed207f54"

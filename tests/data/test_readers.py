@@ -13,9 +13,9 @@ from pyarrow import parquet
 
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import documents as rows_to_texts
-from zeroscale.data.documents import Document, Row
-from zeroscale.data.sources import documents, items, left_out
+from zeroscale.data.sources import documents as rows_to_texts
+from zeroscale.data.sources.documents import Document, Row
+from zeroscale.data.sources.sources import documents, items, left_out
 
 ROWS = [
     {"text": f"text {n} " + "of some words\n" * (n % 7 * 2500), "url": f"https://a{n}.example/{n}"} for n in range(40)

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from zeroscale.config.data import FilesData, StdlibData
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import sources
-from zeroscale.data.documents import Document
-from zeroscale.data.pieces import MAX_DOCUMENT_BYTES, pieces
-from zeroscale.data.sources import content_hash, describe, documents
+from zeroscale.data.sources import sources
+from zeroscale.data.sources.documents import MAX_DOCUMENT_BYTES, Document, pieces
+from zeroscale.data.sources.sources import content_hash, describe, documents
 
 
 def stdlib(**changes) -> StdlibData:
@@ -43,7 +42,7 @@ class TestStdlib:
     def test_is_the_same_in_another_process(self):
         code = (
             "import hashlib; from zeroscale.config.data import StdlibData as N\n"
-            "from zeroscale.data.sources import documents\n"
+            "from zeroscale.data.sources.sources import documents\n"
             "d = N(kind='stdlib', name='s', val_fraction=0.1, max_bytes=2_000_000)\n"
             "print(hashlib.sha256(repr(list(documents(d))).encode()).hexdigest())"
         )

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_json
-from zeroscale.data.shards import ShardWriter
-from zeroscale.data.tokens import FORMAT, Corpus, TokenStream, permute
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.corpus import FORMAT, Corpus
+from zeroscale.data.prepare.shards import ShardWriter
+from zeroscale.data.stream import TokenStream, permute
+from zeroscale.data.tokenizer import Tokenizer
 
 # permute(0 … 7) of 1,000 at seed 0, epoch 0.
 GOLDEN = [62, 798, 737, 194, 272, 225, 694, 482]

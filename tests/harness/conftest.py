@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 
 @pytest.fixture(scope="session")

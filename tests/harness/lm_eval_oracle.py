@@ -28,13 +28,14 @@ import pytest
 import torch
 import yaml
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.harness.evaluate import score_cards
 from zeroscale.harness.results import Result, read_records
 from zeroscale.model import weights
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 lm_eval = pytest.importorskip("lm_eval")
 
@@ -106,7 +107,7 @@ def twin(
                     parameter.mul_(8.0)  # else all next tokens are about equally likely
     weights.save_pretrained(model, directory, eos=tokenizer.eos)
     tokenizer.save(directory)
-    return Twin(directory, weights.read_weights(directory), tokenizer)
+    return Twin(directory, weights.from_pretrained(directory), tokenizer)
 
 
 def _train(model: GPT, tokenizer: Tokenizer, texts: Sequence[str], steps: int, seed: int) -> None:

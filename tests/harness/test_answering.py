@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import answering
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.journal import Journal
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 
 def groups() -> list[list[rq.Request]]:

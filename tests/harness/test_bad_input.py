@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate
-from zeroscale.model.generate import generate
+from zeroscale.model.generation.generate import generate
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 
 @pytest.fixture(params=[torch.nan, torch.inf])

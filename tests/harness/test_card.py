@@ -7,9 +7,9 @@ import yaml
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
-from zeroscale.tokenizer import Tokenizer
 
 ROOT = paths.evals().parent
 

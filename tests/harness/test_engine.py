@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import head, windows
 from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.generations import Stopping
-from zeroscale.model import seatings, slots, weights
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model import weights
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.generation import continuous_batching, grouping
+from zeroscale.model.gpt import GPT
 
 
 def some_requests() -> list[rq.Request]:
@@ -201,7 +203,7 @@ def assert_same(found: list[rq.Answer], expected: list[rq.Answer], exactly: bool
 def test_sharing_changes_no_answer_and_saves_most_of_the_work(
     model: GPT, tokenizer: Tokenizer, batch_tokens: int, spared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seatings, "_CPU_SPARED", spared)
+    monkeypatch.setattr(grouping, "_CPU_SPARED", spared)
     on, off = (Engine(model, tokenizer, batch_tokens, share=share) for share in (True, False))
     assert_same(on.run(conversations()), off.run(conversations()))
     assert off.cost.saved == 0
@@ -257,7 +259,7 @@ def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(mo
 def test_without_it_answers_differ_by_rounding_alone(
     model: GPT, tokenizer: Tokenizer, record_property, spared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seatings, "_CPU_SPARED", spared)
+    monkeypatch.setattr(grouping, "_CPU_SPARED", spared)
     exact = Engine(model, tokenizer, deterministic=True).run(conversations())
     largest = {"Scored": 0.0, "Generated": 0.0}
     for batch_tokens in (64, 500, 8192):
@@ -299,11 +301,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_work_goes_on(
 def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
     model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(seatings, "_CPU_SPARED", 0)
+    monkeypatch.setattr(grouping, "_CPU_SPARED", 0)
     requests = [one for one in conversations() if isinstance(one, rq.Generation)]
     whole = Engine(model, tokenizer)
     expected = whole.run(requests)
-    hidden, branches, refused = model.hidden, slots.Branches, []
+    hidden, branches, refused = model.hidden, continuous_batching.Branches, []
 
     def refuse() -> None:
         refused.append(1)
@@ -313,7 +315,7 @@ def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
         monkeypatch.setattr(model, "hidden", lambda x, *rest: refuse() if x.numel() > 100 else hidden(x, *rest))
     else:
         monkeypatch.setattr(
-            slots, "Branches", lambda g, rows, *rest: refuse() if rows > 3 else branches(g, rows, *rest)
+            continuous_batching, "Branches", lambda g, rows, *rest: refuse() if rows > 3 else branches(g, rows, *rest)
         )
     engine = Engine(model, tokenizer)
     assert_same_generations(engine.run(requests), expected)

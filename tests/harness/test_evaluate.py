@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, intervals, results, tasks
 from zeroscale.harness.engine import Engine
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 FAST = ["lambada", "wikitext2"]
 
@@ -170,7 +170,7 @@ def test_an_empty_split_is_a_message(model: GPT, tokenizer: Tokenizer, tmp_path:
 
 
 def test_weights_that_are_no_numbers_are_a_message_and_leave_no_score(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    from zeroscale.model.gpt import GPTConfig
+    from zeroscale.model.config import GPTConfig
 
     broken = GPT(GPTConfig(vocab_size=257, n_positions=128, n_layer=1, d_model=16, n_head=1)).eval()
     broken.blocks[0].mlp.up.weight.data[3, 3] = math.nan
@@ -205,7 +205,7 @@ def test_the_size_that_stands_beside_the_score_is_the_papers_count() -> None:
     import torch
 
     from zeroscale.beside import SIZES
-    from zeroscale.model.gpt import GPTConfig
+    from zeroscale.model.config import GPTConfig
 
     with torch.device("meta"):
         small = GPT(GPTConfig(vocab_size=50257, n_positions=1024, n_layer=12, d_model=768, n_head=12))

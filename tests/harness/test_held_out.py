@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import evaluate, results
 from zeroscale.harness.held_out import HeldOutText, held_out
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 TEXT = "It was the best of times,\nit was the worst of times. Ça va? " * 6
 

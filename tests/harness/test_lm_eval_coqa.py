@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from harness import lm_eval_oracle as oracle
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness.statistics import coqa_turn
-from zeroscale.tokenizer import Tokenizer
 
 FILE = "coqa-dev-v1.0.part.json"
 COLUMNS = ("input_text", "turn_id")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from harness import lm_eval_oracle as oracle
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness.evaluate import score_cards
-from zeroscale.tokenizer import Tokenizer
 
 
 def made_rows() -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from harness import lm_eval_oracle as oracle
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
-from zeroscale.tokenizer import Tokenizer
 
 TEN = {
     "task": "ten_candidates",

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness.detokenise import lm_eval as ours
-from zeroscale.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module", params=["random", "trained"])

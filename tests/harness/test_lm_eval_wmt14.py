@@ -6,7 +6,7 @@ import pytest
 import sacrebleu
 from harness import lm_eval_oracle as oracle
 
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.tokenizer import Tokenizer
 
 TASKS = {"wmt14_en_fr": "wmt14-en-fr", "wmt14_fr_en": "wmt14-fr-en"}
 

@@ -13,14 +13,15 @@ from zeroscale import memorising
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import passages
-from zeroscale.data.prepare import prepare
-from zeroscale.data.tokens import TokenStream
+from zeroscale.data.prepare.prepare import prepare
+from zeroscale.data.stream import TokenStream
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, sources, tasks
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.requests import Generation, Stop
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 BYTES = SimpleNamespace(kind="bytes")
 LENGTH = 24

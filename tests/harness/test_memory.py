@@ -5,7 +5,8 @@ import torch
 
 from zeroscale.harness import memory
 from zeroscale.harness.engine import Engine
-from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 
 def budget(monkeypatch, free: int, device: str = "cpu") -> int:

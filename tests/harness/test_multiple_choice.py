@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, sentences, tasks
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks.multiple_choice import BLANK, MultipleChoice
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 # A word of one kind: a common noun is what stands after an article; a name is capital inside a sentence.
 KINDS = {"CN": re.compile(r"\b(?:the|a|an) ([a-z]{3,})\b"), "NE": re.compile(r"[a-z,] ([A-Z][a-z]{2,})\b")}

@@ -9,12 +9,12 @@ import yaml
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, loading, pins, sources, tasks
 from zeroscale.harness.card import Card
 from zeroscale.harness.sources import Row
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 ROWS = [{"question": f"what is number {n}", "answer": [str(n)]} for n in range(30)]
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.harness.engine import Engine
@@ -18,7 +19,6 @@ from zeroscale.harness.requests import Scored
 from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks.pronoun import Pronoun, as_lm_eval, by_grammar
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 
 def make(tokenizer: Tokenizer, protocol: str = "paper", n_positions: int = 1024, **changed: Any) -> Any:

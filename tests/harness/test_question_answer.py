@@ -10,13 +10,13 @@ import pytest
 from harness import lm_eval_oracle as oracle
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, tasks
 from zeroscale.harness.requests import Generated, Stop
 from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks.question_answer import by_confidence, most_confident
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 
 def make(tokenizer: Tokenizer, protocol: str = "paper", seed: int = 0, **changed: Any) -> Any:

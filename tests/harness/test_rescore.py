@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import evaluate, rescore, results
 from zeroscale.harness.held_out import HeldOutText
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 CARDS = ["lambada", "coqa", "cbt_cn", "wikitext2", "cnn_dailymail", "wmt14_en_fr"]
 

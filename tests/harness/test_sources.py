@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
-from zeroscale.tokenizer import Tokenizer
 
 
 def examples(name: str, folder: Path) -> list:

@@ -15,13 +15,13 @@ from harness import released_formats as forms
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import sources, tasks
 from zeroscale.harness.detokenise import RULES
 from zeroscale.harness.evaluate import score_cards
 from zeroscale.harness.requests import Rolled
 from zeroscale.harness.results import Result, read_records
-from zeroscale.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import evaluate, results, tasks
 from zeroscale.harness.requests import Generated, Generation
 from zeroscale.harness.sources import Row
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 
 def make(tokenizer: Tokenizer, seed: int = 0) -> Any:

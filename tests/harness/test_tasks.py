@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards
 from zeroscale.harness import tasks
 from zeroscale.harness.requests import Continuation, Generated, Rolled, Rolling, Scored, Stop
 from zeroscale.harness.sources import Row
-from zeroscale.tokenizer import Tokenizer
 
 
 def make(name: str, tokenizer: Tokenizer, n_positions: int = 1024, seed: int = 0, **changed: Any) -> Any:

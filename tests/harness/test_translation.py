@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness.evaluate import score_cards
 from zeroscale.harness.results import Result, read_records
 from zeroscale.model.gpt import GPT
-from zeroscale.tokenizer import Tokenizer
 
 
 def write(folder: Path, year: int, rows: int) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,14 @@ from functools import partial
 import pytest
 import torch
 
-from zeroscale.model import seatings, slots, trees
-from zeroscale.model.branches import Branches, Ground, Trunk
-from zeroscale.model.decode import Decoder
-from zeroscale.model.generate import Spent, stream
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.model.slots import SharedSlots, Slots
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.generation import continuous_batching, grouping, prefix_tree
+from zeroscale.model.generation.continuous_batching import SharedSlots, Slots
+from zeroscale.model.generation.decode_step import Decoder
+from zeroscale.model.generation.generate import Spent, stream
+from zeroscale.model.generation.shared_prefix import Branches, Ground, Trunk
+from zeroscale.model.gpt import GPT
+from zeroscale.model.weights import from_pretrained
 
 NEW = 12
 
@@ -20,8 +22,8 @@ NEW = 12
 @pytest.fixture
 def always(monkeypatch) -> None:
     """Trunks for whatever begins alike, be it as small as here."""
-    monkeypatch.setattr(seatings, "_CPU_SPARED", 0)
-    monkeypatch.setattr(seatings, "_SHARE_SPARED", 0)
+    monkeypatch.setattr(grouping, "_CPU_SPARED", 0)
+    monkeypatch.setattr(grouping, "_SHARE_SPARED", 0)
 
 
 def families(vocabulary: int = 257) -> list[list[int]]:
@@ -69,7 +71,7 @@ def rows_of(pieces, count: int) -> list[list[int]]:
 
 
 def groups(model: GPT, prompts, batch_size: int = 64, columns: int | None = None, share: bool = True) -> list:
-    made = seatings.seatings(model, [tuple(row) for row in prompts], NEW, batch_size, columns, share)
+    made = grouping.seatings(model, [tuple(row) for row in prompts], NEW, batch_size, columns, share)
     return [one.func for one in made]
 
 
@@ -88,8 +90,8 @@ def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
     reference.load_state_dict(model.to(dtype).state_dict())  # what bf16 holds, computed in fp32
     sequences = [tuple(row) for row in families()]
     with torch.inference_mode():
-        read = list(trees.plant(sequences, range(len(sequences)), 60))
-        layout = trees.lay_out(read)
+        read = list(prefix_tree.plant(sequences, range(len(sequences)), 60))
+        layout = prefix_tree.lay_out(read)
         cache = model.new_cache(*layout.tokens.shape)
         model.hidden(layout.tokens, cache, layout.positions, layout.mask)
         branches = Branches(model.config, 16, 4, dtype)
@@ -121,12 +123,12 @@ def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
 def test_families_and_singles_get_what_each_gets_alone(lively, always, monkeypatch, batch_size, columns):
     prompts = [*families(), *singles()]
     random.Random(batch_size).shuffle(prompts)
-    monkeypatch.setattr(seatings, "_worth_a_trunk", _every_family)
+    monkeypatch.setattr(grouping, "_worth_a_trunk", _every_family)
     assert groups(lively, prompts, batch_size, columns) == [SharedSlots, Slots]
     spent = Spent()
     pieces = stream(lively, prompts, NEW, batch_size=batch_size, columns=columns, spent=spent)
     assert rows_of(pieces, len(prompts)) == [recomputed(lively, prompt) for prompt in prompts]
-    tries = trees.plant([tuple(row) for row in prompts], range(len(prompts)), 72)
+    tries = prefix_tree.plant([tuple(row) for row in prompts], range(len(prompts)), 72)
     assert spent.read == sum(map(len, tries)), "each trie is read once, however few rows there are"
     assert spent.read + spent.saved == sum(map(len, prompts))
 
@@ -169,7 +171,7 @@ def test_the_order_of_the_prompts_changes_nothing(lively, always):
 def test_greedy_equals_transformers(reference, always, tmp_path):
     theirs = reference(initializer_range=0.3, n_positions=64)
     theirs.save_pretrained(tmp_path)
-    ours = GPT.from_pretrained(tmp_path)
+    ours = from_pretrained(tmp_path)
     prompts = families(211)
     assert groups(ours, prompts) == [SharedSlots]
     found = rows_of(stream(ours, prompts, NEW, batch_size=7), len(prompts))
@@ -192,12 +194,12 @@ def test_a_trie_goes_with_its_last_row_and_no_more_stand_than_there_is_room_for(
             alive.add(self)
             made.append(self.keys.shape[2])
 
-    monkeypatch.setattr(slots, "Trunk", Watched)
+    monkeypatch.setattr(continuous_batching, "Trunk", Watched)
     prompts = families()
-    plants = list(trees.plant([tuple(row) for row in prompts], range(len(prompts)), 72))
+    plants = list(prefix_tree.plant([tuple(row) for row in prompts], range(len(prompts)), 72))
     room = 70
     monkeypatch.setattr(
-        "zeroscale.model.generate.seatings",
+        "zeroscale.model.generation.generate.seatings",
         lambda model, kept, *_: [partial(SharedSlots, model, kept, plants, 4, NEW, room)],
     )
     for _ in stream(lively, prompts, NEW, stop=lambda new: new[-1] % 5 == 0):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.cache import KVCache
+from zeroscale.model.kv_cache import KVCache
 
 LENGTHS = [9, 4, 1, 6]
 

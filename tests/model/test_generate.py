@@ -8,9 +8,11 @@ import torch
 
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.decode import Decoder
-from zeroscale.model.generate import Spent, generate, stream
-from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.generation.decode_step import Decoder
+from zeroscale.model.generation.generate import Spent, generate, stream
+from zeroscale.model.gpt import GPT
+from zeroscale.model.weights import from_pretrained
 
 
 def prompts(count: int = 11, longest: int = 60, vocabulary: int = 257) -> list[list[int]]:
@@ -130,7 +132,7 @@ def test_ids_that_the_tokenizer_has_not_are_never_chosen(lively):
 def test_greedy_equals_transformers(reference, tmp_path):
     theirs = reference(initializer_range=0.3)
     theirs.save_pretrained(tmp_path)
-    ours = GPT.from_pretrained(tmp_path)
+    ours = from_pretrained(tmp_path)
     rows = prompts(8, 16, 211)
     longest = max(map(len, rows))
     ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 TINY = GPTConfig(vocab_size=97, n_positions=16, n_layer=2, d_model=32, n_head=4)
 

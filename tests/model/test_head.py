@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from zeroscale.model import head
-from zeroscale.model.head import head_cross_entropy
+from zeroscale.model import loss as head
+from zeroscale.model.loss import head_cross_entropy
 
 
 @pytest.fixture(params=[2**25, 64 * 301], ids=["one chunk", "many chunks"])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale.model.gpt import GPT
-from zeroscale.model.hugging_face import tensor_names
+from zeroscale.model.hf_format import tensor_names
+from zeroscale.model.weights import from_pretrained
 
 # Shapes of the four released models (Radford et al. 2019, table 2; heads of 64 as in OpenAI's hparams.json).
 SHAPES = {
@@ -56,7 +56,7 @@ def by_transformers(model, tokens: torch.Tensor, keep: Callable) -> tuple[torch.
 
 def by_ours(directory: Path, tokens: torch.Tensor, keep: Callable) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients go to `keep` under transformers' names, in its layout."""
-    model = GPT.from_pretrained(directory)
+    model = from_pretrained(directory)
     names = tensor_names(model.config)
 
     def translate(name: str, gradient: torch.Tensor) -> None:
@@ -103,7 +103,7 @@ def test_logits_loss_and_gradients_equal_transformers_to_fp32_rounding(size, cut
     assert relative(our_logits, exact_logits) <= min(bound, 1.5 * relative(their_logits, exact_logits))
     # A scalar's rounding is a matter of luck, and theirs may be exact; one step of fp32 is allowed to ours.
     assert relative(our_loss, exact_loss) <= max(1.5 * relative(their_loss, exact_loss), 2**-23)
-    assert len(gradients.norms) == len(tensor_names(GPT.from_pretrained(directory).config))
+    assert len(gradients.norms) == len(tensor_names(from_pretrained(directory).config))
     assert gradients.relative("ours") <= min(bound, 1.5 * gradients.relative("theirs"))
     for name, norm in gradients.norms.items():
         assert gradients.errors["ours"][name] <= bound * norm, name
@@ -129,7 +129,7 @@ def test_logits_loss_and_gradients_equal_transformers_to_fp32_rounding(size, cut
 )
 def test_relatives_of_gpt2_equal_transformers(variant, saved):
     theirs, directory = saved(**variant)
-    ours = GPT.from_pretrained(directory)
+    ours = from_pretrained(directory)
     tokens = torch.randint(0, 211, (3, 32))
     with torch.no_grad():
         expected = theirs.double()(tokens).logits
@@ -138,7 +138,7 @@ def test_relatives_of_gpt2_equal_transformers(variant, saved):
 
 def test_dropout_is_on_while_training_alone(saved):
     _, directory = saved(resid_pdrop=0.3, embd_pdrop=0.3, attn_pdrop=0.3)
-    ours = GPT.from_pretrained(directory)
+    ours = from_pretrained(directory)
     tokens = torch.randint(0, 211, (1, 8))
     assert torch.equal(ours(tokens), ours(tokens))
     ours.train()

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.model.weights import load_state, read_config, read_weights, save_pretrained, save_state, state_tensors
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
+from zeroscale.model.weights import from_pretrained, load_state, read_config, save_pretrained, save_state, state_tensors
 
 TOKENS = torch.arange(20).view(2, 10)
 
@@ -32,7 +33,7 @@ def rewrite(directory, edit) -> None:
 
 @torch.no_grad()
 def same(directory, theirs, **options) -> bool:
-    model = GPT.from_pretrained(directory, **options)
+    model = from_pretrained(directory, **options)
     return torch.allclose(model(TOKENS), theirs(TOKENS).logits, rtol=1e-4, atol=1e-5)
 
 
@@ -44,7 +45,7 @@ def test_shards_are_read(saved):
     assert same(directory, theirs)
     next(directory.glob("*-00002-of*")).unlink()
     with pytest.raises(ZeroscaleError, match=r"names files that are not there: model-00002-of"):
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -64,7 +65,7 @@ def test_pickles_of_anything_else_are_refused_and_not_run(saved, tmp_path):
     (directory / "model.safetensors").unlink()
     (directory / "pytorch_model.bin").write_bytes(pickle.dumps({"wte.weight": Evil()}))
     with pytest.raises(ZeroscaleError, match=r"pytorch_model\.bin is no file of tensors alone"):
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
     assert not (tmp_path / "ran").exists()
 
 
@@ -86,14 +87,14 @@ def test_the_bare_model_with_old_buffers_is_read(saved):
 def test_a_padded_vocabulary_keeps_its_rows_but_not_its_logits(saved):
     theirs, directory = saved()
     rewrite(directory, lambda tensors: tensors.update({"transformer.wte.weight": padded(tensors, 45)}))
-    model = read_weights(directory)
+    model = from_pretrained(directory)
     assert model.wte.weight.shape[0] == 256
     assert model(TOKENS).shape[-1] == 211
     assert same(directory, theirs)
-    narrow = read_weights(directory, vocab_size=200)
+    narrow = from_pretrained(directory, vocab_size=200)
     torch.testing.assert_close(narrow(TOKENS), model(TOKENS)[..., :200])
     with pytest.raises(ZeroscaleError, match=r"a vocabulary of 300, but wte\.weight has 256 rows"):
-        read_weights(directory, vocab_size=300)
+        from_pretrained(directory, vocab_size=300)
 
 
 def padded(tensors, rows: int) -> torch.Tensor:
@@ -111,7 +112,7 @@ def test_missing_extra_and_misshapen_tensors_are_named_together(saved):
 
     rewrite(directory, damage)
     with pytest.raises(ZeroscaleError) as error:
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
     assert "missing: transformer.h.1.mlp.c_fc.bias" in str(error.value)
     assert "not part of the model: score.weight" in str(error.value)
     assert "transformer.h.0.attn.c_attn.weight is [48, 100], expected [48, 144]" in str(error.value)
@@ -123,7 +124,7 @@ def test_a_stored_head_must_agree_with_a_tied_config(saved):
     assert same(directory, theirs)
     rewrite(directory, lambda t: t["lm_head.weight"].add_(1))
     with pytest.raises(ZeroscaleError, match=r"lm_head\.weight differs from wte\.weight"):
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
 
 
 @pytest.mark.parametrize(
@@ -141,20 +142,20 @@ def test_what_cannot_be_computed_is_refused_by_name(saved, fields, message):
     _, directory = saved()
     change(directory, **fields)
     with pytest.raises(ZeroscaleError, match=message):
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
 
 
 def test_directories_that_hold_no_model_are_named(tmp_path, saved):
     with pytest.raises(ZeroscaleError, match=r"has no config\.json"):
-        GPT.from_pretrained(tmp_path / "absent")
+        from_pretrained(tmp_path / "absent")
     _, directory = saved()
     whole = (directory / "model.safetensors").read_bytes()
     (directory / "model.safetensors").write_bytes(whole[:-100])
     with pytest.raises(ZeroscaleError, match=r"model\.safetensors is no whole safetensors file"):
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
     (directory / "model.safetensors").unlink()
     with pytest.raises(ZeroscaleError, match=r"holds no weights: expected one of model\.safetensors"):
-        GPT.from_pretrained(directory)
+        from_pretrained(directory)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_transformers_reads_what_we_write(variant, tmp_path):
         torch.testing.assert_close(theirs.eval()(TOKENS).logits, ours(TOKENS), rtol=1e-4, atol=1e-5)
     assert theirs.generation_config.eos_token_id == 96
     # And back again: the same numbers, less the padding.
-    back = GPT.from_pretrained(tmp_path)
+    back = from_pretrained(tmp_path)
     torch.testing.assert_close(back(TOKENS), ours(TOKENS), rtol=0, atol=0)
     assert back.config.tied == ours.config.tied
     assert read_config(tmp_path) == back.config
@@ -202,8 +203,8 @@ def test_other_files_of_an_export_are_left_alone(tmp_path):
 def test_half_precision_is_stored_as_it_is_and_read_as_fp32(tmp_path):
     model = GPT(GPTConfig(97, 32, 2, 32, 4)).to(torch.bfloat16)
     save_pretrained(model, tmp_path)
-    assert GPT.from_pretrained(tmp_path).wte.weight.dtype == torch.float32
-    stored = GPT.from_pretrained(tmp_path, dtype=None)
+    assert from_pretrained(tmp_path).wte.weight.dtype == torch.float32
+    stored = from_pretrained(tmp_path, dtype=None)
     assert torch.equal(stored.blocks[1].mlp.up.weight, model.blocks[1].mlp.up.weight)
 
 
@@ -231,8 +232,8 @@ def test_reading_never_holds_two_copies(tmp_path):
     """Peak memory of a process that reads 200 MB, over that of one that reads next to nothing."""
     script = """
 import resource, sys
-from zeroscale.model import GPT
-GPT.from_pretrained(sys.argv[1])
+from zeroscale.model.weights import from_pretrained
+from_pretrained(sys.argv[1])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
     peaks = []

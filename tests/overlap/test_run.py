@@ -9,10 +9,11 @@ import pyarrow.parquet
 import pytest
 
 from zeroscale.cli import main
+from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import evaluate, measuring, results
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 CARDS = ["lambada", "wikitext2", "coqa", "cbt_cn"]
 

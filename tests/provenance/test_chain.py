@@ -48,7 +48,7 @@ def test_the_chain_behind_a_score_names_every_link_and_each_holds(run, say):
         ("val/loss", "held_out.corpus.json"),
         ("train/loss", "the line of step 20"),
         ("tokens", "the line of step 20"),
-        ("params_non_embedding", "zeroscale.scaling.flops.params"),
+        ("params_non_embedding", "zeroscale.model.flops.params"),
     ],
 )
 def test_every_kind_of_column_has_its_chain(run, say, metric, words):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.provenance import bloom
+from zeroscale.data.ngrams import bloom
 
 
 def numbers(seed: int, count: int) -> np.ndarray:

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.provenance import ngrams, overlap_index, overlap_scan
-from zeroscale.provenance.overlap_index import Builder, NgramIndex
-from zeroscale.provenance.overlap_scan import Piece
+from zeroscale.data.ngrams import index as overlap_index
+from zeroscale.data.ngrams import ngrams, scan
+from zeroscale.data.ngrams.index import Builder, NgramIndex
+from zeroscale.data.ngrams.scan import Piece
 
 WORDS = ["the", "a", "cat", "dog", "house", "tree", "runs", "sees", "finds", "small", "old", "red", "slowly", "and"]
 
@@ -44,7 +45,7 @@ def brute(texts: list[str], corpus: list[str], n: int) -> tuple[list[int], list[
 
 
 def seek(index: NgramIndex, corpus: list[str], workers: int = 1) -> tuple[list[int], list[int]]:
-    found, _ = overlap_scan.seek(index.directory, [Piece(text, False) for text in corpus], workers)
+    found, _ = scan.seek(index.directory, [Piece(text, False) for text in corpus], workers)
     totals, hits = index.by_text(found)
     return totals.tolist(), hits.tolist()
 
@@ -106,7 +107,7 @@ def test_texts_without_an_ngram_and_no_text_at_all(tmp_path):
 
 
 def test_a_long_text_in_pieces_is_one_text(tmp_path, monkeypatch):
-    monkeypatch.setattr(overlap_scan, "BATCH", 300)
+    monkeypatch.setattr(scan, "BATCH", 300)
     draw = random.Random(5)
     long = " ".join(draw.choices([f"w{number}" for number in range(500)], k=2000))
     other = " ".join(draw.choices([f"w{number}" for number in range(500)], k=50))
@@ -114,13 +115,13 @@ def test_a_long_text_in_pieces_is_one_text(tmp_path, monkeypatch):
     cuts = [0, *sorted(draw.sample([i for i, c in enumerate(long) if c == " "], 40)), len(long)]
     pieces = [Piece(long[a:b], number > 0) for number, (a, b) in enumerate(pairwise(cuts))]
     index = index_of(tmp_path / "i", [long, other], 8)
-    found, counts = overlap_scan.seek(index.directory, [*pieces, Piece("apart from it", False)], 1)
+    found, counts = scan.seek(index.directory, [*pieces, Piece("apart from it", False)], 1)
     totals, hits = index.by_text(found)
     assert hits.tolist() == [totals[0], 0] and counts.ngrams == totals[0] == 2000 - 7
 
 
 def test_processes_side_by_side_find_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(overlap_scan, "BATCH", 2000)
+    monkeypatch.setattr(scan, "BATCH", 2000)
     texts, corpus = made(7, 60, 60), made(8, 300, 100)
     index = index_of(tmp_path / "i", texts, 4)
     assert seek(index, corpus, workers=2) == seek(index, corpus) == brute(texts, corpus, 4)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroscale.provenance import folding, ngrams
+from zeroscale.data.ngrams import ngrams, normalize
 
 # Letters of several scripts, digits that are not 0 to 9, marks, spaces of all kinds, what has no lower case or a longer
 # one, half a surrogate pair, and NUL.
@@ -120,13 +120,13 @@ def test_few_other_characters_and_many_are_folded_alike(text):
     # One way mends bytes in place, the other goes by code points: which, the share of such characters says.
     text = text.replace("\0", " ")
     for some in (text, "x" * 9000 + text, text + "é" * 900):
-        got = folding.fold(some).decode().split(" ")
+        got = normalize.fold(some).decode().split(" ")
         assert [word for word in got if word] == [word for word in folded_plainly(some) if word]
 
 
 def test_every_character_is_folded_as_python_says():
     every = "".join(map(chr, range(1, 0x110000)))
-    assert [w for w in folding.fold(every).decode().split(" ") if w] == [w for w in folded_plainly(every) if w]
+    assert [w for w in normalize.fold(every).decode().split(" ") if w] == [w for w in folded_plainly(every) if w]
     for begin in range(0, len(every), 5_000):
         few = every[begin : begin + 40] + "a" * 8000
-        assert [w for w in folding.fold(few).decode().split(" ") if w] == [w for w in folded_plainly(few) if w]
+        assert [w for w in normalize.fold(few).decode().split(" ") if w] == [w for w in folded_plainly(few) if w]

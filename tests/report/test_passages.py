@@ -12,9 +12,10 @@ SAMPLE = {"source": "sample", "family": "stream", "card": "wikitext2", "origin":
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     """Real records of an untrained model on two samples, by card."""
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.harness.evaluate import score_cards
-    from zeroscale.model.gpt import GPT, GPTConfig
-    from zeroscale.tokenizer import Tokenizer
+    from zeroscale.model.config import GPTConfig
+    from zeroscale.model.gpt import GPT
 
     model = GPT(GPTConfig(vocab_size=257, n_positions=128, n_layer=1, d_model=16, n_head=2)).eval()
     out = tmp_path_factory.mktemp("evals")

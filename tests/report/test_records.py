@@ -14,9 +14,10 @@ CARDS = tuple(study_fixture.CARDS)
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
     """`(results by card, first record by card)` from the harness itself: byte tokens, random weights."""
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.harness.evaluate import score_cards
-    from zeroscale.model.gpt import GPT, GPTConfig
-    from zeroscale.tokenizer import Tokenizer
+    from zeroscale.model.config import GPTConfig
+    from zeroscale.model.gpt import GPT
 
     model = GPT(GPTConfig(vocab_size=257, n_positions=128, n_layer=1, d_model=16, n_head=2)).eval()
     out = tmp_path_factory.mktemp("evals")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from zeroscale.scaling.flops import flops_per_token, params
+from zeroscale.model.flops import flops_per_token, params
 
 SHAPES = {
     "xs": dict(n_layer=2, d_model=32),

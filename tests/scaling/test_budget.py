@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.model.memory import HEAD_BUFFER, LEAN_FROM
 from zeroscale.scaling.budget import plan_cell, render
-from zeroscale.scaling.memory import HEAD_BUFFER, LEAN_FROM
 
 SMALL = dict(name="small", n_layer=12, d_model=768, n_head=12, vocab_size=50257, n_positions=1024, context=1024)
 RUN = dict(tokens=8_912_896_000, batch_tokens=524_288, micro_batch_rows=16, devices=8, precision="bf16-mixed", lr=6e-4)
@@ -68,9 +68,9 @@ def test_bf16_weights_and_recomputed_blocks_take_what_is_stated():
 
 
 def test_the_heads_buffer_and_what_is_made_again_are_the_models_own():
-    head = pytest.importorskip("zeroscale.model.head")
+    head = pytest.importorskip("zeroscale.model.loss")
     assert HEAD_BUFFER == {"cpu": head._CPU_BUFFER, "cuda": head._GPU_BUFFER}
-    lean = pytest.importorskip("zeroscale.model.lean")
+    lean = pytest.importorskip("zeroscale.model.recompute")
     assert LEAN_FROM == lean.WORTHWHILE
 
 

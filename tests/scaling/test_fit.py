@@ -9,8 +9,8 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file
+from zeroscale.model.flops import params
 from zeroscale.scaling import describe, fit_study
-from zeroscale.scaling.flops import params
 
 LADDER = dict(xs=5.0, s=4.6, m=4.2, l=3.8)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.flops import flops_6nd, flops_per_token, params
+from zeroscale.model.flops import flops_6nd, flops_per_token, params
 
 # Sizes: Radford et al. 2019, table 2; counts: of the released weights. Vocabulary 50257, context 1024.
 GPT2 = {
@@ -91,7 +91,7 @@ def test_impossible_sizes_are_named(change, says):
 
 def test_import_stays_light():
     code = (
-        "import sys; import zeroscale.scaling.flops, zeroscale.scaling.budget, zeroscale.core.accelerators;"
+        "import sys; import zeroscale.model.flops, zeroscale.scaling.budget, zeroscale.core.accelerators;"
         "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'rich', 'yaml'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -235,7 +235,7 @@ def held_out(disk, loss):
 @pytest.fixture
 def grid_study(tmp_path, disk):
     """Four sizes, and of each the losses of a law at four checkpoints."""
-    from zeroscale.scaling.flops import params
+    from zeroscale.model.flops import params
 
     study = tmp_path / "grid"
     law = Surface.of(E=1.5, A=30.0, B=2000.0, alpha=0.3, beta=0.6)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from zeroscale.scaling.flops import params
-from zeroscale.scaling.memory import Shape, Step, memory_per_device
+from zeroscale.model.flops import params
+from zeroscale.model.memory import Shape, Step, memory_per_device
 
 NEAR = 0.15
 
@@ -20,7 +20,8 @@ def sizes(n_layer: int, d_model: int, n_head: int, vocab_size: int, context: int
 def tracked_peak(shape: Shape, context: int, step: Step) -> int:
     """Bytes of live tensors at the peak of the second step: every allocation and release that torch's profiler sees."""
     torch = pytest.importorskip("torch")
-    from zeroscale.model.gpt import GPT, GPTConfig
+    from zeroscale.model.config import GPTConfig
+    from zeroscale.model.gpt import GPT
     from zeroscale.training import strategies
     from zeroscale.training.optim import adamw
 

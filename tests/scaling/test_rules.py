@@ -3,8 +3,8 @@
 import pytest
 
 from zeroscale.config.published_rules import RULES
+from zeroscale.model.flops import Params
 from zeroscale.scaling.budget import plan_cell, render
-from zeroscale.scaling.flops import Params
 
 RULE = {rule.name: rule for rule in RULES}
 

@@ -5,7 +5,8 @@ import torch
 
 from zeroscale.config.optimizer import OptimizerSettings
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 from zeroscale.training import checkpoint, snapshot
 from zeroscale.training.optim import optimizers
 

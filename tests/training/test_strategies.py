@@ -17,7 +17,8 @@ from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model import weights
-from zeroscale.model.gpt import GPT, GPTConfig
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 from zeroscale.model.tensor_files import open_file
 from zeroscale.training import checkpoint
 

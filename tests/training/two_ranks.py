@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader
 from zeroscale import build
 from zeroscale.config.train import TrainSettings, shape
 from zeroscale.config.validate import build as strict
-from zeroscale.data.layout import layout_of
+from zeroscale.data.batch_layout import layout_of
+from zeroscale.data.loader import Steps
 from zeroscale.model.gpt import GPT
 from zeroscale.training import checkpoint, snapshot
 from zeroscale.training.lit import Around
-from zeroscale.training.steps import Steps
 
 VOCABULARY = 257
 HALF = 5

@@ -17,7 +17,7 @@ def data(config: Config) -> int:
     wanted = build(DataCommand, config)
     if wanted.cards is not None:
         return _fetch(wanted)
-    from zeroscale.data import prepare
+    from zeroscale.data.prepare import prepare
 
     directory = prepare.corpus_directory(Path(wanted.output_dir) / "corpora", wanted.data, wanted.tokenizer)
     with Progress() as progress:

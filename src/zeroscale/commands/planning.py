@@ -34,7 +34,7 @@ def plan(configs: list[Labelled]) -> int:
 
 def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
     from zeroscale.core import machine
-    from zeroscale.data.layout import layout_for
+    from zeroscale.data.batch_layout import layout_for
 
     shape, trainer = cell.model, cell.trainer
     # With hardware named, the plan is for that; without, for this machine.

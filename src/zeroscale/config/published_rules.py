@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zeroscale.scaling.flops import Params
+from zeroscale.model.flops import Params
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from zeroscale.config.published_rules import RULES, Advice
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling import flops
+from zeroscale.model import flops
 
 NAMES = {rule.name: rule for rule in RULES}
 STUDY = "study:"

@@ -7,7 +7,7 @@ from zeroscale.config.commands import LaunchSettings
 from zeroscale.config.model import ModelSettings, TokenizerSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.flops import flops_per_token
+from zeroscale.model.flops import flops_per_token
 
 KEYS = ("flops_budget", "cells_at_once", "retry_failed")
 # A whole number of batches misses a budget by half a batch at most; further off it is not that budget any more.

@@ -17,8 +17,8 @@ from zeroscale.config.optimizer import OptimizerSettings, ScheduleSettings
 from zeroscale.config.trainer import InitSettings, TrackerSettings, TrainerSettings
 from zeroscale.config.types import _STRICT, CardNames, Name
 from zeroscale.core.files import sha256_json
-from zeroscale.model.gpt import GPTConfig
-from zeroscale.scaling import flops
+from zeroscale.model import flops
+from zeroscale.model.config import GPTConfig
 
 # Folders beside the studies in outputs/, which no study may be called.
 RESERVED_STUDIES = ("corpora", "eval", "overlap", "reproduced")

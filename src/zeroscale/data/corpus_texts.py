@@ -13,10 +13,10 @@ import numpy as np
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
-from zeroscale.data import sources
-from zeroscale.data.tokens import INDEX, SPLITS, Corpus
-from zeroscale.provenance.overlap_scan import Piece
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.corpus import INDEX, SPLITS, Corpus
+from zeroscale.data.ngrams.scan import Piece
+from zeroscale.data.sources import sources
+from zeroscale.data.tokenizer import Tokenizer
 
 Split = Literal["train", "val", "all"]
 # Tokens turned into text at a time.

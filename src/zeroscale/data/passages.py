@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.corpus import Corpus
 from zeroscale.data.corpus_texts import Spelling
-from zeroscale.data.tokens import Corpus, permute
-from zeroscale.provenance.ngrams import mix, powers
+from zeroscale.data.ngrams.ngrams import mix, powers
+from zeroscale.data.stream import permute
 
 # Passages are looked at in so many places of the training part for each that is wanted, to find repeated ones.
 _LOOKED_AT = 64

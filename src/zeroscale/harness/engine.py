@@ -19,8 +19,8 @@ from zeroscale.harness.generations import generate_all
 from zeroscale.harness.windows import WindowScores, score_windows, too_long
 
 if TYPE_CHECKING:
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.model.gpt import GPT
-    from zeroscale.tokenizer import Tokenizer
 
 Progress = Callable[[int, int], None]
 

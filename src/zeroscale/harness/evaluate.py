@@ -23,10 +23,10 @@ from zeroscale.harness.sources import Source
 if TYPE_CHECKING:
     from torch import nn
 
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.harness.engine import Engine
     from zeroscale.harness.pool import Pool
     from zeroscale.model.gpt import GPT
-    from zeroscale.tokenizer import Tokenizer
 
 __all__ = ["HeldOut", "HeldOutText", "Result", "held_out", "score_cards", "score_held_out"]
 

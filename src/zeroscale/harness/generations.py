@@ -9,7 +9,7 @@ import numpy as np
 from zeroscale.harness import requests as rq
 from zeroscale.harness import sentences
 from zeroscale.harness.windows import out_of_memory, too_long
-from zeroscale.model.generate import Spent, stream
+from zeroscale.model.generation.generate import Spent, stream
 from zeroscale.model.gpt import GPT
 
 if TYPE_CHECKING:

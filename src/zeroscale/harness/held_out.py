@@ -9,8 +9,8 @@ import numpy as np
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.model.gpt import GPT
-    from zeroscale.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from torch import Tensor
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import requests as rq
 from zeroscale.harness.head import Scores, excluded_places, score_states
-from zeroscale.model import trees
+from zeroscale.model.generation import prefix_tree
+from zeroscale.model.generation.prefix_tree import Tree
 from zeroscale.model.gpt import GPT
-from zeroscale.model.trees import Tree
 
 if TYPE_CHECKING:
     from zeroscale.harness.engine import Engine
@@ -104,11 +104,11 @@ def plan(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
     inputs = [window.inputs for window in windows]
     numbers = range(len(windows))
     if engine.deterministic:
-        return [Pass((trees.single(inputs[number], number),), _forward(engine)) for number in numbers]
+        return [Pass((prefix_tree.single(inputs[number], number),), _forward(engine)) for number in numbers]
     if not engine.share:
-        tries, shared = [trees.single(inputs[number], number) for number in numbers], []
+        tries, shared = [prefix_tree.single(inputs[number], number) for number in numbers], []
     elif isinstance(engine.model, GPT):
-        planted = list(trees.plant(inputs, numbers, 3 * engine.n_positions // 2))
+        planted = list(prefix_tree.plant(inputs, numbers, 3 * engine.n_positions // 2))
         tries = [tree for tree in planted if len(tree.members) == 1]
         shared = [tree for tree in planted if len(tree.members) > 1]
     else:
@@ -118,13 +118,13 @@ def plan(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
 
 def _batches(engine: "Engine", tries: list[Tree]) -> list[list[Tree]]:
     if engine.device.type == "cuda":
-        return trees.batches(tries, engine.batch_tokens, _GPU_CONSTANT)
-    return trees.batches(tries, min(engine.batch_tokens, _CPU_PASS), _CPU_CONSTANT)
+        return prefix_tree.batches(tries, engine.batch_tokens, _GPU_CONSTANT)
+    return prefix_tree.batches(tries, min(engine.batch_tokens, _CPU_PASS), _CPU_CONSTANT)
 
 
 def _forward(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor]:
     def compute(batch: list[Tree], rows: list[rq.Window]) -> Tensor:
-        layout = trees.lay_out(batch, engine.device)
+        layout = prefix_tree.lay_out(batch, engine.device)
         width = layout.tokens.shape[1]
         used = sum(map(len, batch))
         asked = sum(len(row.inputs) for row in rows)
@@ -154,8 +154,8 @@ def _by_context(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
         contexts.setdefault(window.inputs[: window.first + 1], []).append(number)
     alone, batches = [], []
     for context, members in contexts.items():
-        ones = [trees.single(windows[member].inputs, member) for member in members]
-        if len(ones) == 1 or len(context) < trees.MIN_SHARED:
+        ones = [prefix_tree.single(windows[member].inputs, member) for member in members]
+        if len(ones) == 1 or len(context) < prefix_tree.MIN_SHARED:
             alone += ones
         else:
             batches += [Pass(tuple(batch), _after_one_context(engine)) for batch in _batches(engine, ones)]

@@ -1,5 +1,1 @@
-"""The decoder: `GPT` and its `GPTConfig`; generation in `generate`, weights in and out in `weights`."""
-
-from zeroscale.model.gpt import GPT, GPTConfig
-
-__all__ = ["GPT", "GPTConfig"]
+"""The decoder. Nothing is imported here: plans and settings use `flops`, `memory` and `config` without torch."""

@@ -6,19 +6,17 @@ output head tied to the token embedding. Shapes below: B rows, T tokens, d = d_m
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model import kernels, lean
-from zeroscale.model.cache import KVCache
-from zeroscale.model.head import Shared, head_cross_entropy
-from zeroscale.model.lean import linear_of_gelu, linear_of_norm
+from zeroscale.model import cpu_kernels, recompute
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.kv_cache import KVCache
+from zeroscale.model.loss import Shared, head_cross_entropy
+from zeroscale.model.recompute import linear_of_gelu, linear_of_norm
 
 ACTIVATIONS = {
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -26,48 +24,6 @@ ACTIVATIONS = {
     "relu": functional.relu,
     "silu": functional.silu,
 }
-
-
-@dataclass(frozen=True)
-class GPTConfig:
-    """The shape of a decoder. The fields with defaults exist for relatives of GPT-2; the defaults are GPT-2 itself."""
-
-    vocab_size: int
-    """Ids the tokenizer has. Logits have exactly this many columns."""
-    n_positions: int
-    n_layer: int
-    d_model: int
-    n_head: int
-    dropout: float = 0.0
-    """On embeddings, attention weights and both residual branches, while training."""
-    tied: bool = True
-    layer_norm_epsilon: float = 1e-5
-    d_inner: int | None = None
-    """Width of the feed-forward layer; None: 4 · d_model."""
-    padded_vocab_size: int | None = None
-    """Rows of the embedding, if more than `vocab_size` (some code rounds up to a multiple of 64). They never win."""
-    activation: str = "gelu_tanh"
-    scale_attn_weights: bool = True
-    """Divide attention scores by √(d_model / n_head)."""
-    scale_attn_by_inverse_layer_idx: bool = False
-    """Divide the scores of block i (from 1) by i as well."""
-
-    def __post_init__(self) -> None:
-        faults = [
-            f"{name} is {value!r}; it must be a whole number of at least 1"
-            for name in ("vocab_size", "n_positions", "n_layer", "d_model", "n_head")
-            if not isinstance(value := getattr(self, name), int) or value < 1
-        ]
-        if not faults and self.d_model % self.n_head:
-            faults.append(f"d_model {self.d_model} is not divisible by n_head {self.n_head}")
-        if not faults and self.padded_vocab_size is not None and self.padded_vocab_size < self.vocab_size:
-            faults.append(f"padded_vocab_size {self.padded_vocab_size} is below vocab_size {self.vocab_size}")
-        if not 0 <= self.dropout < 1:
-            faults.append(f"dropout is {self.dropout}; it must be at least 0 and below 1")
-        if self.activation not in ACTIVATIONS:
-            faults.append(f"activation is {self.activation!r}; known are {', '.join(ACTIVATIONS)}")
-        if faults:
-            raise ZeroscaleError("model: " + "; ".join(faults))
 
 
 class Linear(nn.Linear):
@@ -154,7 +110,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        if not self.training and kernels.fuses(x, self.mlp.activation_name):
+        if not self.training and cpu_kernels.fuses(x, self.mlp.activation_name):
             return self._fused(x, mask, cache)
         x = x + self.drop(self.attn(x, self.ln_1, mask, cache))
         return x + self.drop(self.mlp(x, self.ln_2))
@@ -163,11 +119,11 @@ class Block(nn.Module):
         """The same for inference on a CPU: the activation and the sums inside the products."""
         qkv, proj, up, down = self.attn.qkv, self.attn.proj, self.mlp.up, self.mlp.down
         rows = x.flatten(0, 1)
-        y = kernels.affine(self.ln_1(rows), qkv.weight, qkv.bias)
+        y = cpu_kernels.affine(self.ln_1(rows), qkv.weight, qkv.bias)
         y = self.attn.heads(y.view(*x.shape[:2], -1), mask, cache).flatten(0, 1)
-        rows = kernels.added(y, proj.weight, proj.bias, rows)
-        inner = kernels.activated(self.ln_2(rows), up.weight, up.bias, self.mlp.activation_name)
-        return kernels.added(inner, down.weight, down.bias, rows).view_as(x)
+        rows = cpu_kernels.added(y, proj.weight, proj.bias, rows)
+        inner = cpu_kernels.activated(self.ln_2(rows), up.weight, up.bias, self.mlp.activation_name)
+        return cpu_kernels.added(inner, down.weight, down.bias, rows).view_as(x)
 
 
 class GPT(nn.Module):
@@ -184,13 +140,6 @@ class GPT(nn.Module):
         if not config.tied:
             self.head = Linear(config.d_model, config.padded_vocab_size or config.vocab_size, bias=False)
         self.initialise(seed)
-
-    @classmethod
-    def from_pretrained(cls, directory: str | Path, **options: Any) -> "GPT":
-        """Reads a local directory in Hugging Face's GPT-2 format; options and errors as `weights.read_weights`."""
-        from zeroscale.model.weights import read_weights  # the model itself does no I/O
-
-        return read_weights(directory, **options)
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
@@ -272,7 +221,7 @@ class GPT(nn.Module):
         "mean" over the counted targets and "sum": a scalar; "none": [B, T], 0 where not counted.
         """
         table, head = self.wte.weight, self.head_weight
-        if reduction == "none" or head is not table or not lean.gradient_is_shared(table):
+        if reduction == "none" or head is not table or not recompute.gradient_is_shared(table):
             return head_cross_entropy(self.hidden(tokens), head, targets, reduction)
         shared = Shared()
         hidden = self.hidden(tokens, embedded=shared.look_up(table, tokens))

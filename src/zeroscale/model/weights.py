@@ -9,8 +9,9 @@ from torch import Tensor
 
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.gpt import GPT, GPTConfig
-from zeroscale.model.hugging_face import BUFFER, HEAD, config_from_json, config_to_json, tensor_names
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
+from zeroscale.model.hf_format import BUFFER, HEAD, config_from_json, config_to_json, tensor_names
 from zeroscale.model.tensor_files import StoredTensor, open_directory, open_file, write_safetensors
 
 
@@ -25,7 +26,7 @@ def read_config(directory: str | Path) -> GPTConfig:
     return config_from_json(content, str(path))
 
 
-def read_weights(
+def from_pretrained(
     directory: str | Path, *, vocab_size: int | None = None, dtype: torch.dtype | None = torch.float32
 ) -> GPT:
     """Reads a local directory as `GPT2LMHeadModel.save_pretrained` writes it; the model comes in evaluation mode.

@@ -9,11 +9,11 @@ import numpy as np
 from zeroscale.config.commands import OverlapSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts
+from zeroscale.data.ngrams import bloom, scan
+from zeroscale.data.ngrams.bloom import Bloom
+from zeroscale.data.ngrams.index import NgramIndex
+from zeroscale.data.ngrams.scan import Hasher, Say
 from zeroscale.overlap import sources
-from zeroscale.provenance import bloom, overlap_scan
-from zeroscale.provenance.bloom import Bloom
-from zeroscale.provenance.overlap_index import NgramIndex
-from zeroscale.provenance.overlap_scan import Hasher, Say
 
 # Hashes asked for at a time.
 _TOGETHER = 1 << 20
@@ -28,7 +28,7 @@ def find(
         return _by_filter(_filter(Path(wanted.index), corpus, wanted, say), wanted.index, NgramIndex(directory))
     assert corpus is not None
     workers = sources.workers(wanted, corpus.about["bytes"])
-    found, counts = overlap_scan.seek(directory, corpus.pieces(), workers, say)
+    found, counts = scan.seek(directory, corpus.pieces(), workers, say)
     if counts.ngrams == 0:
         raise _empty(corpus, wanted.n)
     return found, {**_about(corpus), "ngrams": counts.ngrams}, {"kind": "exact"}
@@ -87,7 +87,7 @@ def _make(path: Path, corpus: Texts, wanted: OverlapSettings, say: Say) -> Bloom
     workers = sources.workers(wanted, corpus.about["bytes"])
 
     def read(worker: Hasher, stage: str) -> Any:
-        return overlap_scan.run(worker, overlap_scan.batches(corpus.pieces(), wanted.n), workers, say, stage)
+        return scan.run(worker, scan.batches(corpus.pieces(), wanted.n), workers, say, stage)
 
     total = sum(counts.ngrams for counts, _ in read(Hasher(wanted.n, count_only=True), "counting n-grams"))
     if total == 0:

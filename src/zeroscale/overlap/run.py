@@ -15,13 +15,14 @@ from zeroscale.config.commands import OverlapSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, read_json, try_lock, write_directory
 from zeroscale.data.corpus_texts import Texts
+from zeroscale.data.ngrams import scan
+from zeroscale.data.ngrams.index import INDEX, Builder, NgramIndex
+from zeroscale.data.ngrams.scan import BATCH, Say
 from zeroscale.harness import loading, results, unit_texts
 from zeroscale.overlap import finding, scored_parts, sources, tables
 from zeroscale.overlap.scored_parts import Reading
 from zeroscale.overlap.tables import Found
-from zeroscale.provenance import overlap_scan, overlap_shares
-from zeroscale.provenance.overlap_index import INDEX, Builder, NgramIndex
-from zeroscale.provenance.overlap_scan import BATCH, Say
+from zeroscale.provenance import overlap_shares
 from zeroscale.provenance.overlap_shares import Own, Units
 from zeroscale.scored import ResultsLocation
 
@@ -112,7 +113,7 @@ def _own(wanted: OverlapSettings, card: Looked, directory: Path, mine: slice, ng
         return None
     paths, pieces = there
     stage = f"{name}'s own training split"
-    found, _ = overlap_scan.seek(directory, pieces, 1, lambda done, of, _: say(done, of, stage))
+    found, _ = scan.seek(directory, pieces, 1, lambda done, of, _: say(done, of, stage))
     _, hits = NgramIndex(directory).by_text(found)
     shared = int(hits[mine].sum())
     return Own([path.name for path in paths], shared, shared / max(ngrams, 1))

@@ -8,10 +8,10 @@ from zeroscale import scored
 from zeroscale.config.commands import OverlapSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts, open_files, open_texts
+from zeroscale.data.ngrams.scan import ALONE_BYTES, Piece
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import results, unit_texts
 from zeroscale.overlap.scored_parts import Reading
-from zeroscale.provenance.overlap_scan import ALONE_BYTES, Piece
 from zeroscale.run_corpus import corpus_of, settings_of
 from zeroscale.scored import ResultsLocation
 

@@ -161,7 +161,7 @@ def _manifest_number(study: Path, run: cells.Cell, name: str) -> Told:
         value = (value or {}).get(key)
     told = Told(f"{name} = {value}: {run.name}")
     ledger_link(told, study, run, name, None, value)
-    told.add("counted", "from the settings, by zeroscale.scaling.flops.params; manifest.json holds it")
+    told.add("counted", "from the settings, by zeroscale.model.flops.params; manifest.json holds it")
     return told
 
 

@@ -42,8 +42,8 @@ def envelope(cells: Sequence[Cell]) -> Plot | None:
         "Envelope of the training curves",
         "Thin lines: validation loss while training, a line for each run, dark for small sizes to light for large. "
         "Heavy line: the lowest loss that any run reached with so many FLOPs or fewer.",
-        f"Validation loss against compute of {len(curves)} runs of {format.count(len(sizes), 'size')}, and its envelope "
-        f"from {format.figure(lowest[0])} to {format.figure(lowest[-1])}.",
+        f"Validation loss against compute of {len(curves)} runs of {format.count(len(sizes), 'size')}, and its "
+        f"envelope from {format.figure(lowest[0])} to {format.figure(lowest[-1])}.",
         Axis(COMPUTE, log_reach([c for _, curve in curves for c, _ in curve], 0.03, right=0.12), show=power_text),
         Axis(LOSS, log_reach([bottom, top])),
         marks,

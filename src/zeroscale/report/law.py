@@ -221,4 +221,5 @@ def hold_out_sentence(law: Law) -> str | None:
     text += f"; it reached {format.figure(held.measured)}"
     text += {True: ", inside the interval", False: ", outside the interval", None: ""}[held.inside]
     error = 100 * (held.predicted / held.measured - 1)
-    return f"{text}: the prediction was {format.figure(abs(error), 2)}{format.SPACE}% too {'high' if error > 0 else 'low'}."
+    size = f"{format.figure(abs(error), 2)}{format.SPACE}%"
+    return f"{text}: the prediction was {size} too {'high' if error > 0 else 'low'}."

@@ -20,7 +20,7 @@ from zeroscale.provenance import manifest
 from zeroscale.provenance.recorded import Json, Recorded, Scored
 
 if TYPE_CHECKING:
-    from zeroscale.data.tokens import Corpus
+    from zeroscale.data.corpus import Corpus
     from zeroscale.reproduce.runs import Wanted
 
 Say = Callable[[str], None]
@@ -108,7 +108,7 @@ def found(path: str, base: Path) -> str:
 def _corpus(run: Recorded, settings: TrainSettings, wanted: "Wanted", say: Say) -> "tuple[Corpus | None, str]":
     """The corpus: the recorded one where it is at hand, else made again; or None and why it cannot be had."""
     from zeroscale import build
-    from zeroscale.data import prepare
+    from zeroscale.data.prepare import prepare
     from zeroscale.worker import stages
 
     directory = prepare.corpus_directory(wanted.out / "corpora", settings.data, settings.tokenizer)
@@ -145,7 +145,7 @@ def _facts(settings: TrainSettings, tokens: "Corpus", kind: str, threads: int) -
     """The manifest that a run with these settings would get here."""
     import torch
 
-    from zeroscale.data.layout import layout_for
+    from zeroscale.data.batch_layout import layout_for
 
     gpu = torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else None
     micro = layout_for(settings, kind).micro_rows * settings.context
@@ -193,7 +193,7 @@ def _shipped() -> set[str]:
 
 def _changed(result: Json, known: dict[str, Any], data_dir: Path | None, run: Recorded) -> list[str]:
     """In what a card, or the benchmark's files, are not those that a result was scored with."""
-    from zeroscale.tokenizer import Tokenizer
+    from zeroscale.data.tokenizer import Tokenizer
 
     name, protocol, source = result["card"], result["protocol"], result["source"]
     try:

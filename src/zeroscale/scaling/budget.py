@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from zeroscale.core import accelerators as table
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.flops import flops_6nd, flops_per_token, params
-from zeroscale.scaling.memory import Device, Precision, Shape, Step, Strategy, memory_per_device
-from zeroscale.scaling.plan import Memory, Plan
+from zeroscale.model.flops import flops_6nd, flops_per_token, params
+from zeroscale.model.memory import Device, Memory, Precision, Shape, Step, Strategy, memory_per_device
+from zeroscale.scaling.plan import Plan
 
 # What CUDA, its libraries' workspaces and the allocator's gaps take beside the tensors: none of it is in `Memory`.
 RESERVED_BYTES = 2**30

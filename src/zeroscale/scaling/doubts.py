@@ -59,8 +59,8 @@ def of_fit(
         found.append("The solver stopped before its optimum: treat the parameters as approximate.")
     if held is not None and held.inside is False:
         found.append(
-            f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = {compact(held.params)}"
-            f" (95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
+            f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = "
+            f"{compact(held.params)} (95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
         )
     return found
 

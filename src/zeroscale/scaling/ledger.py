@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_text
+from zeroscale.model.flops import flops_6nd
 from zeroscale.scaling.cells import Cell, read_cells, read_metrics, read_results, recorded_steps
-from zeroscale.scaling.flops import flops_6nd
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -2,20 +2,8 @@
 
 from dataclasses import dataclass
 
-from zeroscale.scaling.flops import Params
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on one device: an estimate by the formulas of `memory.memory_per_device`."""
-
-    parameters: int
-    gradients: int
-    optimizer: int
-    activations: int
-    """What the backward pass needs, and the head's chunk of logits."""
-    peak: int
-    """The most that is held at once: less than the four together, which are not all there at the same time."""
+from zeroscale.model.flops import Params
+from zeroscale.model.memory import Memory
 
 
 @dataclass(frozen=True)

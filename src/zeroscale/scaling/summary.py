@@ -110,8 +110,8 @@ def _optima(optima: Sequence[dict[str, Any]]) -> list[str]:
             continue
         loss = f", loss {one['loss']['value']:.4g}" if one.get("loss") else ""
         lines.append(
-            f"Compute-optimal at C = {one['flops']:.3g}: N = {compact(n['value'])}{_range(n)}, D = {compact(d['value'])}"
-            f"{_range(d)}{loss}."
+            f"Compute-optimal at C = {one['flops']:.3g}: N = {compact(n['value'])}{_range(n)}, "
+            f"D = {compact(d['value'])}{_range(d)}{loss}."
         )
     return lines
 

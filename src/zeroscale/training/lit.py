@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from zeroscale.config.optimizer import OptimizerSettings
+from zeroscale.data.loader import MicroBatch
 from zeroscale.model.gpt import GPT
 from zeroscale.training import guards, snapshot
 from zeroscale.training.optim import optimizers
-from zeroscale.training.steps import MicroBatch
 
 
 @dataclass

@@ -14,8 +14,8 @@ from zeroscale.harness.sources import Row
 from zeroscale.harness.tasks import shots
 
 if TYPE_CHECKING:
+    from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.harness.metrics import Measured
-    from zeroscale.tokenizer import Tokenizer
 
 ExampleT = TypeVar("ExampleT")
 Outcome = dict[str, Any]

@@ -18,13 +18,14 @@ from typing import Any
 
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import duplicates, output, sources
-from zeroscale.data.documents import Fault
-from zeroscale.data.encoding import Work, dtype, encode_all, split_of
-from zeroscale.data.leave_out import OVERLAP, overlap_of
-from zeroscale.data.progress import STATE, Notes, database_errors
-from zeroscale.data.tokens import FORMAT, INDEX, SOURCE, SPLITS
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, SPLITS
+from zeroscale.data.prepare import deduplicate, output
+from zeroscale.data.prepare.decontaminate import OVERLAP, overlap_of
+from zeroscale.data.prepare.encode import Work, dtype, encode_all, split_of
+from zeroscale.data.prepare.progress import STATE, Notes, database_errors
+from zeroscale.data.sources import sources
+from zeroscale.data.sources.documents import Fault
+from zeroscale.data.tokenizer import Tokenizer
 
 # BPE learns from the first part of the training documents; the trainer's memory grows with the different words in it.
 BPE_BYTES = 256 << 20
@@ -63,7 +64,7 @@ def build(data: Any, tokenizer: Any, part: Path, identity: dict[str, Any], repor
 def _wanted(data: Any, identity: dict[str, Any]) -> dict[str, Any]:
     """What an earlier making must have had in common with this one, to be gone on with."""
     wanted = {"settings": identity, "streaming": getattr(data, "streaming", None), "batch_bytes": output.BATCH_BYTES}
-    if duplicates.settings_of(data)[1]:
+    if deduplicate.settings_of(data)[1]:
         wanted["datasketch"] = importlib.metadata.version("datasketch")
     if (overlap := overlap_of(data)) is not None:
         wanted["leave_out"] = overlap.record()
@@ -162,8 +163,8 @@ class _Making:
     def _tokenise(self, tokenizer: Tokenizer) -> dict[str, dict[str, Any]]:
         """Writes the shards; returns counts and files per split."""
         data, state, last = self._data, self._state, time.monotonic()
-        exact, sketches = duplicates.settings_of(data)
-        seen = duplicates.Seen(self._notes.database, sketches)
+        exact, sketches = deduplicate.settings_of(data)
+        seen = deduplicate.Seen(self._notes.database, sketches)
         work = Work(tokenizer, data.val_fraction, exact, sketches)
         with output.Output(self._part, tokenizer, state) as grown:
             if not state.get("complete"):

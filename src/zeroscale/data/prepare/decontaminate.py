@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.data.output import Batch
-from zeroscale.provenance import ngrams
-from zeroscale.provenance.overlap_index import NgramIndex
+from zeroscale.data.ngrams import ngrams
+from zeroscale.data.ngrams.index import NgramIndex
+from zeroscale.data.prepare.output import Batch
 
 # How the counts name what was left out so; others are left out by the site that names them.
 OVERLAP = "overlap with "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.gpt import GPTConfig
+from zeroscale.model.config import GPTConfig
 
 # transformers' names of the activations; three of them are one function, GELU's tanh form, written in three ways.
 ACTIVATIONS = {

@@ -18,7 +18,7 @@ import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors
-from zeroscale.provenance.ngrams import mix
+from zeroscale.data.ngrams.ngrams import mix
 
 _MAGIC = b"zeroscale bloom filter 1\n"
 _HEAD = 1 << 14

@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from zeroscale.core.machine import free_memory
-from zeroscale.model import kernels
-from zeroscale.model.branches import Branches
-from zeroscale.model.cache import KVCache
+from zeroscale.model import cpu_kernels
+from zeroscale.model.generation.shared_prefix import Branches
 from zeroscale.model.gpt import ACTIVATIONS, GPT
+from zeroscale.model.kv_cache import KVCache
 
 # Laying out GPT-2 small's weights costs 0.1 s and saves 1 to 9 ms a step (1 to 32 rows).
 _STEPS_WORTH_PACKING = 16
@@ -51,12 +51,12 @@ class Decoder:
 
     def __init__(self, model: GPT, rows: int, steps: int) -> None:
         weight = model.wte.weight
-        plain = kernels.linear is None or weight.device.type != "cpu" or weight.dtype != torch.float32
+        plain = cpu_kernels.linear is None or weight.device.type != "cpu" or weight.dtype != torch.float32
         many = steps >= _STEPS_WORTH_PACKING
         self._by_onednn = not plain and (many or rows in _ROWS_WORTH_ONEDNN)
         size = sum(parameter.nbytes for parameter in model.parameters())
         self._rows = (
-            rows if self._by_onednn and many and kernels.reorder is not None and 2 * size < free_memory() else None
+            rows if self._by_onednn and many and cpu_kernels.reorder is not None and 2 * size < free_memory() else None
         )
         self.model = model
         activation = model.config.activation
@@ -85,22 +85,22 @@ class Decoder:
             function = ACTIVATIONS[activation]
             return lambda x: function(functional.linear(x, weight, bias))
         matrix = self._laid_out(weight)
-        if activation is not None and activation not in kernels.FUSED:
+        if activation is not None and activation not in cpu_kernels.FUSED:
             function = ACTIVATIONS[activation]
-            return lambda x: function(kernels.linear(x, matrix, bias, "none", [], ""))
-        attribute, algorithm = kernels.FUSED[activation] if activation is not None else ("none", "")
-        return lambda x: kernels.linear(x, matrix, bias, attribute, [], algorithm)
+            return lambda x: function(cpu_kernels.linear(x, matrix, bias, "none", [], ""))
+        attribute, algorithm = cpu_kernels.FUSED[activation] if activation is not None else ("none", "")
+        return lambda x: cpu_kernels.linear(x, matrix, bias, attribute, [], algorithm)
 
     def _sum(self, weight: Tensor, bias: Tensor | None) -> Sum:
         """x [rows, in], residual [rows, out] → residual + x @ weight.T + bias."""
-        if not self._by_onednn or kernels.linear_add is None:
+        if not self._by_onednn or cpu_kernels.linear_add is None:
             product = self._product(weight, bias)
             return lambda x, residual: residual + product(x)
         matrix = self._laid_out(weight)
-        return lambda x, residual: kernels.linear_add(x, residual, matrix, bias, "add")
+        return lambda x, residual: cpu_kernels.linear_add(x, residual, matrix, bias, "add")
 
     def _laid_out(self, weight: Tensor) -> Tensor:
-        return weight if self._rows is None else kernels.reorder(weight, self._rows)
+        return weight if self._rows is None else cpu_kernels.reorder(weight, self._rows)
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, cache: KVCache | Branches) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
-    from zeroscale.model.gpt import GPTConfig
+    from zeroscale.model.config import GPTConfig
 
 
 class KVCache:

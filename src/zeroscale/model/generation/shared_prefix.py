@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from zeroscale.model.gpt import GPTConfig
+    from zeroscale.model.config import GPTConfig
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import documents
-from zeroscale.data.documents import Item, Row
+from zeroscale.data.sources import documents
+from zeroscale.data.sources.documents import Item, Row
 
 # The place in a stream is asked for once in so many rows; between them, rows are counted and read over.
 _STATE_ROWS = 1000

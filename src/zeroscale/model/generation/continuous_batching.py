@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zeroscale.model import trees
-from zeroscale.model.branches import Branches, Ground, Trunk
-from zeroscale.model.cache import KVCache
-from zeroscale.model.decode import Decoder
+from zeroscale.model.generation import prefix_tree
+from zeroscale.model.generation.decode_step import Decoder
+from zeroscale.model.generation.prefix_tree import Tree
+from zeroscale.model.generation.shared_prefix import Branches, Ground, Trunk
 from zeroscale.model.gpt import GPT
-from zeroscale.model.trees import Tree
+from zeroscale.model.kv_cache import KVCache
 
 # Prompt tokens that are read at once: their keys and values stand beside the slots' own.
 _CPU_PROMPT_TOKENS = 2048
@@ -71,7 +71,7 @@ class _Queue:
 def _read(model: GPT, batch: Sequence[Tree], owner: _Queue) -> tuple[KVCache, Tensor]:
     """Computes tries side by side → their keys and values, a row for each, and the logits [n, V] of what follows each
     prompt, trie by trie. In inference mode."""
-    layout = trees.lay_out(batch, model.wte.weight.device)
+    layout = prefix_tree.lay_out(batch, model.wte.weight.device)
     cache = model.new_cache(*layout.tokens.shape)
     hidden = model.hidden(layout.tokens, cache, layout.positions, layout.mask)
     used = sum(map(len, batch))
@@ -88,7 +88,7 @@ def _passes(model: GPT, plants: Sequence[Tree]) -> list[list[Tree]]:
     return [
         batch
         for branched in (False, True)
-        for batch in trees.batches([tree for tree in plants if tree.branched == branched], *limits)
+        for batch in prefix_tree.batches([tree for tree in plants if tree.branched == branched], *limits)
     ]
 
 
@@ -127,9 +127,9 @@ class Slots(_Queue):
         if not self.cache.batch:
             self.cache.length = max(len(self.prompts[member]) for member in chosen)
         plants = (
-            trees.plant(self.prompts, chosen, largest(self.model))
+            prefix_tree.plant(self.prompts, chosen, largest(self.model))
             if self.share
-            else [trees.single(self.prompts[member], member) for member in chosen]
+            else [prefix_tree.single(self.prompts[member], member) for member in chosen]
         )
         members: list[int] = []
         logits = []

@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.provenance import ngrams
-from zeroscale.provenance.overlap_index import NgramIndex
+from zeroscale.data.ngrams import ngrams
+from zeroscale.data.ngrams.index import NgramIndex
 
 # Characters looked through at a time: what numpy makes of them stays in a processor's near memory.
 BATCH = 1 << 18

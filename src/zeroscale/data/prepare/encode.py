@@ -22,8 +22,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.duplicates import Sketches, exact_key
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.prepare.deduplicate import Sketches, exact_key
+from zeroscale.data.tokenizer import Tokenizer
 
 
 class _HasTexts(Protocol):
@@ -163,12 +163,12 @@ class _Children:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    package = str(Path(__file__).resolve().parents[2])
+    package = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     # One core each: the processes are what works side by side.
     environment = {**os.environ, "PYTHONPATH": path, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "zeroscale.data.encoding"],
+        [sys.executable, "-m", "zeroscale.data.prepare.encode"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

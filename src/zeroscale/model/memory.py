@@ -1,21 +1,20 @@
 """What one device holds at the moment of a training step that needs most: arithmetic, nothing is allocated.
 
-tests/scaling/test_memory.py holds it beside what torch's own tracker and a training process measure.
+tests/model/test_memory.py holds it beside what torch's own tracker and a training process measure.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from zeroscale.scaling.flops import Params
-from zeroscale.scaling.plan import Memory
+from zeroscale.model.flops import Params
 
 Precision = Literal["fp32", "bf16-mixed", "fp16-mixed", "bf16-true"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 Device = Literal["cpu", "cuda"]
 
-# Numbers in the head's one buffer for logits: model/head.py's, which scaling does not import.
+# Numbers in the head's one buffer for logits: model/loss.py's.
 HEAD_BUFFER = {"cpu": 2**25, "cuda": 2**27}
-# Numbers going into a norm or GELU from which on its output is made again instead of kept: model/lean.py's.
+# Numbers going into a norm or GELU from which on its output is made again instead of kept: model/recompute.py's.
 LEAN_FROM = 2**19
 
 
@@ -67,6 +66,19 @@ class Step:
     def width(self) -> int:
         """Bytes of a number inside a layer: autocast makes it half."""
         return 4 if self.precision == "fp32" else 2
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one device: an estimate by the formulas of `memory.memory_per_device`."""
+
+    parameters: int
+    gradients: int
+    optimizer: int
+    activations: int
+    """What the backward pass needs, and the head's chunk of logits."""
+    peak: int
+    """The most that is held at once: less than the four together, which are not all there at the same time."""
 
 
 def memory_per_device(shape: Shape, step: Step) -> Memory:

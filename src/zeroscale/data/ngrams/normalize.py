@@ -1,6 +1,6 @@
 """A text's letters in lower case, and a space for all that belongs to no word: millions of characters at a time.
 
-The rule stands in `zeroscale.provenance.ngrams`. ASCII goes by a table of 256 bytes; a text with few other characters
+The rule stands in `zeroscale.data.ngrams.ngrams`. ASCII goes by a table of 256 bytes; a text with few other characters
 is mended at their places; one with many goes by a table of all of Unicode, four bytes a character.
 """
 

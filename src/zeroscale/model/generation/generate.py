@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.model.generation.grouping import AnySlots, seatings
+from zeroscale.model.generation.sampling import Pick, uniform_numbers
 from zeroscale.model.gpt import GPT
-from zeroscale.model.picking import Pick, uniform_numbers
-from zeroscale.model.seatings import AnySlots, seatings
 
 Stop = Callable[[list[int]], bool]
 

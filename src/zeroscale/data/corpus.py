@@ -1,7 +1,6 @@
 """A prepared corpus on disk, and its training tokens as a pure function of (seed, step)."""
 
 import bisect
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,13 +9,12 @@ import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.tokenizer import Tokenizer
 
 INDEX = "index.json"
 SOURCE = "source.json"
 FORMAT = 1
 SPLITS = ("train", "val")
-_ROUNDS = 8
 
 
 class Span(NamedTuple):
@@ -197,98 +195,3 @@ class Corpus:
     def val_tokens(self, limit: int | None = None) -> np.ndarray:
         """The validation stream, or its first `limit` tokens: int64, one dimension."""
         return self.read("val", 0, self.n_val_tokens if limit is None else min(limit, self.n_val_tokens))
-
-
-def permute(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Where a pseudo-random permutation of 0 … size-1 takes `positions`; computed, so that no order is ever stored.
-
-    A Feistel network permutes the next power of two; what falls outside `size` is walked on until it falls inside
-    ("cycle walking", Black and Rogaway 2002, "Ciphers with arbitrary finite domains"), in fewer than two steps on
-    average. Keys: sha256 of seed, epoch and round. The result is part of what a seed means: never change it.
-
-    Args:
-        positions: integers in [0, size), any shape.
-
-    Returns:
-        int64, the shape of `positions`.
-    """
-    bits = max(2, (size - 1).bit_length())
-    low_bits = np.uint64(bits // 2)
-    low_mask, high_mask = np.uint64((1 << (bits // 2)) - 1), np.uint64((1 << (bits - bits // 2)) - 1)
-    keys = [_key(seed, epoch, number) for number in range(_ROUNDS)]
-    flat = np.asarray(positions).astype(np.uint64).ravel()
-    todo = np.arange(flat.size)
-    while todo.size:
-        low, high = flat[todo] & low_mask, flat[todo] >> low_bits
-        for first, second in zip(keys[::2], keys[1::2], strict=True):
-            high ^= _mix(low + first) & high_mask
-            low ^= _mix(high + second) & low_mask
-        flat[todo] = high << low_bits | low
-        todo = todo[flat[todo] >= size]
-    return flat.astype(np.int64).reshape(np.shape(positions))
-
-
-def _key(seed: int, epoch: int, number: int) -> np.uint64:
-    digest = hashlib.sha256(f"zeroscale {seed} {epoch} {number}".encode()).digest()
-    return np.frombuffer(digest, dtype="<u8", count=1)[0]
-
-
-def _mix(value: np.ndarray) -> np.ndarray:
-    """The finaliser of splitmix64 (Steele, Lea and Flood 2014): every input bit reaches every output bit."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-class TokenStream:
-    """Training batches as a pure function of (seed, step): the same for every world size, accumulation and resume.
-
-    The training tokens are cut into windows of `context` + 1 tokens at a stride of `context`, so that each token but
-    the first is predicted once an epoch (what does not fill a last window is left out). Each epoch visits the windows
-    in an order of its own, and a batch may hold the end of one epoch and the start of the next.
-
-    Attributes:
-        rows: windows in a batch.
-        n_windows: windows in an epoch.
-    """
-
-    def __init__(self, corpus: Corpus, seed: int, context: int, batch_tokens: int) -> None:
-        """Args:
-            batch_tokens: tokens predicted in a global batch; a multiple of `context`.
-
-        Raises:
-            ZeroscaleError: when it is none, or the corpus is too short for a single batch.
-        """
-        if context < 1 or batch_tokens < context or batch_tokens % context:
-            raise ZeroscaleError(f"batches of {batch_tokens} tokens cannot be made of whole windows of {context}")
-        self._corpus = corpus
-        self._seed = seed
-        self.context = context
-        self.rows = batch_tokens // context
-        self.n_windows = max(0, corpus.n_train_tokens - 1) // context
-        if self.n_windows < self.rows:
-            raise ZeroscaleError(
-                f"{corpus.directory}: {corpus.n_train_tokens:,} training tokens are {self.n_windows:,} windows of"
-                f" {context}, fewer than the {self.rows:,} of one batch: give more text or smaller batches"
-            )
-
-    def epoch_at(self, step: int) -> int:
-        """How often the corpus has been gone through when the batch of `step` begins."""
-        return step * self.rows // self.n_windows
-
-    def windows_at(self, step: int) -> np.ndarray:
-        """int64 [rows]: the windows of the batch of `step`; window w covers tokens w·context … (w+1)·context."""
-        epoch, position = divmod(step * self.rows, self.n_windows)
-        of_this = min(self.rows, self.n_windows - position)
-        windows = permute(np.arange(position, position + of_this), self.n_windows, self._seed, epoch)
-        if of_this == self.rows:
-            return windows
-        others = permute(np.arange(self.rows - of_this), self.n_windows, self._seed, epoch + 1)
-        return np.concatenate([windows, others])
-
-    def batch_at(self, step: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets of the global batch of `step`, or of some of its rows: int64 [rows, context] each, targets
-        one token ahead."""
-        starts = self.windows_at(step)[rows] * self.context
-        tokens = self._corpus.read_windows("train", starts, self.context + 1)
-        return np.ascontiguousarray(tokens[:, :-1]), np.ascontiguousarray(tokens[:, 1:])

@@ -20,8 +20,8 @@ import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, sha256_json, write_json
-from zeroscale.provenance import ngrams
-from zeroscale.provenance.ngrams import PAD, Words
+from zeroscale.data.ngrams import ngrams
+from zeroscale.data.ngrams.ngrams import PAD, Words
 
 INDEX = "index.json"
 FORMAT = 1

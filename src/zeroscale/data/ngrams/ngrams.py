@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zeroscale.provenance.folding import SPACE, fold
+from zeroscale.data.ngrams.normalize import SPACE, fold
 
 BREAK = 0
 # Behind the words, so that eight bytes can be read at the beginning of any of them.

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale.data import duplicates, sources
-from zeroscale.data.encoding import Encoded, dtype
-from zeroscale.data.shards import DOCUMENT, DocumentList, ShardWriter
-from zeroscale.data.tokens import SPLITS
-from zeroscale.tokenizer import Tokenizer
+from zeroscale.data.corpus import SPLITS
+from zeroscale.data.prepare import deduplicate
+from zeroscale.data.prepare.encode import Encoded, dtype
+from zeroscale.data.prepare.shards import DOCUMENT, DocumentList, ShardWriter
+from zeroscale.data.sources import sources
+from zeroscale.data.tokenizer import Tokenizer
 
 # Text tokenised at a time: its encodings stay below 100 MB.
 BATCH_BYTES = 1 << 20
@@ -81,7 +82,7 @@ class Output:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def add(self, batch: Batch, encoded: Encoded, seen: duplicates.Seen) -> None:
+    def add(self, batch: Batch, encoded: Encoded, seen: deduplicate.Seen) -> None:
         """Appends the documents of a batch that have not been seen."""
         end = 0
         for number, name in enumerate(batch.names):

@@ -1,7 +1,7 @@
 """Where a corpus' text comes from: the interpreter's own library, files, or a dataset of the hub.
 
 Every source gives texts in a fixed order and can go on from any place that it has named. A text longer than 64 KiB is
-cut into documents first (`zeroscale.data.pieces`).
+cut into documents first (`zeroscale.data.sources.documents`).
 """
 
 import glob
@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, sha256_json
-from zeroscale.data import documents as texts
-from zeroscale.data import hub_rows, readers
-from zeroscale.data.documents import Document, Item
-from zeroscale.data.pieces import cut_at
-from zeroscale.data.readers import reading
+from zeroscale.data.sources import documents as texts
+from zeroscale.data.sources import hub, readers
+from zeroscale.data.sources.documents import Document, Item, cut_at
+from zeroscale.data.sources.readers import reading
 
 # What is read of a directory; a glob or a single file may have any name.
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".jsonl", ".parquet")
@@ -49,7 +48,7 @@ def items(data: Any, place: dict[str, Any] | None = None) -> Iterator[Item]:
     A place is an earlier Item's, made from the same source: {"source": …, "bytes": read so far}.
     """
     inner, count = (place["source"], place["bytes"]) if place else (None, 0)
-    source = {"stdlib": _stdlib_items, "files": _file_items, "hub": hub_rows.items}[data.kind]
+    source = {"stdlib": _stdlib_items, "files": _file_items, "hub": hub.items}[data.kind]
     if data.max_bytes is not None and count >= data.max_bytes:
         return
     for item in source(data, inner):
@@ -90,7 +89,7 @@ def describe(data: Any) -> dict[str, Any]:
     a dataset with its commit."""
     if data.kind == "hub":
         keys = ("dataset", "config", "split", "revision", "text_field", "max_documents")
-        return {"kind": "hub", **{key: getattr(data, key) for key in keys}, "commit": hub_rows.commit(data)}
+        return {"kind": "hub", **{key: getattr(data, key) for key in keys}, "commit": hub.commit(data)}
     listing = []
     for name, path in list_files(data):
         with reading(path):

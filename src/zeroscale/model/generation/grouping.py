@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from zeroscale.model import trees
+from zeroscale.model.generation import prefix_tree
+from zeroscale.model.generation.continuous_batching import Batch, Prompts, SharedSlots, Slots, largest
+from zeroscale.model.generation.prefix_tree import Tree
 from zeroscale.model.gpt import GPT
-from zeroscale.model.slots import Batch, Prompts, SharedSlots, Slots, largest
-from zeroscale.model.trees import Tree
 
 # A trunk is worth products of its own where it spares a third of the columns that a step of its rows would read, and,
 # in each block, the bytes that are read in the time in which those products start.
@@ -29,9 +29,9 @@ def seatings(
     if not isinstance(model, GPT):
         return [partial(Batch, model, prompts, min(batch_size, len(prompts)))]
     plants = (
-        list(trees.plant(prompts, range(len(prompts)), largest(model)))
+        list(prefix_tree.plant(prompts, range(len(prompts)), largest(model)))
         if share
-        else [trees.single(prompt, member) for member, prompt in enumerate(prompts)]
+        else [prefix_tree.single(prompt, member) for member, prompt in enumerate(prompts)]
     )
     shared = _worth_a_trunk(model, plants, prompts, new_tokens) if batch_size > 1 else []
     apart = {id(tree) for tree in shared}

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import documents
-from zeroscale.data.documents import Document, Fault, Item, Row
-from zeroscale.data.pieces import pieces
+from zeroscale.data.sources import documents
+from zeroscale.data.sources.documents import Document, Fault, Item, Row, pieces
 
 COMPRESSED = (".gz", ".zst")
 JSON_LINES = (".jsonl", ".ndjson", ".json")

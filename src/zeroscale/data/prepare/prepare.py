@@ -19,12 +19,13 @@ from typing import Any
 
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import building, sources
-from zeroscale.data.building import Progress
-from zeroscale.data.documents import Fault
-from zeroscale.data.leave_out import overlap_of
-from zeroscale.data.progress import STATE
-from zeroscale.data.tokens import FORMAT, INDEX, SOURCE, Corpus
+from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, Corpus
+from zeroscale.data.prepare import pipeline
+from zeroscale.data.prepare.decontaminate import overlap_of
+from zeroscale.data.prepare.pipeline import Progress
+from zeroscale.data.prepare.progress import STATE
+from zeroscale.data.sources import sources
+from zeroscale.data.sources.documents import Fault
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
 _WAIT_SECONDS = 24 * 3600.0
@@ -85,7 +86,7 @@ def _turn(directory: Path, report: Progress) -> Iterator[None]:
 def _build(data: Any, tokenizer: Any, directory: Path, report: Progress) -> None:
     part = directory.with_name(f".{directory.name}.part")
     try:
-        building.build(data, tokenizer, part, _identity(data, tokenizer), report)
+        pipeline.build(data, tokenizer, part, _identity(data, tokenizer), report)
     except Fault:
         shutil.rmtree(part, ignore_errors=True)
         raise
