@@ -14,6 +14,7 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
+from zeroscale.runs import resolve
 
 CARDS = ["lambada", "coqa", "wsc273"]
 
@@ -37,7 +38,7 @@ def scored(checkpoint: Path, place: Path, **settings) -> dict[str, dict]:
     defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
     asked = {"checkpoint": str(checkpoint), "cards": CARDS, "cards_from": "sample", "output_dir": str(place)}
     wanted = build(EvalSettings, {**defaults, **asked, **settings})
-    scoring.score(scoring.resolve_checkpoint(checkpoint, place), wanted)
+    scoring.score(resolve.resolve_checkpoint(checkpoint, place), wanted)
     return written(place)
 
 
@@ -68,7 +69,7 @@ def test_a_result_says_what_it_took(checkpoint, tmp_path):
     defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
     asked = {"checkpoint": str(checkpoint), "cards": ["wsc273"], "cards_from": "sample", "output_dir": str(tmp_path)}
     scoring.score(
-        scoring.resolve_checkpoint(checkpoint, tmp_path), build(EvalSettings, {**defaults, **asked}), said.append
+        resolve.resolve_checkpoint(checkpoint, tmp_path), build(EvalSettings, {**defaults, **asked}), said.append
     )
     cost = written(tmp_path)["wsc273"]["cost"]
     assert min(cost[name] for name in ("seconds", "tokens", "saved")) > 0

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zeroscale import launch, status
+from zeroscale import launch
 from zeroscale.core.files import read_json, sha256_file
+from zeroscale.runs import status
 
 # Long enough to be caught in the middle.
 LONG = ["trainer.tokens=153600", "trainer.checkpoint_every=20", "trainer.val_every=50"]

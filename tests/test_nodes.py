@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
-from zeroscale import status
 from zeroscale.core import nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
 from zeroscale.core.nodes import Nodes
+from zeroscale.runs import status
 
 # What srun sets in a step of two nodes with one task on each (SLURM's own names and form).
 STEP = {

@@ -10,14 +10,14 @@ import pytest
 from conftest import SMALL, environment, write_texts
 from once import once
 
-from zeroscale import parents, status
+from zeroscale import parents
 from zeroscale.build import corpus as build_corpus
 from zeroscale.cli import compose
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, status
 
 WSD = ["schedule=wsd", "schedule.warmup_tokens=256", "init_from.run=trunk", "init_from.trunk_tokens=5120"]
 

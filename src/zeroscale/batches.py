@@ -11,7 +11,8 @@ from zeroscale.config.commands import BatchSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.stream import TokenStream
-from zeroscale.run_corpus import open_corpus, settings_of
+from zeroscale.runs.corpus import open_corpus
+from zeroscale.runs.run import settings_of
 
 
 class Batch(NamedTuple):

@@ -47,8 +47,8 @@ def lit(
 ) -> "LanguageModel":
     """The model with its optimizer and learning rate, to go on from a checkpoint, or from its initial weights; `around`
     its steps the journal, checkpoints, scores."""
+    from zeroscale.runs.checkpoint import step_of
     from zeroscale.training import strategies
-    from zeroscale.training.checkpoint import step_of
     from zeroscale.training.lit import LanguageModel
 
     run = settings.trainer

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroscale import compare_tables, scored
+from zeroscale import compare_tables
 from zeroscale.compare_tables import Comparison, Line
 from zeroscale.config.commands import CompareSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.harness import intervals, measuring, paired, results
-from zeroscale.scored import ResultsLocation
+from zeroscale.runs import resolve
+from zeroscale.runs.resolve import ResultsLocation
 
 if TYPE_CHECKING:
     from zeroscale.harness.results import Result
@@ -52,7 +53,7 @@ def compare(wanted: CompareSettings) -> int:
 def _both(wanted: CompareSettings) -> tuple[ResultsLocation, ResultsLocation]:
     if len(wanted.runs) != 2:
         raise ZeroscaleError(f"compare takes two: runs=[ONE,OTHER]; given: {', '.join(wanted.runs)}")
-    first, second = (scored.find_results(run, Path(wanted.output_dir))[0] for run in wanted.runs)
+    first, second = (resolve.find_results(run, Path(wanted.output_dir))[0] for run in wanted.runs)
     if first.out.resolve() == second.out.resolve():
         raise ZeroscaleError(f"{first.given} and {second.given} are the same results ({first.out}); give two")
     return first, second

@@ -10,7 +10,7 @@ from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, resolve
 
 # Settings that say where things lie on the machine that trained, or how it was watched: nobody else's concern.
 PRIVATE = ("output_dir", "data_dir", "tracker", "data.path", "tokenizer.path")
@@ -36,7 +36,7 @@ def export_checkpoint(path: Path, out: Path) -> None:
         )
     if not path.is_dir():
         raise ZeroscaleError(f"checkpoint={path} is not a directory: give a run's, or one of its checkpoints")
-    target = scoring.resolve_checkpoint(path, Path("outputs"))
+    target = resolve.resolve_checkpoint(path, Path("outputs"))
     if target.run is None:
         raise ZeroscaleError(f"{path} is in Hugging Face format already; export writes runs trained here")
     model, tokenizer = scoring.load(target)
@@ -54,7 +54,7 @@ def export_checkpoint(path: Path, out: Path) -> None:
     files.write_directory(out, fill)
 
 
-def model_card(target: scoring.CheckpointRef, name: str) -> str:
+def model_card(target: resolve.CheckpointRef, name: str) -> str:
     """README.md of the export. `name` is what the directory is called."""
     assert target.run is not None
     cell = target.path.parent.parent
@@ -123,7 +123,7 @@ def _shape(run: TrainSettings, manifest: dict[str, Any]) -> list[tuple[str, ...]
     ]
 
 
-def _training(target: scoring.CheckpointRef, manifest: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, ...]]:
+def _training(target: resolve.CheckpointRef, manifest: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, ...]]:
     run, corpus, source, machine = target.run, manifest["corpus"], manifest["source"], manifest["hardware"]
     assert run is not None
     changed = " with uncommitted changes" if source["dirty"] else ""
@@ -151,7 +151,7 @@ def _training(target: scoring.CheckpointRef, manifest: dict[str, Any], meta: dic
     ]
 
 
-def _scores(target: scoring.CheckpointRef) -> list[str]:
+def _scores(target: resolve.CheckpointRef) -> list[str]:
     results = [result for result in _results(target.out) if result.key.weights_hash == target.weights_hash]
     if not results:
         return ["This checkpoint has not been scored."]

@@ -18,13 +18,15 @@ from typing import BinaryIO
 
 import yaml
 
-from zeroscale import parents, status
+from zeroscale import parents
 from zeroscale.config.hashing import NOT_HASHED, as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, try_lock, write_text
-from zeroscale.provenance import manifest
+from zeroscale.runs import manifest, status
+from zeroscale.runs.layout import directory
+from zeroscale.runs.run import finished
 
 _BUSY = "another process is training it; wait for it, or stop it"
 # How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
@@ -65,11 +67,6 @@ _HALTED = threading.Event()
 _FAILED_TRUNKS: dict[Path, Outcome] = {}
 
 
-def directory(settings: TrainSettings) -> Path:
-    """outputs/<study>/<cell>."""
-    return Path(settings.output_dir) / settings.study / settings.cell
-
-
 def die_with_parent(number: int = signal.SIGTERM) -> None:
     """Asks the kernel to signal this process when its parent dies, however it dies (Linux)."""
     if _C is not None:
@@ -87,16 +84,6 @@ def heed_sigterm() -> None:
     alone = threading.current_thread() is threading.main_thread()
     if alone and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, leave)
-
-
-def finished(settings: TrainSettings) -> bool:
-    """Whether the cell is done with these very settings and has been scored on every card asked for."""
-    done = status.read_done(directory(settings))
-    if done is None or done["settings_hash"] != settings.hash():
-        return False
-    return set(settings.cards) <= set(done["cards"]) and (
-        not settings.cards or done["cards_from"] == settings.cards_from
-    )
 
 
 def run_cell(settings: TrainSettings, place: Place = ALONE, stop_after: int | None = None) -> Outcome:

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zeroscale import status
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, status
 
 # What both must share: the tensors' shapes, the optimizer's moments, and where in the data the run stands.
 SHARED = (

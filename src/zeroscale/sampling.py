@@ -14,6 +14,7 @@ from zeroscale.config.commands import SampleSettings
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.generation.text_stream import Continuation
+from zeroscale.runs import resolve
 
 SAY_EVERY_SECONDS = 5.0
 # A terminal obeys control characters; a model's text must not command it. Their pictures stand in (Unicode, U+2400).
@@ -47,7 +48,7 @@ def print_samples(wanted: SampleSettings) -> None:
     if wanted.out and Path(wanted.out).is_dir():
         raise ZeroscaleError(f"out={wanted.out} is a directory; give the name of a file for the JSONL")
     # Nothing is scored here: where scores would land does not matter.
-    target = scoring.resolve_checkpoint(wanted.checkpoint, Path("outputs"), wanted.revision)
+    target = resolve.resolve_checkpoint(wanted.checkpoint, Path("outputs"), wanted.revision)
     model, tokenizer = _load(target, wanted)
     jobs = _jobs(wanted, prompts, tokenizer)
     left_out = _left_out(wanted, model.config.n_positions, jobs)
@@ -118,7 +119,7 @@ def _json_prompt(line: str, where: str) -> str:
     return well_formed(prompt)
 
 
-def _load(target: scoring.CheckpointRef, wanted: SampleSettings) -> tuple[Any, Any]:
+def _load(target: resolve.CheckpointRef, wanted: SampleSettings) -> tuple[Any, Any]:
     import torch
 
     torch.set_num_threads(wanted.threads or machine.cpu_cores())

@@ -57,7 +57,7 @@ def score_checkpoints(wanted: list[tuple[str, EvalSettings]]) -> int:
     for settings in jobs:
         _rescore(settings, report) if settings.rescore else _score(settings, report)
     for study in sorted(report.studies):
-        from zeroscale.scaling import ledger
+        from zeroscale.runs import ledger
 
         ledger.write(study)
     _show(report, {Path(job.out) for job in jobs if job.out})
@@ -82,13 +82,14 @@ def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
 def _score(settings: EvalSettings, report: Report) -> None:
     from zeroscale import scoring
     from zeroscale.harness import card
+    from zeroscale.runs import resolve
 
     cards = settings.cards if settings.cards is not None else scoring.DEFAULT_CARDS
     report.cards |= {one.name: one for one in card.resolve(cards)}
     _set_threads(settings.threads)
     for where in _checkpoints(settings, report):
         try:
-            target = scoring.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
+            target = resolve.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
             results = scoring.score(target, settings, _say, _said_once(report, target.label))
         except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
             report.fault(where, _plain(error))
@@ -122,7 +123,7 @@ def _say(text: str) -> None:
 
 def _checkpoints(settings: EvalSettings, report: Report) -> list[str]:
     """Everything that one job asks for: a study stands for its cells, a run for its checkpoints."""
-    from zeroscale.training import checkpoint
+    from zeroscale.runs import checkpoint
 
     given = settings.checkpoint or settings.run
     cells = [Path(given)] if given else _cells(settings.study or "")
@@ -147,15 +148,15 @@ def _cells(study: str) -> list[Path]:
 
 def _rescore(settings: EvalSettings, report: Report) -> None:
     """Makes the scores again from their records; says for each what changed."""
-    from zeroscale import scored
     from zeroscale.harness import card
     from zeroscale.harness import results as files
+    from zeroscale.runs import resolve
 
     names = None if settings.cards is None else {one.name for one in card.resolve(settings.cards)} | {"held_out"}
     given = [settings.checkpoint or settings.run] if not settings.study else map(str, _cells(settings.study))
     for where in given:
         try:
-            folders = scored.find_results(str(where), Path(settings.output_dir), settings.checkpoints == "all")
+            folders = resolve.find_results(str(where), Path(settings.output_dir), settings.checkpoints == "all")
         except ZeroscaleError as error:
             report.fault(str(where), error)
             continue

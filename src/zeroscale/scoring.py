@@ -1,9 +1,7 @@
 """Scores a checkpoint: the one way in, for training at chosen steps, for the end of a run, and for `zeroscale eval`."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ import yaml
 from zeroscale.config.commands import EvalSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
-from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file, sha256_json, write_json
+from zeroscale.core.files import read_json, write_json
+from zeroscale.runs.resolve import CheckpointRef, resolve_checkpoint
 
 Say = Callable[[str], None]
 OnFault = Callable[[str, ZeroscaleError], None]
@@ -25,86 +23,6 @@ OnFault = Callable[[str, ZeroscaleError], None]
 PADDING = 0.1
 # What is scored where nobody names a card.
 DEFAULT_CARDS = ("core",)
-
-
-@dataclass(frozen=True)
-class CheckpointRef:
-    """What is to be scored and where its scores belong. `run` is None for a checkpoint that is not ours."""
-
-    name: str
-    path: Path
-    out: Path
-    weights_hash: str
-    run: TrainSettings | None
-    origin: str = ""
-    """Of a checkpoint that is not ours: the directory or the hub's name, as given."""
-    revision: str | None = None
-    """The commit of a checkpoint from the hub."""
-
-    @property
-    def label(self) -> str:
-        """As tables call it: a run's checkpoints differ by their step."""
-        step = self.path.name.removeprefix("step-")
-        return f"{self.name}, step {int(step):,}" if self.run is not None and step.isdigit() else self.name
-
-    @property
-    def study(self) -> Path | None:
-        """The folder of the study that a run's checkpoint belongs to."""
-        return self.path.parents[2] if self.run is not None and self.out.parent.name == "evals" else None
-
-
-def resolve_checkpoint(where: str | Path, outputs: Path, revision: str | None = None) -> CheckpointRef:
-    """Resolves a run's directory (its last whole checkpoint), one of its checkpoints, a Hugging Face directory, or,
-    where there is no such path, a name of the hub, whose files are downloaded.
-
-    Args:
-        revision: of the hub's repository.
-
-    Raises:
-        ZeroscaleError: it is none of these; says what it lacks.
-    """
-    path = Path(where)
-    if path.is_dir():
-        if revision is not None:
-            raise ZeroscaleError(f"revision={revision} belongs to a name of the hub, but {path} is a directory here")
-        return _find_local(path, outputs)
-    if path.exists() or not hub.is_name(str(where)):
-        raise ZeroscaleError(
-            f"{path} is not a directory: give a run's, one of its checkpoints, a Hugging Face one, or a name of the "
-            "hub (OWNER/NAME)"
-        )
-    directory, commit = hub.snapshot(str(where), revision)
-    return _foreign(directory, str(where), outputs, commit)
-
-
-def _find_local(path: Path, outputs: Path) -> CheckpointRef:
-    from zeroscale.training import checkpoint
-
-    if (path / checkpoint.META).is_file():
-        cell = path.parent.parent
-        meta = checkpoint.verify(path)
-        run = build(TrainSettings, meta["settings"])
-        out = cell / "evals" / path.name if (cell / "config.yaml").is_file() else path / "evals"
-        return CheckpointRef(cell.name, path, out, meta["sha256"][checkpoint.WEIGHTS], run)
-    if (path / "config.yaml").is_file():
-        newest = checkpoint.latest(path, print)
-        if newest is None:
-            raise ZeroscaleError(f"{path} is a run without a whole checkpoint yet; train it first")
-        return _find_local(newest, outputs)
-    if (path / "config.json").is_file():
-        return _foreign(path, path.resolve().name, outputs)
-    raise ZeroscaleError(
-        f"{path} is not a checkpoint: it has no config.yaml (a run), no {checkpoint.META} (one of its checkpoints) "
-        "and no config.json (a Hugging Face directory)"
-    )
-
-
-def _foreign(directory: Path, called: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
-    """A checkpoint that is not ours: its scores lie under its name and its weights' hash."""
-    digest = _weights_hash(directory)
-    name = f"{_safe_name(called)}-{digest[:8]}"
-    origin = called if commit else str(directory)
-    return CheckpointRef(name, directory, outputs / "eval" / name / "evals", digest, None, origin, commit)
 
 
 def load(target: CheckpointRef) -> tuple[Any, Any]:
@@ -120,7 +38,7 @@ def load(target: CheckpointRef) -> tuple[Any, Any]:
             return _paired(*hf_adapter.load(target.path), target.origin)
         return _paired(weights.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
     from zeroscale.config import train as composition
-    from zeroscale.training import checkpoint
+    from zeroscale.runs import checkpoint
 
     tokenizer = Tokenizer.load(target.path.parent.parent / "tokenizer")
     gpt = GPT(composition.shape(target.run, tokenizer.vocab_size))
@@ -147,19 +65,6 @@ def _paired(model: Any, tokenizer: Any, where: str) -> tuple[Any, Any]:
             f"{rows:,}. Put the tokenizer's files that the model was trained with beside its weights"
         )
     return model, tokenizer
-
-
-def _safe_name(text: str) -> str:
-    """A name of the kind that cells and studies bear: letters, digits, dot, underscore, dash."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
-
-
-def _weights_hash(directory: Path) -> str:
-    """sha256 over the weight files' own hashes, by name; of those files only that are read."""
-    files = [name for name in hub.weight_files(path.name for path in directory.iterdir()) if not name.endswith(".json")]
-    if not files:
-        raise ZeroscaleError(f"{directory} has a config.json but no weights (*.safetensors or pytorch_model.bin)")
-    return sha256_json({name: sha256_file(directory / name) for name in files})
 
 
 def score(
@@ -212,7 +117,8 @@ def score(
 
 def _passages(target: CheckpointRef, wanted: EvalSettings, card: Any) -> Path:
     """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
-    from zeroscale import memorising, run_corpus
+    from zeroscale import memorising
+    from zeroscale.runs import corpus as run_corpus
 
     if wanted.corpus is None and target.run is None:
         raise ZeroscaleError(
@@ -277,7 +183,7 @@ def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalSettings) -> 
     from zeroscale.data.corpus import Corpus
     from zeroscale.data.prepare import prepare
     from zeroscale.harness import evaluate
-    from zeroscale.training import checkpoint
+    from zeroscale.runs import checkpoint
 
     run = target.run
     assert run is not None

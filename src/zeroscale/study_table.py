@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale import status
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.core.format import hours
-from zeroscale.scaling import ledger
+from zeroscale.runs import ledger, status
 
 if TYPE_CHECKING:
     from rich.table import Table

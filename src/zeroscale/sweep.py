@@ -13,13 +13,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zeroscale import launch, parents, status, study_table
+from zeroscale import launch, parents, study_table
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import try_lock, write_json
 from zeroscale.launch import Outcome, Place
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, layout, status
+from zeroscale.runs.run import finished
 
 _POLL_SECONDS = 1.0
 NOT_RETRIED = "; retry_failed=true tries it again"
@@ -122,7 +123,7 @@ class Sweep:
                 try:
                     outcome = launch.run_cell(cell, place)
                 except (ZeroscaleError, OSError) as error:
-                    outcome = Outcome(launch.directory(cell), "failed", str(error))
+                    outcome = Outcome(layout.directory(cell), "failed", str(error))
                 self._ended(number, cell, place, outcome)
         except BaseException as error:
             with self._changed:
@@ -146,8 +147,8 @@ class Sweep:
 
     def _place(self, number: int, cell: TrainSettings) -> Place | None:
         """Where the cell can run; None where it cannot yet, or has failed for good."""
-        directory = launch.directory(cell)
-        if not launch.finished(cell):
+        directory = layout.directory(cell)
+        if not finished(cell):
             # Machines that train a cell together go through the sweep in step; the first of them holds the locks.
             needs = self._needs(cell, directory) if nodes.here().rank == 0 else []
             busy = next((one for one in needs if status.taken(one)), None)

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from zeroscale import launch, status
+from zeroscale import launch
 from zeroscale.config import hashing, train, validate
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
+from zeroscale.runs import status
 
 # A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can take the cell.
 _LOCK_SECONDS = launch.GRACE_SECONDS
@@ -127,7 +128,8 @@ def _run(cell: Path, rank: int) -> None:
     from zeroscale import build
 
     build.quiet_libraries()
-    from zeroscale.training import checkpoint, tracker
+    from zeroscale.runs import checkpoint
+    from zeroscale.training import tracker
     from zeroscale.training.progress import ProgressLine
 
     progress = ProgressLine(wanted.cell, wanted.steps, quiet=rank != 0)
@@ -236,7 +238,8 @@ def _start(
     """The checkpoint to go on from, the cell's own or its parent's, and the record that it stands on."""
     from zeroscale import parents
     from zeroscale.core import jsonl
-    from zeroscale.training import checkpoint, guards
+    from zeroscale.runs import checkpoint
+    from zeroscale.training import guards
 
     start = checkpoint.latest(cell, progress.say)
     source = cell
@@ -265,8 +268,7 @@ def _describe(
 ) -> None:
     """What the run is made with, before its first step here."""
     from zeroscale.data.batch_layout import layout_of
-    from zeroscale.provenance import manifest
-    from zeroscale.training import checkpoint
+    from zeroscale.runs import checkpoint, manifest
 
     micro = layout_of(wanted).micro_rows * wanted.context
     facts, source = manifest.make(wanted, gpu=gpu, threads=threads, micro_batch_tokens=micro, corpus=tokens)
@@ -305,7 +307,7 @@ def _score(wanted: train.TrainSettings, path: Path) -> dict[str, float]:
 
 def _finish(cell: Path, wanted: train.TrainSettings, final: Path, view: Any) -> None:
     """Scores the last checkpoint and marks the cell done."""
-    from zeroscale.provenance import manifest
+    from zeroscale.runs import manifest
 
     scores = _score(wanted, final)
     view.log({"tokens": wanted.trainer.tokens, **scores})

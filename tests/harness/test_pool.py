@@ -15,6 +15,7 @@ from zeroscale.harness import requests as rq
 from zeroscale.harness.engine import Engine
 from zeroscale.harness.pool import Pool, _cost, split
 from zeroscale.model import weights
+from zeroscale.runs import resolve
 
 
 def requests() -> list[rq.Request]:
@@ -34,7 +35,7 @@ def requests() -> list[rq.Request]:
 
 
 def load(where):
-    return scoring.load(scoring.resolve_checkpoint(str(where), where.parent))
+    return scoring.load(resolve.resolve_checkpoint(str(where), where.parent))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zeroscale.provenance import agreement
-from zeroscale.provenance.recorded import Scored
+from zeroscale.runs.results import Scored
 
 NAN = float("nan")
 

@@ -17,7 +17,8 @@ from made_runs import git
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
-from zeroscale.provenance import bundle, opening, recorded, source
+from zeroscale.provenance import bundle, opening, recorded
+from zeroscale.runs import source
 
 HEADS = {"bundle/BUNDLE.json", "bundle/SHA256SUMS"}
 
@@ -95,7 +96,7 @@ def test_opened_elsewhere_its_run_is_vouched_for_and_its_numbers_explained(folde
 
 
 def test_with_weights_the_last_checkpoint_is_whole(folder, run, tmp_path):
-    from zeroscale.training import checkpoint
+    from zeroscale.runs import checkpoint
 
     packed = bundle.write(folder / "outputs" / "tiny", tmp_path / "with.tar.zst", weights=True).path
     opened = opening.open_into(packed, tmp_path / "with", opening.verify(packed)) / run.name
@@ -224,8 +225,8 @@ def test_a_bundle_of_a_newer_version_says_how_it_can_still_be_checked(packed, tm
 
 
 def test_what_is_there_is_not_written_over_and_a_study_in_training_not_packed(folder, run, packed, tmp_path):
-    from zeroscale import status
     from zeroscale.core.files import lock
+    from zeroscale.runs import status
 
     checked = opening.verify(packed)
     with pytest.raises(ZeroscaleError, match="is there already"):

@@ -13,7 +13,7 @@ from conftest import environment
 from made_runs import git
 
 from zeroscale.core import paths
-from zeroscale.provenance import manifest, source
+from zeroscale.runs import manifest, source
 
 TELL = """
 import base64, json

@@ -5,7 +5,7 @@ from pathlib import Path
 import study_fixture
 
 from zeroscale.report import record
-from zeroscale.scaling.cells import Cell
+from zeroscale.runs.run import Cell
 
 
 def run(name: str, model: str | None, seed: int = 0, tokens: int | None = None) -> Cell:

@@ -7,7 +7,7 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token, params
-from zeroscale.scaling import ledger
+from zeroscale.runs import ledger
 
 
 def test_a_row_for_each_checkpoint_sorted_by_size_then_step(make_study):

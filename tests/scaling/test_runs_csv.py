@@ -3,7 +3,7 @@
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling import ledger
+from zeroscale.runs import ledger
 
 GOOD = "params,tokens,loss\n1000000,2e7,4.5\n3000000,2e7,4.1\n"
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import SMALL, environment, write_texts
 from once import once
 
-from zeroscale import status
 from zeroscale.core.files import sha256_file
+from zeroscale.runs import status
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

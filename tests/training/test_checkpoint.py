@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.training import checkpoint, snapshot
+from zeroscale.runs import checkpoint
+from zeroscale.training import snapshot
 
 
 def save(cell, step: int, value: float = 1.0, val_loss: float | None = None, on_request: bool = False):

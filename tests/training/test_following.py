@@ -11,8 +11,9 @@ import pytest
 from zeroscale.config.trainer import TrackerSettings
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs.results import scores_of
 from zeroscale.training import tracker
-from zeroscale.training.following import Follower, Place, scores_of
+from zeroscale.training.following import Follower, Place
 from zeroscale.training.local_trackers import Files
 
 BATCH = 256

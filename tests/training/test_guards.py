@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale import status
 from zeroscale.cli import compose
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.training import checkpoint, guards
+from zeroscale.runs import checkpoint, status
+from zeroscale.training import guards
 
 
 def settings(*overrides: str) -> TrainSettings:

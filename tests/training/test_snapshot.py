@@ -7,7 +7,8 @@ from zeroscale.config.optimizer import OptimizerSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
-from zeroscale.training import checkpoint, snapshot
+from zeroscale.runs import checkpoint
+from zeroscale.training import snapshot
 from zeroscale.training.optim import optimizers
 
 SHAPE = {"vocab_size": 40, "n_positions": 16, "n_layer": 2, "d_model": 16, "n_head": 2}

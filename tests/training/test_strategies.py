@@ -20,7 +20,7 @@ from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 from zeroscale.model.tensor_files import open_file
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 # Clipping that bites from the first step on: its norm must be the whole gradient's, not a shard's.

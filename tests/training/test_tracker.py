@@ -15,7 +15,7 @@ from zeroscale.config.trainer import TrackerSettings
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
-from zeroscale.status import LOCK
+from zeroscale.runs.status import LOCK
 from zeroscale.training import tracker, wandb_files
 
 BATCH = 256

@@ -19,7 +19,8 @@ from zeroscale.config.validate import build as strict
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.loader import Steps
 from zeroscale.model.gpt import GPT
-from zeroscale.training import checkpoint, snapshot
+from zeroscale.runs import checkpoint
+from zeroscale.training import snapshot
 from zeroscale.training.lit import Around
 
 VOCABULARY = 257

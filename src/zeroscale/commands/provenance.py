@@ -23,7 +23,7 @@ def reproduce(config: Config) -> int:
     if (wanted.run is None) == (wanted.study is None):
         raise ZeroscaleError("reproduce takes one of two: run=DIR, or study=DIR for all runs of a study")
     from zeroscale.reproduce import runs
-    from zeroscale.scaling import ledger
+    from zeroscale.runs import ledger
 
     how = runs.Wanted(
         out=Path(wanted.out or Path(wanted.output_dir) / "reproduced"),

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale import launch, status
+from zeroscale import launch
 from zeroscale.config.commands import LaunchSettings, StatusSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs import layout, run, status
 
 Config = dict[str, Any]
 Labelled = tuple[str, Config]
@@ -60,7 +61,7 @@ def run_job(config: Config, study: LaunchSettings) -> None:
 
     Never raises: the outcome stands in the cell's status.json.
     """
-    cell = launch.directory(build(TrainSettings, config))
+    cell = layout.directory(build(TrainSettings, config))
     try:
         (settings,) = cells_of([("", config)], machine.device_counts())
         if status.read(cell).state == "failed" and not study.retry_failed:
@@ -87,7 +88,7 @@ def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Calla
         raise ZeroscaleError(f"two jobs of this sweep are the same cell ({', '.join(twice)}): vary what differs")
     if study.cells_at_once > 1 and nodes.here().count > 1:
         raise ZeroscaleError("cells_at_once is for one machine: several that train a cell together run one at a time")
-    folder = launch.directory(cells[0]).parent
+    folder = layout.directory(cells[0]).parent
     sweep.write_record(folder, cells, [label for label, _ in configs])
     try:
         if elsewhere is None:
@@ -110,8 +111,8 @@ def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Calla
 
 
 def _outcome(cell: TrainSettings) -> launch.Outcome:
-    directory = launch.directory(cell)
-    if launch.finished(cell):
+    directory = layout.directory(cell)
+    if run.finished(cell):
         return launch.Outcome(directory, "done")
     if status.taken(directory):
         return launch.Outcome(directory, "busy", "another process is training it")
@@ -120,7 +121,7 @@ def _outcome(cell: TrainSettings) -> launch.Outcome:
 
 
 def _write_ledger(study: Path) -> None:
-    from zeroscale.scaling import ledger
+    from zeroscale.runs import ledger
 
     ledger.write(study)
 

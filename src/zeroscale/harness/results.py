@@ -12,7 +12,7 @@ from typing import Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.harness.intervals import Interval
-from zeroscale.provenance import manifest
+from zeroscale.runs import manifest
 
 # Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
 HARNESS_VERSION = 3

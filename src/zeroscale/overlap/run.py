@@ -24,7 +24,7 @@ from zeroscale.overlap.scored_parts import Reading
 from zeroscale.overlap.tables import Found
 from zeroscale.provenance import overlap_shares
 from zeroscale.provenance.overlap_shares import Own, Units
-from zeroscale.scored import ResultsLocation
+from zeroscale.runs.resolve import ResultsLocation
 
 # The folder for an index that is not to be kept, its lock, and the seconds in which it may not be locked yet.
 _SCRATCH, _LOCK, _NEW = ".overlap-", "lock", 60.0

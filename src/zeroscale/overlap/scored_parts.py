@@ -14,7 +14,7 @@ from zeroscale.harness.results import Result, Score
 from zeroscale.harness.tasks.rolling import RollingTask
 from zeroscale.provenance import overlap_shares
 from zeroscale.provenance.overlap_shares import Units
-from zeroscale.scored import ResultsLocation
+from zeroscale.runs.resolve import ResultsLocation
 
 
 @dataclass(frozen=True)

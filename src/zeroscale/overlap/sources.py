@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zeroscale import scored
 from zeroscale.config.commands import OverlapSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts, open_files, open_texts
@@ -12,8 +11,10 @@ from zeroscale.data.ngrams.scan import ALONE_BYTES, Piece
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import results, unit_texts
 from zeroscale.overlap.scored_parts import Reading
-from zeroscale.run_corpus import corpus_of, settings_of
-from zeroscale.scored import ResultsLocation
+from zeroscale.runs import resolve
+from zeroscale.runs.corpus import corpus_of
+from zeroscale.runs.resolve import ResultsLocation
+from zeroscale.runs.run import settings_of
 
 
 def places(wanted: OverlapSettings) -> list[ResultsLocation]:
@@ -22,8 +23,8 @@ def places(wanted: OverlapSettings) -> list[ResultsLocation]:
         raise ZeroscaleError("give study=DIR or run=DIR, not both")
     outputs = Path(wanted.output_dir)
     if wanted.run:
-        return scored.find_results(wanted.run, outputs)
-    return [place for cell in _cells(wanted.study) for place in scored.find_results(str(cell), outputs)]
+        return resolve.find_results(wanted.run, outputs)
+    return [place for cell in _cells(wanted.study) for place in resolve.find_results(str(cell), outputs)]
 
 
 def _cells(study: str | None) -> list[Path]:

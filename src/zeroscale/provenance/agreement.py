@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.provenance.recorded import Scored
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint
+from zeroscale.runs.results import Scored
 
 Json = dict[str, Any]
 Verdict = Literal["bit-identical", "within tolerance", "different", "not compared"]

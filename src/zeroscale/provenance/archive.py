@@ -11,7 +11,7 @@ from typing import Any
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.provenance import source
+from zeroscale.runs import source
 
 Json = dict[str, Any]
 

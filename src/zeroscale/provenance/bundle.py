@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from zeroscale import __version__, status
+from zeroscale import __version__
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_file
 from zeroscale.provenance import archive
-from zeroscale.scaling import cells
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, run, status
+from zeroscale.runs.study import read_cells
 
 FORMAT = 1
 INNER = "bundle"
@@ -106,7 +106,7 @@ def write(study: Path, out: Path, weights: bool = False) -> Packed:
 
 def collect(study: Path, weights: bool = False) -> Contents:
     """Every file of a bundle by its name below the study, BUNDLE.json and SHA256SUMS left out."""
-    found = cells.read_cells(study)
+    found = read_cells(study)
     if not found:
         raise ZeroscaleError(f"{study} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
     if busy := [cell.name for cell in found if status.taken(cell.directory)]:
@@ -132,13 +132,13 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
 
 
-def _weights(cell: cells.Cell) -> list[Path]:
+def _weights(cell: run.Cell) -> list[Path]:
     """The files of the last checkpoint: whole, so that `eval` and `export` take it."""
     kept = checkpoint.all_of(cell.directory)
     return sorted(path for path in kept[-1].iterdir() if path.is_file()) if kept else []
 
 
-def _add_environment(contents: Contents, study: Path, found: list[cells.Cell]) -> None:
+def _add_environment(contents: Contents, study: Path, found: list[run.Cell]) -> None:
     """Sources, lock files, and what the corpora were made from."""
     opened = study / INNER
     root = paths.share()

@@ -9,8 +9,10 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded
 from zeroscale.provenance.links import Told, ledger_link, run_links, surroundings
-from zeroscale.scaling import cells
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint
+from zeroscale.runs import run as cells
+from zeroscale.runs.results import ORIGIN, Scored, is_foreign, recorded_steps, results_in, results_of
+from zeroscale.runs.study import read_cells
 
 Json = dict[str, Any]
 # Gives a card's hash for a protocol as it is here; raises ZeroscaleError for one that is not.
@@ -32,7 +34,7 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
     Raises:
         ZeroscaleError: there is no such run, number or file; says which there are.
     """
-    if recorded.is_foreign(study):
+    if is_foreign(study):
         return _foreign(study, metric, card_hash)
     if cell is None:
         from zeroscale.provenance.law_chain import explain_parameter
@@ -40,7 +42,7 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
         return explain_parameter(study, metric)
     run = find_cell(study, cell)
     name, end = _split(metric)
-    result = _result(recorded.results_of(run.directory), name, step)
+    result = _result(results_of(run.directory), name, step)
     if result is not None:
         inner = _FROM_HELD_OUT.get(name, name.rpartition("/")[2])
         told = _score_title(f"{run.name}, step {result.step:,}", metric, result, inner, end)
@@ -65,7 +67,7 @@ def _split(metric: str) -> tuple[str, str]:
 
 def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Told:
     """The chain behind a score of a checkpoint that is no run: outputs/eval/NAME."""
-    results = recorded.results_in(directory / "evals")
+    results = results_in(directory / "evals")
     name, end = _split(metric)
     result = _result(results, name, None)
     if result is None:
@@ -75,7 +77,7 @@ def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Told:
         raise ZeroscaleError(f"metric={metric}: {directory} has no such score. It has: {there or 'none'}")
     told = _score_title(directory.name, metric, result, name.rpartition("/")[2], end)
     _score_links(told, result, card_hash)
-    origin = read_json(directory / recorded.ORIGIN)
+    origin = read_json(directory / ORIGIN)
     commit = f", commit {origin['commit']}" if origin.get("commit") else ""
     same = origin.get("weights_hash") == result.content["weights_hash"]
     told.add("weights", f"{origin.get('checkpoint')}{commit}, sha256 {result.content['weights_hash'][:12]}", same)
@@ -84,7 +86,7 @@ def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Told:
 
 def find_cell(study: Path, name: str) -> cells.Cell:
     """A run by its name, or by a part that no other has."""
-    known = cells.read_cells(study)
+    known = read_cells(study)
     exact = [cell for cell in known if cell.name == name]
     found = exact or [cell for cell in known if name in cell.name]
     if len(found) == 1:
@@ -94,7 +96,7 @@ def find_cell(study: Path, name: str) -> cells.Cell:
     raise ZeroscaleError(f"cell={name}: {which} in {study}: {listed}")
 
 
-def _result(results: list[recorded.Scored], name: str, step: int | None) -> recorded.Scored | None:
+def _result(results: list[Scored], name: str, step: int | None) -> Scored | None:
     """The result that a column was made from, of this step or the last; None where no result has it."""
     card, _, metric = name.rpartition("/")
     card, metric = ("held_out", _FROM_HELD_OUT[name]) if name in _FROM_HELD_OUT else (card, metric)
@@ -105,7 +107,7 @@ def _result(results: list[recorded.Scored], name: str, step: int | None) -> reco
     return found[-1] if found else None
 
 
-def _score_title(where: str, metric: str, result: recorded.Scored, inner: str, end: str) -> Told:
+def _score_title(where: str, metric: str, result: Scored, inner: str, end: str) -> Told:
     score = result.content["metrics"][inner]
     title = f"{metric} = {score[end]!r}"
     if end == "value":
@@ -116,7 +118,7 @@ def _score_title(where: str, metric: str, result: recorded.Scored, inner: str, e
     return Told(f"{title}: {where}" + (f"  ({mark})" if mark else ""))
 
 
-def _score_links(told: Told, result: recorded.Scored, card_hash: CardHash) -> None:
+def _score_links(told: Told, result: Scored, card_hash: CardHash) -> None:
     content = result.content
     checks = recorded.Check()
     recorded.check_result(result.path, checks)
@@ -176,9 +178,9 @@ def _logged(study: Path, run: cells.Cell, name: str, step: int | None) -> tuple[
         at = "" if step is None else f" at step {step:,}"
         raise ZeroscaleError(f"metric={name}: {run.name} has no such number{at}{hint}. It has: {', '.join(known)}")
     # What results.csv has a row of comes first: those steps have a checkpoint.
-    kept = [at for at in has if at in cells.recorded_steps(run)] or has
+    kept = [at for at in has if at in recorded_steps(run)] or has
     told = Told(f"{name} = {rows[kept[-1]][name]!r}: {run.name}, step {kept[-1]:,}")
-    if kept[-1] in cells.recorded_steps(run):
+    if kept[-1] in recorded_steps(run):
         ledger_link(told, study, run, name, kept[-1], rows[kept[-1]][name])
     told.add("logged", f"{run.directory / 'metrics.jsonl'}, the line of step {kept[-1]:,}, while it trained")
     return told, kept[-1]
@@ -187,6 +189,6 @@ def _logged(study: Path, run: cells.Cell, name: str, step: int | None) -> tuple[
 def _scored(run: cells.Cell) -> set[str]:
     return {
         f"{one.name.removesuffix('.paper').removesuffix('.corpus')}/{metric}"
-        for one in recorded.results_of(run.directory)
+        for one in results_of(run.directory)
         for metric in one.content["metrics"]
     }

@@ -5,9 +5,10 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.provenance import recorded
 from zeroscale.provenance.links import Told, source_words
-from zeroscale.scaling import cells
+from zeroscale.runs import results
+from zeroscale.runs import run as cells
+from zeroscale.runs.study import read_cells
 
 Json = dict[str, Any]
 
@@ -71,7 +72,7 @@ def _ledger(told: Told, study: Path, fit: Json) -> None:
 
 def _runs(told: Told, study: Path, law: Json) -> None:
     """The runs that the law rests on, each with the loss that its own files give."""
-    runs = {cell.name: cell for cell in cells.read_cells(study)}
+    runs = {cell.name: cell for cell in read_cells(study)}
     for point in law.get("points") or []:
         name = point.get("cell") or point.get("name")
         run = runs.get(str(name))
@@ -93,7 +94,7 @@ def _runs(told: Told, study: Path, law: Json) -> None:
 
 def _loss(run: cells.Cell, step: int | None) -> float | None:
     """The validation loss that the run's own files hold for a step: the held-out result's, else the logged one."""
-    for one in recorded.results_of(run.directory):
+    for one in results.results_of(run.directory):
         if one.step == step and one.content["card"] == "held_out":
             return one.content["metrics"]["loss"]["value"]
     return cells.read_metrics(run).get(step or -1, {}).get("val/loss")

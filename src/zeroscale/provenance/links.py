@@ -7,7 +7,7 @@ from typing import Any
 
 from zeroscale.core.files import sha256_file
 from zeroscale.provenance import recorded
-from zeroscale.scaling import cells
+from zeroscale.runs import run as cells
 
 Json = dict[str, Any]
 

@@ -5,20 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale import __version__, status
+from zeroscale import __version__
 from zeroscale.config import diff, validate
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.provenance.manifest import FORMAT, MANIFEST, own_hash
-from zeroscale.scaling import cells
-from zeroscale.training import checkpoint
-
-Json = dict[str, Any]
-
-# Beside the scores of a checkpoint that is no run: where it is from, and its weights' sha256.
-ORIGIN = "source.json"
+from zeroscale.runs import checkpoint, run, status
+from zeroscale.runs.manifest import FORMAT, MANIFEST, own_hash
+from zeroscale.runs.results import Json, Scored, results_of
 
 
 @dataclass
@@ -35,25 +30,6 @@ class Check:
     def words(self) -> str:
         said = f"{self.good} {'file is' if self.good == 1 else 'files are'} as the recorded sha256 say"
         return "; ".join([said, *self.faults])
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A result's file and its content, read as JSON."""
-
-    step: int
-    path: Path
-    content: Json
-
-    @property
-    def name(self) -> str:
-        """CARD.PROTOCOL."""
-        return self.path.stem
-
-    @property
-    def records(self) -> Path:
-        """Its row per example."""
-        return self.path.with_name(f"{self.name}.examples.parquet")
 
 
 @dataclass(frozen=True)
@@ -89,34 +65,8 @@ def read(directory: Path) -> Recorded:
             f"{FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
         )
     settings = _settings(directory, manifest, checks)
-    cell = cells.Cell(directory.name, directory, "unknown", "", None, {}, manifest)
-    return Recorded(directory, settings, manifest, cells.read_metrics(cell), results_of(directory), checks)
-
-
-def results_of(directory: Path) -> list[Scored]:
-    """Every result of a run, by step and name.
-
-    Raises:
-        ZeroscaleError: a file that is none.
-    """
-    folders = sorted(directory.glob("evals/step-" + "[0-9]" * 8))
-    return [one for folder in folders for one in results_in(folder, int(folder.name.removeprefix("step-")))]
-
-
-def results_in(folder: Path, step: int = 0) -> list[Scored]:
-    """The results in one folder; those of a checkpoint that is no run's belong to no step."""
-    found = []
-    for path in sorted(folder.glob("[!.]*.json")):
-        content = read_json(path)
-        if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
-            raise ZeroscaleError(f"{path} is not a result: it has no metrics. Score the checkpoint again")
-        found.append(Scored(step, path, content))
-    return found
-
-
-def is_foreign(directory: Path) -> bool:
-    """Whether it is outputs/eval/NAME: the scores of a checkpoint that is no run, and what they are of."""
-    return (directory / ORIGIN).is_file() and not (directory / "config.yaml").is_file()
+    cell = run.Cell(directory.name, directory, "unknown", "", None, {}, manifest)
+    return Recorded(directory, settings, manifest, run.read_metrics(cell), results_of(directory), checks)
 
 
 def check(directory: Path) -> Check:

@@ -14,7 +14,9 @@ from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.core.format import number
-from zeroscale.scaling import cells as run_files
+from zeroscale.runs import run as run_files
+from zeroscale.runs import study
+from zeroscale.runs.results import read_results, recorded_steps
 
 LOG_BYTES = 16_384
 LOG_WIDTH = 400
@@ -108,7 +110,7 @@ def read_study(directory: Path, keep: bool = True) -> Study:
         ZeroscaleError: the directory is none, holds no run, or a file in it is damaged.
     """
     directory = Path(directory)
-    runs = run_files.read_cells(directory)
+    runs = study.read_cells(directory)
     if not runs:
         raise ZeroscaleError(
             f"{directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
@@ -157,13 +159,13 @@ def _tokens(run: run_files.Cell) -> str:
 
 def _cell(run: run_files.Cell, rows: list[dict[str, Any]], label: str) -> Cell:
     metrics = [row for _, row in sorted(run_files.read_metrics(run).items())]
-    scores = {step: _results(run, step) for step in run_files.recorded_steps(run)}
+    scores = {step: _results(run, step) for step in recorded_steps(run)}
     return Cell(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
 
 
 def _results(run: run_files.Cell, step: int) -> list[dict[str, Any]]:
     """A step's results, each with the `path` of its file, as the report shows it, and its `examples` where there."""
-    results = run_files.read_results(run, step)
+    results = read_results(run, step)
     for result in results:
         stem = f"evals/step-{step:08d}/{result['card']}.{result.get('protocol', 'paper')}"
         examples = run.directory / f"{stem}.examples.parquet"
@@ -177,7 +179,7 @@ def _ledger(directory: Path, folders: list[Path], keep: bool) -> dict[str, list[
     path = directory / "results.csv"
     made = ""
     if not path.is_file() or path.stat().st_mtime < _newest_record(folders):
-        from zeroscale.scaling import ledger
+        from zeroscale.runs import ledger
 
         frame = ledger.collect(directory)
         made = frame.to_csv(index=False, lineterminator="\n")

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale import scoring
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.provenance import manifest, recorded
-from zeroscale.provenance.recorded import Scored
+from zeroscale.provenance import recorded
 from zeroscale.reproduce import rescoring
+from zeroscale.runs import manifest, resolve
+from zeroscale.runs.results import ORIGIN, Scored, results_in
 
 if TYPE_CHECKING:
     from zeroscale.reproduce.runs import Wanted
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 def check(directory: Path) -> recorded.Check:
     """Compares every result and its records with their sha256."""
     checks = recorded.Check()
-    for one in recorded.results_in(directory / "evals"):
+    for one in results_in(directory / "evals"):
         recorded.check_result(one.path, checks)
     return checks
 
@@ -40,12 +40,12 @@ def score_again(directory: Path, wanted: "Wanted", say: Say) -> tuple[Path, list
     Raises:
         ZeroscaleError: there are none, or the checkpoint is gone, or its weights are others.
     """
-    origin, then = read_json(directory / recorded.ORIGIN), recorded.results_in(directory / "evals")
+    origin, then = read_json(directory / ORIGIN), results_in(directory / "evals")
     if not then:
         raise ZeroscaleError(f"{directory} holds no results: there is nothing to compare with")
     if wanted.steps:
         raise ZeroscaleError(f"steps is for runs that are trained again; {directory} holds scores alone")
-    target = scoring.resolve_checkpoint(origin["checkpoint"], wanted.out, origin.get("commit"))
+    target = resolve.resolve_checkpoint(origin["checkpoint"], wanted.out, origin.get("commit"))
     if target.weights_hash != origin["weights_hash"]:
         raise ZeroscaleError(
             f"{origin['checkpoint']} holds other weights than those that were scored (sha256 "
@@ -58,4 +58,4 @@ def score_again(directory: Path, wanted: "Wanted", say: Say) -> tuple[Path, list
         these = [one for one in then if ((one.content.get("made") or {}).get("threads") or 0) == threads]
         say(f"  scoring    {', '.join(one.name for one in these)}" + (f", {threads} threads" if threads else ""))
         rescoring.score(these, target, wanted.data_dir, threads or None, asked, say)
-    return target.out.parent, then, recorded.results_in(target.out)
+    return target.out.parent, then, results_in(target.out)

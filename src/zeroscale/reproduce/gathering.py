@@ -16,8 +16,9 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.harness import card as cards_of
 from zeroscale.harness import loading, sources, tasks
-from zeroscale.provenance import manifest
-from zeroscale.provenance.recorded import Json, Recorded, Scored
+from zeroscale.provenance.recorded import Recorded
+from zeroscale.runs import manifest
+from zeroscale.runs.results import Json, Scored
 
 if TYPE_CHECKING:
     from zeroscale.data.corpus import Corpus

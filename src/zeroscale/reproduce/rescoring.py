@@ -12,11 +12,11 @@ from zeroscale.config.commands import EvalSettings
 from zeroscale.config.validate import build
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.provenance import recorded
 from zeroscale.provenance.agreement import other_question
-from zeroscale.provenance.recorded import Recorded, Scored
+from zeroscale.provenance.recorded import Recorded
 from zeroscale.reproduce.gathering import Inputs
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, resolve
+from zeroscale.runs.results import Scored, results_of
 
 Say = Callable[[str], None]
 
@@ -27,7 +27,7 @@ _ASKED = ("protocol", "limit", "seed", "bootstrap", "dtype", "deterministic", "t
 def score_missing(run: Recorded, cell: Path, inputs: Inputs, until: int | None, say: Say) -> None:
     """Scores what the run was scored on after its training, for the checkpoints that the reproduction has kept: other
     cards, or the same on other data or with other options."""
-    there = {(one.step, one.name): one.content for one in recorded.results_of(cell)}
+    there = {(one.step, one.name): one.content for one in results_of(cell)}
     todo = [
         one
         for one in run.results
@@ -41,7 +41,7 @@ def score_recorded(run: Recorded, out: Path, inputs: Inputs, say: Say) -> list[S
     """Scores the run's own checkpoints again, into `out`; returns what came of it."""
     on_cards = [one for one in run.results if one.content["source"] != "corpus"]
     _score_steps(on_cards, run.directory, out, inputs, say)
-    return recorded.results_of(out)
+    return results_of(out)
 
 
 def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: Inputs, say: Say) -> None:
@@ -52,7 +52,7 @@ def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: In
         if not (path / checkpoint.WEIGHTS).is_file():
             continue
         try:
-            target = scoring.resolve_checkpoint(path, Path(inputs.settings.output_dir))
+            target = resolve.resolve_checkpoint(path, Path(inputs.settings.output_dir))
         except ZeroscaleError as error:
             say(f"  missing    {error}")
             continue
@@ -66,7 +66,7 @@ def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: In
 
 def score(
     results: Iterable[Scored],
-    target: scoring.CheckpointRef,
+    target: resolve.CheckpointRef,
     data_dir: str | None,
     threads: int | None,
     asked: dict[str, Any],
@@ -91,7 +91,7 @@ def score(
 
 
 def _settings(
-    target: scoring.CheckpointRef, cards: list[str], source: str, asked: dict[str, Any], data_dir: str | None
+    target: resolve.CheckpointRef, cards: list[str], source: str, asked: dict[str, Any], data_dir: str | None
 ) -> EvalSettings:
     """The settings of `eval` that ask for these cards; its own for what a result's key does not say."""
     with open(paths.conf() / "eval.yaml", encoding="utf-8") as file:

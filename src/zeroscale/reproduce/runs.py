@@ -6,17 +6,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale import launch, status
+from zeroscale import launch
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.provenance import agreement, differences, recorded
 from zeroscale.provenance.agreement import Agreement, Verdict
-from zeroscale.provenance.manifest import MANIFEST
 from zeroscale.provenance.recorded import Recorded
 from zeroscale.reproduce import foreign, gathering, rescoring, telling
 from zeroscale.reproduce.gathering import Inputs
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint, layout, results, status
+from zeroscale.runs.manifest import MANIFEST
 
 RECORD = "reproduction.json"
 
@@ -65,7 +65,7 @@ def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
         ZeroscaleError: the directory is no run that this version can read, or `out` is not free.
     """
     started = time.monotonic()
-    if recorded.is_foreign(directory):
+    if results.is_foreign(directory):
         return _foreign(directory, wanted, say)
     run = recorded.read(directory)
     say(f"{run.directory.name}, as recorded in {run.directory}")
@@ -76,7 +76,7 @@ def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     inputs = gathering.gather(run, wanted, until, say)
     if inputs.tokens is None:
         return _scores_alone(run, wanted, inputs, say)
-    cell = launch.directory(inputs.settings)
+    cell = layout.directory(inputs.settings)
     compared = differences.compare(run.manifest, inputs.facts)
     telling.tell_differences(compared, run.manifest, inputs.lacking, say)
     _check_free(run, cell, inputs)
@@ -177,7 +177,7 @@ def _foreign(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     say(f"{directory.name}: scores of a checkpoint, as recorded in {directory}")
     telling.tell_files(foreign.check(directory), say)
     found = Reproduction(directory)
-    compared = differences.compare(*foreign.surroundings(recorded.results_in(directory / "evals")))
+    compared = differences.compare(*foreign.surroundings(results.results_in(directory / "evals")))
     telling.tell_differences(compared, {}, [], say)
     found.directory, then, now = foreign.score_again(directory, wanted, say)
     found.parts["scores"] = agreement.scores(then, now, wanted.tolerance)
@@ -215,7 +215,7 @@ def _finite(value: Any) -> Any:
 
 def study(directory: Path, wanted: Wanted, say: Say) -> list[Reproduction]:
     """Every cell of a study that left steps behind, the smallest models first; a fault of one is noted at it."""
-    from zeroscale.scaling.cells import read_cells
+    from zeroscale.runs.study import read_cells
 
     cells = read_cells(directory)
     if not cells:

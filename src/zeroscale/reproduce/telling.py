@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.provenance import differences
-from zeroscale.provenance.manifest import MANIFEST, PACKAGES
 from zeroscale.provenance.recorded import Check
+from zeroscale.runs.manifest import MANIFEST, PACKAGES
 
 if TYPE_CHECKING:
     from zeroscale.reproduce.runs import Reproduction, Wanted

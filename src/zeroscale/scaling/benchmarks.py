@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.cells import Cell, read_results
+from zeroscale.runs.results import read_results
+from zeroscale.runs.run import Cell
 from zeroscale.scaling.estimate import finite
 from zeroscale.scaling.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
 from zeroscale.scaling.points import Selection

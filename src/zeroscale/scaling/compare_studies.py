@@ -10,7 +10,7 @@ from typing import Any, Literal
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.tables import interval, line, markdown, paragraph, widths
-from zeroscale.scaling.cells import Cell
+from zeroscale.runs.run import Cell
 from zeroscale.scaling.comparison import LawComparison, compare_laws
 from zeroscale.scaling.fit import read_runs
 from zeroscale.scaling.options import Options

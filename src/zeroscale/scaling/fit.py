@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
-from zeroscale.provenance import manifest
-from zeroscale.scaling import benchmarks, doubts, ledger, lm_eval_results, surface_json
+from zeroscale.runs import ledger, manifest
+from zeroscale.runs.run import Cell
+from zeroscale.runs.study import read_cells
+from zeroscale.scaling import benchmarks, doubts, lm_eval_results, surface_json
 from zeroscale.scaling.arrays import groups
-from zeroscale.scaling.cells import Cell, read_cells
 from zeroscale.scaling.conventions import by_convention
 from zeroscale.scaling.options import SURFACES, Options
 from zeroscale.scaling.points import COLUMN_OF, Selection, select, usable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.cells import Cell
+from zeroscale.runs.run import Cell
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from zeroscale import status
 from zeroscale.config.train import TrainSettings
 from zeroscale.core.jsonl import Recorder
-from zeroscale.training import checkpoint, snapshot
+from zeroscale.runs import checkpoint, status
+from zeroscale.training import snapshot
 from zeroscale.training.guards import Spikes
 from zeroscale.training.lit import Around, LanguageModel
 from zeroscale.training.progress import ProgressLine

@@ -7,16 +7,13 @@ first half already gets exactly what it lacks, each step once.
 import contextlib
 import json
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
 from zeroscale.core.jsonl import METRICS
-from zeroscale.scaling.ledger import PLAIN_PROTOCOLS, SUFFIXES
+from zeroscale.runs.results import scored_steps, scores_of
 
 # New lines wait so long before they are sent together: a fast run writes hundreds a second.
 PAUSE_SECONDS = 0.5
@@ -144,29 +141,3 @@ class Follower:
                 row = json.loads(line)
                 if row["step"] > self._at.step:
                     yield row
-
-
-def scored_steps(cell: Path) -> dict[int, int]:
-    """How many results each scored checkpoint has, in order of steps."""
-    found = Counter(int(path.parent.name.partition("-")[2]) for path in (cell / "evals").glob("step-*/[!.]*.json"))
-    return dict(sorted(found.items()))
-
-
-def scores_of(folder: Path) -> dict[str, float]:
-    """`lambada/acc`, `lambada/acc/low`, `…/high`, `…/n` of every card in a folder evals/step-…
-
-    A damaged file is passed over: the report says so, a run does not stop for it.
-    """
-    scores: dict[str, float] = {}
-    for path in sorted(folder.glob("[!.]*.json")):
-        try:
-            result = read_json(path)
-            protocol = result.get("protocol", "paper")
-            card = result["card"] if protocol in PLAIN_PROTOCOLS else f"{result['card']}.{protocol}"
-            for name, metric in result["metrics"].items():
-                for suffix in SUFFIXES:
-                    if metric.get(suffix) is not None:
-                        scores[f"{card}/{name}" if suffix == "value" else f"{card}/{name}/{suffix}"] = metric[suffix]
-        except (ZeroscaleError, KeyError, AttributeError):
-            continue
-    return scores

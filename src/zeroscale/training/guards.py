@@ -11,7 +11,7 @@ from zeroscale.config.diff import differences
 from zeroscale.config.hashing import NOT_HASHED, as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint
 
 
 class NotFinite(ZeroscaleError):

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_directory, write_json
 from zeroscale.model.tensor_files import open_file, write_safetensors
-from zeroscale.training import checkpoint
+from zeroscale.runs import checkpoint
 
 Names = dict[str, Tensor]
 

@@ -9,14 +9,15 @@ import re
 from pathlib import Path
 from typing import Any, Protocol
 
-from zeroscale import status
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.trainer import TrackerSettings
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
-from zeroscale.training.following import FINISH_SECONDS, SCORED, Follower, Place, Row, Sink, scored_steps
+from zeroscale.runs import status
+from zeroscale.runs.results import scored_steps
+from zeroscale.training.following import FINISH_SECONDS, SCORED, Follower, Place, Row, Sink
 from zeroscale.training.local_trackers import Files, TensorBoard
 from zeroscale.training.wandb_files import RUN_ID, SENT, all_of, is_sent, put_aside, read_note, run_id
 

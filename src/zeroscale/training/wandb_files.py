@@ -10,7 +10,8 @@ from typing import Any
 from zeroscale.config.trainer import TrackerSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_text
-from zeroscale.training.following import Row, scored_steps
+from zeroscale.runs.results import scored_steps
+from zeroscale.training.following import Row
 
 RUN_ID = "wandb_id"
 SENT = "wandb_sent.json"

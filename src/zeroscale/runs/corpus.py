@@ -3,35 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.runs.run import settings_of
 
 if TYPE_CHECKING:
     from zeroscale.data.corpus import Corpus
-
-
-def settings_of(cell: Path, key: str = "") -> TrainSettings:
-    """A run's settings; `key=` stands before its name in a message.
-
-    Raises:
-        ZeroscaleError: it is no run, or its config.yaml cannot be read.
-    """
-    config = cell / "config.yaml"
-    if not config.is_file():
-        inside = sorted(path.parent.name for path in cell.glob("*/config.yaml"))
-        hint = f"; it is a study, give one of its runs: {', '.join(inside[:4])}" if inside else ""
-        raise ZeroscaleError(f"{key}{cell} is not a run: no config.yaml in it{hint}")
-    try:
-        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{config} is no YAML that can be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(raw, dict):
-        raise ZeroscaleError(f"{config} should hold a run's settings, key by key")
-    return build(TrainSettings, raw)
 
 
 def corpus_of(cell: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import machine
 from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
-from zeroscale.provenance import source as sources
+from zeroscale.runs import source as sources
 
 MANIFEST = "manifest.json"
 DIFF = "source.diff"

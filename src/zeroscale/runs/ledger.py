@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_text
 from zeroscale.model.flops import flops_6nd
-from zeroscale.scaling.cells import Cell, read_cells, read_metrics, read_results, recorded_steps
+from zeroscale.runs.results import PLAIN_PROTOCOLS, SUFFIXES, read_results, recorded_steps
+from zeroscale.runs.run import Cell, read_metrics
+from zeroscale.runs.study import read_cells
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,9 +35,6 @@ FIXED_COLUMNS = (
 )
 WORDS = ("cell", "model", "status", "sample_cards", "partial_cards")
 INTEGERS = ("step", "seed", "params", "params_non_embedding", "params_matmul", "tokens")
-# A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
-PLAIN_PROTOCOLS = ("paper", "corpus")
-SUFFIXES = ("value", "low", "high", "n")
 
 
 def cells(study: Path) -> list[Cell]:

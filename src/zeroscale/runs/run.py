@@ -1,13 +1,18 @@
 """The cells of a study as their files tell it: state, settings, manifest, metrics and results, step by step."""
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.runs import status
+from zeroscale.runs.layout import directory
 
 State = Literal["done", "running", "failed", "resumable", "unknown"]
 
@@ -34,18 +39,6 @@ class Cell:
         return self.settings.get("seed")
 
 
-def read_cells(study: Path) -> list[Cell]:
-    """Every subdirectory of a study that has a config.yaml, in order of name, whatever its state.
-
-    Raises:
-        ZeroscaleError: the study is no directory, or a file in it is damaged.
-    """
-    study = Path(study)
-    if not study.is_dir():
-        raise ZeroscaleError(f"{study} is not a directory: give a study's, such as outputs/pocket")
-    return [_read_cell(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]
-
-
 def _read_cell(directory: Path) -> Cell:
     status = _optional(directory / "status.json")
     state = status.get("state", "unknown")
@@ -65,14 +58,6 @@ def _read_cell(directory: Path) -> Cell:
         settings=_read_yaml(directory / "config.yaml"),
         manifest=_optional(directory / "manifest.json"),
     )
-
-
-def recorded_steps(cell: Cell) -> list[int]:
-    """Steps that have a checkpoint or a result, in order."""
-    checkpoints = cell.directory.glob("checkpoints/step-*")
-    scored = {path.parent for path in cell.directory.glob("evals/step-*/*.json")}
-    found = (re.fullmatch(r"step-(\d+)", path.name) for path in [*checkpoints, *scored] if path.is_dir())
-    return sorted({int(match[1]) for match in found if match})
 
 
 def read_metrics(cell: Cell) -> dict[int, dict[str, Any]]:
@@ -102,17 +87,6 @@ def read_metrics(cell: Cell) -> dict[int, dict[str, Any]]:
     return rows
 
 
-def read_results(cell: Cell, step: int) -> list[dict[str, Any]]:
-    """The results of the cards scored at a step, in order of file name."""
-    results = []
-    for path in sorted(cell.directory.glob(f"evals/step-{step:08d}/[!.]*.json")):
-        result = read_json(path)
-        if not isinstance(result, dict) or not isinstance(result.get("metrics"), dict) or "card" not in result:
-            raise ZeroscaleError(f"{path} is not a result: it needs 'card' and 'metrics'. Score the checkpoint again")
-        results.append(result)
-    return results
-
-
 def _optional(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
@@ -133,3 +107,33 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ZeroscaleError(f"{path} should hold a mapping of settings")
     return value
+
+
+def settings_of(cell: Path, key: str = "") -> TrainSettings:
+    """A run's settings; `key=` stands before its name in a message.
+
+    Raises:
+        ZeroscaleError: it is no run, or its config.yaml cannot be read.
+    """
+    config = cell / "config.yaml"
+    if not config.is_file():
+        inside = sorted(path.parent.name for path in cell.glob("*/config.yaml"))
+        hint = f"; it is a study, give one of its runs: {', '.join(inside[:4])}" if inside else ""
+        raise ZeroscaleError(f"{key}{cell} is not a run: no config.yaml in it{hint}")
+    try:
+        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ZeroscaleError(f"{config} is no YAML that can be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(raw, dict):
+        raise ZeroscaleError(f"{config} should hold a run's settings, key by key")
+    return build(TrainSettings, raw)
+
+
+def finished(settings: TrainSettings) -> bool:
+    """Whether the cell is done with these very settings and has been scored on every card asked for."""
+    done = status.read_done(directory(settings))
+    if done is None or done["settings_hash"] != settings.hash():
+        return False
+    return set(settings.cards) <= set(done["cards"]) and (
+        not settings.cards or done["cards_from"] == settings.cards_from
+    )

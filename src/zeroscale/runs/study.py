@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs.run import Cell, _read_cell
+
+
+def read_cells(study: Path) -> list[Cell]:
+    """Every subdirectory of a study that has a config.yaml, in order of name, whatever its state.
+
+    Raises:
+        ZeroscaleError: the study is no directory, or a file in it is damaged.
+    """
+    study = Path(study)
+    if not study.is_dir():
+        raise ZeroscaleError(f"{study} is not a directory: give a study's, such as outputs/pocket")
+    return [_read_cell(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]
