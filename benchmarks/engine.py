@@ -24,10 +24,10 @@ from typing import Any
 import torch
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import requests as rq
-from zeroscale.harness.cost import words
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.windows import plan
+from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.cost import words
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.engine.loglikelihood import plan
 from zeroscale.model.weights import from_pretrained
 
 BATCH = 16

@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from zeroscale import beside, score_tables
-from zeroscale.harness import card as cards
-from zeroscale.harness.results import Key, Result, Score
+from zeroscale.eval import published, score_table
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.results import Key, Result, Score
 
 # Radford et al. 2019, table 2: layers and width of the four models.
 SHAPES = {"small": (12, 768), "medium": (24, 1024), "large": (36, 1280), "xl": (48, 1600)}
@@ -27,20 +27,20 @@ def result(params: int | None = 85_056_000, **changes) -> Result:
     return Result(key=dataclasses.replace(key, **names), params_non_embedding=params, **{**defaults, **rest})
 
 
-def rows(*results: Result, label: str = "mine") -> list[beside.Row]:
-    return beside.rows(label, results, LAMBADA)
+def rows(*results: Result, label: str = "mine") -> list[published.Row]:
+    return published.rows(label, results, LAMBADA)
 
 
 def test_the_papers_sizes_are_those_of_its_shapes() -> None:
     for size, (layers, width) in SHAPES.items():
-        assert beside.SIZES[size] == layers * (12 * width**2 + 13 * width) + 2 * width
+        assert published.SIZES[size] == layers * (12 * width**2 + 13 * width) + 2 * width
 
 
 @pytest.mark.parametrize(
     ("params", "size"), [(1, "small"), (85_056_000, "small"), (170e6, "medium"), (1.0e9, "large"), (1.1e9, "xl")]
 )
 def test_the_nearest_size_is_nearest_by_ratio(params: float, size: str) -> None:
-    assert beside.nearest(int(params), beside.SIZES) == size
+    assert published.nearest(int(params), published.SIZES) == size
 
 
 def test_a_score_stands_beside_the_papers_and_others_at_its_size() -> None:
@@ -51,7 +51,7 @@ def test_a_score_stands_beside_the_papers_and_others_at_its_size() -> None:
     # Of plain accuracy the paper tells the largest model's only: it is named.
     assert (acc.paper.value, acc.paper.size) == (0.5266, "xl")
     assert last.paper is None and last.difference is None
-    (xl, *_) = rows(result(params=beside.SIZES["xl"]))
+    (xl, *_) = rows(result(params=published.SIZES["xl"]))
     assert (xl.paper.value, [one.value for one in xl.others]) == (8.63, [10.634])
 
 
@@ -68,8 +68,8 @@ NOT_THE_BENCHMARK = [
 def test_what_is_not_the_benchmark_is_marked_everywhere_and_stands_beside_nothing(changes: dict) -> None:
     marked = rows(result(**changes))
     assert all(row.mark and row.paper is None and row.difference is None and not row.others for row in marked)
-    text, markdown = score_tables.as_text(marked), score_tables.as_markdown(marked)
-    for written in (text, markdown, score_tables.as_csv(marked)):
+    text, markdown = score_table.as_text(marked), score_table.as_markdown(marked)
+    for written in (text, markdown, score_table.as_csv(marked)):
         assert marked[0].mark.split()[0].rstrip(":,") in written
         assert "35.13" not in written and "0.5266" not in written
     word = marked[0].mark.split()[0].rstrip(":,")
@@ -82,30 +82,30 @@ def test_another_protocol_shows_the_papers_number_and_no_difference() -> None:
 
 
 def test_a_card_of_ones_own_and_a_model_of_unknown_size_stand_alone() -> None:
-    assert beside.rows("mine", [result()], {})[0].paper is None
+    assert published.rows("mine", [result()], {})[0].paper is None
     assert rows(result(params=None))[0].paper is None
-    assert "mine" in score_tables.as_text(rows(result(params=None)))
+    assert "mine" in score_table.as_text(rows(result(params=None)))
 
 
 def test_a_baseline_without_a_model_stands_beside_the_papers_own_baseline() -> None:
     summaries = {one.name: one for one in cards.resolve(["cnn_dailymail"])}
     lede = {"lede_3_rouge1": Score(40.0, 39.0, 41.0, 11490, 11490, True, None)}
-    (row,) = beside.rows("mine", [result(card="cnn_dailymail", metrics=lede)], summaries)
+    (row,) = published.rows("mine", [result(card="cnn_dailymail", metrics=lede)], summaries)
     assert (row.paper.value, row.paper.size) == (40.38, "")
     assert [(one.value, one.size) for one in row.others] == [(40.34, "")]
-    (line,) = [line for line in score_tables.as_text([row]).splitlines() if line.startswith("  lede_3_rouge1 ")]
+    (line,) = [line for line in score_table.as_text([row]).splitlines() if line.startswith("  lede_3_rouge1 ")]
     assert " ".join(line.split()) == "lede_3_rouge1 40 39 to 41 40.38 (no model) -0.38 40.34 (no model)"
-    assert "Others, cnn_dailymail lede_3_rouge1 40.34 (no model): lead-3 of See et al. 2017" in score_tables.as_text(
+    assert "Others, cnn_dailymail lede_3_rouge1 40.34 (no model): lead-3 of See et al. 2017" in score_table.as_text(
         [row]
     )
-    assert "40.34 (no model; lead-3 of See et al. 2017" in score_tables.as_csv([row])
+    assert "40.34 (no model; lead-3 of See et al. 2017" in score_table.as_csv([row])
 
 
 def test_counts_stand_beside_the_score_where_there_are_any() -> None:
     counted = result(truncated=12, truncated_tokens=345, left_out=5)
-    for written in (score_tables.as_text(rows(counted)), score_tables.as_markdown(rows(counted))):
+    for written in (score_table.as_text(rows(counted)), score_table.as_markdown(rows(counted))):
         assert "12 cut to fit the context (by 345 tokens)" in written and "5 left out" in written
-    assert "cut to fit" not in score_tables.as_text(rows(result())) and "left out" not in score_tables.as_text(
+    assert "cut to fit" not in score_table.as_text(rows(result())) and "left out" not in score_table.as_text(
         rows(result())
     )
 
@@ -114,7 +114,7 @@ def test_the_table_is_readable_at_100_columns() -> None:
     long = "a-run-with-a-long-name-and-a-seed0-0123abcd, step 1,048,576"
     huge = {"perplexity": Score(6.111e8, 5.139e-8, 7.191e18, 5153, 5153, False, None)}
     many = [*rows(result(), label=long), *rows(result(metrics=huge), result(limit=7), label="other")]
-    lines = score_tables.as_text(many).splitlines()
+    lines = score_table.as_text(many).splitlines()
     assert max(map(len, lines)) <= 100
     heads = [line for line in lines if "the paper's  " in line]
     assert len(heads) == 2
@@ -129,7 +129,7 @@ def test_the_files_hold_the_same_rows(tmp_path) -> None:
     import json
 
     both = rows(result(), result(limit=3))
-    paths = score_tables.write(tmp_path, both)
+    paths = score_table.write(tmp_path, both)
     assert [path.name for path in paths] == ["scores.json", "scores.csv", "scores.md"]
     content = json.loads(paths[0].read_text())["rows"]
     with open(paths[1], newline="") as file:

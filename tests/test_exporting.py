@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale import exporting, scoring
+from zeroscale import exporting
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.eval import load
 from zeroscale.runs import resolve
 
 transformers = pytest.importorskip("transformers")
@@ -27,7 +28,7 @@ def test_an_export_is_the_run_for_transformers_and_for_eval(cell, zeroscale, tmp
     assert "made/mine: config" in zeroscale("export", f"checkpoint={cell}", "out=made/mine").stdout
     made = tmp_path / "made" / "mine"
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["mine"]
-    ours, tokenizer = scoring.load(resolve.resolve_checkpoint(cell, tmp_path))
+    ours, tokenizer = load.load(resolve.resolve_checkpoint(cell, tmp_path))
     theirs, told = transformers.GPT2LMHeadModel.from_pretrained(made, output_loading_info=True)
     assert not any(told.get(kind) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     assert theirs.config.vocab_size == 300 and theirs.generation_config.eos_token_id == tokenizer.eos

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from zeroscale import hf_adapter
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import END_OF_TEXT, Tokenizer
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.requests import Continuation, Generated, Generation, Rolling, Scored, Stop
+from zeroscale.eval import hf_adapter
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.engine.requests import Continuation, Generated, Generation, Rolling, Scored, Stop
 
 transformers = pytest.importorskip("transformers")
 

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from zeroscale import memorising
 from zeroscale.cli import main
 from zeroscale.data.corpus import Corpus
-from zeroscale.harness import card as cards_of
+from zeroscale.eval import corpus_cards
+from zeroscale.eval.cards import registry as cards_of
 
 
 def own_card(folder: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_run_is_asked_about_its_own_training_text(zeroscale, small, texts, tmp
 
 
 def test_drawn_cards_have_a_source_of_their_own(tmp_path):
-    ways = list(memorising.by_source(["lambada", "memorisation"], "sample", None, None, None))
+    ways = list(corpus_cards.by_source(["lambada", "memorisation"], "sample", None, None, None))
     assert ways == [(["lambada", "memorisation"], "sample", None)]
-    ways = list(memorising.by_source(["lambada", "memorisation"], "sample", None, lambda card: tmp_path, None))
+    ways = list(corpus_cards.by_source(["lambada", "memorisation"], "sample", None, lambda card: tmp_path, None))
     assert ways == [(["lambada"], "sample", None), (["memorisation"], "files", tmp_path)]

@@ -11,8 +11,8 @@ import pytest
 from zeroscale import cli
 from zeroscale.core import paths
 from zeroscale.core.files import read_json
-from zeroscale.harness import card as cards
-from zeroscale.harness import tasks
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import registry as cards
 
 PAGE = paths.evals().parent / "docs" / "your-own-card.md"
 _BLOCK = re.compile(r"(?:`(?P<file>[\w.]+)`:\n\n)?```(?P<kind>\w*)\n(?P<text>.*?)```", re.DOTALL)

@@ -16,7 +16,6 @@ from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.prepare import prepare
 from zeroscale.data.stream import TokenStream
-from zeroscale.harness.held_out import HeldOutText
 from zeroscale.model.gpt import GPT
 from zeroscale.training.schedule import lr_at
 
@@ -92,12 +91,6 @@ def batches(settings: TrainSettings, tokens: Corpus, rank: int, first_step: int)
     plan = layout_of(settings)
     micro = loader.MicroBatches(stream, plan, rank, settings.steps, lambda: first_step)
     return loader.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
-
-
-def held_out_text(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
-    """The fixed slice of text that is never trained on and that every validation reads."""
-    text = tokens.val_tokens()[: settings.trainer.val_tokens + 1]
-    return HeldOutText(text, tokens.tokenizer, settings.context)
 
 
 def trainer(settings: TrainSettings, directory: Path) -> "pl.Trainer":

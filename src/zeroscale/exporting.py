@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from zeroscale import scoring
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.eval import load
 from zeroscale.runs import checkpoint, resolve
 
 # Settings that say where things lie on the machine that trained, or how it was watched: nobody else's concern.
@@ -39,7 +39,7 @@ def export_checkpoint(path: Path, out: Path) -> None:
     target = resolve.resolve_checkpoint(path, Path("outputs"))
     if target.run is None:
         raise ZeroscaleError(f"{path} is in Hugging Face format already; export writes runs trained here")
-    model, tokenizer = scoring.load(target)
+    model, tokenizer = load.load(target)
     card = model_card(target, out.resolve().name)
 
     def fill(directory: Path) -> None:
@@ -186,7 +186,7 @@ def _data(result: Any) -> str:
 
 
 def _results(out: Path) -> list[Any]:
-    from zeroscale.harness.results import Result
+    from zeroscale.eval.results import Result
 
     results = []
     for path in sorted(out.glob("*.json")):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale import scoring
 from zeroscale.config.commands import SampleSettings
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.eval import load
 from zeroscale.model.generation.text_stream import Continuation
 from zeroscale.runs import resolve
 
@@ -123,7 +123,7 @@ def _load(target: resolve.CheckpointRef, wanted: SampleSettings) -> tuple[Any, A
     import torch
 
     torch.set_num_threads(wanted.threads or machine.cpu_cores())
-    model, tokenizer = scoring.load(target)
+    model, tokenizer = load.load(target)
     if machine.accelerator(wanted.accelerator) == "cuda":
         model = model.to("cuda")
     return model, tokenizer

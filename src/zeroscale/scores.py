@@ -9,10 +9,10 @@ from zeroscale.config.commands import EvalSettings
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
-    from zeroscale.beside import Row
-    from zeroscale.harness.card import Card
-    from zeroscale.harness.results import Result
-    from zeroscale.scoring import OnFault
+    from zeroscale.eval.cards.card import Card
+    from zeroscale.eval.published import Row
+    from zeroscale.eval.results import Result
+    from zeroscale.eval.run import OnFault
 
 # The folder beside a checkpoint's results that holds its own table: of all results that lie there.
 TABLE = "table"
@@ -29,12 +29,12 @@ class Report:
 
     def add(self, label: str, results: "list[Result]", out: Path) -> None:
         """Takes results, and renews the table beside them."""
-        from zeroscale import beside, score_tables
-        from zeroscale.harness import results as files
+        from zeroscale.eval import published, score_table
+        from zeroscale.eval import results as files
 
-        self.rows += beside.rows(label, results, self.cards)
+        self.rows += published.rows(label, results, self.cards)
         there = [found for name in files.names(out) if (found := files.load(out, *name))]
-        score_tables.write(out / TABLE, beside.rows(label, there, {**shipped(there), **self.cards}))
+        score_table.write(out / TABLE, published.rows(label, there, {**shipped(there), **self.cards}))
 
     def fault(self, where: str, error: object) -> None:
         """Says what went wrong, at once; the others go on."""
@@ -44,7 +44,7 @@ class Report:
 
 def score_checkpoints(wanted: list[tuple[str, EvalSettings]]) -> int:
     """Scores each; one that fails is said and the others go on. Returns the exit code."""
-    from zeroscale.harness import card
+    from zeroscale.eval.cards import registry
 
     jobs = [settings for _, settings in wanted]
     for settings in jobs:
@@ -53,7 +53,7 @@ def score_checkpoints(wanted: list[tuple[str, EvalSettings]]) -> int:
                 "give checkpoint=PATH (a run, a checkpoint, a Hugging Face directory, a hub name; run=PATH is the "
                 "same) or study=DIR, and only one of them"
             )
-    report = Report({one.name: one for job in jobs for one in card.resolve(job.cards or ())})
+    report = Report({one.name: one for job in jobs for one in registry.resolve(job.cards or ())})
     for settings in jobs:
         _rescore(settings, report) if settings.rescore else _score(settings, report)
     for study in sorted(report.studies):
@@ -68,29 +68,29 @@ def score_checkpoints(wanted: list[tuple[str, EvalSettings]]) -> int:
 
 def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
     """The cards of results, where they are among those that come with zeroscale."""
-    from zeroscale.harness import card
+    from zeroscale.eval.cards import registry
 
     found = {}
     for result in results:
         try:
-            (found[result.card],) = card.resolve([result.card])
+            (found[result.card],) = registry.resolve([result.card])
         except ZeroscaleError:
             continue  # held-out text, or a card of the user's own that is not named now
     return found
 
 
 def _score(settings: EvalSettings, report: Report) -> None:
-    from zeroscale import scoring
-    from zeroscale.harness import card
+    from zeroscale.eval import run
+    from zeroscale.eval.cards import registry
     from zeroscale.runs import resolve
 
-    cards = settings.cards if settings.cards is not None else scoring.DEFAULT_CARDS
-    report.cards |= {one.name: one for one in card.resolve(cards)}
+    cards = settings.cards if settings.cards is not None else run.DEFAULT_CARDS
+    report.cards |= {one.name: one for one in registry.resolve(cards)}
     _set_threads(settings.threads)
     for where in _checkpoints(settings, report):
         try:
             target = resolve.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
-            results = scoring.score(target, settings, _say, _said_once(report, target.label))
+            results = run.score(target, settings, _say, _said_once(report, target.label))
         except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
             report.fault(where, _plain(error))
             continue
@@ -148,11 +148,11 @@ def _cells(study: str) -> list[Path]:
 
 def _rescore(settings: EvalSettings, report: Report) -> None:
     """Makes the scores again from their records; says for each what changed."""
-    from zeroscale.harness import card
-    from zeroscale.harness import results as files
+    from zeroscale.eval import results as files
+    from zeroscale.eval.cards import registry
     from zeroscale.runs import resolve
 
-    names = None if settings.cards is None else {one.name for one in card.resolve(settings.cards)} | {"held_out"}
+    names = None if settings.cards is None else {one.name for one in registry.resolve(settings.cards)} | {"held_out"}
     given = [settings.checkpoint or settings.run] if not settings.study else map(str, _cells(settings.study))
     for where in given:
         try:
@@ -179,7 +179,7 @@ def _rescore(settings: EvalSettings, report: Report) -> None:
 def _again(
     label: str, out: Path, names: list[tuple[str, str]], settings: EvalSettings, report: Report
 ) -> "list[Result]":
-    from zeroscale.harness import rescore
+    from zeroscale.eval import rescore
 
     done = []
     for name in names:
@@ -220,11 +220,11 @@ def _set_threads(threads: int | None) -> None:
 
 
 def _show(report: Report, directories: set[Path]) -> None:
-    from zeroscale import score_tables
+    from zeroscale.eval import score_table
 
     if not report.rows:
         return
-    print(score_tables.as_text(report.rows))
+    print(score_table.as_text(report.rows))
     for directory in sorted(directories):
-        paths = score_tables.write(directory, report.rows)
+        paths = score_table.write(directory, report.rows)
         print(f"\nwritten to {directory}: {', '.join(path.name for path in paths)}")

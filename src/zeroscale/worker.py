@@ -172,6 +172,7 @@ def _train(cell: Path, wanted: train.TrainSettings, tokens: Any, progress: Any, 
 
     from zeroscale import build
     from zeroscale.core import jsonl
+    from zeroscale.eval import held_out
     from zeroscale.training import callbacks, guards
     from zeroscale.training.throughput import Stopwatch
     from zeroscale.training.writer import Writer
@@ -184,7 +185,7 @@ def _train(cell: Path, wanted: train.TrainSettings, tokens: Any, progress: Any, 
         _describe(cell, wanted, tokens, gpu, torch.get_num_threads(), start)
         recorder = jsonl.Recorder(cell / jsonl.METRICS)
     gpt = build.model(wanted, tokens)
-    text = build.held_out_text(wanted, tokens)
+    text = held_out.held_out_text(wanted, tokens)
     stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
     writer = Writer()
     journal = callbacks.Journal(
@@ -299,7 +300,7 @@ def _sum_up(cell: Path, wanted: train.TrainSettings, stopwatch: Any, gpu: str | 
 
 def _score(wanted: train.TrainSettings, path: Path) -> dict[str, float]:
     """Scores a checkpoint; returns its metrics by the names that the ledger's columns bear."""
-    from zeroscale import scoring
+    from zeroscale.eval import run as scoring
 
     results = scoring.score_run(path, wanted)
     return {f"{result.key.card}/{name}": score.value for result in results for name, score in result.metrics.items()}

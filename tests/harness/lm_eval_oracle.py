@@ -29,10 +29,11 @@ import torch
 import yaml
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import sources, tasks
-from zeroscale.harness.evaluate import score_cards
-from zeroscale.harness.results import Result, read_records
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards import sources
+from zeroscale.eval.evaluate import score_cards
+from zeroscale.eval.results import Result, read_records
 from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT

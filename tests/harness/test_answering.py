@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import answering
-from zeroscale.harness import requests as rq
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.journal import Journal
+from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine import run_requests
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.engine.journal import Journal
 from zeroscale.model.gpt import GPT
 
 
@@ -58,9 +58,9 @@ def same(one: rq.Answer, other: rq.Answer, exactly: bool) -> bool:
 def test_in_chunks_as_in_one_go(model: GPT, tokenizer: Tokenizer, tmp_path: Path, monkeypatch) -> None:
     asked = groups()
     whole = iter(Engine(model, tokenizer).run([request for group in asked for request in group]))
-    monkeypatch.setattr(answering, "CHUNK_TOKENS", 300)
+    monkeypatch.setattr(run_requests, "CHUNK_TOKENS", 300)
     engine = Engine(model, tokenizer, batch_tokens=64)
-    answered = answering.answer(asked, engine, tmp_path / "journal", "key")
+    answered = run_requests.answer(asked, engine, tmp_path / "journal", "key")
     assert len(list((tmp_path / "journal").iterdir())) > 5
     assert [len(given) for given in answered.answers] == [len(group) for group in asked]
     for given in answered.answers:
@@ -72,8 +72,8 @@ def test_in_chunks_as_in_one_go(model: GPT, tokenizer: Tokenizer, tmp_path: Path
 def test_what_was_cut_off_goes_on_to_the_same_bits(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, monkeypatch, after: int
 ) -> None:
-    monkeypatch.setattr(answering, "CHUNK_TOKENS", 300)
-    whole = answering.answer(groups(), Engine(model, tokenizer, 64), tmp_path / "whole", "key")
+    monkeypatch.setattr(run_requests, "CHUNK_TOKENS", 300)
+    whole = run_requests.answer(groups(), Engine(model, tokenizer, 64), tmp_path / "whole", "key")
     append, left = Journal.append, iter(range(after))
 
     def cut_off(self: Journal, *chunk: object) -> None:
@@ -83,9 +83,9 @@ def test_what_was_cut_off_goes_on_to_the_same_bits(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Journal, "append", cut_off)
-        answering.answer(groups(), Engine(model, tokenizer, 64), tmp_path / "cut", "key")
+        run_requests.answer(groups(), Engine(model, tokenizer, 64), tmp_path / "cut", "key")
     engine = Engine(model, tokenizer, 64)
-    resumed = answering.answer(groups(), engine, tmp_path / "cut", "key")
+    resumed = run_requests.answer(groups(), engine, tmp_path / "cut", "key")
     assert all(
         same(one, other, exactly=True)
         for mine, theirs in zip(whole.answers, resumed.answers, strict=True)
@@ -99,11 +99,11 @@ def test_what_was_cut_off_goes_on_to_the_same_bits(
 def test_another_key_or_other_questions_begin_anew_and_a_damaged_chunk_is_asked_again(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(answering, "CHUNK_TOKENS", 300)
+    monkeypatch.setattr(run_requests, "CHUNK_TOKENS", 300)
 
     def cost(key: str, asked: list[list[rq.Request]]) -> int:
         engine = Engine(model, tokenizer, 64)
-        answering.answer(asked, engine, tmp_path / "journal", key)
+        run_requests.answer(asked, engine, tmp_path / "journal", key)
         return engine.cost.tokens
 
     whole = cost("key", groups())
@@ -148,7 +148,7 @@ def test_a_killed_evaluation_ends_in_the_scores_of_one_that_was_not(tmp_path: Pa
     words = ["the", "sea", "was", "calm", "harbour", "boat", "and", "slowly", "evening"]
     rows = ({"text": " ".join(draw.choices(words, k=draw.randrange(5, 18)))} for _ in range(500))
     (tmp_path / "lambada_test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr(answering, "CHUNK_TOKENS", answering.CHUNK_TOKENS)  # put back at the end
+    monkeypatch.setattr(run_requests, "CHUNK_TOKENS", run_requests.CHUNK_TOKENS)  # put back at the end
     here: dict = {"__name__": "here"}
     exec(CHILD, here)
     here["score"](tmp_path, tmp_path / "whole")

@@ -8,8 +8,8 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate
+from zeroscale.eval import evaluate
+from zeroscale.eval.cards import registry as cards
 from zeroscale.model.generation.generate import generate
 from zeroscale.model.gpt import GPT
 

@@ -3,21 +3,21 @@
 import pytest
 
 from zeroscale.core import paths
-from zeroscale.harness import benchmark_page
-from zeroscale.harness import card as cards
+from zeroscale.eval.cards import card as cards
+from zeroscale.eval.cards import docs_page, registry
 
 PAGE = paths.evals().parent / "docs" / "benchmarks-of-the-paper.md"
 
 
 def test_the_page_is_current() -> None:
     found = PAGE.read_text(encoding="utf-8")
-    assert found == benchmark_page.page(), f"the cards have changed: {benchmark_page.COMMAND}"
+    assert found == docs_page.page(), f"the cards have changed: {docs_page.COMMAND}"
 
 
-@pytest.mark.parametrize("name", cards.suites()["paper"])
+@pytest.mark.parametrize("name", registry.suites()["paper"])
 def test_each_card_has_its_section_with_every_choice_number_and_reproduction(name: str) -> None:
-    (card,) = cards.resolve([name])
-    section = benchmark_page.page().split(f"\n## {name}\n")[1].split("\n## ")[0]
+    (card,) = registry.resolve([name])
+    section = docs_page.page().split(f"\n## {name}\n")[1].split("\n## ")[0]
     for choices in card.protocols.values():
         for field, choice in choices.items():
             assert f"| `{field}` |" in section
@@ -34,4 +34,4 @@ def test_each_card_has_its_section_with_every_choice_number_and_reproduction(nam
 
 
 def test_a_choice_that_is_assumed_is_marked() -> None:
-    assert "| `leading_newline` | `true` | *assumed*:" in benchmark_page.page()
+    assert "| `leading_newline` | `true` | *assumed*:" in docs_page.page()

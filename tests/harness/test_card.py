@@ -8,15 +8,16 @@ import yaml
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import sources, tasks
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import card as cards
+from zeroscale.eval.cards import registry, sources
 
 ROOT = paths.evals().parent
 
 
-@pytest.mark.parametrize("name", cards.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_shipped_card_is_valid_and_has_at_least_twelve_samples(name: str) -> None:
-    (card,) = cards.resolve([name])
+    (card,) = registry.resolve([name])
     family = tasks.family(card.family)
     options = family.Options.model_validate(card.options("paper"))
     task = family(options, Tokenizer.bytes(), 1024)
@@ -25,20 +26,20 @@ def test_shipped_card_is_valid_and_has_at_least_twelve_samples(name: str) -> Non
     assert task.examples(rows.rows)
 
 
-@pytest.mark.parametrize("name", cards.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_every_choice_quotes_the_paper_or_says_assumed(name: str) -> None:
-    (card,) = cards.resolve([name])
+    (card,) = registry.resolve([name])
     for field, choice in card.protocols["paper"].items():
         assert choice.assumed or "'" in choice.says or "context size" in choice.says or "above" in choice.says, field
     assert all(": " in text for text in card.assumptions("paper"))
 
 
 def test_core_is_the_six_families_in_eight_cards() -> None:
-    core = cards.resolve(["core"])
+    core = registry.resolve(["core"])
     assert len(core) == 8
     others = {"characters", "pronoun", "question_answer", "memorisation"}
     assert {card.family for card in core} == set(tasks.FAMILIES) - others
-    assert [card.name for card in cards.resolve(["core", "lambada"])] == [card.name for card in core]
+    assert [card.name for card in registry.resolve(["core", "lambada"])] == [card.name for card in core]
 
 
 # In the order of its table 3, then of its sections.
@@ -47,21 +48,21 @@ PAPER = [*TABLE_3, "wsc273", "coqa", "cnn_dailymail", "wmt14_en_fr", "wmt14_fr_e
 
 
 def test_paper_is_every_benchmark_of_the_paper() -> None:
-    assert cards.suites()["paper"] == PAPER
-    assert [card.name for card in cards.resolve(["paper"])] == PAPER
+    assert registry.suites()["paper"] == PAPER
+    assert [card.name for card in registry.resolve(["paper"])] == PAPER
 
 
 def test_quick_cards_go_by_names_and_hashes_of_their_own() -> None:
-    quick = cards.resolve(["quick"])
-    assert [card.name for card in quick] == cards.suites()["quick"]
+    quick = registry.resolve(["quick"])
+    assert [card.name for card in quick] == registry.suites()["quick"]
     for card in quick:
         name = card.name.removesuffix("-quick")
-        (whole,) = cards.resolve([name])
+        (whole,) = registry.resolve([name])
         assert name != card.name and "drawn by seed 0" in card.title
         assert card.hash("paper") != whole.hash("paper")
-        assert cards.resolve([card.name]) == [card]
+        assert registry.resolve([card.name]) == [card]
     with pytest.raises(ZeroscaleError, match="no card or suite 'lambada-core'"):
-        cards.resolve(["lambada-core"])
+        registry.resolve(["lambada-core"])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_a_faulty_suite_names_file_and_field(
     path.write_text(yaml.safe_dump(content))
     (tmp_path / "lambada.yaml").write_text((ROOT / "evals" / "lambada.yaml").read_text())
     with pytest.raises(ZeroscaleError) as caught:
-        cards.resolve(["mine"])
+        registry.resolve(["mine"])
     assert str(path) in str(caught.value) and named in str(caught.value)
 
 
@@ -110,9 +111,9 @@ def printed() -> dict[tuple[str, str, str], float]:
     return scaled
 
 
-@pytest.mark.parametrize("name", cards.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_a_card_has_the_papers_numbers_and_no_others(name: str) -> None:
-    (card,) = cards.resolve([name])
+    (card,) = registry.resolve([name])
     expected = {(size, metric): value for (of, size, metric), value in printed().items() if of == name}
     found = {
         (size, entry.metric): value
@@ -127,9 +128,9 @@ def test_a_card_has_the_papers_numbers_and_no_others(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", cards.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_a_card_says_what_the_whole_benchmark_holds(name: str) -> None:
-    (card,) = cards.resolve([name])
+    (card,) = registry.resolve([name])
     if card.family == "memorisation":
         return  # each corpus has passages of its own
     for source in (card.sources.files, card.sources.hub):
@@ -139,7 +140,7 @@ def test_a_card_says_what_the_whole_benchmark_holds(name: str) -> None:
 
 def test_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(ZeroscaleError, match="did you mean 'lambada'"):
-        cards.resolve(["lambda"])
+        registry.resolve(["lambda"])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_mistake_names_file_and_field(tmp_path: Path, change: dict, named: str
     path = tmp_path / "lambada.yaml"
     path.write_text(yaml.safe_dump(content | change))
     with pytest.raises(ZeroscaleError) as caught:
-        cards.resolve([str(path)])
+        registry.resolve([str(path)])
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
 
@@ -177,11 +178,11 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
     path = tmp_path / "lambada.yaml"
     path.write_text(yaml.safe_dump(content | {"colour": 1, "unit": ""}))
     with pytest.raises(ZeroscaleError, match=r"(?s)unit.*colour|colour.*unit"):
-        cards.load(path)
+        registry.load(path)
 
 
 def test_hash_follows_choices_and_not_prose() -> None:
-    (card,) = cards.resolve(["wikitext2"])
+    (card,) = registry.resolve(["wikitext2"])
     stride = card.protocols["paper"]["stride"].model_copy(update={"value": 32})
     changed = card.model_copy(update={"protocols": {"paper": card.protocols["paper"] | {"stride": stride}}})
     assert changed.hash("paper") != card.hash("paper")
@@ -189,6 +190,6 @@ def test_hash_follows_choices_and_not_prose() -> None:
 
 
 def test_a_protocol_that_is_not_offered_is_refused() -> None:
-    (card,) = cards.resolve(["cnn_dailymail"])
+    (card,) = registry.resolve(["cnn_dailymail"])
     with pytest.raises(ZeroscaleError, match="no protocol 'lm-eval'; it has: paper"):
         card.options("lm-eval")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.harness.cost import Cost, added, with_rate, words
+from zeroscale.eval.engine.cost import Cost, added, with_rate, words
 
 
 def test_costs_add_up_and_of_memory_the_largest_counts():

@@ -10,9 +10,9 @@ from harness.released_formats import billion_words_line, plain_quotes, sentences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zeroscale.harness.detokenise import RULES
-from zeroscale.harness.detokenise.penn import detokenise_treebank
-from zeroscale.harness.detokenise.rules import Line
+from zeroscale.eval.detokenise import RULES
+from zeroscale.eval.detokenise.penn import detokenise_treebank
+from zeroscale.eval.detokenise.rules import Line
 
 PIECES = [
     *"abXY=,.;:!?()[]'\"$%-–#/&_€",

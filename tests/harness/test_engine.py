@@ -11,10 +11,10 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import head, windows
-from zeroscale.harness import requests as rq
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.generations import Stopping
+from zeroscale.eval.engine import loglikelihood, logprobs
+from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.engine.generate import Stopping
 from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.generation import continuous_batching, grouping
@@ -122,8 +122,8 @@ def test_the_head_in_small_pieces_changes_nothing(tokenizer: Tokenizer, monkeypa
     requests = [rq.Continuation(tuple(range(n, n + 20)), tuple(range(9, 20)), excluded=barred) for n in range(8)]
     requests += [rq.Continuation((7, 8), (n,), excluded=(n, 255 - n)) for n in range(5)]
     whole = Engine(model, tokenizer).run(requests)
-    monkeypatch.setattr(head, "CPU_COLUMNS", 50)
-    monkeypatch.setattr(head, "CPU_CHUNK", 150)
+    monkeypatch.setattr(logprobs, "CPU_COLUMNS", 50)
+    monkeypatch.setattr(logprobs, "CPU_CHUNK", 150)
     for answer, other in zip(Engine(model, tokenizer).run(requests), whole, strict=True):
         np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=2e-6)
         assert (answer.greedy == other.greedy).all() and answer.first_filtered == other.first_filtered
@@ -138,7 +138,7 @@ def test_of_equal_logits_the_first_is_the_greedy_choice(model: GPT, tokenizer: T
         twins.wte.weight[200 if best < 200 else 100] = twins.wte.weight[best]
     low, high = sorted((best, 200 if best < 200 else 100))
     for columns in (257, 50):
-        monkeypatch.setattr(head, "CPU_COLUMNS", columns)
+        monkeypatch.setattr(logprobs, "CPU_COLUMNS", columns)
         answers = Engine(twins, tokenizer).run([rq.Continuation(context, (token,)) for token in (low, high)])
         assert [bool(answer.greedy[0]) for answer in answers] == [True, False]
         assert answers[0].logprobs == pytest.approx(answers[1].logprobs, abs=1e-6)
@@ -148,9 +148,9 @@ def test_never_makes_logits_for_all_positions(
     model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = []
-    states = head.score_states
+    states = logprobs.score_states
     monkeypatch.setattr(
-        windows, "score_states", lambda gpt, picked, *rest: rows.append(len(picked)) or states(gpt, picked, *rest)
+        loglikelihood, "score_states", lambda gpt, picked, *rest: rows.append(len(picked)) or states(gpt, picked, *rest)
     )
     monkeypatch.setattr(model, "logits", None)
     Engine(model, tokenizer).run([rq.Continuation(tuple(range(n, 100)), (1, 2)) for n in range(4)])

@@ -11,9 +11,10 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate, intervals, results, tasks
-from zeroscale.harness.engine import Engine
+from zeroscale.eval import evaluate, results, tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.metrics import bootstrap
 from zeroscale.model.gpt import GPT
 
 FAST = ["lambada", "wikitext2"]
@@ -64,9 +65,9 @@ def test_records_give_the_scores_again_without_the_model(model: GPT, tokenizer: 
         family = tasks.family(card.family)
         records = results.read_records(tmp_path, result.card, "paper")
         for measured in family.measure(records, family.Options(**card.options("paper"))):
-            rows = intervals.by_unit(measured.statistics, measured.units)
+            rows = bootstrap.by_unit(measured.statistics, measured.units)
             bounds = measured.metric.bounds
-            for name, interval in intervals.bootstrap(rows, measured.metric.values, 0, 100, bounds).items():
+            for name, interval in bootstrap.bootstrap(rows, measured.metric.values, 0, 100, bounds).items():
                 assert interval.value == pytest.approx(result.metrics[name].value)
                 assert (interval.low, interval.high) == pytest.approx(
                     (result.metrics[name].low, result.metrics[name].high)
@@ -116,7 +117,7 @@ def test_a_whole_benchmark_gives_way_to_a_part_of_it_and_comes_back(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A card without a pin: its files are then whatever the reader has, and the whole of it.
-    from zeroscale.harness import pins
+    from zeroscale.eval.cards import pins
 
     standing = pins.Standing(True, "content as pinned", "")
     monkeypatch.setattr(pins, "check", lambda *_: standing)
@@ -204,7 +205,7 @@ def test_records_hold_every_tokens_log_probability_where_asked(
 def test_the_size_that_stands_beside_the_score_is_the_papers_count() -> None:
     import torch
 
-    from zeroscale.beside import SIZES
+    from zeroscale.eval.published import SIZES
     from zeroscale.model.config import GPTConfig
 
     with torch.device("meta"):

@@ -9,8 +9,8 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import evaluate, results
-from zeroscale.harness.held_out import HeldOutText, held_out
+from zeroscale.eval import evaluate, results
+from zeroscale.eval.held_out import HeldOutText, held_out
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 

@@ -9,7 +9,7 @@ import pytest
 from harness import lm_eval_oracle as oracle
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness.statistics import coqa_turn
+from zeroscale.eval.metrics.statistics import coqa_turn
 
 FILE = "coqa-dev-v1.0.part.json"
 COLUMNS = ("input_text", "turn_id")

@@ -7,7 +7,7 @@ import pytest
 from harness import lm_eval_oracle as oracle
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness.evaluate import score_cards
+from zeroscale.eval.evaluate import score_cards
 
 
 def made_rows() -> list[dict[str, str]]:

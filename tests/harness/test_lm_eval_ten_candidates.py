@@ -12,7 +12,7 @@ import pytest
 from harness import lm_eval_oracle as oracle
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
+from zeroscale.eval.cards import registry as cards
 
 TEN = {
     "task": "ten_candidates",

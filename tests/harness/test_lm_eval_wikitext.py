@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness.detokenise import lm_eval as ours
+from zeroscale.eval.detokenise import lm_eval as ours
 
 
 @pytest.fixture(scope="module", params=["random", "trained"])
@@ -127,13 +127,13 @@ def test_the_form_with_unk_and_a_file_that_is_not_there_are_refused(twin: oracle
 
 
 def test_pages_may_come_from_the_hub_as_rows(twin: oracle.Twin, tmp_path: Path) -> None:
-    from zeroscale.harness.sources import Row
+    from zeroscale.eval.cards.rows import Row
 
     path = raw_file(tmp_path)
     _, ((*from_file,),) = oracle.requests(twin, "wikitext2", tmp_path)
     rows = [Row("here", json.loads(json.dumps(page))) for page in cut(path)]
-    from zeroscale.harness import card as cards
-    from zeroscale.harness import tasks
+    from zeroscale.eval import tasks
+    from zeroscale.eval.cards import registry as cards
 
     (card,) = cards.resolve(["wikitext2"])
     family = tasks.family(card.family)

@@ -125,8 +125,8 @@ def test_every_real_sentence_is_asked_as_lm_eval_asks_it(data: Path, tmp_path: P
 
 def test_bleu_chrf_and_ter_of_real_sentences_are_sacrebleus(data: Path) -> None:
     """Against its own corpus scores, for predictions good, bad, short and empty."""
-    from zeroscale.harness.metrics import Bleu
-    from zeroscale.harness.translation_metrics import ChrF, TranslationEditRate
+    from zeroscale.eval.metrics.metrics import Bleu
+    from zeroscale.eval.metrics.translation import ChrF, TranslationEditRate
 
     rows = [row["translation"] for row in read(data / "wmt14_fr_en", 200)]
     references = [row["fr"] for row in rows]

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from zeroscale import memorising
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import passages
 from zeroscale.data.prepare.prepare import prepare
 from zeroscale.data.stream import TokenStream
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate, results, sources, tasks
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.requests import Generation, Stop
+from zeroscale.eval import corpus_cards, evaluate, results, tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards import sources
+from zeroscale.eval.cards.rows import Row, jsonl
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.engine.requests import Generation, Stop
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 
@@ -128,7 +129,7 @@ def scored(corpus, tmp_path_factory):
     """A result of the card, its rows and the model."""
     folder = tmp_path_factory.mktemp("scored")
     mine = Card(folder, prompt_tokens=12, continuation_tokens=12, passages=60)
-    where = memorising.passages(mine.card, "paper", corpus.directory, 0, folder)
+    where = corpus_cards.passages(mine.card, "paper", corpus.directory, 0, folder)
     model = trained(corpus)
     (result,) = evaluate.score_cards(
         model,
@@ -173,10 +174,10 @@ def task_with(tokenizer: Tokenizer):
     return family(family.Options.model_validate(card.options("paper")), tokenizer, 1024)
 
 
-def rows_of(folder: Path, rows: list[dict]) -> list[sources.Row]:
+def rows_of(folder: Path, rows: list[dict]) -> list[Row]:
     path = folder / "passages.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return list(sources.jsonl([path]))
+    return list(jsonl([path]))
 
 
 def test_anothers_tokenizer_reads_the_text_and_its_own_the_tokens(tmp_path):

@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from zeroscale.harness import memory
-from zeroscale.harness.engine import Engine
+from zeroscale.eval.engine import batch_size
+from zeroscale.eval.engine.engine import Engine
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 
 
 def budget(monkeypatch, free: int, device: str = "cpu") -> int:
-    monkeypatch.setattr(memory, "_free", lambda _: free)
+    monkeypatch.setattr(batch_size, "_free", lambda _: free)
     model = GPT(GPTConfig(vocab_size=64, n_positions=1024, n_layer=1, d_model=768, n_head=12))
-    return memory.batch_tokens(model, torch.device(device))
+    return batch_size.batch_tokens(model, torch.device(device))
 
 
 def test_more_memory_gives_larger_batches_up_to_what_keeps_a_device_busy(monkeypatch):
@@ -35,7 +35,7 @@ def test_what_is_found_fits(monkeypatch):
 
 def test_an_engine_asks_for_it_once_and_takes_what_it_is_given(model, tokenizer, monkeypatch):
     asked = []
-    monkeypatch.setattr(memory, "batch_tokens", lambda *_: asked.append(1) or 96)
+    monkeypatch.setattr(batch_size, "batch_tokens", lambda *_: asked.append(1) or 96)
     engine = Engine(model, tokenizer)
     assert engine.batch_tokens == 96
     assert Engine(model, tokenizer, 500).batch_tokens == 500

@@ -11,8 +11,8 @@ import pytest
 import sacrebleu
 from rouge_score import rouge_scorer
 
-from zeroscale.harness import sentences, statistics
-from zeroscale.harness.metrics import Accuracy, BitsPerByte, Bleu, CoqaScore, Loss, Perplexity, Rouge
+from zeroscale.eval.metrics import sentences, statistics
+from zeroscale.eval.metrics.metrics import Accuracy, BitsPerByte, Bleu, CoqaScore, Loss, Perplexity, Rouge
 
 
 def spoilt(text: str, rng: random.Random) -> str:
@@ -137,7 +137,7 @@ def test_ratios() -> None:
 
 def test_metrics_import_no_transformers_and_hide_it_from_nobody() -> None:
     code = (
-        "import sys; import zeroscale.harness.metrics; "
+        "import sys; import zeroscale.eval.metrics.metrics; "
         "assert 'transformers' not in sys.modules, 'imported'; "
         "import importlib.util; assert importlib.util.find_spec('transformers') is not None"
     )

@@ -10,11 +10,12 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate, results, sentences, tasks
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.sources import Row
-from zeroscale.harness.tasks.multiple_choice import BLANK, MultipleChoice
+from zeroscale.eval import evaluate, results, tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards.rows import Row
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.metrics import sentences
+from zeroscale.eval.tasks.multiple_choice import BLANK, MultipleChoice
 from zeroscale.model.gpt import GPT
 
 # A word of one kind: a common noun is what stands after an article; a name is capital inside a sentence.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zeroscale.harness import paired, statistics
+from zeroscale.eval.metrics import paired_test, statistics
 
 
 def mean(sums: np.ndarray) -> dict[str, np.ndarray]:
@@ -17,8 +17,8 @@ def with_ones(values: np.ndarray) -> np.ndarray:
     return np.stack([values, np.ones(len(values))], axis=1)
 
 
-def compare(first: np.ndarray, second: np.ndarray, resamples: int = 10_000, **options) -> paired.Difference:
-    return paired.differences(with_ones(first), with_ones(second), mean, 0, resamples, **options)["mean"]
+def compare(first: np.ndarray, second: np.ndarray, resamples: int = 10_000, **options) -> paired_test.Difference:
+    return paired_test.differences(with_ones(first), with_ones(second), mean, 0, resamples, **options)["mean"]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_a_score_that_is_no_mean_is_compared_as_a_whole():
     broken = [" ".join(word if rng.random() < 0.8 else "x" for word in text.split()) for text in wanted]
     first, _ = statistics.bleu_statistics(broken, [[text] for text in wanted])
     second, _ = statistics.bleu_statistics(wanted, [[text] for text in wanted])
-    ours = paired.differences(first, second, lambda sums: {"bleu": statistics.bleu(sums)}, 0, 2000)["bleu"]
+    ours = paired_test.differences(first, second, lambda sums: {"bleu": statistics.bleu(sums)}, 0, 2000)["bleu"]
     assert ours.second == pytest.approx(100) and ours.first < 80
     assert ours.low <= ours.difference <= ours.high and ours.p == pytest.approx(1 / 2001)
 
@@ -110,7 +110,7 @@ def test_one_unit_and_infinite_scores_have_no_interval():
     def overflow(sums: np.ndarray) -> dict[str, np.ndarray]:
         return {"perplexity": np.exp(-sums[..., 0] / sums[..., 1])}
 
-    ours = paired.differences(with_ones(np.full(5, -800.0)), with_ones(np.full(5, -1.0)), overflow, 0, 100)
+    ours = paired_test.differences(with_ones(np.full(5, -800.0)), with_ones(np.full(5, -1.0)), overflow, 0, 100)
     assert ours["perplexity"].difference is None and ours["perplexity"].p is None
 
 

@@ -10,10 +10,11 @@ import yaml
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate, loading, pins, sources, tasks
-from zeroscale.harness.card import Card
-from zeroscale.harness.sources import Row
+from zeroscale.eval import evaluate, tasks
+from zeroscale.eval.cards import card as cards
+from zeroscale.eval.cards import examples, pins, registry, sources
+from zeroscale.eval.cards.card import Card
+from zeroscale.eval.cards.rows import MissingData, Row, jsonl
 from zeroscale.model.gpt import GPT
 
 ROWS = [{"question": f"what is number {n}", "answer": [str(n)]} for n in range(30)]
@@ -32,7 +33,7 @@ def pinned(tmp_path: Path, pin: dict[str, Any] | None, **files: Any) -> Card:
     }
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
-    return cards.load(path)
+    return registry.load(path)
 
 
 def write(path: Path, contents: list[dict[str, Any]]) -> None:
@@ -42,7 +43,7 @@ def write(path: Path, contents: list[dict[str, Any]]) -> None:
 def load(card: Card, data_dir: Path, tokenizer: Tokenizer, allow: bool = False, **changed: Any) -> tuple[Any, Any]:
     family = tasks.family(card.family)
     task = family(family.Options(**card.options("paper") | changed), tokenizer, 1024)
-    return loading.load(card, task, "files", data_dir, allow), task
+    return examples.load(card, task, "files", data_dir, allow), task
 
 
 def test_the_digest_is_of_content_and_not_of_white_space_or_other_fields() -> None:
@@ -115,10 +116,10 @@ def test_an_excerpt_that_the_card_knows_is_never_taken_for_the_benchmark(tmp_pat
 
 
 def test_a_sample_says_that_it_is_one(tokenizer: Tokenizer) -> None:
-    (card,) = cards.resolve(["natural_questions"])
+    (card,) = registry.resolve(["natural_questions"])
     family = tasks.family(card.family)
     task = family(family.Options(**card.options("paper")), tokenizer, 1024)
-    loaded = loading.load(card, task, "sample", None)
+    loaded = examples.load(card, task, "sample", None)
     assert loaded.standing.words == "sample: 20 hand-written examples, not the benchmark"
 
 
@@ -127,7 +128,7 @@ WHOLE = ["lambada", "wikitext2", "wmt14_en_fr", "wmt14_fr_en", "wsc273", "natura
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_released_files_are_as_pinned(data: Path, tokenizer: Tokenizer, name: str) -> None:
-    (card,) = cards.resolve([name])
+    (card,) = registry.resolve([name])
     loaded, _ = load(card, data, tokenizer)
     assert loaded.standing.benchmark, loaded.standing.words
 
@@ -142,7 +143,7 @@ PARTS = {
 
 @pytest.mark.parametrize("name", PARTS)
 def test_parts_of_a_benchmark_are_named_as_such(data: Path, tokenizer: Tokenizer, name: str) -> None:
-    (card,) = cards.resolve([name])
+    (card,) = registry.resolve([name])
     with pytest.raises(pins.OtherData, match=PARTS[name]):
         load(card, data, tokenizer)
     loaded, _ = load(card, data, tokenizer, allow=True)
@@ -156,12 +157,12 @@ def test_examples_come_from_the_pool_where_it_is_there_and_all_is_scored(tmp_pat
     write(tmp_path / "mine.jsonl", ROWS)
     card = pinned(tmp_path, None, pool=[["train.jsonl"]])
     alone, task = load(card, tmp_path, tokenizer)
-    assert len(loading.choose(card, task, alone.examples, None)) == 25 and task.left_out == 5
+    assert len(examples.choose(card, task, alone.examples, None)) == 25 and task.left_out == 5
     assert any("from the scored data itself, and left out there" in note for note in task.notes)
 
     write(tmp_path / "train.jsonl", [{"question": f"train {n}", "answer": ["x"]} for n in range(9)])
     loaded, task = load(card, tmp_path, tokenizer)
-    assert len(loading.choose(card, task, loaded.examples, None)) == 30 and task.left_out == 0
+    assert len(examples.choose(card, task, loaded.examples, None)) == 30 and task.left_out == 0
     assert {shot.question[:5] for shot in task.shots} == {"train"}
     assert "5 examples in each prompt, drawn by seed 0 from train.jsonl" in task.notes
     assert loaded.hash != alone.hash
@@ -183,14 +184,14 @@ def test_a_subset_is_drawn_by_seed_from_what_is_scored_and_says_so(tmp_path: Pat
     chosen = []
     for _ in range(2):
         loaded, task = load(drawn, tmp_path, tokenizer)
-        chosen.append(loading.choose(drawn, task, loaded.examples, None))
+        chosen.append(examples.choose(drawn, task, loaded.examples, None))
     assert chosen[0] == chosen[1] and len(chosen[0]) == 8
     assert not set(chosen[0]) & set(task.shots)
     assert chosen[0] == [example for example in loaded.examples if example in chosen[0]]  # in their order
     assert "subset: 8 of 25 drawn by seed 3, not the benchmark" in task.notes
-    assert len(loading.choose(drawn, task, loaded.examples, 3)) == 3
+    assert len(examples.choose(drawn, task, loaded.examples, 3)) == 3
     more = card.drawn(cards.Subset(suite="quick", examples=80, seed=3))
-    assert len(loading.choose(more, task, loaded.examples, None)) == 25
+    assert len(examples.choose(more, task, loaded.examples, None)) == 25
 
 
 def test_a_quick_score_has_a_name_and_a_file_of_its_own(model: GPT, tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -212,5 +213,5 @@ def test_available_says_what_is_missing(tmp_path: Path) -> None:
     assert "has no sample" in (sources.available(card, "sample", None) or "")
     write(tmp_path / "mine.jsonl", ROWS)
     assert sources.available(card, "files", tmp_path) is None
-    with pytest.raises(sources.MissingData, match="has no sample"):
-        sources.read(card, "sample", None, sources.jsonl)
+    with pytest.raises(MissingData, match="has no sample"):
+        sources.read(card, "sample", None, jsonl)

@@ -8,12 +8,12 @@ import signal
 import numpy as np
 import pytest
 
-from zeroscale import scoring
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.harness import answering
-from zeroscale.harness import requests as rq
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.pool import Pool, _cost, split
+from zeroscale.eval import load as loading
+from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine import run_requests
+from zeroscale.eval.engine.device_pool import Pool, _cost, split
+from zeroscale.eval.engine.engine import Engine
 from zeroscale.model import weights
 from zeroscale.runs import resolve
 
@@ -35,7 +35,7 @@ def requests() -> list[rq.Request]:
 
 
 def load(where):
-    return scoring.load(resolve.resolve_checkpoint(str(where), where.parent))
+    return loading.load(resolve.resolve_checkpoint(str(where), where.parent))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_after_a_fault_the_processes_answer_the_next_questions(model, tokenizer,
 
 
 def test_a_lost_process_ends_the_work_and_what_was_answered_is_kept(model, tokenizer, pool, tmp_path, monkeypatch):
-    monkeypatch.setattr(answering, "CHUNK_TOKENS", 200)
-    monkeypatch.setattr(answering, "CHUNK_BATCHES", 0)
+    monkeypatch.setattr(run_requests, "CHUNK_TOKENS", 200)
+    monkeypatch.setattr(run_requests, "CHUNK_BATCHES", 0)
     groups = [[request] for request in requests()]
     run, lots = pool.run, iter(range(4))
 
@@ -88,11 +88,11 @@ def test_a_lost_process_ends_the_work_and_what_was_answered_is_kept(model, token
     monkeypatch.setattr(pool, "run", cut_off)
     for _ in range(2):  # nor does the next card find a traceback, or the answers to this one's questions
         with pytest.raises(ZeroscaleError, match="the process of device 1 is lost"):
-            answering.answer(groups, pool, tmp_path / "journal", "key")
+            run_requests.answer(groups, pool, tmp_path / "journal", "key")
     assert len(list((tmp_path / "journal").iterdir())) == 3
 
     engine = Engine(model, tokenizer)
-    resumed = answering.answer(groups, engine, tmp_path / "journal", "key")
+    resumed = run_requests.answer(groups, engine, tmp_path / "journal", "key")
     assert resumed.from_before > 0.2
     for (answer,), other in zip(resumed.answers, Engine(model, tokenizer).run(requests()), strict=True):
         if isinstance(answer, rq.Generated):

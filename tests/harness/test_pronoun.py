@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import sources, tasks
-from zeroscale.harness.engine import Engine
-from zeroscale.harness.requests import Scored
-from zeroscale.harness.sources import Row
-from zeroscale.harness.tasks.pronoun import Pronoun, as_lm_eval, by_grammar
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards import sources
+from zeroscale.eval.cards.rows import Row
+from zeroscale.eval.engine.engine import Engine
+from zeroscale.eval.engine.requests import Scored
+from zeroscale.eval.tasks.pronoun import Pronoun, as_lm_eval, by_grammar
 from zeroscale.model.gpt import GPT
 
 

@@ -11,11 +11,11 @@ from harness import lm_eval_oracle as oracle
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate, results, tasks
-from zeroscale.harness.requests import Generated, Stop
-from zeroscale.harness.sources import Row
-from zeroscale.harness.tasks.question_answer import by_confidence, most_confident
+from zeroscale.eval import evaluate, results, tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards.rows import Row
+from zeroscale.eval.engine.requests import Generated, Stop
+from zeroscale.eval.tasks.question_answer import by_confidence, most_confident
 from zeroscale.model.gpt import GPT
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroscale.harness import requests as rq
+from zeroscale.eval.engine import requests as rq
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12), st.integers(2, 14), st.booleans())

@@ -8,8 +8,8 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import evaluate, rescore, results
-from zeroscale.harness.held_out import HeldOutText
+from zeroscale.eval import evaluate, rescore, results
+from zeroscale.eval.held_out import HeldOutText
 from zeroscale.model.gpt import GPT
 
 CARDS = ["lambada", "coqa", "cbt_cn", "wikitext2", "cnn_dailymail", "wmt14_en_fr"]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroscale.harness import sentences
+from zeroscale.eval.metrics import sentences
 
 
 def test_splits_at_stops_and_line_breaks() -> None:

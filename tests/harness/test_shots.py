@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.harness.tasks import shots
+from zeroscale.eval.tasks import fewshot
 
 
 @given(st.integers(2, 50), st.integers(1, 10), st.integers(0, 5))
@@ -13,13 +13,13 @@ def test_without_a_pool_they_come_from_what_is_scored_and_are_left_out(size: int
     examples = list(range(size))
     if size <= n:
         with pytest.raises(ZeroscaleError, match=f"{size} examples are too few: {n} are used up"):
-            shots.draw(examples, [], n, seed)
+            fewshot.draw(examples, [], n, seed)
         return
-    drawn = shots.draw(examples, [], n, seed)
+    drawn = fewshot.draw(examples, [], n, seed)
     assert sorted(drawn.shots + drawn.rest) == examples
     assert drawn.rest == sorted(drawn.rest)
     assert (len(drawn.shots), drawn.left_out) == (n, n)
-    assert shots.draw(examples, [], n, seed) == drawn
+    assert fewshot.draw(examples, [], n, seed) == drawn
 
 
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(0, 5))
@@ -27,16 +27,16 @@ def test_with_a_pool_all_is_scored(size: int, n: int, seed: int) -> None:
     pool = list(range(100, 100 + size))
     if size < n:
         with pytest.raises(ZeroscaleError, match="the pool holds"):
-            shots.draw([1, 2], pool, n, seed)
+            fewshot.draw([1, 2], pool, n, seed)
         return
-    drawn = shots.draw([1, 2], pool, n, seed)
+    drawn = fewshot.draw([1, 2], pool, n, seed)
     assert drawn.rest == [1, 2] and drawn.left_out == 0
     assert len(set(drawn.shots)) == n and set(drawn.shots) <= set(pool)
 
 
 def test_none_are_drawn_where_none_are_asked_for() -> None:
-    assert shots.draw([1, 2], [3], 0, 0) == shots.Drawn([], [1, 2], 0)
+    assert fewshot.draw([1, 2], [3], 0, 0) == fewshot.Drawn([], [1, 2], 0)
 
 
 def test_another_seed_draws_others() -> None:
-    assert len({tuple(shots.draw(range(100), [], 5, seed).shots) for seed in range(10)}) == 10
+    assert len({tuple(fewshot.draw(range(100), [], 5, seed).shots) for seed in range(10)}) == 10

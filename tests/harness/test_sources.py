@@ -9,8 +9,9 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import sources, tasks
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards import rows, sources
 
 
 def examples(name: str, folder: Path) -> list:
@@ -102,7 +103,7 @@ def test_absent_files_say_what_was_looked_for_and_no_sample_is_taken_instead(tmp
         examples("wmt14_en_fr", tmp_path)
     (card,) = cards.resolve(["lambada"])
     with pytest.raises(ZeroscaleError, match="needs data_dir"):
-        sources.read(card, "files", None, sources.jsonl)
+        sources.read(card, "files", None, rows.jsonl)
 
 
 def test_a_sample_that_does_not_say_so_is_refused(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_sample_that_does_not_say_so_is_refused(tmp_path: Path) -> None:
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "lambada.jsonl").write_text('{"text": "the last word"}\n')
     with pytest.raises(ZeroscaleError, match="must carry `note:"):
-        sources.read(card.model_copy(update={"path": tmp_path / "lambada.yaml"}), "sample", None, sources.jsonl)
+        sources.read(card.model_copy(update={"path": tmp_path / "lambada.yaml"}), "sample", None, rows.jsonl)
 
 
 def test_an_unreachable_hub_fails_within_seconds(tmp_path: Path) -> None:

@@ -16,12 +16,14 @@ from harness import released_formats as forms
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import sources, tasks
-from zeroscale.harness.detokenise import RULES
-from zeroscale.harness.evaluate import score_cards
-from zeroscale.harness.requests import Rolled
-from zeroscale.harness.results import Result, read_records
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards import sources
+from zeroscale.eval.cards.rows import Row
+from zeroscale.eval.detokenise import RULES
+from zeroscale.eval.engine.requests import Rolled
+from zeroscale.eval.evaluate import score_cards
+from zeroscale.eval.results import Result, read_records
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ def test_bits_per_character_equal_transformers(twin: oracle.Twin, reference: Any
 
 
 def test_the_ends_of_lines_count_as_words_or_not(tokenizer: Tokenizer) -> None:
-    rows = [sources.Row("here", {"text": line}) for line in ("it 's N", "so <unk>")]
+    rows = [Row("here", {"text": line}) for line in ("it 's N", "so <unk>")]
     words = []
     for count_eos in (True, False):
         task = make("ptb", tokenizer, count_eos=count_eos)
@@ -158,7 +160,7 @@ def test_the_ends_of_lines_count_as_words_or_not(tokenizer: Tokenizer) -> None:
 
 def test_articles_begin_at_titles_after_an_empty_line(tokenizer: Tokenizer) -> None:
     text = " \n = One = \n \n with \n = 1 rad and k = \n a formula \n \n = = Part = = \n \n = Two = \n \n end \n"
-    (example,) = make("wikitext2", tokenizer).examples([sources.Row("here", {"text": text})])
+    (example,) = make("wikitext2", tokenizer).examples([Row("here", {"text": text})])
     assert [block.title for block in example.blocks] == ["One", "Two"]
     assert "\n".join(line for block in example.blocks for line in block.lines) + "\n" == text
 
@@ -202,7 +204,7 @@ def test_a_long_text_is_encoded_as_one_whatever_its_blocks(tokenizer: Tokenizer)
     text = forms.wiki_xml(forms.sentences(50))
     bpe = Tokenizer.train_bpe([text], 300)
     task = make("enwik8", bpe, block=100)
-    (example,) = task.examples([sources.Row("here", {"text": text})])
+    (example,) = task.examples([Row("here", {"text": text})])
     (request,) = task.requests(example)
     assert list(request.tokens) == bpe.encode(text)
     assert len(example.blocks) > 100 and "".join(example.blocks) == text
@@ -270,7 +272,7 @@ def test_characters_that_the_cut_goes_through_are_left_out(tmp_path: Path, token
 
 def test_a_smaller_context_and_another_size_are_said(tokenizer: Tokenizer) -> None:
     task = make("text8", tokenizer, n_positions=128)
-    task.examples([sources.Row("here", {"text": "some words"})])
+    task.examples([Row("here", {"text": "some words"})])
     assert task.notes == [
         "window 128 instead of 1024: the model has no more positions",
         "10 bytes instead of the benchmark's 5,000,000",

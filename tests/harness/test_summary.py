@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import evaluate, results, tasks
-from zeroscale.harness.requests import Generated, Generation
-from zeroscale.harness.sources import Row
+from zeroscale.eval import evaluate, results, tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards.rows import Row
+from zeroscale.eval.engine.requests import Generated, Generation
 from zeroscale.model.gpt import GPT
 
 

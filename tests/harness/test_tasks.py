@@ -7,10 +7,10 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards
-from zeroscale.harness import tasks
-from zeroscale.harness.requests import Continuation, Generated, Rolled, Rolling, Scored, Stop
-from zeroscale.harness.sources import Row
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.cards.rows import Row
+from zeroscale.eval.engine.requests import Continuation, Generated, Rolled, Rolling, Scored, Stop
 
 
 def make(name: str, tokenizer: Tokenizer, n_positions: int = 1024, seed: int = 0, **changed: Any) -> Any:

@@ -6,8 +6,8 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness.evaluate import score_cards
-from zeroscale.harness.results import Result, read_records
+from zeroscale.eval.evaluate import score_cards
+from zeroscale.eval.results import Result, read_records
 from zeroscale.model.gpt import GPT
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.harness import card as cards
-from zeroscale.harness import unit_texts
+from zeroscale.eval.cards import registry as cards
+from zeroscale.eval.contamination import unit_texts
 
 
 def words(text: str) -> list[str]:

@@ -10,8 +10,8 @@ import pytest
 
 from zeroscale.cli import main
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.harness import card as cards_of
-from zeroscale.harness import evaluate, measuring, results
+from zeroscale.eval import evaluate, results, scores
+from zeroscale.eval.cards import registry as cards_of
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 
@@ -143,7 +143,7 @@ def test_scores_are_told_of_clean_and_of_overlapping_examples(scored, capsys):
     for name, chosen in (("clean", [i for i in range(total) if i not in (0, 3, 5)]), ("overlapping", [0, 3, 5])):
         expected = {
             metric: value
-            for part in measuring.measure(whole.family, whole.options, [rows[i] for i in chosen])
+            for part in scores.measure(whole.family, whole.options, [rows[i] for i in chosen])
             for metric, value in part.scores.items()
         }
         there = {metric: score["value"] for metric, score in lambada["scores"][name].items()}

@@ -195,7 +195,7 @@ def write_result(folder: Path, step: int, card: str, metrics: dict, params: int,
 
 
 def write_examples(path: Path, card: str, noise: random.Random) -> None:
-    """Records in the columns of the families of `zeroscale.harness.tasks`."""
+    """Records in the columns of the families of `zeroscale.eval.tasks`."""
     import pyarrow
     import pyarrow.parquet
 

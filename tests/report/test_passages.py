@@ -13,7 +13,7 @@ SAMPLE = {"source": "sample", "family": "stream", "card": "wikitext2", "origin":
 def records(tmp_path_factory):
     """Real records of an untrained model on two samples, by card."""
     from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.harness.evaluate import score_cards
+    from zeroscale.eval.evaluate import score_cards
     from zeroscale.model.config import GPTConfig
     from zeroscale.model.gpt import GPT
 

@@ -5,7 +5,8 @@ import json
 import pytest
 import study_fixture
 
-from zeroscale.report import benchmarks, beside_paper, published, specs
+from zeroscale.eval import published
+from zeroscale.report import benchmarks, beside_paper, specs
 from zeroscale.report.record import read_study
 
 # Radford et al. 2019, table 3, and the text of section 3 for the largest model alone.

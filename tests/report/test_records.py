@@ -4,7 +4,7 @@ import pyarrow.parquet
 import pytest
 import study_fixture
 
-from zeroscale.harness import tasks
+from zeroscale.eval import tasks
 from zeroscale.report.examples import RAW
 from zeroscale.report.shown import NOTHING, Shown, one_line, show
 
@@ -15,7 +15,7 @@ CARDS = tuple(study_fixture.CARDS)
 def scored(tmp_path_factory):
     """`(results by card, first record by card)` from the harness itself: byte tokens, random weights."""
     from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.harness.evaluate import score_cards
+    from zeroscale.eval.evaluate import score_cards
     from zeroscale.model.config import GPTConfig
     from zeroscale.model.gpt import GPT
 

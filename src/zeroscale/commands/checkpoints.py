@@ -31,7 +31,7 @@ def compare(config: Config) -> int:
         from zeroscale.commands import findings
 
         return findings.compare_laws(wanted)
-    from zeroscale import comparing
+    from zeroscale.eval import compare as comparing
 
     return comparing.compare(wanted)
 

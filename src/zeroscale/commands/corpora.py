@@ -31,9 +31,9 @@ def data(config: Config) -> int:
 
 def _fetch(wanted: DataCommand) -> int:
     """1 where a card's data could not be had; each says why, and the others are there."""
-    from zeroscale.harness import fetching
+    from zeroscale.eval.cards import download
 
-    found = fetching.fetch(list(wanted.cards or ()), Path(wanted.data_dir) if wanted.data_dir else None)
+    found = download.fetch(list(wanted.cards or ()), Path(wanted.data_dir) if wanted.data_dir else None)
     for one in found:
         print(f"{one.card}: {one.words}" if one.ready else f"{one.card}: NOT HERE: {one.words}")
     missing = [one.card for one in found if not one.ready]

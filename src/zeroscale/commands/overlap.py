@@ -12,7 +12,7 @@ def overlap(config: Config) -> int:
     """Looks benchmarks' n-grams up in a corpus."""
     wanted = build(OverlapSettings, config)
     from zeroscale.commands.corpora import Progress
-    from zeroscale.overlap import run
+    from zeroscale.eval.contamination import run
 
     with Progress() as progress:
         text, code = run.overlap(wanted, progress)

@@ -72,7 +72,7 @@ def _print_table(found: "Sequence[Reproduction]") -> None:
 def explain(config: Config) -> int:
     """Prints the chain behind a number; non-zero where a link of it does not hold."""
     wanted = build(ExplainSettings, config)
-    from zeroscale.harness import card as cards
+    from zeroscale.eval.cards import registry as cards
     from zeroscale.provenance import chain
 
     def card_hash(name: str, protocol: str) -> str:

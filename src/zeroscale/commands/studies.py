@@ -38,9 +38,9 @@ def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> lis
 def _check_cards(cell: TrainSettings) -> None:
     """A card that does not exist, or whose files are missing, is known before training, not after."""
     if cell.cards:
-        from zeroscale.harness import card, sources
+        from zeroscale.eval.cards import registry, sources
 
-        for one in card.resolve(list(cell.cards)):
+        for one in registry.resolve(list(cell.cards)):
             if cell.cards_from == "files":
                 sources.find_files(one, Path(cell.data_dir) if cell.data_dir else None)
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.format import number
-from zeroscale.report import marks, published
+from zeroscale.eval import published
+from zeroscale.report import marks
 from zeroscale.report.marks import BENCHMARK, HELD_OUT, SAMPLE
 from zeroscale.report.record import Cell, Study
 
-# Scores that others are read against begin so (`zeroscale.harness.tasks.summary`): lines in the panel of the score that
+# Scores that others are read against begin so (`zeroscale.eval.tasks.summary`): lines in the panel of the score that
 # the rest of the name says, and no panels of their own.
 BASELINES = {"no_hint_": "without the hint", "lede_3_": "lede-3", "random_3_": "random-3"}
 

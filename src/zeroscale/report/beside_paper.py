@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from zeroscale.beside import SIZES
 from zeroscale.core import format
-from zeroscale.report import published, specs
+from zeroscale.eval import published
+from zeroscale.eval.published import SIZES
+from zeroscale.report import specs
 from zeroscale.report.benchmarks import Card, Panel, Point, unit
 from zeroscale.report.marks import BENCHMARK
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core import paths
-from zeroscale.report import published
+from zeroscale.eval import published
 
 LONGEST = 600
 # Of an article so many lines are looked at; where the next begins, as `harness.tasks.stream` has it.

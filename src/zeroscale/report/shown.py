@@ -1,4 +1,4 @@
-"""A record of *.examples.parquet as a reader sees it. What it holds is its family's (`zeroscale.harness.tasks`)."""
+"""A record of *.examples.parquet as a reader sees it. What it holds is its family's (`zeroscale.eval.tasks`)."""
 
 import math
 import re

@@ -14,8 +14,9 @@ from zeroscale.config.validate import combination_faults
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.harness import card as cards_of
-from zeroscale.harness import loading, sources, tasks
+from zeroscale.eval import tasks
+from zeroscale.eval.cards import examples, sources
+from zeroscale.eval.cards import registry as cards_of
 from zeroscale.provenance.recorded import Recorded
 from zeroscale.runs import manifest
 from zeroscale.runs.results import Json, Scored
@@ -183,7 +184,7 @@ def _with_cards(run: Recorded, results: Sequence[Scored], settings: TrainSetting
 
 def _drawn(card: Any) -> bool:
     """Whether a card's data are drawn from the training corpus: then they lie nowhere before they are asked for."""
-    from zeroscale.memorising import FAMILY
+    from zeroscale.eval.corpus_cards import FAMILY
 
     return card.family == FAMILY
 
@@ -209,7 +210,7 @@ def _changed(result: Json, known: dict[str, Any], data_dir: Path | None, run: Re
         tokenizer = Tokenizer.load(run.directory / "tokenizer")
         options = family.Options.model_validate(card.options(protocol))
         task = family(options, tokenizer, run.settings.model.n_positions, result["seed"])
-        data = loading.load(card, task, source, data_dir, allow_other_data=True)
+        data = examples.load(card, task, source, data_dir, allow_other_data=True)
         if data.hash != result["data_hash"]:
             origin = ", ".join(data.origin)
             return [f"card {name}: {origin} is another version than the one scored ({data.standing.words}): can matter"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from zeroscale import scoring
 from zeroscale.config.commands import EvalSettings
 from zeroscale.config.validate import build
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.eval import run as scoring
 from zeroscale.provenance.agreement import other_question
 from zeroscale.provenance.recorded import Recorded
 from zeroscale.reproduce.gathering import Inputs

@@ -1,0 +1,86 @@
+"""Whether data are the benchmark that a card means: the number of rows and a hash of their content, against its pin.
+
+Names and revisions of data sets move; content does not. White space is not content here (the hub and the released
+files differ in it), nor are fields that no example is made of.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
+from zeroscale.eval.cards.card import Card
+from zeroscale.eval.cards.rows import Row, Rows
+from zeroscale.eval.cards.schema import Pin
+
+
+class OtherData(ZeroscaleError):
+    """The data are there, but they are not what the card pins."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What data are to the benchmark. `words` belong beside every score unless `benchmark` is true."""
+
+    benchmark: bool
+    """Content and number are as pinned."""
+    words: str
+    sha256: str
+
+
+def digest(rows: Sequence[Row], columns: Sequence[str] | None) -> str:
+    """sha256 over the rows in order: their `columns` (all, if None), each text with single spaces."""
+    wanted = [row.content if columns is None else {name: row.content.get(name) for name in columns} for row in rows]
+    return sha256_json([_plain(content) for content in wanted])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return value
+
+
+def check(card: Card, found: Rows, columns: Sequence[str] | None, allow_other_data: bool = False) -> Standing:
+    """What the rows are to the benchmark.
+
+    Raises:
+        OtherData: they are not what the card pins, and that was not allowed; the message says both.
+    """
+    sha256 = digest(found.rows, columns)
+    if found.source == "sample":
+        return Standing(False, f"sample: {len(found.rows)} hand-written examples, not the benchmark", sha256)
+    source = card.sources.files if found.source == "files" else card.sources.hub
+    pin = source.pin if source else None
+    difference = _difference(pin, len(found.rows), sha256, found.excerpt)
+    if difference is None and pin is None:
+        return Standing(False, f"the card pins no content (sha256 here: {sha256})", sha256)
+    if difference is None and pin.sha256 is None:
+        words = f"as many {pin.called} as published ({pin.rows:,}); no copy was at hand to compare the content with"
+        return Standing(False, words, sha256)
+    if difference is None:
+        return Standing(True, f"{pin.rows:,} {pin.called}, content as pinned", sha256)
+    if not allow_other_data:
+        raise OtherData(
+            f"card {card.name}: {', '.join(found.origin)} is not the benchmark: {difference}. Give the whole, released "
+            "data, or score these all the same with allow_other_data=true; the result will say so."
+        )
+    return Standing(False, difference, sha256)
+
+
+def _difference(pin: Pin | None, rows: int, sha256: str, excerpt: str | None) -> str | None:
+    """What sets the data apart from the pin; None where nothing does."""
+    named = f" ({excerpt})" if excerpt else ""
+    if pin is None:
+        return f"other data: {excerpt}" if excerpt else None
+    if rows < pin.rows:
+        return f"part: {rows:,} of {pin.rows:,} {pin.called}{named}"
+    if rows > pin.rows:
+        return f"other data: {rows:,} {pin.called} where the benchmark has {pin.rows:,}{named}"
+    if pin.sha256 is not None and sha256 != pin.sha256:
+        return f"other data: {rows:,} {pin.called}, but their sha256 is {sha256}, and the card pins {pin.sha256}{named}"
+    return f"other data: {excerpt}" if excerpt else None

@@ -1,0 +1,140 @@
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from zeroscale.core import paths
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.eval.cards.card import _INTERNAL, Card
+from zeroscale.eval.cards.schema import Part, Subset, Text, _fault, read_yaml
+
+
+def load(path: Path) -> Card:
+    """Reads and checks one card.
+
+    Raises:
+        ZeroscaleError: names the file and every faulty field.
+    """
+    content = read_yaml(path)
+    faults = [f"  {name}: no such field" for name in _INTERNAL if name in content]
+    try:
+        card = Card.model_validate({**content, "path": path, "subset": None})
+        faults += _contradictions(card)
+    except ValidationError as error:
+        faults += [_fault(detail) for detail in error.errors()]
+    if faults:
+        raise ZeroscaleError(f"card {path} is not valid:\n" + "\n".join(faults))
+    return card
+
+
+def _contradictions(card: Card) -> list[str]:
+    """Faults that no single field shows."""
+    from zeroscale.eval import tasks
+
+    faults = []
+    if card.name != card.path.stem:
+        faults.append(f"  name: is {card.name!r}, but the file is called {card.path.name}")
+    faults += [
+        f"  {part}.{number}.metric: {entry.metric!r} is not among the card's metrics ({', '.join(card.metrics)})"
+        for part in ("paper", "reproductions")
+        for number, entry in enumerate(getattr(card, part))
+        if entry.metric not in card.metrics
+    ]
+    if card.family not in tasks.FAMILIES:
+        faults.append(f"  family: {card.family!r} is none of {', '.join(tasks.FAMILIES)}")
+        return faults
+    family = tasks.family(card.family)
+    for protocol in card.protocols:
+        try:
+            family.Options.model_validate(card.options(protocol))
+        except ValidationError as error:
+            faults += [f"  protocols.{protocol}.{_fault(detail).strip()}" for detail in error.errors()]
+    unknown = sorted(set(card.metrics) ^ set(family.METRICS))
+    if unknown:
+        faults.append(f"  metrics: {', '.join(unknown)}: the family {card.family} measures {', '.join(family.METRICS)}")
+    return faults
+
+
+def names() -> list[str]:
+    """The shipped cards."""
+    return sorted(path.stem for path in paths.evals().glob("*.yaml"))
+
+
+class _Drawn(Part):
+    seed: int
+    examples: dict[str, Annotated[int, Field(gt=0)]]
+
+
+class _Suite(Part):
+    """A suite's file: cards, and perhaps how many examples of each are drawn."""
+
+    measures: Text
+    cards: Annotated[list[str], Field(min_length=1)]
+    subset: _Drawn | None = None
+
+
+def suites() -> dict[str, list[str]]:
+    """The shipped suites: name → cards, as results will name them."""
+    found = {path.stem: (_suite(path), path.stem) for path in sorted((paths.evals() / "suites").glob("*.yaml"))}
+    return {
+        name: [f"{card}-{name}" if suite.subset else card for card in suite.cards] for suite, name in found.values()
+    }
+
+
+def _suite(path: Path) -> _Suite:
+    try:
+        suite = _Suite.model_validate(read_yaml(path))
+    except ValidationError as error:
+        faults = [_fault(detail) for detail in error.errors()]
+        raise ZeroscaleError(f"suite {path} is not valid:\n" + "\n".join(faults)) from error
+    if suite.subset and set(suite.subset.examples) != set(suite.cards):
+        wrong = ", ".join(sorted(set(suite.subset.examples) ^ set(suite.cards)))
+        raise ZeroscaleError(f"suite {path}: subset.examples should say how many for each of its cards, see {wrong}")
+    return suite
+
+
+def _members(suite: Path) -> dict[str, Card]:
+    """The cards of a suite by the names they go by in it."""
+    content = _suite(suite)
+    unknown = [name for name in content.cards if name not in names()]
+    if unknown:
+        raise ZeroscaleError(f"suite {suite} names cards that do not exist: {', '.join(unknown)}")
+    cards = [load(paths.evals() / f"{name}.yaml") for name in content.cards]
+    if drawn := content.subset:
+        cards = [
+            card.drawn(Subset(suite=suite.stem, examples=drawn.examples[card.name], seed=drawn.seed)) for card in cards
+        ]
+    return {card.name: card for card in cards}
+
+
+def resolve(cards: Sequence[str]) -> list[Card]:
+    """Cards by name, suites by name, files by path (ending in .yaml), each once, in the order given.
+
+    `CARD-SUITE` is a card as a suite with a subset scores it.
+
+    Raises:
+        ZeroscaleError: for an unknown name, with the nearest that exists.
+    """
+    known = names()
+    collections = suites()
+    wanted: dict[str, Card] = {}
+    for name in cards:
+        card, _, suite = name.rpartition("-")
+        if name in collections:
+            wanted |= _members(paths.evals() / "suites" / f"{name}.yaml")
+        elif name in known:
+            wanted[name] = load(paths.evals() / f"{name}.yaml")
+        elif card and name in collections.get(suite, []):
+            wanted[name] = _members(paths.evals() / "suites" / f"{suite}.yaml")[name]
+        elif name.endswith((".yaml", ".yml")):
+            wanted[name] = load(Path(name))
+        else:
+            close = difflib.get_close_matches(name, [*known, *collections], n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise ZeroscaleError(
+                f"there is no card or suite {name!r}; {hint}"
+                f"Cards: {', '.join(known)}. Suites: {', '.join(collections)}."
+            )
+    return list(wanted.values())

@@ -1,0 +1,130 @@
+"""What `zeroscale overlap` is asked about: the corpus, the cards and their data, the results whose scores are told."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from zeroscale.config.commands import OverlapSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.corpus_texts import Texts, open_files, open_texts
+from zeroscale.data.ngrams.scan import ALONE_BYTES, Piece
+from zeroscale.eval import results
+from zeroscale.eval.cards import registry as cards_of
+from zeroscale.eval.contamination import unit_texts
+from zeroscale.eval.contamination.clean_subsets import Reading
+from zeroscale.runs import resolve
+from zeroscale.runs.corpus import corpus_of
+from zeroscale.runs.resolve import ResultsLocation
+from zeroscale.runs.run import settings_of
+
+
+def places(wanted: OverlapSettings) -> list[ResultsLocation]:
+    """The results of the run, or of each run of the study, at their last checkpoint."""
+    if wanted.study and wanted.run:
+        raise ZeroscaleError("give study=DIR or run=DIR, not both")
+    outputs = Path(wanted.output_dir)
+    if wanted.run:
+        return resolve.find_results(wanted.run, outputs)
+    return [place for cell in _cells(wanted.study) for place in resolve.find_results(str(cell), outputs)]
+
+
+def _cells(study: str | None) -> list[Path]:
+    if study is None:
+        return []
+    cells = sorted(path.parent for path in Path(study).glob("[!.]*/config.yaml"))
+    if not cells:
+        raise ZeroscaleError(f"{study} holds no run (no subdirectory has a config.yaml): give a study's directory")
+    return cells
+
+
+def run_of(wanted: OverlapSettings) -> Path | None:
+    """The run of ours that is asked about; of a study its first; None where it is another's checkpoint, or none."""
+    if wanted.study:
+        return _cells(wanted.study)[0]
+    path = Path(wanted.run) if wanted.run else None
+    if path and (path / "meta.json").is_file():
+        path = path.parent.parent
+    return path if path and (path / "config.yaml").is_file() else None
+
+
+def corpus(wanted: OverlapSettings) -> Texts | None:
+    """What is to be looked through; None where a Bloom filter stands for it, or nothing is.
+
+    Raises:
+        ZeroscaleError: it is gone, or is not what the run was trained on.
+    """
+    if wanted.corpus:
+        return open_texts(wanted.corpus, wanted.text_field, wanted.split)
+    cell = run_of(wanted)
+    if cell is None or (wanted.index and Path(wanted.index).exists()):
+        return None
+    corpora = {corpus_of(one) for one in (_cells(wanted.study) if wanted.study else [cell])}
+    if len(corpora) > 1:
+        names = ", ".join(sorted(path.name for path in corpora))
+        raise ZeroscaleError(f"{wanted.study}: its runs were trained on several corpora, {names}: name one, corpus=DIR")
+    return open_texts(str(corpora.pop()), split=wanted.split)
+
+
+def workers(wanted: OverlapSettings, size: int) -> int:
+    """Processes for so many bytes."""
+    if wanted.workers is not None:
+        return wanted.workers
+    return 1 if size < ALONE_BYTES else len(os.sched_getaffinity(0))
+
+
+def readings(wanted: OverlapSettings, there: Iterable[ResultsLocation]) -> list[Reading]:
+    """Which cards are looked up, and where their data are: as asked, else as the run was scored."""
+    cell = run_of(wanted)
+    source, data_dir = wanted.cards_from, Path(wanted.data_dir) if wanted.data_dir else None
+    if source is None and data_dir is None and cell is not None:
+        run = settings_of(cell)
+        source, data_dir = run.cards_from, Path(run.data_dir) if run.data_dir else None
+    names = list(wanted.cards) if wanted.cards is not None else None
+    if names is None:
+        scored_on = dict.fromkeys(name for place in there for name in results.names(place.out))
+        names = [card for card, protocol in scored_on if protocol == wanted.protocol]
+        names = _that_can_be_read(names, settings_of(cell).cards if cell else ()) or ["core"]
+    paths = {cards_of.load(Path(name)).name: name for name in names if name.endswith((".yaml", ".yml"))}
+    # The end of a run scores a part of a benchmark, too, and says so; so does what is told of its scores.
+    lenient = wanted.allow_other_data or (wanted.cards is None and cell is not None)
+    return [
+        Reading(paths.get(card.name, card.name), source or "files", data_dir, lenient)
+        for card in cards_of.resolve(names)
+        if card.family != "memorisation"  # which is made of the corpus itself
+    ]
+
+
+def _that_can_be_read(names: list[str], given: Iterable[str]) -> list[str]:
+    """Cards by name; those of the user's own by the files that the run was given. Others are left out."""
+    files = {Path(name).stem: name for name in given if name.endswith((".yaml", ".yml")) and Path(name).is_file()}
+    found = []
+    for name in names:
+        try:
+            cards_of.resolve([files.get(name, name)])
+        except ZeroscaleError:
+            continue
+        found.append(files.get(name, name))
+    return found
+
+
+def own_training(wanted: OverlapSettings, card: str, reading: Reading) -> tuple[list[Path], Iterator[Piece]] | None:
+    """The text of a benchmark's own training split, where its files are at hand; and which files these are."""
+    entry = (wanted.own_training or {}).get(card)
+    if entry is None or reading.data_dir is None or reading.source != "files":
+        return None
+    for pattern in entry.files:
+        for wanted_name in (pattern, pattern.partition("/")[2]):
+            paths = sorted(path for path in reading.data_dir.glob(wanted_name) if path.is_file()) if wanted_name else []
+            if paths:
+                return paths, _own_pieces(paths, entry.first_bytes, reading.name, wanted.protocol)
+    return None
+
+
+def _own_pieces(paths: list[Path], first_bytes: int | None, name: str, protocol: str) -> Iterator[Piece]:
+    if first_bytes is not None:
+        for path in paths:
+            yield from open_files(str(path), first_bytes=first_bytes).pieces()
+        return
+    (card,) = cards_of.resolve([name])
+    for text in unit_texts.of_files(card, protocol, paths):
+        yield Piece(text, False)

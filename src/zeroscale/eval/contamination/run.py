@@ -1,0 +1,212 @@
+"""`zeroscale overlap`: what benchmarks share with a training corpus, and how models score without it."""
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeroscale.config.commands import OverlapSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors, read_json, try_lock, write_directory
+from zeroscale.data.corpus_texts import Texts
+from zeroscale.data.ngrams import scan
+from zeroscale.data.ngrams.index import INDEX, Builder, NgramIndex
+from zeroscale.data.ngrams.scan import BATCH, Say
+from zeroscale.eval import results
+from zeroscale.eval.cards import examples
+from zeroscale.eval.contamination import clean_subsets, inputs, search, shares, tables, unit_texts
+from zeroscale.eval.contamination.clean_subsets import Reading
+from zeroscale.eval.contamination.shares import Own, Units
+from zeroscale.eval.contamination.tables import Found
+from zeroscale.runs.resolve import ResultsLocation
+
+# The folder for an index that is not to be kept, its lock, and the seconds in which it may not be locked yet.
+_SCRATCH, _LOCK, _NEW = ".overlap-", "lock", 60.0
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A card whose text is in the index."""
+
+    about: dict[str, Any]
+    """The fields of `CardShare` that say what it is."""
+    digests: list[str]
+    texts: list[int]
+    """How many texts each unit has."""
+    reading: Reading
+
+
+def overlap(wanted: OverlapSettings, say: Say) -> tuple[str, int]:
+    """Writes overlap.json. Returns what is to be shown and the exit code: 1 where something asked for is not there.
+
+    Raises:
+        ZeroscaleError: nothing was asked about, the corpus is gone or cannot be read, or no card's data are there.
+    """
+    places = inputs.places(wanted)
+    corpus = inputs.corpus(wanted)
+    if corpus is None and not wanted.index and not wanted.ngrams:
+        raise ZeroscaleError("overlap with what? corpus=DIR (or a file, a glob), study=DIR, run=DIR or index=FILE")
+    faults: list[str] = []
+    with _index(wanted, inputs.readings(wanted, places), faults, say) as (directory, cards):
+        if not cards:
+            raise ZeroscaleError("\n".join(faults) or "no card is left to be looked up")
+        if corpus is None and not wanted.index:
+            named = ", ".join(card.about["card"] for card in cards)
+            text = f"{wanted.ngrams}: {NgramIndex(directory).distinct:,} different {wanted.n}-grams of {named}"
+            return _with(text, faults)
+        result = _look_through(wanted, corpus, directory, cards, places, faults, say)
+    out = _out(wanted, places, result)
+    tables.write(out, result)
+    return _with(f"{tables.as_text(result)}\n\nwritten to {out / tables.NAME}", faults)
+
+
+def _with(text: str, faults: list[str]) -> tuple[str, int]:
+    return "\n".join([text, *(f"left out: {fault}" for fault in faults)]), 1 if faults else 0
+
+
+def _look_through(
+    wanted: OverlapSettings,
+    corpus: Texts | None,
+    directory: Path,
+    cards: list[Looked],
+    places: list[ResultsLocation],
+    faults: list[str],
+    say: Say,
+) -> Found:
+    """The corpus past the index; then shares and scores, card by card."""
+    started = time.monotonic()
+    found, about, method = search.find(wanted, corpus, directory, say)
+    about["seconds"] = round(time.monotonic() - started, 1)
+    result = Found(wanted.n, wanted.above, method, about, faults, os.environ.get("ZEROSCALE_COMMAND"))
+    index = NgramIndex(directory)
+    totals, hits = index.by_text(found)
+    begin = 0
+    for card in cards:
+        mine = slice(begin, begin + sum(card.texts))
+        begin = mine.stop
+        ngrams, shared = (shares.by_unit(values[mine], card.texts) for values in (totals, hits))
+        units = Units(card.digests, ngrams, shared)
+        own = _own(wanted, card, directory, mine, int(ngrams.sum()), say)
+        result.cards.append(shares.share_of(units, wanted.above, card.about, own))
+        result.units.append(units)
+        for place in places:
+            if (scored := results.load(place.out, card.about["card"], wanted.protocol)) is None:
+                continue
+            try:
+                result.scores.append(clean_subsets.parts(place, scored, units, wanted.above, card.reading))
+            except ZeroscaleError as error:
+                faults.append(str(error))
+    return result
+
+
+def _own(wanted: OverlapSettings, card: Looked, directory: Path, mine: slice, ngrams: int, say: Say) -> Own | None:
+    """What a benchmark shares with its own training split, where that is at hand."""
+    name = card.about["card"]
+    there = inputs.own_training(wanted, name, card.reading)
+    if there is None:
+        return None
+    paths, pieces = there
+    stage = f"{name}'s own training split"
+    found, _ = scan.seek(directory, pieces, 1, lambda done, of, _: say(done, of, stage))
+    _, hits = NgramIndex(directory).by_text(found)
+    shared = int(hits[mine].sum())
+    return Own([path.name for path in paths], shared, shared / max(ngrams, 1))
+
+
+@contextmanager
+def _index(
+    wanted: OverlapSettings, readings: list[Reading], faults: list[str], say: Say
+) -> Iterator[tuple[Path, list[Looked]]]:
+    """The index of the cards' n-grams, kept where `ngrams` says; and the cards whose data could be read."""
+    cards: list[Looked] = []
+
+    def fill(directory: Path) -> None:
+        builder = Builder(directory, wanted.n)
+        for reading in readings:
+            say(0, None, f"reading {reading.name}")
+            try:
+                cards.append(_look(reading, wanted.protocol, builder))
+            except ZeroscaleError as error:
+                faults.append(str(error))
+        builder.finish([card.about for card in cards])
+
+    if wanted.ngrams:
+        _refuse_other(Path(wanted.ngrams))
+        write_directory(Path(wanted.ngrams), fill)
+        yield Path(wanted.ngrams), cards
+        return
+    outputs = Path(wanted.output_dir)
+    with disk_errors(outputs):
+        outputs.mkdir(parents=True, exist_ok=True)
+        _sweep(outputs)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=outputs) as folder:
+            held = try_lock(Path(folder) / _LOCK)
+            try:
+                fill(Path(folder))
+                yield Path(folder), cards
+            finally:
+                if held is not None:
+                    held.close()
+
+
+def _refuse_other(directory: Path) -> None:
+    """What stands there is to be written over: only an earlier index, or nothing."""
+    if directory.is_dir() and any(directory.iterdir()):
+        header = read_json(directory / INDEX) if (directory / INDEX).is_file() else None
+        if isinstance(header, dict) and "distinct" in header:
+            return
+    elif not directory.exists() or directory.is_dir():
+        return
+    raise ZeroscaleError(f"ngrams={directory} is there and is no index of n-grams: name a new directory")
+
+
+def _sweep(outputs: Path) -> None:
+    """Takes away what a killed process has left: folders that are not new and that nobody holds."""
+    for folder in outputs.glob(f"{_SCRATCH}*"):
+        if time.time() - folder.stat().st_mtime > _NEW and (held := try_lock(folder / _LOCK)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            held.close()
+
+
+def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
+    """Puts the text of one card's examples into the index: all of them, once they have been read."""
+    card, task, loaded = unit_texts.load(**vars(reading), protocol=protocol)
+    units = list(unit_texts.units(task, examples.choose(card, task, loaded.examples, None)))
+    held: list[str] = []
+    for texts in units:
+        held += texts
+        if len(held) >= 64 or sum(map(len, held)) >= BATCH:
+            builder.add(held)
+            held = []
+    builder.add(held)
+    about = {
+        "card": card.name,
+        "protocol": protocol,
+        "title": card.title,
+        "unit": card.unit,
+        "source": reading.source,
+        "origin": loaded.origin,
+        "data": loaded.standing.words,
+        "is_benchmark": loaded.standing.benchmark,
+        "data_hash": loaded.hash,
+    }
+    return Looked(about, [shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)
+
+
+def _out(wanted: OverlapSettings, places: list[ResultsLocation], result: Found) -> Path:
+    """Where the result is written: as asked, else beside what was asked about."""
+    if wanted.out:
+        return Path(wanted.out)
+    if wanted.study:
+        return Path(wanted.study) / "overlap"
+    if places:
+        cell = inputs.run_of(wanted)
+        return (cell or places[0].out.parent) / "overlap"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.corpus["path"]).name).strip("-.") or "corpus"
+    return Path(wanted.output_dir) / "overlap" / f"{name}-{result.corpus['version'][:8]}"

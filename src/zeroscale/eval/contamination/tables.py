@@ -1,0 +1,149 @@
+"""What `zeroscale overlap` shows: for a terminal of 100 columns, as JSON, and a row for each example as Parquet."""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zeroscale.core.files import write_bytes, write_json
+from zeroscale.core.tables import NOTHING, figure, interval, line, paragraph, widths
+from zeroscale.eval.contamination.clean_subsets import Parts
+from zeroscale.eval.contamination.shares import FORMAT, CardShare, Units
+
+NAME = "overlap.json"
+_HEAD = ("", "n-grams", "found", "share", "mean", "examples", "any", "above", "own train", "the paper's")
+_SCORES = ("", "of", "examples", "score", "95 % interval")
+_RIGHT = range(1, 10)
+
+
+@dataclass
+class Found:
+    """All that came of it.
+
+    Attributes:
+        method: `kind` exact, or bloom with its rates; corpus: what it is and how much of it there is.
+        cards, units: card by card; scores: of each checkpoint and card.
+    """
+
+    n: int
+    above: float
+    method: dict[str, Any]
+    corpus: dict[str, Any]
+    faults: list[str]
+    command: str | None = None
+    cards: list[CardShare] = field(default_factory=list)
+    units: list[Units] = field(default_factory=list)
+    scores: list[Parts] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "command": self.command,
+            "n": self.n,
+            "above": self.above,
+            "method": self.method,
+            "corpus": self.corpus,
+            "cards": [card.to_json() for card in self.cards],
+            "scores": [parts.to_json() for parts in self.scores],
+            "faults": self.faults,
+        }
+
+
+def write(out: Path, found: Found) -> None:
+    """overlap.json, and CARD.PROTOCOL.units.parquet beside it: a row for each unit of the card."""
+    import pyarrow
+    import pyarrow.parquet
+
+    for card, units in zip(found.cards, found.units, strict=True):
+        columns = {
+            "unit": list(range(len(units.digests))),
+            "digest": units.digests,
+            "ngrams": units.ngrams,
+            "found": units.found,
+            "share": units.shares,
+        }
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), buffer, compression="zstd")
+        write_bytes(out / f"{card.card}.{card.protocol}.units.parquet", buffer.getvalue())
+    write_json(out / NAME, found.to_json())
+
+
+def as_text(found: Found) -> str:
+    """The corpus, a line for each card, and the scores by part."""
+    rows = [_cells(card) for card in found.cards]
+    wide = widths([_HEAD, *rows], len(_HEAD))
+    lines = [paragraph(_about(found)), "", line(_HEAD, wide, _RIGHT), *(line(row, wide, _RIGHT) for row in rows), ""]
+    lines += [paragraph(text) for text in _legend(found)]
+    if marked := [card for card in found.cards if not card.is_benchmark]:
+        lines += ["", *(paragraph(f"{card.card}: {card.data}", indent=4) for card in marked)]
+    if found.scores:
+        lines += ["", *_scores(found)]
+    return "\n".join(lines)
+
+
+def _about(found: Found) -> str:
+    corpus = found.corpus
+    what = f"{corpus['files']:,} files" if corpus["kind"] == "files" else f"the {corpus['split']} part"
+    how = "each compared word by word"
+    if found.method["kind"] == "bloom":
+        how = f"by the index {found.method['file']}, false positives {found.method['expected_false_positives']:.1g}"
+    return (
+        f"{corpus['path']}: {what}, {corpus['bytes']:,} bytes, {corpus['ngrams']:,} {found.n}-grams; those of the "
+        f"benchmarks, {how}"
+    )
+
+
+def _legend(found: Found) -> list[str]:
+    return [
+        f"share: of the benchmark's {found.n}-grams, how many stand in the corpus; mean: of the examples' own shares; "
+        f"any, above: examples that share one at least, and more than {found.above:.0%} of theirs; own train: share "
+        "that stands in the benchmark's own training split; the paper's: own training split / WebText, in % "
+        "(Radford et al. 2019, table 6; of LAMBADA section 4, a mean)"
+    ]
+
+
+def _percent(share: float) -> str:
+    """Two decimals, or two digits where that would say nothing."""
+    return f"{100 * share:.2f} %" if share == 0 or share >= 0.001 else f"{100 * share:.2g} %"
+
+
+def _cells(card: CardShare) -> tuple[str, ...]:
+    own = NOTHING if card.own_training is None else _percent(card.own_training.share)
+    paper = [NOTHING if value is None else f"{value:g}" for value in card.paper.values()]
+    return (
+        card.card + ("" if card.is_benchmark else " *"),
+        f"{card.ngrams:,}",
+        f"{card.found:,}",
+        _percent(card.share),
+        _percent(card.mean_share),
+        f"{card.units:,}",
+        f"{card.units_with_any:,}",
+        f"{card.units_above:,}",
+        own,
+        NOTHING if paper == [NOTHING, NOTHING] else " / ".join(paper),
+    )
+
+
+def _scores(found: Found) -> list[str]:
+    named = {"above": f"above {found.above:.0%}"}
+    blocks: list[tuple[str, list[tuple[str, ...]]]] = []
+    for parts in found.scores:
+        mark = f" [{parts.mark}]" if parts.mark else ""
+        rows = [
+            (
+                f"  {metric}" if part == "all" else "",
+                named.get(part, part),
+                f"{parts.units[part]:,}",
+                figure(scores[metric].value),
+                interval(scores[metric].low, scores[metric].high),
+            )
+            for metric in parts.scores["all"]
+            for part, scores in parts.scores.items()
+            if metric in scores
+        ]
+        blocks.append((f"{parts.checkpoint}: {parts.card}{mark}", rows))
+    wide = widths([_SCORES, *(row for _, rows in blocks for row in rows)], len(_SCORES))
+    lines = [line(_SCORES, wide, (2, 3))]
+    for title, rows in blocks:
+        lines += [paragraph(title, indent=4), *(line(row, wide, (2, 3)) for row in rows)]
+    return lines

@@ -1,0 +1,132 @@
+"""Answers requests: sorted by length, batched by a budget of tokens, the head only where a score is needed.
+
+What requests share at their beginnings is computed once. Neither the order of the requests nor the size of a batch
+changes an answer beyond rounding; with `deterministic` not even that.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from zeroscale.eval.engine import batch_size
+from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.cost import Cost, peak_memory
+from zeroscale.eval.engine.generate import generate_all
+from zeroscale.eval.engine.loglikelihood import WindowScores, score_windows, too_long
+
+if TYPE_CHECKING:
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.model.gpt import GPT
+
+Progress = Callable[[int, int], None]
+
+
+class Engine:
+    """Answers requests for one model and tokenizer; `cost` adds up over the calls.
+
+    Args:
+        batch_tokens: positions of a batch; None: as many as the free memory holds, within reason. Halved for good where
+            they do not fit.
+        share: compute once what requests have in common at their beginnings.
+        deterministic: one request at a time and nothing shared, so that an answer is the same to the bit whatever
+            else is asked.
+    """
+
+    def __init__(
+        self,
+        model: "GPT",
+        tokenizer: "Tokenizer",
+        batch_tokens: int | None = None,
+        share: bool = True,
+        deterministic: bool = False,
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.share = share
+        self.deterministic = deterministic
+        self.n_positions = model.config.n_positions
+        self.device = next(model.parameters()).device
+        self.batch_tokens = batch_tokens or batch_size.batch_tokens(model, self.device)
+        self.cost = Cost()
+
+    def run(self, requests: Sequence[rq.Request], progress: Progress | None = None) -> list[rq.Answer]:
+        """Answers in the order of the requests, whatever that order is.
+
+        Raises:
+            ZeroscaleError: when a log-probability is not finite, which means that the weights are broken; when not even
+                one request fits the memory.
+        """
+        started = time.monotonic()
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                answers = self._answers(requests, progress)
+        finally:
+            self.model.train(training)
+            self.spend(seconds=time.monotonic() - started, peak_memory=peak_memory(str(self.device)))
+        return [answers[index] for index in range(len(requests))]
+
+    def _answers(self, requests: Sequence[rq.Request], progress: Progress | None) -> dict[int, rq.Answer]:
+        windows: list[rq.Window] = []
+        owners: dict[int, tuple[slice, int, int]] = {}
+        generations: dict[int, rq.Generation] = {}
+        for index, request in enumerate(requests):
+            begin = len(windows)
+            if isinstance(request, rq.Continuation):
+                window, truncated, unscored = rq.continuation_window(request, self.n_positions)
+                windows.append(window)
+                owners[index] = (slice(begin, begin + 1), truncated, unscored)
+            elif isinstance(request, rq.Rolling):
+                windows.extend(rq.rolling_windows(request, self.n_positions))
+                owners[index] = (slice(begin, len(windows)), 0, 0)
+            else:
+                generations[index] = request
+        count = _Count(len(windows) + len(generations), progress)
+        scored = score_windows(self, windows, count.add)
+        answers: dict[int, rq.Answer] = {
+            index: _scored(requests[index], scored[where], truncated, unscored)
+            for index, (where, truncated, unscored) in owners.items()
+        }
+        return answers | generate_all(self, generations, count.add)
+
+    def spend(self, **more: float) -> None:
+        """Adds to the cost."""
+        self.cost = self.cost.plus(Cost(**more))  # type: ignore[arg-type]
+
+    def shrink(self, tokens: int, can_be_less: bool) -> None:
+        """Takes smaller batches from now on: the memory did not suffice."""
+        if not can_be_less:
+            raise too_long(2 * tokens)
+        self.batch_tokens = max(1, min(self.batch_tokens, tokens))
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @cached_property
+    def newlines(self) -> frozenset[int]:
+        """Ids whose text holds a line's end."""
+        ids = range(self.tokenizer.vocab_size)
+        return frozenset(token for token in ids if "\n" in self.tokenizer.decode([token]))
+
+
+def _scored(request: rq.Request, scores: list[WindowScores], truncated: int, unscored: int) -> rq.Answer:
+    if isinstance(request, rq.Rolling):
+        parts = [logprobs for logprobs, _, _ in scores]
+        return rq.Rolled(np.concatenate(parts) if parts else np.zeros(0), len(parts))
+    return rq.Scored(*scores[0], truncated=truncated, unscored=unscored)
+
+
+class _Count:
+    """Counts what is done for whoever wants to know."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def add(self, more: int) -> None:
+        self.done += more
+        if self.progress:
+            self.progress(self.done, self.total)

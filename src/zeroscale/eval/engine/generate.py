@@ -1,0 +1,136 @@
+"""Answers generations: one stream for all requests of a kind, with as many at once as their keys and values allow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.loglikelihood import out_of_memory, too_long
+from zeroscale.eval.metrics import sentences
+from zeroscale.model.generation.generate import Spent, stream
+from zeroscale.model.gpt import GPT
+
+if TYPE_CHECKING:
+    from zeroscale.eval.engine.engine import Engine
+
+# Keys and values held at once on a CPU, and rows that step together: from 64 on a step's products are as fast per row
+# as they get.
+_CPU_CACHE_BYTES = 2**31
+_CPU_ROWS = 64
+_GPU_ROWS = 512
+
+
+@dataclass
+class _Prompt:
+    """A generation that is under way: the number of its request, the prompt that fits, what did not, what came."""
+
+    index: int
+    tokens: tuple[int, ...]
+    seed: int
+    truncated: int
+    new: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+
+def generate_all(
+    engine: "Engine", requests: dict[int, rq.Generation], done: Callable[[int], None] | None = None
+) -> dict[int, rq.Answer]:
+    """Answers by the number of the request."""
+    groups: dict[tuple[Any, ...], list[_Prompt]] = {}
+    for index, request in requests.items():
+        tokens, new_tokens, truncated = rq.generation_prompt(request, engine.n_positions)
+        kind = (new_tokens, request.stop, request.top_k, request.logprobs)
+        groups.setdefault(kind, []).append(_Prompt(index, tokens, request.seed, truncated))
+    answers: dict[int, rq.Answer] = {}
+    for kind, group in groups.items():
+        # One at a time where a result may depend on nothing else.
+        for members in [[one] for one in group] if engine.deterministic else [group]:
+            _continue(engine, members, *kind)
+            answers |= {one.index: _answer(engine, one, kind[-1]) for one in members}
+            if done:
+                done(len(members))
+    return answers
+
+
+def _continue(
+    engine: "Engine", group: list[_Prompt], new_tokens: int, stop: rq.Stop, top_k: int | None, logprobs: bool
+) -> None:
+    """Fills in what comes after each prompt; with half the rows again where the memory does not suffice."""
+    longest = max(len(one.tokens) for one in group) + new_tokens
+    rows, columns = _room(engine, longest)
+    rule = Stopping(engine, stop)
+    while True:
+        spent = Spent()
+        for one in group:
+            one.new, one.logprobs = [], []
+        try:
+            for prompt, token, logprob in stream(
+                engine.model,
+                [one.tokens for one in group],
+                new_tokens,
+                stop=rule.function,
+                eos=engine.tokenizer.eos,
+                temperature=0.0 if top_k is None else 1.0,
+                top_k=top_k,
+                seed=[one.seed for one in group],
+                batch_size=rows,
+                columns=columns,
+                vocab_size=engine.tokenizer.vocab_size,
+                logprobs=logprobs,
+                share=engine.share and not engine.deterministic,
+                spent=spent,
+            ):
+                group[prompt].new.append(token)
+                group[prompt].logprobs.append(logprob)
+            break
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            if rows == 1:
+                raise too_long(max(len(one.tokens) for one in group)) from error
+            rows, columns = max(1, min(rows, len(group)) // 2), min(columns, len(group) * longest) // 2
+    new = sum(len(one.new) for one in group)
+    engine.spend(tokens=spent.read + new, padding=spent.padding, saved=spent.saved, new_tokens=new)
+
+
+def _room(engine: "Engine", longest: int) -> tuple[int, int]:
+    """Prompts that are continued together, and tokens whose keys and values they may hold; `longest` tokens each at
+    most."""
+    if not isinstance(engine.model, GPT):
+        rows = max(1, engine.batch_tokens // longest)
+        return rows, rows * longest
+    config, weight = engine.model.config, engine.model.wte.weight
+    column = 2 * config.n_layer * config.d_model * weight.element_size()
+    if weight.device.type != "cuda":
+        return _CPU_ROWS, _CPU_CACHE_BYTES // column
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(weight.device)
+    return _GPU_ROWS, free // 3 // column
+
+
+def _answer(engine: "Engine", one: _Prompt, logprobs: bool) -> rq.Generated:
+    text = engine.tokenizer.decode(one.new)
+    return rq.Generated(tuple(one.new), text, one.truncated, np.array(one.logprobs) if logprobs else None)
+
+
+class Stopping:
+    """A stop rule as a function of a prompt's new tokens so far."""
+
+    def __init__(self, engine: "Engine", stop: rq.Stop) -> None:
+        self.stop, self.tokenizer = stop, engine.tokenizer
+        self.newlines = engine.newlines if stop.kind == "newline" else frozenset()
+
+    @property
+    def function(self) -> Callable[[list[int]], bool] | None:
+        return None if self.stop.kind == "never" else self._over
+
+    def _over(self, tokens: list[int]) -> bool:
+        if self.stop.kind == "newline":
+            return tokens[-1] in self.newlines
+        text = self.tokenizer.decode(tokens)
+        if self.stop.kind == "texts":
+            return any(end in text for end in self.stop.texts)
+        return sentences.more_than(text, self.stop.n)

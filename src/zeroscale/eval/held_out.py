@@ -1,0 +1,128 @@
+"""Held-out text: loss per token, perplexity per word, bits per byte. One function for validation and for results."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zeroscale.config.train import TrainSettings
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.corpus import Corpus
+
+if TYPE_CHECKING:
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.model.gpt import GPT
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Sums over each window, all [windows]: nats, scored tokens, their bytes, the words that begin in it."""
+
+    nll: np.ndarray
+    tokens: np.ndarray
+    bytes: np.ndarray
+    words: np.ndarray
+
+    @property
+    def loss(self) -> float:
+        """Nats per token."""
+        return float(self.nll.sum() / self.tokens.sum())
+
+    @property
+    def bits_per_byte(self) -> float:
+        return float(self.nll.sum() / (math.log(2) * self.bytes.sum()))
+
+    @property
+    def word_perplexity(self) -> float:
+        exponent = self.nll.sum() / self.words.sum()
+        return float(math.exp(exponent)) if exponent < 700 else math.inf
+
+
+class HeldOutText:
+    """A slice of tokens cut into windows once, to be scored by many models of one context length.
+
+    Windows of `context` inputs do not overlap; each token but the first of the slice is scored once, and the last
+    window may be shorter. Bytes and words are counted here, so that scoring decodes nothing.
+    """
+
+    def __init__(self, tokens: np.ndarray, tokenizer: "Tokenizer", context: int) -> None:
+        if len(tokens) < 2:
+            raise ZeroscaleError(f"held-out text of {len(tokens)} tokens: at least 2 are needed to score one")
+        tokens = np.asarray(tokens, dtype=np.int64)
+        windows = math.ceil((len(tokens) - 1) / context)
+        padded = np.zeros((2, windows * context), dtype=np.int64)
+        padded[0, : len(tokens) - 1] = tokens[:-1]
+        padded[1, : len(tokens) - 1] = tokens[1:]
+        padded[1, len(tokens) - 1 :] = -100
+        self.inputs, self.targets = padded.reshape(2, windows, context)
+        """[windows, context]; targets are -100 in the padding."""
+        counted = self.targets >= 0
+        lengths = tokenizer.token_byte_lengths()[np.where(counted, self.targets, 0)]
+        self.tokens = counted.sum(axis=1)
+        self.bytes = np.where(counted, lengths, 0).sum(axis=1)
+        self.words = _words(tokens, tokenizer, context)
+        self.context = context
+        self.tokenizer_hash = tokenizer.fingerprint
+
+    def measure(self, model: "GPT", batch_tokens: int = 8192) -> dict[str, float]:
+        """`score` in the names of a training log."""
+        sums = self.score(model, batch_tokens)
+        return {"val/loss": sums.loss, "val/bits_per_byte": sums.bits_per_byte}
+
+    def score(self, model: "GPT", batch_tokens: int = 8192) -> HeldOut:
+        """Sums over each window for this model. Draws no random number; leaves the model's mode as it was.
+
+        Runs in the caller's autocast, if any.
+        """
+        import torch
+
+        device = next(model.parameters()).device
+        rows = max(1, batch_tokens // self.context)
+        sums = []
+        training = model.training
+        model.eval()
+        try:
+            with torch.inference_mode():
+                for begin in range(0, len(self.inputs), rows):
+                    inputs = torch.from_numpy(self.inputs[begin : begin + rows]).to(device)
+                    targets = torch.from_numpy(self.targets[begin : begin + rows]).to(device)
+                    sums.append(model.loss(inputs, targets, reduction="none").double().sum(dim=1))
+        finally:
+            model.train(training)
+        nll = torch.cat(sums).cpu().numpy()
+        return HeldOut(nll, self.tokens, self.bytes, self.words)
+
+
+def held_out(
+    model: "GPT", tokens: np.ndarray, tokenizer: "Tokenizer", context: int, batch_tokens: int = 8192
+) -> HeldOut:
+    """`HeldOutText(…).score(model)`, for a single use."""
+    return HeldOutText(tokens, tokenizer, context).score(model, batch_tokens)
+
+
+def _words(tokens: np.ndarray, tokenizer: "Tokenizer", context: int) -> np.ndarray:
+    """Words (runs without white space) of the scored text, each counted in the window where it begins.
+
+    The end of text parts words as white space does. A word that began in the unscored first token is not counted.
+    """
+    counts = []
+    before = _text(tokens[:1], tokenizer)
+    for begin in range(1, len(tokens), context):
+        text = _text(tokens[begin : begin + context], tokenizer)
+        continues = bool(before) and not before[-1].isspace() and bool(text) and not text[0].isspace()
+        counts.append(len(text.split()) - continues)
+        before = text or before
+    return np.array(counts, dtype=np.int64)
+
+
+def _text(tokens: np.ndarray, tokenizer: "Tokenizer") -> str:
+    """The text of tokens, a line break for each end of text."""
+    edges = np.flatnonzero(tokens == tokenizer.eos)
+    return "\n".join(tokenizer.decode(part[part != tokenizer.eos].tolist()) for part in np.split(tokens, edges))
+
+
+def held_out_text(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
+    """The fixed slice of text that is never trained on and that every validation reads."""
+    text = tokens.val_tokens()[: settings.trainer.val_tokens + 1]
+    return HeldOutText(text, tokens.tokenizer, settings.context)

@@ -1,0 +1,61 @@
+from typing import Any
+
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.runs.resolve import CheckpointRef
+
+# A model may have more rows in its vocabulary than its tokenizer has tokens (padding to a multiple of some power of
+# two: 2.4 % at most in released models); where it has many more, the two are no pair.
+PADDING = 0.1
+
+
+def load(target: CheckpointRef) -> tuple[Any, Any]:
+    """The model in evaluation mode and its tokenizer."""
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.model import weights
+    from zeroscale.model.gpt import GPT
+
+    if target.run is None:
+        if read_json(target.path / "config.json").get("model_type", "gpt2") != "gpt2":
+            from zeroscale.eval import hf_adapter
+
+            return _paired(*hf_adapter.load(target.path), target.origin)
+        return _paired(weights.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
+    from zeroscale.config import train as composition
+    from zeroscale.runs import checkpoint
+
+    tokenizer = Tokenizer.load(target.path.parent.parent / "tokenizer")
+    gpt = GPT(composition.shape(target.run, tokenizer.vocab_size))
+    weights.load_state(gpt, target.path / checkpoint.WEIGHTS)
+    expected = read_json(target.path / checkpoint.META)["tokenizer"]
+    if tokenizer.fingerprint != expected:
+        raise ZeroscaleError(
+            f"{target.path.parent.parent / 'tokenizer'} is not the tokenizer that {target.path} was trained with "
+            f"(fingerprint {tokenizer.fingerprint[:12]}, not {expected[:12]})"
+        )
+    return gpt.eval(), tokenizer
+
+
+def _paired(model: Any, tokenizer: Any, where: str) -> tuple[Any, Any]:
+    """Both, if they can belong together.
+
+    Raises:
+        ZeroscaleError: the tokenizer has ids that the model does not know, or far fewer than it knows.
+    """
+    rows, tokens = model.config.vocab_size, tokenizer.vocab_size
+    if tokens > rows or tokens < (1 - PADDING) * rows:
+        raise ZeroscaleError(
+            f"{where}: the tokenizer is not the model's: it has {tokens:,} tokens, and the model a vocabulary of "
+            f"{rows:,}. Put the tokenizer's files that the model was trained with beside its weights"
+        )
+    return model, tokenizer
+
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def _load_as(target: CheckpointRef, dtype: str) -> tuple[Any, Any]:
+    import torch
+
+    model, tokenizer = load(target)
+    return model.to(getattr(torch, DTYPES[dtype])), tokenizer

@@ -1,0 +1,187 @@
+"""Our scores beside the paper's: every metric of every result with what the paper and others measured at that size."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from zeroscale.core import paths
+from zeroscale.core.format import number
+
+if TYPE_CHECKING:
+    from zeroscale.eval.cards.card import Card
+    from zeroscale.eval.results import Result
+
+# Parameters without embeddings of the four models of Radford et al. 2019, table 2 (12, 24, 36, 48 layers of 768, 1,024,
+# 1,280, 1,600), with biases and layer norms: n_layer (12 d² + 13 d) + 2 d. Their names in the paper count otherwise.
+SIZES = {"small": 85_056_000, "medium": 302_311_424, "large": 708_390_400, "xl": 1_475_561_600}
+NO_MODEL = "no_model"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number that somebody else reported. `size` is one of `SIZES`; empty where no model takes part."""
+
+    size: str
+    value: float
+    how: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric of one card for one checkpoint."""
+
+    checkpoint: str
+    params_non_embedding: int | None
+    card: str
+    title: str
+    protocol: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    units: int
+    unit: str
+    higher_is_better: bool
+    chance: float | None
+    mark: str
+    """Why this is no score of the benchmark. Where it says anything there is nothing from others beside it."""
+    data: str
+    interval_notes: tuple[str, ...]
+    """Of the card: which intervals are none of the bootstrap's, and why."""
+    truncated: int
+    truncated_tokens: int
+    left_out: int
+    paper: Published | None
+    difference: float | None
+    """Ours less the paper's, where the protocol is the paper's too."""
+    others: tuple[Published, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def nearest(params: int, sizes: Iterable[str]) -> str | None:
+    """The size that is nearest by ratio, of those given."""
+    return min(sizes, key=lambda size: abs(math.log(max(params, 1) / SIZES[size])), default=None)
+
+
+def rows(checkpoint: str, results: "Iterable[Result]", cards: "Mapping[str, Card]") -> list[Row]:
+    """A row for each metric of each result, in their order. Cards that are not in `cards` stand without the paper's."""
+    return [_row(checkpoint, result, metric, cards.get(result.card)) for result in results for metric in result.metrics]
+
+
+def _row(checkpoint: str, result: "Result", metric: str, card: "Card | None") -> Row:
+    score = result.metrics[metric]
+    paper, others = None, ()
+    if card is not None and not result.mark:
+        paper = _paper(card, metric, result.params_non_embedding)
+        others = _others(card, metric, result.params_non_embedding)
+    comparable = result.protocol == "paper"
+    return Row(
+        checkpoint=checkpoint,
+        params_non_embedding=result.params_non_embedding,
+        card=result.card,
+        title=card.title if card else result.card,
+        protocol=result.protocol,
+        metric=metric,
+        value=score.value,
+        low=score.low,
+        high=score.high,
+        n=score.n,
+        units=score.units,
+        unit=result.unit,
+        higher_is_better=score.higher_is_better,
+        chance=score.chance,
+        mark=result.mark,
+        data=result.data,
+        interval_notes=tuple(result.interval_notes),
+        truncated=result.truncated,
+        truncated_tokens=result.truncated_tokens,
+        left_out=result.left_out,
+        paper=paper,
+        difference=score.value - paper.value if comparable and paper and score.value is not None else None,
+        others=others,
+    )
+
+
+def _paper(card: "Card", metric: str, params: int | None) -> Published | None:
+    """What the paper reports for the nearest size that it has a number for."""
+    for entry in card.paper:
+        if entry.metric != metric:
+            continue
+        baseline = getattr(entry, NO_MODEL, None)
+        if baseline is not None:
+            return Published("", baseline, "no model takes part", entry.source)
+        there = {size: value for size in SIZES if (value := getattr(entry, size)) is not None}
+        size = nearest(params, there) if params else None
+        if size:
+            return Published(size, there[size], "the paper", entry.source)
+    return None
+
+
+def _others(card: "Card", metric: str, params: int | None) -> tuple[Published, ...]:
+    """What others measured at the nearest size that anybody measured, or without any model."""
+    there = [entry for entry in card.reproductions if entry.metric == metric]
+    if any(one.size == NO_MODEL for one in there):
+        return tuple(Published("", one.value, one.how, one.source) for one in there if one.size == NO_MODEL)
+    size = nearest(params, {entry.size: None for entry in there}) if params else None
+    return tuple(Published(one.size, one.value, one.how, one.source) for one in there if one.size == size)
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Reported:
+    """One number. `size` is one of `beside.SIZES`; `who` says in words whose it is, `source` where it stands."""
+
+    metric: str
+    size: str
+    value: float
+    who: str
+    source: str
+    paper: bool
+
+    @property
+    def params(self) -> float:
+        """Of the model, without embeddings."""
+        return float(SIZES[self.size])
+
+
+@cache
+def of(card: str) -> tuple[Reported, ...]:
+    """All that a card reports of models; () for a card that is none of the shipped ones.
+
+    Only these fields are read here: whether the card is valid is the harness's to say.
+    """
+    content = card_yaml(card)
+    found = []
+    for entry in content.get("paper") or []:
+        for size in SIZES:
+            if (value := number(entry.get(size))) is not None:
+                told = (f"GPT-2 {size}, the paper", str(entry.get("source", "")), True)
+                found.append(Reported(str(entry.get("metric")), size, value, *told))
+    for entry in content.get("reproductions") or []:
+        value, size = number(entry.get("value")), str(entry.get("size"))
+        if value is not None and size in SIZES:
+            who = f"GPT-2 {size}, {entry.get('how', 'measured by others')}"
+            found.append(Reported(str(entry.get("metric")), size, value, who, str(entry.get("source", "")), False))
+    return tuple(found)
+
+
+@cache
+def card_yaml(card: str) -> dict[str, Any]:
+    """A shipped card's content; {} where there is none of that name."""
+    import yaml
+
+    path = paths.evals() / f"{card}.yaml"
+    if not NAME.fullmatch(card) or not path.is_file():
+        return {}
+    content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return content if isinstance(content, dict) else {}

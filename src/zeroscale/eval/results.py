@@ -1,0 +1,280 @@
+"""A result: scores with intervals and everything they depend on, as JSON beside a row per example."""
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.eval.metrics.bootstrap import Interval
+from zeroscale.runs import manifest
+
+# Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
+HARNESS_VERSION = 3
+
+# How `pins.Standing.words` begin where data are known not to be the benchmark.
+_NOT_THE_BENCHMARK = ("part:", "other data:")
+# Where a whole benchmark's scores wait while those of a part of it stand in their place.
+_WHOLE = ".whole"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value with its 95 % interval. None: not finite, or (the interval) nothing to tell its width by."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    """Examples scored."""
+    units: int
+    """What the bootstrap drew from; equals n where each example is its own unit."""
+    higher_is_better: bool
+    chance: float | None
+
+    @classmethod
+    def of(cls, interval: Interval, n: int, higher_is_better: bool, chance: float | None) -> "Score":
+        value, low, high = (
+            number if number is not None and math.isfinite(number) else None
+            for number in (interval.value, interval.low, interval.high)
+        )
+        return cls(value, low, high, n, interval.units, higher_is_better, chance)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a result depends on. A finished result with the same key is not computed again; any other is redone."""
+
+    card: str
+    protocol: str
+    source: str
+    card_hash: str
+    data_hash: str
+    weights_hash: str
+    tokenizer: str
+    limit: int | None
+    seed: int
+    """Of what is drawn while asking: example pairs, sampled text."""
+    interval_seed: int
+    bootstrap: int
+    dtype: str = "fp32"
+    """Of the weights and states while scoring."""
+    deterministic: bool = False
+    """Whether each request was computed alone."""
+    version: int = HARNESS_VERSION
+    """Of the harness that asked."""
+
+    @property
+    def hash(self) -> str:
+        return sha256_json(asdict(self))
+
+    @property
+    def answers(self) -> str:
+        """Covers what the model's answers depend on: all but the intervals'."""
+        return sha256_json(asdict(replace(self, interval_seed=0, bootstrap=0)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one card gave for one model."""
+
+    key: Key
+    metrics: dict[str, Score]
+    n: int
+    unit: str
+    family: str
+    """The module of `tasks` that can measure the records again, or `held_out`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """The protocol's choices, as the family takes them."""
+    data: str = ""
+    """What the data are to the benchmark (`pins.Standing.words`)."""
+    is_benchmark: bool = False
+    """Whether the data are, by number and content, what the card pins."""
+    subset: dict[str, Any] | None = None
+    """How the examples were drawn, where a suite asks for a part of them."""
+    seconds: float = 0.0
+    truncated: int = 0
+    """Examples of which something did not fit the model's context."""
+    truncated_tokens: int = 0
+    left_out: int = 0
+    """Examples that are there but not scored (used up as example pairs)."""
+    assumptions: list[str] = field(default_factory=list)
+    """Choices that the paper leaves open."""
+    notes: list[str] = field(default_factory=list)
+    """Where the protocol had to give way to this model."""
+    interval_notes: list[str] = field(default_factory=list)
+    """Scores whose interval is none of the bootstrap's, and why."""
+    cost: dict[str, float] = field(default_factory=dict)
+    origin: list[str] = field(default_factory=list)
+    """What was read."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    params_non_embedding: int | None = None
+    """The model's parameters without embeddings (Kaplan's N)."""
+    token_logprobs: bool = False
+    """Whether the records hold the log-probability of every token."""
+    records_sha256: str = ""
+    made: dict[str, Any] = field(default_factory=dict)
+    """What it was scored with: command, source, packages, hardware, threads (`manifest.surroundings`)."""
+
+    @property
+    def card(self) -> str:
+        return self.key.card
+
+    @property
+    def protocol(self) -> str:
+        return self.key.protocol
+
+    @property
+    def source(self) -> str:
+        return self.key.source
+
+    @property
+    def is_sample(self) -> bool:
+        return self.key.source == "sample"
+
+    @property
+    def mark(self) -> str:
+        """Why these are no scores of the benchmark; empty where they are, or where nothing is known against it."""
+        reasons = ["SAMPLE, no benchmark"] if self.is_sample else []
+        if self.key.source == "corpus":
+            reasons.append("held-out text")
+        if self.data.startswith(_NOT_THE_BENCHMARK):
+            reasons.append(self.data.split(":")[0].upper() + ":" + self.data.partition(":")[2])
+        if self.subset:
+            reasons.append(f"SUBSET {self.subset['suite']}, {self.subset['examples']:,} drawn")
+        if self.key.limit is not None:
+            reasons.append(f"LIMITED to the first {self.key.limit:,}")
+        return "; ".join(reasons)
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's content: the key's fields at the top, then the rest."""
+        content = asdict(self)
+        key = content.pop("key")
+        content = {**key, "key": self.key.hash, "is_sample": self.is_sample, "mark": self.mark, **content}
+        return {**content, "sha256": manifest.own_hash(content)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Result":
+        """The inverse of `to_json`."""
+        derived = ("key", "is_sample", "mark", "sha256")
+        rest = {name: value for name, value in content.items() if name not in derived}
+        key = Key(**{name: rest.pop(name) for name in Key.__dataclass_fields__})
+        scores = {name: Score(**score) for name, score in rest.pop("metrics").items()}
+        return cls(key=key, metrics=scores, **rest)
+
+
+def paths(out: Path, card: str, protocol: str) -> tuple[Path, Path]:
+    """The result's file and its records' file."""
+    return out / f"{card}.{protocol}.json", out / f"{card}.{protocol}.examples.parquet"
+
+
+def journal(out: Path, card: str, protocol: str) -> Path:
+    """The folder in which an evaluation that is under way keeps its answers."""
+    return out / f".{card}.{protocol}.journal"
+
+
+def names(out: Path) -> list[tuple[str, str]]:
+    """(card, protocol) of every result in a folder, held-out text first."""
+    found = [path.stem.rpartition(".") for path in sorted(out.glob("[!.]*.json"))]
+    return sorted(((card, protocol) for card, dot, protocol in found if dot), key=lambda name: name[1] != "corpus")
+
+
+def load(out: Path, card: str, protocol: str) -> Result | None:
+    """The result that is there; None where there is none, or none that this version can read."""
+    summary, _ = paths(out, card, protocol)
+    if not summary.is_file():
+        return None
+    try:
+        content = read_json(summary)
+        result = Result.from_json(content)
+        return result if content.get("key") == result.key.hash else None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def answered(out: Path, key: Key, token_logprobs: bool = False) -> Result | None:
+    """The result whose records answer this key, whole and as they were written; its intervals may be others'."""
+    for folder in (out, out / _WHOLE):
+        result = load(folder, key.card, key.protocol)
+        if result is None or result.key.answers != key.answers or token_logprobs > result.token_logprobs:
+            continue
+        if _intact(folder, result):
+            if folder != out:
+                _move(result, folder, out)
+            return result
+    return None
+
+
+def _move(result: Result, here: Path, there: Path) -> None:
+    """A result and its records to another folder."""
+    with disk_errors(there):
+        there.mkdir(parents=True, exist_ok=True)
+        (old_summary, old_records), (summary, records) = (
+            paths(folder, result.card, result.protocol) for folder in (here, there)
+        )
+        summary.unlink(missing_ok=True)
+        os.replace(old_records, records)
+        os.replace(old_summary, summary)
+
+
+def _intact(out: Path, result: Result) -> bool:
+    _, records = paths(out, result.card, result.protocol)
+    return records.is_file() and sha256_file(records) == result.records_sha256
+
+
+def write(out: Path, result: Result, outcomes: Sequence[dict[str, Any]]) -> Result:
+    """Records first, then the result that vouches for them; a stale result is gone before new records stand there.
+
+    The scores of a whole benchmark are set aside, not lost, where those of a sample or a part take their place; they
+    come back when they are asked for again. Returns the result with its records' hash.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    before = load(out, result.card, result.protocol)
+    if before is not None and not before.mark and result.mark and _intact(out, before):
+        _move(before, out, out / _WHOLE)
+    summary, records = paths(out, result.card, result.protocol)
+    with disk_errors(summary):
+        summary.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(outcomes)), buffer, compression="zstd")
+    write_bytes(records, buffer.getvalue())
+    made = manifest.scored_with()
+    result = replace(result, records_sha256=sha256(buffer.getvalue()).hexdigest(), made=made)
+    write_json(summary, result.to_json())
+    return result
+
+
+def rewrite(out: Path, result: Result) -> None:
+    """Writes a result whose records stand already."""
+    write_json(paths(out, result.card, result.protocol)[0], result.to_json())
+
+
+def read_records(out: Path, card: str, protocol: str) -> list[dict[str, Any]]:
+    """The rows of a result's records, as the task's outcomes were."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(paths(out, card, protocol)[1]).to_pylist()
+
+
+def records_of(out: Path, result: Result) -> list[dict[str, Any]]:
+    """`read_records`, of records that the result vouches for.
+
+    Raises:
+        ZeroscaleError: they are gone, or are not what was written.
+    """
+    summary, records = paths(out, result.card, result.protocol)
+    if not records.is_file():
+        raise ZeroscaleError(f"{records} is not there: {summary.name} has lost its records; score the checkpoint again")
+    if not _intact(out, result):
+        raise ZeroscaleError(
+            f"{records} is not what {summary.name} was made from: its sha256 differs from the one recorded there "
+            f"({result.records_sha256[:12]}…). Bring the right file back, or score the checkpoint again"
+        )
+    return read_records(out, result.card, result.protocol)

@@ -1,0 +1,177 @@
+"""Scores a checkpoint: the one way in, for training at chosen steps, for the end of a run, and for `zeroscale eval`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zeroscale.config.commands import EvalSettings
+from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json, write_json
+from zeroscale.eval.load import DTYPES, _load_as, load
+from zeroscale.runs.resolve import CheckpointRef, resolve_checkpoint
+
+Say = Callable[[str], None]
+OnFault = Callable[[str, ZeroscaleError], None]
+
+# What is scored where nobody names a card.
+DEFAULT_CARDS = ("core",)
+
+
+def score(
+    target: CheckpointRef, wanted: EvalSettings, say: Say | None = None, on_fault: OnFault | None = None
+) -> list[Any]:
+    """Scores the cards asked for, and for a run of ours the held-out text; returns the results, held-out first.
+
+    Args:
+        on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
+    """
+    from zeroscale.core import machine
+    from zeroscale.eval import corpus_cards, evaluate
+
+    model, tokenizer = load(target)
+    on_gpu = machine.accelerator(wanted.accelerator) == "cuda"
+    if on_gpu:
+        model = model.to("cuda")
+    results = []
+    if target.run is not None:
+        results += _score_held_out(target, model, wanted)
+    else:
+        _record_origin(target, wanted.revision)
+    cards = list(DEFAULT_CARDS if wanted.cards is None else wanted.cards)
+    with _engine(target, model, tokenizer, wanted, on_gpu) as engine:
+        # A run of ours has its corpus; of another's model the hand-written sample may be asked for.
+        draw = partial(_passages, target, wanted) if target.run or wanted.cards_from != "sample" else None
+        for names, source, data_dir in corpus_cards.by_source(cards, *_source(target, wanted), draw, on_fault):
+            results += evaluate.score_cards(
+                model,
+                tokenizer,
+                names,
+                source=source,
+                data_dir=data_dir,
+                out=target.out,
+                weights_hash=target.weights_hash,
+                seed=wanted.seed,
+                bootstrap=wanted.bootstrap,
+                protocol=wanted.protocol,
+                limit=wanted.limit,
+                allow_other_data=wanted.allow_other_data,
+                token_logprobs=wanted.token_logprobs,
+                engine=engine,
+                dtype=wanted.dtype,
+                progress=say,
+                on_fault=on_fault,
+            )
+    return results
+
+
+def _passages(target: CheckpointRef, wanted: EvalSettings, card: Any) -> Path:
+    """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
+    from zeroscale.eval import corpus_cards
+    from zeroscale.runs import corpus as run_corpus
+
+    if wanted.corpus is None and target.run is None:
+        raise ZeroscaleError(
+            f"card {card.name}: it is drawn from the text that {target.name} was trained on: name that corpus, "
+            "prepared by `zeroscale data`, with corpus=DIR"
+        )
+    own = wanted.corpus is None
+    corpus = run_corpus.corpus_of(target.path.parent.parent) if own else Path(wanted.corpus or "")
+    outputs = Path(wanted.output_dir)
+    return corpus_cards.passages(card, wanted.protocol, corpus, wanted.seed, outputs, target.run if own else None)
+
+
+@contextmanager
+def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalSettings, on_gpu: bool) -> Iterator[Any]:
+    """What answers: the model here, or a process for each device."""
+    import torch
+
+    from zeroscale.eval.engine.device_pool import Pool
+    from zeroscale.eval.engine.engine import Engine
+
+    options = {"batch_tokens": wanted.batch_tokens, "deterministic": wanted.deterministic}
+    if wanted.devices == 1:
+        yield Engine(model.to(getattr(torch, DTYPES[wanted.dtype])), tokenizer, **options)
+        return
+    if on_gpu and torch.cuda.device_count() < wanted.devices:
+        raise ZeroscaleError(f"devices={wanted.devices}, but this machine has {torch.cuda.device_count()} GPUs")
+    devices = [f"cuda:{number}" if on_gpu else "cpu" for number in range(wanted.devices)]
+    threads = max(1, torch.get_num_threads() // (1 if on_gpu else wanted.devices))
+    with Pool(partial(_load_as, target, wanted.dtype), devices, threads, **options) as pool:
+        yield pool
+
+
+def _source(target: CheckpointRef, wanted: EvalSettings) -> tuple[Any, Path | None]:
+    """Where the cards' data come from: as asked; else the files given; else as the run itself was scored."""
+    data_dir = Path(wanted.data_dir) if wanted.data_dir else None
+    if wanted.cards_from or data_dir or target.run is None:
+        return wanted.cards_from or "files", data_dir
+    return target.run.cards_from, Path(target.run.data_dir) if target.run.data_dir else None
+
+
+def _record_origin(target: CheckpointRef, asked: str | None) -> None:
+    """source.json beside the scores: what the weights' hash in their name stands for, with the hub's commit."""
+    content = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
+    if target.revision is not None:
+        content |= {"revision": asked or "main", "commit": target.revision}
+    write_json(target.out.parent / "source.json", content)
+
+
+def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalSettings) -> list[Any]:
+    """The run's own held-out slice, where its corpus is still at hand."""
+    from zeroscale.data.corpus import Corpus
+    from zeroscale.data.prepare import prepare
+    from zeroscale.eval import evaluate
+    from zeroscale.eval import held_out as composition
+    from zeroscale.runs import checkpoint
+
+    run = target.run
+    assert run is not None
+    directory = prepare.corpus_directory(target.path.parents[3] / "corpora", run.data, run.tokenizer)
+    if not directory.is_dir():
+        return []
+    tokens = Corpus.open(directory)
+    if tokens.fingerprint != read_json(target.path / checkpoint.META)["corpus"]:
+        raise ZeroscaleError(
+            f"{directory} is not the corpus that {target.path} was trained on: restore it or remove it"
+        )
+    return [
+        evaluate.score_held_out(
+            composition.held_out_text(run, tokens),
+            model,
+            out=target.out,
+            weights_hash=target.weights_hash,
+            corpus=tokens.fingerprint,
+            seed=wanted.seed,
+            bootstrap=wanted.bootstrap,
+        )
+    ]
+
+
+def score_run(path: Path, run: TrainSettings) -> list[Any]:
+    """Scores one of a run's own checkpoints as its settings ask: during training and at its end."""
+    with open(_defaults(), encoding="utf-8") as file:
+        defaults = yaml.safe_load(file)
+    chosen = {
+        "cards": list(run.cards),
+        "cards_from": run.cards_from,
+        "data_dir": run.data_dir,
+        "allow_other_data": True,  # marked in the result; a refusal at the end of a training would help nobody
+        "output_dir": run.output_dir,
+        "accelerator": run.trainer.accelerator,
+        "checkpoint": str(path),
+    }
+    wanted = build(EvalSettings, {**defaults, **chosen})
+    return score(resolve_checkpoint(path, Path(run.output_dir)), wanted)
+
+
+def _defaults() -> Path:
+    # One place for the defaults of scoring: what `zeroscale eval` says.
+    from zeroscale.core import paths
+
+    return paths.conf() / "eval.yaml"

@@ -1,0 +1,140 @@
+"""What every family does, and the little they share: encoding a context with its continuation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from zeroscale.eval.cards.rows import Row, jsonl
+from zeroscale.eval.engine.requests import Answer, Request
+from zeroscale.eval.tasks import fewshot
+
+if TYPE_CHECKING:
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.eval.metrics.metrics import Measured
+
+ExampleT = TypeVar("ExampleT")
+Outcome = dict[str, Any]
+
+
+class TaskOptions(BaseModel):
+    """A protocol's choices. Unknown names and wrong types are faults of the card."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Task(ABC, Generic[ExampleT]):
+    """One family with one card's choices, for one tokenizer.
+
+    An example is a frozen dataclass of plain values. An outcome is one row of the records: whatever the scores need,
+    so that they can be computed again without the model. Every outcome has `id`, `unit` (the number of the
+    bootstrap's unit) and `truncated` (tokens that did not fit the model).
+    """
+
+    Options: ClassVar[type[TaskOptions]]
+    METRICS: ClassVar[tuple[str, ...]]
+    """The scores, as the card must list them."""
+    ROWS_ARE_UNITS: ClassVar[bool] = False
+    """Whether the bootstrap draws outcomes rather than examples (which matters where an example has several)."""
+    COLUMNS: ClassVar[tuple[str, ...] | None] = None
+    """The fields of a row that examples are made of: what a card's pin covers. None: all."""
+
+    def __init__(self, options: Any, tokenizer: "Tokenizer", n_positions: int, seed: int = 0) -> None:
+        self.options = options
+        self.tokenizer = tokenizer
+        self.n_positions = n_positions
+        self.seed = seed
+        self.pool: list[ExampleT] = []
+        """What the prompt's examples are drawn from; where it is empty, they are drawn from what is scored."""
+        self.pool_name = ""
+        self.shots: list[ExampleT] = []
+        """The prompt's examples, once `select` has drawn them."""
+        self.left_out = 0
+        """Examples that are there but not scored."""
+        self.notes: list[str] = []
+        """Where the protocol had to give way, for the result."""
+
+    @staticmethod
+    def parse(paths: list[Path]) -> Iterator[Row]:
+        """Rows of the released files. JSON lines, unless a family knows better."""
+        return jsonl(paths)
+
+    @abstractmethod
+    def examples(self, rows: Sequence[Row]) -> list[ExampleT]:
+        """Every row, checked; a malformed one is an error that names it."""
+
+    def select(self, examples: list[ExampleT], limit: int | None) -> list[ExampleT]:
+        """Those to be scored: the first `limit`, less the protocol's `shots` where they come from the same rows."""
+        n = getattr(self.options, "shots", 0)
+        drawn = fewshot.draw(examples, self.pool, n, self.seed)
+        self.shots, self.left_out = drawn.shots, drawn.left_out
+        if n:
+            where = self.pool_name if self.pool else "the scored data itself, and left out there"
+            self.notes.append(f"{n} examples in each prompt, drawn by seed {self.seed} from {where}")
+        return drawn.rest[:limit]
+
+    def draw(self, examples: list[ExampleT], n: int, seed: int) -> list[ExampleT]:
+        """`n` of the examples by seed, in their order; all, where there are no more. A family whose rows all make one
+        example draws from that example's parts."""
+        return self.drawn(examples, n, seed)
+
+    def drawn(self, parts: Sequence[Any], n: int, seed: int) -> list[Any]:
+        """As `draw`, for whatever is drawn; says so among the notes."""
+        places = sorted(Random(seed).sample(range(len(parts)), min(n, len(parts))))
+        self.notes.append(f"subset: {len(places):,} of {len(parts):,} drawn by seed {seed}, not the benchmark")
+        return [parts[place] for place in places]
+
+    @abstractmethod
+    def requests(self, example: ExampleT) -> list[Request]:
+        """What the model is asked about an example."""
+
+    @abstractmethod
+    def outcome(self, example: ExampleT, answers: Sequence[Any]) -> list[Outcome]:
+        """Records, one or several, from the answers in the order of `requests`."""
+
+    @staticmethod
+    @abstractmethod
+    def measure(outcomes: Sequence[Outcome], options: Any) -> "list[Measured]":
+        """Scores of all outcomes. Needs no model."""
+
+    @staticmethod
+    def beside(outcomes: Sequence[Outcome], options: Any) -> dict[str, Any]:
+        """What belongs beside the scores and is no score (a curve, a count). Plain values for the result's `extra`."""
+        return {}
+
+    def shown(self, shot: Callable[[ExampleT], str]) -> str:
+        """The text of the prompt's examples; `shot` gives one with its answer and what parts it from the next."""
+        return "".join(shot(example) for example in self.shots)
+
+    def pair(self, context: str, target: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Tokens of a context and of what follows it, as they come when both are encoded as one text.
+
+        Only where a token would reach over the seam are they encoded apart.
+        """
+        first = tuple(self.tokenizer.encode(context))
+        if not context[-1:].isspace() and target[:1] in (" ", "\n"):
+            return first, tuple(self.tokenizer.encode(target))  # the pre-tokeniser cuts here in any case
+        whole = tuple(self.tokenizer.encode(context + target))
+        if whole[: len(first)] == first and len(whole) > len(first):
+            return first, whole[len(first) :]
+        return first, tuple(self.tokenizer.encode(target))
+
+    def prompt(self, head: str, tail: str) -> tuple[tuple[int, ...], int]:
+        """Tokens of a prompt encoded as one text, and how many of the last ones make up `tail`."""
+        return tuple(self.tokenizer.encode(head + tail)), len(self.tokenizer.encode(tail))
+
+
+def truncated(answers: Sequence[Answer]) -> int:
+    """Tokens that did not fit, over an example's answers."""
+    return sum(getattr(answer, "truncated", 0) + getattr(answer, "unscored", 0) for answer in answers)
+
+
+def too_short(n_positions: int, max_new_tokens: int) -> str:
+    """The note for a model that lm-evaluation-harness would refuse to generate with."""
+    return (
+        f"lm-evaluation-harness would not generate {max_new_tokens} tokens in a context of {n_positions}: "
+        f"here they have {n_positions // 2}, and the prompt the rest"
+    )
