@@ -30,7 +30,7 @@ from zeroscale.core import accelerators
 from zeroscale.model import flops
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
-from zeroscale.training.optim import optimizers
+from zeroscale.training.optimizer import optimizers
 
 ADAMW = SimpleNamespace(name="adamw", betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
 VOCABULARY = 50257
@@ -137,15 +137,14 @@ class Framework:
         self.shape, self.rows, self.context, self.every = shape, rows, context, checkpoint_every
 
     def run(self, steps: int) -> float:
-        from zeroscale import build
         from zeroscale.config.train import TrainSettings
         from zeroscale.core import jsonl
         from zeroscale.data.loader import Steps
-        from zeroscale.training import callbacks, guards, throughput
-        from zeroscale.training.lit import Around
-        from zeroscale.training.progress import ProgressLine
-        from zeroscale.training.tracker import Silent
-        from zeroscale.training.writer import Writer
+        from zeroscale.training import build, callbacks, guards, throughput
+        from zeroscale.training.async_writer import Writer
+        from zeroscale.training.module import Around
+        from zeroscale.training.progress_bar import ProgressLine
+        from zeroscale.training.trackers.tracker import Silent
 
         build.quiet_libraries()
         counted, steps = steps, steps + 1

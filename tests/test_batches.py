@@ -57,7 +57,7 @@ def show(cell, capsys, step: int, rows: int | None = 4) -> str:
 def test_the_first_step_is_the_batch_of_which_the_loss_is_logged_first(cell):
     import torch
 
-    from zeroscale.build import model
+    from zeroscale.training.build import model
 
     settings, corpus, stream = opened(cell)
     tokens = torch.from_numpy(batches.batch_of(stream, corpus, 1).tokens)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zeroscale import launch
 from zeroscale.core.files import read_json, sha256_file
+from zeroscale.launch import launcher
 from zeroscale.runs import status
 
 # Long enough to be caught in the middle.
@@ -323,7 +323,7 @@ def test_wandb_offline_is_one_run_per_cell_grouped_by_study(zeroscale, small, te
 def test_an_outcome_without_a_word_says_how_the_process_ended(tmp_path):
     cell = tmp_path / "cell"
     status.write(cell, "running", step=7)
-    outcome = launch._outcome(cell, -signal.SIGKILL)
+    outcome = launcher._outcome(cell, -signal.SIGKILL)
     assert outcome.state == "failed" and "SIGKILL" in outcome.reason and "out of memory" in outcome.reason
     recorded = status.read(cell)
     assert (recorded.state, recorded.reason, recorded.step) == ("failed", outcome.reason, 7)

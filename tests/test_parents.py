@@ -10,14 +10,14 @@ import pytest
 from conftest import SMALL, environment, write_texts
 from once import once
 
-from zeroscale import parents
-from zeroscale.build import corpus as build_corpus
 from zeroscale.cli import compose
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
 from zeroscale.runs import checkpoint, status
+from zeroscale.training import init_from
+from zeroscale.training.build import corpus as build_corpus
 
 WSD = ["schedule=wsd", "schedule.warmup_tokens=256", "init_from.run=trunk", "init_from.trunk_tokens=5120"]
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_gone_on_from_is_named(ladder, tmp_path, monkeypatch, ove
     on = settings(*SMALL, f"init_from.run={trunk}", "init_from.tokens=4096", f"output_dir={tmp_path}", *overrides)
     corpus = build_corpus(on.data, on.tokenizer, str(tmp_path))
     with pytest.raises(ZeroscaleError, match=words):
-        parents.start(on, corpus, print)
+        init_from.start(on, corpus, print)
 
 
 def test_a_refusal_by_the_command_is_one_message(ladder, zeroscale, tmp_path):
@@ -146,7 +146,7 @@ def test_a_parent_that_is_being_trained_is_waited_for(tmp_path):
             meta.parent.mkdir(parents=True)
             meta.write_text("{}")
 
-        assert parents.wait(wanted, lambda _: pytest.fail("a named parent is nobody's to train"), say) == ""
+        assert init_from.wait(wanted, lambda _: pytest.fail("a named parent is nobody's to train"), say) == ""
     assert len(told) == 1 and "waits for step 1" in told[0]
 
 

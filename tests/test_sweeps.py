@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
-from zeroscale import cli, sweep
+from zeroscale import cli
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.files import try_lock
+from zeroscale.launch import sweep
 from zeroscale.runs import status
 
 # Three cells of some seconds each, most of it imports.

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
     if os.environ.pop("ZEROSCALE_DIE_WITH_PARENT", ""):
         # `make study` asks for it: killing make alone must not leave a study running behind the next one.
-        from zeroscale.launch import die_with_parent
+        from zeroscale.launch.process import die_with_parent
 
         die_with_parent()
     try:

@@ -16,7 +16,7 @@ from zeroscale.commands import tracking
 from zeroscale.config.trainer import TrackerSettings
 from zeroscale.report import wandb_rows, wandb_view
 from zeroscale.report.record import read_study
-from zeroscale.training import tracker
+from zeroscale.training.trackers import tracker
 
 
 @pytest.fixture(scope="module")

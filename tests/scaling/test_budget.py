@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.launch.plan import plan_cell
+from zeroscale.launch.plan_table import render
 from zeroscale.model.memory import HEAD_BUFFER, LEAN_FROM
-from zeroscale.scaling.budget import plan_cell, render
 
 SMALL = dict(name="small", n_layer=12, d_model=768, n_head=12, vocab_size=50257, n_positions=1024, context=1024)
 RUN = dict(tokens=8_912_896_000, batch_tokens=524_288, micro_batch_rows=16, devices=8, precision="bf16-mixed", lr=6e-4)

@@ -22,8 +22,8 @@ def tracked_peak(shape: Shape, context: int, step: Step) -> int:
     torch = pytest.importorskip("torch")
     from zeroscale.model.config import GPTConfig
     from zeroscale.model.gpt import GPT
-    from zeroscale.training import strategies
-    from zeroscale.training.optim import adamw
+    from zeroscale.training import distributed
+    from zeroscale.training.optimizer import adamw
 
     config = GPTConfig(
         vocab_size=shape.vocab_size,
@@ -36,7 +36,7 @@ def tracked_peak(shape: Shape, context: int, step: Step) -> int:
     if step.precision == "bf16-true":
         gpt.to(torch.bfloat16)
     if step.activation_checkpointing:
-        strategies.checkpoint_activations(gpt)
+        distributed.checkpoint_activations(gpt)
     optimizer = adamw(list(gpt.parameters()), SimpleNamespace(weight_decay=0.1, betas=(0.9, 0.95), eps=1e-8), 1e-3)
     ids = torch.randint(0, shape.vocab_size, (step.micro_batch_tokens // context, context))
 

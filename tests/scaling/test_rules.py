@@ -3,8 +3,9 @@
 import pytest
 
 from zeroscale.config.published_rules import RULES
+from zeroscale.launch.plan import plan_cell
+from zeroscale.launch.plan_table import render
 from zeroscale.model.flops import Params
-from zeroscale.scaling.budget import plan_cell, render
 
 RULE = {rule.name: rule for rule in RULES}
 

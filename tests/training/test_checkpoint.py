@@ -7,14 +7,14 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import checkpoint
-from zeroscale.training import snapshot
+from zeroscale.training import train_state
 
 
 def save(cell, step: int, value: float = 1.0, val_loss: float | None = None, on_request: bool = False):
     path = checkpoint.path_of(cell, step)
     state = {"exp_avg/w": torch.full((3,), value / 2), "step/w": torch.tensor(float(step))}
     meta = {"step": step, "tokens": step * 10, "val/loss": val_loss, "on_request": on_request}
-    snapshot.write(path, {"w": torch.full((3,), value)}, state, meta)
+    train_state.write(path, {"w": torch.full((3,), value)}, state, meta)
     return path
 
 

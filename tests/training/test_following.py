@@ -12,9 +12,9 @@ from zeroscale.config.trainer import TrackerSettings
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.results import scores_of
-from zeroscale.training import tracker
-from zeroscale.training.following import Follower, Place
-from zeroscale.training.local_trackers import Files
+from zeroscale.training.trackers import tracker
+from zeroscale.training.trackers.follower import Follower, Place
+from zeroscale.training.trackers.local import Files
 
 BATCH = 256
 

@@ -4,7 +4,7 @@ import torch
 from zeroscale.config.optimizer import OptimizerSettings
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
-from zeroscale.training.optim import is_hidden_matrix, optimizers
+from zeroscale.training.optimizer import is_hidden_matrix, optimizers
 
 SHAPE = GPTConfig(vocab_size=32, n_positions=8, n_layer=1, d_model=8, n_head=2)
 

@@ -1,7 +1,7 @@
 import json
 
 from zeroscale.core import jsonl
-from zeroscale.training.progress import duration
+from zeroscale.training.progress_bar import duration
 
 
 def test_a_resumed_record_holds_each_step_once(tmp_path):

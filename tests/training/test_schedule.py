@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from zeroscale.config.optimizer import ScheduleSettings
-from zeroscale.training.schedule import lr_at
+from zeroscale.training.lr_schedule import lr_at
 
 
 def schedule(name: str = "cosine", warmup: int = 1000, final: float = 0.1) -> ScheduleSettings:

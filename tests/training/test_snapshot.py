@@ -8,8 +8,8 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 from zeroscale.runs import checkpoint
-from zeroscale.training import snapshot
-from zeroscale.training.optim import optimizers
+from zeroscale.training import train_state
+from zeroscale.training.optimizer import optimizers
 
 SHAPE = {"vocab_size": 40, "n_positions": 16, "n_layer": 2, "d_model": 16, "n_head": 2}
 
@@ -37,8 +37,8 @@ def train(model, together, steps) -> None:
 
 
 def written(path, model, together) -> None:
-    weights, state = snapshot.Snapshots(model, together, keep=True).take()
-    snapshot.write(path, weights, state, {"step": 3})
+    weights, state = train_state.Snapshots(model, together, keep=True).take()
+    train_state.write(path, weights, state, {"step": 3})
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
@@ -48,7 +48,7 @@ def test_a_restored_run_goes_on_to_the_same_bits(tmp_path, name):
     train(model, together, range(3, 8))
     other = GPT(GPTConfig(**SHAPE), seed=9)
     fresh = optimizers(other, settings(name), lr=0.01)
-    snapshot.restore(tmp_path / "step-00000003", other, fresh)
+    train_state.restore(tmp_path / "step-00000003", other, fresh)
     train(other, fresh, range(3, 8))
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -56,7 +56,7 @@ def test_a_restored_run_goes_on_to_the_same_bits(tmp_path, name):
 
 def test_a_snapshot_is_a_copy_and_its_buffers_are_used_again(tmp_path):
     model, together = trained("adamw", 1)
-    snapshots = snapshot.Snapshots(model, together, keep=True)
+    snapshots = train_state.Snapshots(model, together, keep=True)
     first, _ = snapshots.take()
     before = first["wte.weight"].clone()
     train(model, together, range(1, 2))
@@ -72,13 +72,13 @@ def test_another_model_or_optimizer_is_refused_and_named(tmp_path):
     written(path, model, together)
     wider = GPT(GPTConfig(**{**SHAPE, "d_model": 32}), 0)
     with pytest.raises(ZeroscaleError, match=r"proj.bias is \[16\] there, \[32\] here"):
-        snapshot.restore(path, wider, optimizers(wider, settings("adamw"), lr=0.01))
+        train_state.restore(path, wider, optimizers(wider, settings("adamw"), lr=0.01))
     shallower = GPT(GPTConfig(**{**SHAPE, "n_layer": 1}), 0)
     with pytest.raises(ZeroscaleError, match="not part of the model"):
-        snapshot.restore(path, shallower, optimizers(shallower, settings("adamw"), lr=0.01))
+        train_state.restore(path, shallower, optimizers(shallower, settings("adamw"), lr=0.01))
     same = GPT(GPTConfig(**SHAPE), 0)
     with pytest.raises(ZeroscaleError, match="another model or optimizer"):
-        snapshot.restore(path, same, optimizers(same, settings("adamw"), lr=0.01)[:0])
+        train_state.restore(path, same, optimizers(same, settings("adamw"), lr=0.01)[:0])
 
 
 def test_the_weights_are_what_the_model_reads(tmp_path):

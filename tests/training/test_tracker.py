@@ -16,7 +16,7 @@ from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
 from zeroscale.runs.status import LOCK
-from zeroscale.training import tracker, wandb_files
+from zeroscale.training.trackers import tracker, wandb_files
 
 BATCH = 256
 HASH = "0123456789abcdef" * 4

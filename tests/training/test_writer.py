@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from zeroscale.training.writer import Writer
+from zeroscale.training.async_writer import Writer
 
 
 def test_jobs_run_beside_the_caller_and_in_order():

@@ -13,15 +13,14 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from zeroscale import build
 from zeroscale.config.train import TrainSettings, shape
 from zeroscale.config.validate import build as strict
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.loader import Steps
 from zeroscale.model.gpt import GPT
 from zeroscale.runs import checkpoint
-from zeroscale.training import snapshot
-from zeroscale.training.lit import Around
+from zeroscale.training import build, train_state
+from zeroscale.training.module import Around
 
 VOCABULARY = 257
 HALF = 5
@@ -42,9 +41,9 @@ class Watch(Around):
             self.save(trainer, lit, step)
 
     def save(self, trainer: Any, lit: Any, step: int) -> None:
-        weights, state = snapshot.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero).take()
+        weights, state = train_state.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero).take()
         if trainer.is_global_zero:
-            snapshot.write(checkpoint.path_of(self.folder, step), weights, state, {"step": step})
+            train_state.write(checkpoint.path_of(self.folder, step), weights, state, {"step": step})
 
 
 def global_batches(context: int, rows: int, first: int) -> Any:

@@ -14,7 +14,8 @@ Labelled = tuple[str, Config]
 
 def plan(configs: list[Labelled]) -> int:
     """What each cell will cost, as one table."""
-    from zeroscale.scaling import budget
+    from zeroscale.launch import plan as budget
+    from zeroscale.launch import plan_table
 
     plans, faults = [], []
     for label, config in configs:
@@ -28,7 +29,7 @@ def plan(configs: list[Labelled]) -> int:
             faults.append(f"{label}: {error}" if label else str(error))
     if faults:
         raise ZeroscaleError("\n".join(dict.fromkeys(faults)))
-    print(budget.render(plans))
+    print(plan_table.render(plans))
     return 0
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroscale import launch
 from zeroscale.config.commands import LaunchSettings, StatusSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.launch import launcher
 from zeroscale.runs import layout, run, status
 
 Config = dict[str, Any]
@@ -48,7 +48,7 @@ def _check_cards(cell: TrainSettings) -> None:
 def train(config: Config) -> int:
     """One cell."""
     (cell,) = cells_of([("", config)], machine.device_counts())
-    outcome = launch.run_cell(cell)
+    outcome = launcher.run_cell(cell)
     if not outcome.good:
         print(f"zeroscale: {outcome.cell.name} {outcome.state}: {outcome.reason}", file=sys.stderr)
         return 1
@@ -66,9 +66,9 @@ def run_job(config: Config, study: LaunchSettings) -> None:
         (settings,) = cells_of([("", config)], machine.device_counts())
         if status.read(cell).state == "failed" and not study.retry_failed:
             return
-        outcome = launch.run_cell(settings)
+        outcome = launcher.run_cell(settings)
     except (ZeroscaleError, OSError) as error:
-        outcome = launch.Outcome(cell, "failed", str(error))
+        outcome = launcher.Outcome(cell, "failed", str(error))
         status.write(cell, "failed", str(error), status.read(cell).step)
     if not outcome.good:
         print(f"{outcome.cell.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
@@ -79,7 +79,7 @@ def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Calla
 
     `elsewhere` starts the jobs by another launcher of Hydra's; None runs the cells on this machine.
     """
-    from zeroscale import sweep
+    from zeroscale.launch import sweep
 
     cells = cells_of(configs, machine.device_counts() if elsewhere is None else None)
     names = [cell.cell for cell in cells]
@@ -110,14 +110,14 @@ def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Calla
     return 1
 
 
-def _outcome(cell: TrainSettings) -> launch.Outcome:
+def _outcome(cell: TrainSettings) -> launcher.Outcome:
     directory = layout.directory(cell)
     if run.finished(cell):
-        return launch.Outcome(directory, "done")
+        return launcher.Outcome(directory, "done")
     if status.taken(directory):
-        return launch.Outcome(directory, "busy", "another process is training it")
+        return launcher.Outcome(directory, "busy", "another process is training it")
     recorded = status.read(directory)
-    return launch.Outcome(directory, recorded.state, recorded.reason)
+    return launcher.Outcome(directory, recorded.state, recorded.reason)
 
 
 def _write_ledger(study: Path) -> None:
@@ -126,25 +126,25 @@ def _write_ledger(study: Path) -> None:
     ledger.write(study)
 
 
-def _print_outcomes(outcomes: Sequence[launch.Outcome], labels: Sequence[str]) -> None:
+def _print_outcomes(outcomes: Sequence[launcher.Outcome], labels: Sequence[str]) -> None:
     from rich.console import Console
 
-    from zeroscale import study_table
+    from zeroscale.launch import status_table
 
     rows = [
-        study_table.outcome_row(outcome.cell, label, outcome.state, outcome.reason)
+        status_table.outcome_row(outcome.cell, label, outcome.state, outcome.reason)
         for outcome, label in zip(outcomes, labels, strict=True)
     ]
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
-    console.print(study_table.outcomes(rows))
+    console.print(status_table.outcomes(rows))
     _print_logs(console, [outcome.cell for outcome in outcomes if outcome.state == "failed"])
 
 
 def _print_logs(console: Any, failed: Sequence[Path]) -> None:
-    from zeroscale import study_table
+    from zeroscale.launch import status_table
 
     for cell in failed:
-        lines = study_table.last_lines(cell / status.LOG)
+        lines = status_table.last_lines(cell / status.LOG)
         if lines:
             console.print(f"{cell / status.LOG} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
 
@@ -155,25 +155,25 @@ def show_status(config: Config) -> int:
     from rich.console import Console
     from rich.live import Live
 
-    from zeroscale import study_table
+    from zeroscale.launch import status_table
 
     study = Path(wanted.study)
-    rows = study_table.read(study)
+    rows = status_table.read(study)
     if not rows:
         raise ZeroscaleError(f"{study} has no cells yet")
     watched = sys.stdout.isatty() and wanted.every is not None
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
     if watched and not _all_done(rows):
         try:
-            with Live(study_table.progress(rows), console=console, auto_refresh=False) as live:
+            with Live(status_table.progress(rows), console=console, auto_refresh=False) as live:
                 while not _all_done(rows):
                     time.sleep(wanted.every)
-                    rows = study_table.read(study)
-                    live.update(study_table.progress(rows), refresh=True)
+                    rows = status_table.read(study)
+                    live.update(status_table.progress(rows), refresh=True)
         except KeyboardInterrupt:
             pass
     else:
-        console.print(study_table.progress(rows))
+        console.print(status_table.progress(rows))
     _print_logs(console, [row.directory for row in rows if row.state == "failed"])
     return 0 if _all_done(rows) else 1
 

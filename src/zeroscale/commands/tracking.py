@@ -19,7 +19,7 @@ def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable
         ZeroscaleError: W&B does not accept the user, or a package is missing.
     """
     from zeroscale.report.record import read_study
-    from zeroscale.training import tracker
+    from zeroscale.training.trackers import tracker
 
     found = read_study(study)
     whole = True
@@ -33,7 +33,7 @@ def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable
     if mode == "disabled":
         return whole
     from zeroscale.report import wandb_report, wandb_view
-    from zeroscale.training import wandb_files
+    from zeroscale.training.trackers import wandb_files
 
     wandb_files.put_aside(found.directory, REPORT)
     try:

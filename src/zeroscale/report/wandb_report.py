@@ -1,5 +1,5 @@
 """The fit of a study as a W&B run of its own: charts, tables, figures, and artifacts that name the checkpoints they
-rest on. The study's cells are runs in the same group (`zeroscale.training.tracker`)."""
+rest on. The study's cells are runs in the same group (`zeroscale.training.trackers.tracker`)."""
 
 import os
 import warnings

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale import launch
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.trainer import InitSettings, TrackerSettings
 from zeroscale.config.validate import combination_faults
@@ -17,6 +16,7 @@ from zeroscale.core.files import read_json
 from zeroscale.eval import tasks
 from zeroscale.eval.cards import examples, sources
 from zeroscale.eval.cards import registry as cards_of
+from zeroscale.launch import launcher
 from zeroscale.provenance.recorded import Recorded
 from zeroscale.runs import manifest
 from zeroscale.runs.results import Json, Scored
@@ -34,7 +34,7 @@ class Inputs:
 
     settings: TrainSettings
     tokens: "Corpus | None"
-    place: launch.Place
+    place: launcher.Place
     threads: int
     facts: Json
     """The manifest as it would be written here; {} where it cannot be trained here."""
@@ -51,7 +51,7 @@ def gather(run: Recorded, wanted: "Wanted", until: int, say: Say) -> Inputs:
     # A run that `accelerator: auto` put on a CPU is made again on a CPU, whatever is here.
     hidden = () if on_cpu and settings.trainer.accelerator == "auto" and machine.gpus() else None
     threads = settings.trainer.threads or run.manifest.get("threads")
-    place = launch.Place(gpus=hidden, threads=threads)
+    place = launcher.Place(gpus=hidden, threads=threads)
     environment = machine.child_environment(kind, threads, settings.trainer.devices)
     threads = int(environment["OMP_NUM_THREADS"])
     tokens, reason = None, _without_devices(settings)
@@ -109,9 +109,9 @@ def found(path: str, base: Path) -> str:
 
 def _corpus(run: Recorded, settings: TrainSettings, wanted: "Wanted", say: Say) -> "tuple[Corpus | None, str]":
     """The corpus: the recorded one where it is at hand, else made again; or None and why it cannot be had."""
-    from zeroscale import build
     from zeroscale.data.prepare import prepare
-    from zeroscale.worker import stages
+    from zeroscale.launch.worker import stages
+    from zeroscale.training import build
 
     directory = prepare.corpus_directory(wanted.out / "corpora", settings.data, settings.tokenizer)
     expected = (run.manifest.get("corpus") or {}).get("fingerprint")

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zeroscale import launch
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
+from zeroscale.launch import launcher
 from zeroscale.provenance import agreement, differences, recorded
 from zeroscale.provenance.agreement import Agreement, Verdict
 from zeroscale.provenance.recorded import Recorded
@@ -134,7 +134,7 @@ def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: 
     if there is not None and checkpoint.step_of(there) >= until and (not whole or status.read_done(cell)):
         say("             was trained there before, by this source; remove it to have it trained again")
         return True
-    outcome = launch.run_cell(inputs.settings, inputs.place, None if whole else until)
+    outcome = launcher.run_cell(inputs.settings, inputs.place, None if whole else until)
     if outcome.good or (outcome.state == "resumable" and status.read(cell).step >= until and not whole):
         return True
     found.notes.append(f"the reproduction is {outcome.state}: {outcome.reason}")

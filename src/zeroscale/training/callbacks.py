@@ -12,14 +12,13 @@ import pytorch_lightning as pl
 from zeroscale.config.train import TrainSettings
 from zeroscale.core.jsonl import Recorder
 from zeroscale.runs import checkpoint, status
-from zeroscale.training import snapshot
-from zeroscale.training.guards import Spikes
-from zeroscale.training.lit import Around, LanguageModel
-from zeroscale.training.progress import ProgressLine
-from zeroscale.training.stopping import Stopped
+from zeroscale.training import train_state
+from zeroscale.training.async_writer import Writer
+from zeroscale.training.guards import Spikes, Stopped
+from zeroscale.training.module import Around, LanguageModel
+from zeroscale.training.progress_bar import ProgressLine
 from zeroscale.training.throughput import Stopwatch, mfu, peak_memory_bytes
-from zeroscale.training.tracker import Tracker
-from zeroscale.training.writer import Writer
+from zeroscale.training.trackers.tracker import Tracker
 
 
 class _AfterStep(Around):
@@ -140,7 +139,7 @@ class Checkpoints(_AfterStep):
         self._journal = journal
         self._writer = writer
         self._describe = describe
-        self._snapshots: snapshot.Snapshots | None = None
+        self._snapshots: train_state.Snapshots | None = None
         run = settings.trainer
         self._policy = checkpoint.Policy(run.keep_checkpoints, run.keep_every_tokens, run.keep_best)
         self._saved: int | None = None
@@ -160,7 +159,7 @@ class Checkpoints(_AfterStep):
         if self._saved == step:
             return
         if self._snapshots is None:
-            self._snapshots = snapshot.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero)
+            self._snapshots = train_state.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero)
         self._writer.wait()
         weights, state = self._snapshots.take()
         self._saved = step
@@ -180,10 +179,10 @@ class Checkpoints(_AfterStep):
         self._writer.wait()
         self.stopwatch.mark("checkpoint")
 
-    def _write(self, step: int, weights: snapshot.Names, state: snapshot.Names, meta: dict[str, Any]) -> None:
+    def _write(self, step: int, weights: train_state.Names, state: train_state.Names, meta: dict[str, Any]) -> None:
         if self._recorder:
             self._recorder.sync()
-        snapshot.write(checkpoint.path_of(self.cell, step), weights, state, meta)
+        train_state.write(checkpoint.path_of(self.cell, step), weights, state, meta)
         checkpoint.prune(self.cell, self._policy)
         status.write(self.cell, "running", step=step)
 

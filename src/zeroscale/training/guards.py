@@ -91,3 +91,11 @@ def check_same_data(start: Path, meta: dict[str, Any], corpus: Any) -> None:
                 f"{start} was trained with another {what} (fingerprint {str(meta.get(what))[:12]}, now {found[:12]}): "
                 f"the {what} has changed since. Restore it, or remove {start.parent.parent} to start anew"
             )
+
+
+class Stopped(SystemExit):
+    """SIGTERM came; the checkpoint of the last whole step is on the disk."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(0)
+        self.step = step

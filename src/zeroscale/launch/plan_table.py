@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from zeroscale.config.published_rules import RULES
 from zeroscale.core.format import compact, gibibytes, money
 from zeroscale.core.format import hours as duration
-from zeroscale.scaling.plan import Plan
+from zeroscale.launch.plan import Plan
 
 
 def render_plans(plans: Sequence[Plan]) -> str:
@@ -136,3 +136,9 @@ def _notes(plans: Sequence[Plan]) -> list[str]:
         for warning in plan.warnings:
             warned.setdefault(warning, []).append(plan.name)
     return lines + [f"warning ({', '.join(names)}): {warning}" for warning, names in warned.items()]
+
+
+def render(plans: Sequence[Plan]) -> str:
+    """A table with readable units, its total, and the warnings, for the terminal; without colours."""
+
+    return render_plans(plans)

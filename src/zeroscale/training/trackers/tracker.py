@@ -1,7 +1,7 @@
 """Where a run is shown besides its own files: W&B (which training knows nowhere else), TensorBoard, CSV.
 
-The files are the record and every tracker is a view of it (`zeroscale.training.following`): it may be away, slow or
-late, and gets what it lacks when it is back, each step once.
+The files are the record and every tracker is a view of it (`follower`): it may be away, slow or late, and gets what it
+lacks when it is back, each step once.
 """
 
 import os
@@ -17,9 +17,9 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.runs import status
 from zeroscale.runs.results import scored_steps
-from zeroscale.training.following import FINISH_SECONDS, SCORED, Follower, Place, Row, Sink
-from zeroscale.training.local_trackers import Files, TensorBoard
-from zeroscale.training.wandb_files import RUN_ID, SENT, all_of, is_sent, put_aside, read_note, run_id
+from zeroscale.training.trackers.follower import FINISH_SECONDS, SCORED, Follower, Place, Row, Sink
+from zeroscale.training.trackers.local import Files, TensorBoard
+from zeroscale.training.trackers.wandb_files import RUN_ID, SENT, all_of, is_sent, put_aside, read_note, run_id
 
 _CONNECT_SECONDS = 20.0
 _SEND_SECONDS = 600.0

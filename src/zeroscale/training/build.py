@@ -17,12 +17,12 @@ from zeroscale.data.corpus import Corpus
 from zeroscale.data.prepare import prepare
 from zeroscale.data.stream import TokenStream
 from zeroscale.model.gpt import GPT
-from zeroscale.training.schedule import lr_at
+from zeroscale.training.lr_schedule import lr_at
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from zeroscale.training.lit import Around, LanguageModel
+    from zeroscale.training.module import Around, LanguageModel
 
 
 def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
@@ -47,17 +47,17 @@ def lit(
     """The model with its optimizer and learning rate, to go on from a checkpoint, or from its initial weights; `around`
     its steps the journal, checkpoints, scores."""
     from zeroscale.runs.checkpoint import step_of
-    from zeroscale.training import strategies
-    from zeroscale.training.lit import LanguageModel
+    from zeroscale.training import distributed
+    from zeroscale.training.module import LanguageModel
 
     run = settings.trainer
     sharded = run.strategy == "fsdp" and run.devices > 1
     if run.precision == "bf16-true":
         gpt.to(torch.bfloat16)
     if run.activation_checkpointing:
-        strategies.checkpoint_activations(gpt)
+        distributed.checkpoint_activations(gpt)
     if run.compile:
-        strategies.compile_model(gpt, run.compile_mode, by_block=sharded)
+        distributed.compile_model(gpt, run.compile_mode, by_block=sharded)
     return LanguageModel(
         gpt,
         settings.optimizer,
@@ -67,7 +67,7 @@ def lit(
         mixed=run.precision == "bf16-mixed",
         start=start,
         first_step=step_of(start) if start else 0,
-        shard=strategies.shard if sharded else None,
+        shard=distributed.shard if sharded else None,
     )
 
 
@@ -97,21 +97,21 @@ def trainer(settings: TrainSettings, directory: Path) -> "pl.Trainer":
     """Lightning's trainer with everything of its own switched off that we do ourselves (precision is `lit`'s)."""
     import pytorch_lightning as pl
 
-    from zeroscale.training import strategies
+    from zeroscale.training import distributed
 
     run = settings.trainer
     kind = machine.accelerator(run.accelerator)
-    machines, devices = strategies.machines(run)
+    machines, devices = distributed.machines(run)
     if kind == "cuda" and torch.cuda.device_count() < devices:
         raise ZeroscaleError(f"{devices} devices are to be used here, but torch sees {torch.cuda.device_count()} GPUs")
     return pl.Trainer(
         accelerator="cpu" if kind == "cpu" else "gpu",
         devices=devices,
         num_nodes=machines,
-        strategy=strategies.strategy(run),
+        strategy=distributed.strategy(run),
         # The batches end with the last step: that is one epoch to Lightning, however often the corpus is read.
         max_epochs=1,
-        plugins=[strategies.environment(run)],
+        plugins=[distributed.environment(run)],
         default_root_dir=directory,
         logger=False,
         enable_checkpointing=False,
@@ -129,7 +129,7 @@ def quiet_libraries() -> None:
     that we do not use), and loads it faster."""
     import logging
 
-    from zeroscale.training.quick_import import load_torchmetrics
+    from zeroscale.training.fast_import import load_torchmetrics
 
     load_torchmetrics()
 

@@ -5,7 +5,6 @@ process would share one. Ranks come from torchrun, never from Lightning's own la
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,26 +13,21 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import yaml
 
-from zeroscale import parents
 from zeroscale.config.hashing import NOT_HASHED, as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, try_lock, write_text
+from zeroscale.launch.process import GRACE_SECONDS, _stop, _stream, _terminal_width, die_with_parent, heed_sigterm
 from zeroscale.runs import manifest, status
 from zeroscale.runs.layout import directory
 from zeroscale.runs.run import finished
+from zeroscale.training import init_from
 
 _BUSY = "another process is training it; wait for it, or stop it"
-# How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
-GRACE_SECONDS = 300.0
-_PR_SET_PDEATHSIG = 1
-# Loaded before any fork: in a child of a process with threads only what is there already may be called.
-_C = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -65,25 +59,6 @@ _CHILDREN: set["subprocess.Popen[bytes]"] = set()
 _HALTED = threading.Event()
 # Trunks that failed in this process: their other branches need not try them again.
 _FAILED_TRUNKS: dict[Path, Outcome] = {}
-
-
-def die_with_parent(number: int = signal.SIGTERM) -> None:
-    """Asks the kernel to signal this process when its parent dies, however it dies (Linux)."""
-    if _C is not None:
-        _C.prctl(_PR_SET_PDEATHSIG, int(number))
-
-
-def heed_sigterm() -> None:
-    """From now on SIGTERM ends this process as Ctrl-C does, after its children have written their checkpoints: clusters
-    kill whatever is left of a step when its first process has ended. For the main thread; others' handlers stay."""
-
-    def leave(number: int, _: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    alone = threading.current_thread() is threading.main_thread()
-    if alone and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, leave)
 
 
 def run_cell(settings: TrainSettings, place: Place = ALONE, stop_after: int | None = None) -> Outcome:
@@ -157,7 +132,7 @@ def _run(
 ) -> Outcome:
     """Trains and scores a cell that is this process's own now."""
     if settings.init_from.run is not None:
-        missing = parents.wait(settings, lambda trunk: _trunk(trunk, place), lambda text: print(text, flush=True))
+        missing = init_from.wait(settings, lambda trunk: _trunk(trunk, place), lambda text: print(text, flush=True))
         if missing and _HALTED.is_set():
             return Outcome(cell, "resumable", missing)
         if missing:
@@ -167,7 +142,7 @@ def _run(
     write_text(cell / "config.yaml", "# The resolved settings of this run: enough to run it again.\n" + text)
     kind = machine.accelerator(settings.trainer.accelerator)
     ranks = here.share(settings.trainer.devices)
-    worker = ["-m", "zeroscale.worker", str(cell)]
+    worker = ["-m", "zeroscale.launch.worker", str(cell)]
     if settings.trainer.devices > 1:
         worker = ["-m", "torch.distributed.run", *here.torchrun(settings.trainer.devices), *worker]
     threads = settings.trainer.threads or place.threads
@@ -223,41 +198,6 @@ def _say_what_changed(settings: TrainSettings, cell: Path) -> None:
             f"{', '.join(NOT_HASHED)}",
             flush=True,
         )
-
-
-def _terminal_width() -> int:
-    """Columns of the terminal that watches, 0 where none does."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
-    except (OSError, ValueError):
-        return 0
-
-
-def _stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> None:
-    """Passes the child's progress on as it comes (of several, by line), and keeps the plain lines in its log."""
-    assert child.stdout is not None
-    plain = by_line or _terminal_width() == 0
-    rest = b""
-    while chunk := os.read(child.stdout.fileno(), 65536):
-        whole, end, rest = (rest + chunk).rpartition(b"\n") if by_line else (chunk, b"", b"")
-        sys.stdout.write((whole + end).decode("utf-8", errors="replace"))
-        sys.stdout.flush()
-        if plain:
-            log.write(chunk)
-            log.flush()
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, which makes the worker write a checkpoint; SIGKILL to the whole session if it does not leave."""
-    if child.poll() is None:
-        print("\nstopping: writing a checkpoint (Ctrl-C again to leave at once)", file=sys.stderr, flush=True)
-        child.terminate()
-        drain = threading.Thread(target=lambda: child.stdout and child.stdout.read(), daemon=True)
-        drain.start()
-        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            child.wait(GRACE_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _log_of(here: nodes.Nodes) -> str:

@@ -11,7 +11,7 @@ from zeroscale.config.trainer import TrackerSettings
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_text
 from zeroscale.runs.results import scored_steps
-from zeroscale.training.following import Row
+from zeroscale.training.trackers.follower import Row
 
 RUN_ID = "wandb_id"
 SENT = "wandb_sent.json"

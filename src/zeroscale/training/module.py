@@ -13,8 +13,8 @@ from torch import Tensor
 from zeroscale.config.optimizer import OptimizerSettings
 from zeroscale.data.loader import MicroBatch
 from zeroscale.model.gpt import GPT
-from zeroscale.training import guards, snapshot
-from zeroscale.training.optim import optimizers
+from zeroscale.training import guards, train_state
+from zeroscale.training.optimizer import optimizers
 
 
 @dataclass
@@ -86,7 +86,7 @@ class LanguageModel(pl.LightningModule):
 
     def on_train_start(self) -> None:
         if self._start is not None:
-            snapshot.restore(self._start, self.model, self.optimizer_list)
+            train_state.restore(self._start, self.model, self.optimizer_list)
         self._parameter_list = list(self.model.parameters())
         for one in self._around:
             one.begin(self.trainer, self)
@@ -143,7 +143,7 @@ class LanguageModel(pl.LightningModule):
     def _summing(self, last: bool) -> AbstractContextManager[Any]:
         """Gradients are summed over ranks once a step, in the last micro-batch's backward pass."""
         if self._shard is not None:
-            from zeroscale.training.strategies import sum_gradients_now
+            from zeroscale.training.distributed import sum_gradients_now
 
             sum_gradients_now(self.model, last)
         elif not last and self.trainer.world_size > 1:

@@ -1,16 +1,48 @@
 """What a run will cost before it starts: parameters, steps, FLOPs, memory per device, hours on named hardware."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from zeroscale.core import accelerators as table
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.flops import flops_6nd, flops_per_token, params
+from zeroscale.model.flops import Params, flops_6nd, flops_per_token, params
 from zeroscale.model.memory import Device, Memory, Precision, Shape, Step, Strategy, memory_per_device
-from zeroscale.scaling.plan import Plan
 
 # What CUDA, its libraries' workspaces and the allocator's gaps take beside the tensors: none of it is in `Memory`.
 RESERVED_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one cell will cost. `hours` is None where the hardware is unknown or not given; then a warning says why."""
+
+    name: str
+    params: Params
+    tokens: int
+    steps: int
+    batch_tokens: int
+    micro_batch_rows: int
+    accumulation: int
+    lr: float | None
+    flops: int
+    """Forward and backward over all tokens, full attention: 6 matmul + 12 L d T for each."""
+    flops_6nd: int
+    memory: Memory
+    """With this strategy, on this many devices; beside it what DDP and FSDP would take, None on one device."""
+    memory_ddp: Memory | None
+    memory_fsdp: Memory | None
+    devices: int
+    strategy: str
+    precision: str
+    device: str
+    """"cpu" or "cuda": what the memory is reckoned for."""
+    hardware: str | None
+    mfu: float | None
+    hours: float | None
+    """Wall-clock hours of all devices together, training steps only: flops / (peak · mfu · devices) / 3600."""
+    cost: float | None
+    """hours · devices · price, in the price's currency."""
+    price: float | None
+    warnings: tuple[str, ...]
 
 
 def plan_cell(
@@ -93,13 +125,6 @@ def plan_cell(
         price=price,
         warnings=warnings,
     )
-
-
-def render(plans: Sequence[Plan]) -> str:
-    """A table with readable units, its total, and the warnings, for the terminal; without colours."""
-    from zeroscale.scaling.plan_table import render_plans
-
-    return render_plans(plans)
 
 
 def _split_batch(batch_tokens: int, context: int, rows: int | None, devices: int) -> tuple[int, int]:

@@ -13,14 +13,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zeroscale import launch, parents, study_table
 from zeroscale.config.train import TrainSettings
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import try_lock, write_json
-from zeroscale.launch import Outcome, Place
+from zeroscale.launch import launcher, process, status_table
+from zeroscale.launch.launcher import Outcome, Place
 from zeroscale.runs import checkpoint, layout, status
 from zeroscale.runs.run import finished
+from zeroscale.training import init_from
 
 _POLL_SECONDS = 1.0
 NOT_RETRIED = "; retry_failed=true tries it again"
@@ -35,7 +36,7 @@ def write_record(study: Path, cells: Sequence[TrainSettings], labels: Sequence[s
     listed = [
         {"cell": cell.cell, "settings": label, "steps": cell.steps} for cell, label in zip(cells, labels, strict=True)
     ]
-    write_json(study / study_table.RECORD, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": listed})
+    write_json(study / status_table.RECORD, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": listed})
 
 
 class Gpus:
@@ -96,7 +97,7 @@ class Sweep:
             KeyboardInterrupt: after the children have written their checkpoints and left.
             SystemExit: likewise, on SIGTERM.
         """
-        launch.heed_sigterm()
+        process.heed_sigterm()
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(self._at_once)]
         for worker in workers:
             worker.start()
@@ -108,7 +109,7 @@ class Sweep:
             with self._changed:
                 self._halted = True
                 self._changed.notify_all()
-            launch.halt()
+            launcher.halt()
             for worker in workers:
                 worker.join(2)
             raise
@@ -121,7 +122,7 @@ class Sweep:
             while (found := self._next()) is not None:
                 number, cell, place = found
                 try:
-                    outcome = launch.run_cell(cell, place)
+                    outcome = launcher.run_cell(cell, place)
                 except (ZeroscaleError, OSError) as error:
                     outcome = Outcome(layout.directory(cell), "failed", str(error))
                 self._ended(number, cell, place, outcome)
@@ -176,7 +177,7 @@ class Sweep:
         """The directories that nobody else may be training: the cell's own, and its trunk's until it can be left."""
         if cell.init_from.run is None:
             return [directory]
-        parent = parents.directory(cell)
+        parent = init_from.directory(cell)
         ready = (checkpoint.path_of(parent, cell.first_step) / checkpoint.META).is_file()
         return [directory] if ready else [directory, parent]
 

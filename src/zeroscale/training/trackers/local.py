@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors
-from zeroscale.training.following import SCORED, Place, Row
+from zeroscale.training.trackers.follower import SCORED, Place, Row
 
 TENSORBOARD = "tensorboard"
 CSV_FILES = {"steps": "metrics.csv", "scores": "scores.csv"}

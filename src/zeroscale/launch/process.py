@@ -1,0 +1,68 @@
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import BinaryIO
+
+# How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
+GRACE_SECONDS = 300.0
+_PR_SET_PDEATHSIG = 1
+# Loaded before any fork: in a child of a process with threads only what is there already may be called.
+_C = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """Asks the kernel to signal this process when its parent dies, however it dies (Linux)."""
+    if _C is not None:
+        _C.prctl(_PR_SET_PDEATHSIG, int(number))
+
+
+def heed_sigterm() -> None:
+    """From now on SIGTERM ends this process as Ctrl-C does, after its children have written their checkpoints: clusters
+    kill whatever is left of a step when its first process has ended. For the main thread; others' handlers stay."""
+
+    def leave(number: int, _: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    alone = threading.current_thread() is threading.main_thread()
+    if alone and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)
+
+
+def _terminal_width() -> int:
+    """Columns of the terminal that watches, 0 where none does."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def _stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> None:
+    """Passes the child's progress on as it comes (of several, by line), and keeps the plain lines in its log."""
+    assert child.stdout is not None
+    plain = by_line or _terminal_width() == 0
+    rest = b""
+    while chunk := os.read(child.stdout.fileno(), 65536):
+        whole, end, rest = (rest + chunk).rpartition(b"\n") if by_line else (chunk, b"", b"")
+        sys.stdout.write((whole + end).decode("utf-8", errors="replace"))
+        sys.stdout.flush()
+        if plain:
+            log.write(chunk)
+            log.flush()
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, which makes the worker write a checkpoint; SIGKILL to the whole session if it does not leave."""
+    if child.poll() is None:
+        print("\nstopping: writing a checkpoint (Ctrl-C again to leave at once)", file=sys.stderr, flush=True)
+        child.terminate()
+        drain = threading.Thread(target=lambda: child.stdout and child.stdout.read(), daemon=True)
+        drain.start()
+        with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            child.wait(GRACE_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
