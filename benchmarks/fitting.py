@@ -19,12 +19,12 @@ import numpy
 from scipy.optimize import minimize
 
 from zeroscale.scaling import Surface
-from zeroscale.scaling.chinchilla import Approach3
-from zeroscale.scaling.descent import Minima, threads
-from zeroscale.scaling.descent import minimise as descend
-from zeroscale.scaling.polish import Polished, polish
-from zeroscale.scaling.surface_draws import NAMES, Draws, over_runs
-from zeroscale.scaling.surface_objective import Runs
+from zeroscale.scaling.estimators.bootstrap_surface import NAMES, Draws, over_runs
+from zeroscale.scaling.estimators.chinchilla import Approach3
+from zeroscale.scaling.numerics.batched_bfgs import Minima, threads
+from zeroscale.scaling.numerics.batched_bfgs import minimise as descend
+from zeroscale.scaling.numerics.chinchilla_objective import Runs
+from zeroscale.scaling.numerics.newton import Polished, polish
 
 # Hoffmann et al. 2022, approach 3.
 LAW = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)

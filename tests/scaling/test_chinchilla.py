@@ -6,8 +6,8 @@ from scipy.optimize import approx_fprime, minimize
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Surface, fit_chinchilla, fit_vpnls
-from zeroscale.scaling.descent import minimise as descend
-from zeroscale.scaling.surface_objective import GRID, Runs
+from zeroscale.scaling.numerics.batched_bfgs import minimise as descend
+from zeroscale.scaling.numerics.chinchilla_objective import GRID, Runs
 
 # Hoffmann et al. 2022, approach 3, rounded as in the paper.
 CHINCHILLA = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)

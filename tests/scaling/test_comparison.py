@@ -8,7 +8,7 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import PerToken, Surface, compare_laws
-from zeroscale.scaling.optimal_path import OptimalPath
+from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
 
 LAW = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 
@@ -225,7 +225,7 @@ def test_the_command_says_what_it_takes(zeroscale):
 
 
 def test_studies_of_other_text_are_told_and_not_paired(tmp_path, disk):
-    from zeroscale.scaling.compare_studies import as_text, compare_studies
+    from zeroscale.scaling.compare.compare_studies import as_text, compare_studies
     from zeroscale.scaling.options import Options
 
     for name, fingerprint in (("one", "a"), ("other", "b")):

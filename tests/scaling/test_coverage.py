@@ -4,9 +4,9 @@ import numpy
 import pytest
 
 from zeroscale.scaling import Surface, fit_chinchilla
-from zeroscale.scaling.chinchilla import Approach3
-from zeroscale.scaling.surface_draws import NAMES, Draws, over_runs
-from zeroscale.scaling.surface_objective import Runs
+from zeroscale.scaling.estimators.bootstrap_surface import NAMES, Draws, over_runs
+from zeroscale.scaling.estimators.chinchilla import Approach3
+from zeroscale.scaling.numerics.chinchilla_objective import Runs
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Surface, fit_envelope, fit_isoflop
-from zeroscale.scaling.isoflop import EDGE
+from zeroscale.scaling.estimators.isoflop import EDGE
 
 CHINCHILLA = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 TRUE = 0.28 / 0.62

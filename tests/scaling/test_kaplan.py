@@ -6,7 +6,7 @@ from scipy.optimize import approx_fprime, curve_fit
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import KaplanLaw, fit_kaplan, fit_loss_to_accuracy
-from zeroscale.scaling.kaplan import _Objective
+from zeroscale.scaling.estimators.kaplan import _Objective
 
 # Kaplan et al. 2020, table 2, as facts/scaling.yaml gives it.
 KAPLAN = KaplanLaw(0.076, 0.103, numpy.log(6.4e13), numpy.log(1.8e13))

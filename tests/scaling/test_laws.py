@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import huber
 
-from zeroscale.scaling.laws import HUBER_DELTA, PowerLaw, solve
+from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, solve
+from zeroscale.scaling.laws.power_law import PowerLaw
 
 KAPLAN = PowerLaw(alpha=0.076, log_A=0.076 * numpy.log(8.8e13))
 

@@ -8,6 +8,7 @@ import pytest
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token, params
 from zeroscale.runs import ledger
+from zeroscale.scaling import runs_csv
 
 
 def test_a_row_for_each_checkpoint_sorted_by_size_then_step(make_study):
@@ -125,19 +126,19 @@ def test_a_damaged_result_is_named(tmp_path, disk):
 
 def test_reading_says_what_is_not_there(tmp_path, disk):
     with pytest.raises(ZeroscaleError, match="does not exist"):
-        ledger.read(tmp_path / "nowhere")
+        runs_csv.read(tmp_path / "nowhere")
     with pytest.raises(ZeroscaleError, match="holds no runs"):
-        ledger.read(tmp_path)
+        runs_csv.read(tmp_path)
     disk.write_cell(tmp_path, "m", state="failed", checkpoints=())
     with pytest.raises(ZeroscaleError, match="pocket-m-seed0 is failed"):
-        ledger.read(tmp_path)
+        runs_csv.read(tmp_path)
 
 
 def test_a_results_csv_reads_back_as_the_study_it_came_from(make_study):
     study = make_study(xs=5.0, s=4.6)
     path = ledger.write(study)
     pandas.testing.assert_frame_equal(
-        ledger.read(path)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
-        ledger.read(study)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
+        runs_csv.read(path)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
+        runs_csv.read(study)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
         check_dtype=False,
     )

@@ -4,6 +4,7 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import ledger
+from zeroscale.scaling import runs_csv
 
 GOOD = "params,tokens,loss\n1000000,2e7,4.5\n3000000,2e7,4.1\n"
 
@@ -11,7 +12,7 @@ GOOD = "params,tokens,loss\n1000000,2e7,4.5\n3000000,2e7,4.1\n"
 def read(tmp_path, text):
     path = tmp_path / "runs.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return ledger.read(path)
+    return runs_csv.read(path)
 
 
 def test_numbers_and_rows_are_read(tmp_path):
@@ -76,7 +77,7 @@ def test_a_spoilt_results_csv_is_named_too(tmp_path, make_study):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, lines[1]]) + "\n")
     with pytest.raises(ZeroscaleError, match="row 6 repeats row 2: the same cell, step"):
-        ledger.read(path)
+        runs_csv.read(path)
     path.write_text("\n".join([lines[0], lines[1].replace(",524288,", ",0,")]) + "\n")
     with pytest.raises(ZeroscaleError, match="row 2, tokens is 0"):
-        ledger.read(path)
+        runs_csv.read(path)

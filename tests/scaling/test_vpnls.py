@@ -6,8 +6,8 @@ from scipy.optimize import approx_fprime, least_squares
 from scipy.optimize import nnls as scipy_nnls
 
 from zeroscale.scaling import Surface, fit_chinchilla, fit_vpnls
-from zeroscale.scaling.surface_objective import Runs
-from zeroscale.scaling.vpnls import Projection, nnls
+from zeroscale.scaling.estimators.variable_projection import Projection, nnls
+from zeroscale.scaling.numerics.chinchilla_objective import Runs
 
 CHINCHILLA = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 

@@ -42,7 +42,7 @@ def fit(config: Config) -> int:
 
 def compare_laws(wanted: CompareSettings) -> int:
     """Two studies, or CSVs of runs, each by the law fitted to it."""
-    from zeroscale.scaling import compare_studies
+    from zeroscale.scaling.compare import compare_studies
     from zeroscale.scaling.options import Options
 
     laws = wanted.laws

@@ -100,7 +100,7 @@ def _sizes(runs: list[Json]) -> list[list[Json]]:
     """Runs by size, smallest first; each in order of compute."""
     import numpy
 
-    from zeroscale.scaling.arrays import groups
+    from zeroscale.scaling.numerics.arrays import groups
 
     numbers = groups(numpy.array([row["params"] for row in runs]))
     found: list[list[Json]] = [[] for _ in range(numbers.max() + 1)]

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_text
 from zeroscale.model.flops import flops_6nd
 from zeroscale.runs.results import PLAIN_PROTOCOLS, SUFFIXES, read_results, recorded_steps
@@ -76,34 +75,6 @@ def write(study: Path, frame: "DataFrame | None" = None) -> Path:
     table = collect(study) if frame is None else frame
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
     return path
-
-
-def read(runs: Path) -> "DataFrame":
-    """Runs to fit: a study's directory (collected afresh), its results.csv, or any CSV with params, tokens, loss.
-
-    The first two give the ledger's columns. The third gives params, tokens, loss, where present flops and seed, and
-    `row`, the line in the file. Which it is shows in the columns: only the ledger has `val/loss`.
-
-    Raises:
-        ZeroscaleError: nothing there, no runs in it, or bad values, each named by row and column.
-    """
-    from zeroscale.scaling.runs_csv import read_csv
-
-    runs = Path(runs)
-    if runs.is_file():
-        return read_csv(runs)
-    if not runs.is_dir():
-        raise ZeroscaleError(
-            f"{runs} does not exist: give a study's directory or a CSV with columns params, tokens, loss"
-        )
-    found = read_cells(runs)
-    if not found:
-        raise ZeroscaleError(f"{runs} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
-    frame = collect(runs)
-    if frame.empty:
-        states = ", ".join(f"{cell.name} is {cell.state}" for cell in found)
-        raise ZeroscaleError(f"{runs}: no run has a checkpoint or a result yet ({states})")
-    return frame
 
 
 def _rows(cell: Cell) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Parameters, FLOPs, plans, the ledger of a study and the laws fitted to it; the names below work on plain arrays.
+"""Scaling laws fitted to runs; the names below work on plain arrays.
 
     from zeroscale.scaling import fit_chinchilla, fit_power_law
     fit = fit_power_law(params=[1e6, 1e7, 1e8, 1e9, 1e10], loss=[5.1, 4.2, 3.5, 3.0, 2.6])
@@ -10,28 +10,28 @@
     found = compare_laws({"params": …, "tokens": …, "loss": …}, other_runs)
     found.differences["alpha"], found.at[0].multiplier
 
-Nothing is imported before it is asked for: `flops` and `budget` stay light, and no fit needs torch or Hydra.
+Nothing is imported before it is asked for, and no fit needs torch or Hydra.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.chinchilla import fit_chinchilla
-    from zeroscale.scaling.comparison import AtBudget, LawComparison, compare_laws
-    from zeroscale.scaling.envelope import EnvelopeFit, fit_envelope
-    from zeroscale.scaling.estimate import Estimate
+    from zeroscale.scaling.compare.compare_laws import AtBudget, LawComparison, compare_laws
+    from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
+    from zeroscale.scaling.estimators.envelope import EnvelopeFit, fit_envelope
+    from zeroscale.scaling.estimators.isoflop import IsoflopFit, fit_isoflop
+    from zeroscale.scaling.estimators.kaplan import KaplanFit, KaplanLaw, fit_kaplan
+    from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
+    from zeroscale.scaling.estimators.power_law import HoldOut, PowerLawFit, fit_power_law
+    from zeroscale.scaling.estimators.surface_fit import LeftOut, Optimum, SurfaceFit
+    from zeroscale.scaling.estimators.variable_projection import fit_vpnls
     from zeroscale.scaling.fit import fit_study
-    from zeroscale.scaling.isoflop import IsoflopFit, fit_isoflop
-    from zeroscale.scaling.kaplan import KaplanFit, KaplanLaw, fit_kaplan
-    from zeroscale.scaling.laws import PowerLaw
-    from zeroscale.scaling.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
+    from zeroscale.scaling.laws.estimate import Estimate
+    from zeroscale.scaling.laws.power_law import PowerLaw
+    from zeroscale.scaling.laws.surface import PerToken, Surface
     from zeroscale.scaling.options import Options
-    from zeroscale.scaling.power import HoldOut, PowerLawFit, fit_power_law
     from zeroscale.scaling.summary import describe
-    from zeroscale.scaling.surface import PerToken, Surface
-    from zeroscale.scaling.surface_fit import LeftOut, Optimum, SurfaceFit
-    from zeroscale.scaling.vpnls import fit_vpnls
 
 __all__ = [
     "AccuracyFit",
@@ -64,33 +64,33 @@ __all__ = [
 ]
 
 _HOME = {
-    "AccuracyFit": "loss_to_accuracy",
-    "AtBudget": "comparison",
-    "EnvelopeFit": "envelope",
-    "Estimate": "estimate",
-    "HoldOut": "power",
-    "IsoflopFit": "isoflop",
-    "KaplanFit": "kaplan",
-    "KaplanLaw": "kaplan",
-    "LawComparison": "comparison",
-    "LeftOut": "surface_fit",
-    "Optimum": "surface_fit",
+    "AccuracyFit": "estimators.loss_to_accuracy",
+    "AtBudget": "compare.compare_laws",
+    "EnvelopeFit": "estimators.envelope",
+    "Estimate": "laws.estimate",
+    "HoldOut": "estimators.power_law",
+    "IsoflopFit": "estimators.isoflop",
+    "KaplanFit": "estimators.kaplan",
+    "KaplanLaw": "estimators.kaplan",
+    "LawComparison": "compare.compare_laws",
+    "LeftOut": "estimators.surface_fit",
+    "Optimum": "estimators.surface_fit",
     "Options": "options",
-    "PerToken": "surface",
-    "PowerLaw": "laws",
-    "PowerLawFit": "power",
-    "Surface": "surface",
-    "SurfaceFit": "surface_fit",
-    "compare_laws": "comparison",
+    "PerToken": "laws.surface",
+    "PowerLaw": "laws.power_law",
+    "PowerLawFit": "estimators.power_law",
+    "Surface": "laws.surface",
+    "SurfaceFit": "estimators.surface_fit",
+    "compare_laws": "compare.compare_laws",
     "describe": "summary",
-    "fit_chinchilla": "chinchilla",
-    "fit_envelope": "envelope",
-    "fit_isoflop": "isoflop",
-    "fit_kaplan": "kaplan",
-    "fit_loss_to_accuracy": "loss_to_accuracy",
-    "fit_power_law": "power",
+    "fit_chinchilla": "estimators.chinchilla",
+    "fit_envelope": "estimators.envelope",
+    "fit_isoflop": "estimators.isoflop",
+    "fit_kaplan": "estimators.kaplan",
+    "fit_loss_to_accuracy": "estimators.loss_to_accuracy",
+    "fit_power_law": "estimators.power_law",
     "fit_study": "fit",
-    "fit_vpnls": "vpnls",
+    "fit_vpnls": "estimators.variable_projection",
 }
 
 

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.chinchilla import fit_chinchilla
-from zeroscale.scaling.estimate import Estimate
-from zeroscale.scaling.isoflop import fit_isoflop
+from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
+from zeroscale.scaling.estimators.isoflop import fit_isoflop
+from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.table import EXACT, SIX_ND, Table
+from zeroscale.scaling.run_table import EXACT, SIX_ND, Table
 
 # Refits behind each interval of this table: two digits of a quantile are enough here.
 BOOTSTRAP = 1000

@@ -11,15 +11,16 @@ from zeroscale.core.files import read_json, sha256_file, write_json
 from zeroscale.runs import ledger, manifest
 from zeroscale.runs.run import Cell
 from zeroscale.runs.study import read_cells
-from zeroscale.scaling import benchmarks, doubts, lm_eval_results, surface_json
-from zeroscale.scaling.arrays import groups
+from zeroscale.scaling import diagnostics, fit_json, lm_eval_results, runs_csv
 from zeroscale.scaling.conventions import by_convention
+from zeroscale.scaling.estimators import downstream
+from zeroscale.scaling.fit_json import fit_sizes, power_law
+from zeroscale.scaling.numerics.arrays import groups
 from zeroscale.scaling.options import SURFACES, Options
-from zeroscale.scaling.points import COLUMN_OF, Selection, select, usable
-from zeroscale.scaling.power_json import fit_sizes, power_law
+from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select, usable
+from zeroscale.scaling.run_table import Table
 from zeroscale.scaling.runs_csv import read_csv
 from zeroscale.scaling.summary import describe
-from zeroscale.scaling.table import Table
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -92,7 +93,7 @@ def read_runs(runs: Path, options: Options) -> "Runs":
     if imported:
         frame = lm_eval_results.read_results(runs, options.columns, options.tokens_per_step)
     else:
-        frame = ledger.read(runs) if not runs.is_file() else read_csv(runs, options.columns)
+        frame = runs_csv.read(runs) if not runs.is_file() else read_csv(runs, options.columns)
     return Runs(frame, cells, options, imported)
 
 
@@ -142,7 +143,7 @@ class Runs:
             raise ZeroscaleError("; ".join(f"{entry['law']}: {entry['reason']}" for entry in missing))
         _cross_check(laws)
         for entry in laws.values():
-            entry["warnings"] += doubts.of_runs(left_out) if entry.get("variable") is None else []
+            entry["warnings"] += diagnostics.of_runs(left_out) if entry.get("variable") is None else []
         return {
             "laws": laws,
             "benchmarks": scores,
@@ -173,9 +174,9 @@ class Runs:
         return power_law(fit_sizes(chosen, self.options.bootstrap, self.options.seed), chosen, variable)
 
     def _benchmarks(self, chosen: Selection) -> tuple[dict[str, Any], list[dict[str, str]]]:
-        chance = {**benchmarks.chances(self.cells), **self.options.chance}
+        chance = {**downstream.chances(self.cells), **self.options.chance}
         whole = "val/loss" if self.from_ledger else "loss"
-        found, skipped = benchmarks.fit_benchmarks(chosen, chance, self.options.bootstrap, self.options.seed, whole)
+        found, skipped = downstream.fit_benchmarks(chosen, chance, self.options.bootstrap, self.options.seed, whole)
         if not found and not skipped:
             raise ZeroscaleError("the runs have no benchmark's scores: no column such as lambada/acc")
         return found, skipped
@@ -186,27 +187,27 @@ class Runs:
         data = (table.params, table.tokens, table.loss)
         drawn = {"bootstrap": asked.bootstrap, "random_seed": asked.seed}
         if name == "chinchilla":
-            from zeroscale.scaling.chinchilla import fit_chinchilla
+            from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
 
             fit = fit_chinchilla(*data, seed=table.seeds, delta=asked.delta, names=table.names, **drawn)
-            return surface_json.surface(fit, table, budgets)
+            return fit_json.surface(fit, table, budgets)
         if name == "vpnls":
-            from zeroscale.scaling.vpnls import fit_vpnls
+            from zeroscale.scaling.estimators.variable_projection import fit_vpnls
 
-            return surface_json.surface(fit_vpnls(*data, seed=table.seeds, names=table.names, **drawn), table, budgets)
+            return fit_json.surface(fit_vpnls(*data, seed=table.seeds, names=table.names, **drawn), table, budgets)
         if name == "isoflop":
-            from zeroscale.scaling.isoflop import fit_isoflop
+            from zeroscale.scaling.estimators.isoflop import fit_isoflop
 
             curves = fit_isoflop(*data, flops=table.flops, window=asked.window, tolerance=asked.tolerance, **drawn)
-            return surface_json.isoflop(curves, table, budgets)
+            return fit_json.isoflop(curves, table, budgets)
         if name == "envelope":
-            from zeroscale.scaling.envelope import fit_envelope
+            from zeroscale.scaling.estimators.envelope import fit_envelope
 
             drawn["bootstrap"] = min(asked.bootstrap, 1000)
-            return surface_json.envelope(fit_envelope(*data, flops=table.flops, **drawn), table, budgets)
-        from zeroscale.scaling.kaplan import fit_kaplan
+            return fit_json.envelope(fit_envelope(*data, flops=table.flops, **drawn), table, budgets)
+        from zeroscale.scaling.estimators.kaplan import fit_kaplan
 
-        return surface_json.kaplan(fit_kaplan(*data, delta=asked.delta, **drawn), table)
+        return fit_json.kaplan(fit_kaplan(*data, delta=asked.delta, **drawn), table)
 
     def _by_convention(self, laws: dict[str, Any]) -> list[dict[str, Any]]:
         names = [name for name in ("chinchilla", "isoflop") if name in laws]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.benchmarks import LOSSES
+from zeroscale.scaling.estimators.downstream import LOSSES
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.isoflop import TOLERANCE, WINDOW
-from zeroscale.scaling.surface_objective import HUBER_DELTA
+from zeroscale.scaling.estimators.isoflop import TOLERANCE, WINDOW
+from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
 LAWS = ("power", "chinchilla", "vpnls", "isoflop", "envelope", "kaplan", "benchmarks")
 # Over size and data, not over size alone.

@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pandas import DataFrame
+
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs.ledger import collect
+from zeroscale.runs.study import read_cells
 from zeroscale.scaling.options import COLUMNS
 
 if TYPE_CHECKING:
@@ -256,3 +260,30 @@ def _disproportion(table: list[dict[str, Any]]) -> list[str]:
             )
             break
     return faults
+
+
+def read(runs: Path) -> "DataFrame":
+    """Runs to fit: a study's directory (collected afresh), its results.csv, or any CSV with params, tokens, loss.
+
+    The first two give the ledger's columns. The third gives params, tokens, loss, where present flops and seed, and
+    `row`, the line in the file. Which it is shows in the columns: only the ledger has `val/loss`.
+
+    Raises:
+        ZeroscaleError: nothing there, no runs in it, or bad values, each named by row and column.
+    """
+
+    runs = Path(runs)
+    if runs.is_file():
+        return read_csv(runs)
+    if not runs.is_dir():
+        raise ZeroscaleError(
+            f"{runs} does not exist: give a study's directory or a CSV with columns params, tokens, loss"
+        )
+    found = read_cells(runs)
+    if not found:
+        raise ZeroscaleError(f"{runs} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
+    frame = collect(runs)
+    if frame.empty:
+        states = ", ".join(f"{cell.name} is {cell.state}" for cell in found)
+        raise ZeroscaleError(f"{runs}: no run has a checkpoint or a result yet ({states})")
+    return frame

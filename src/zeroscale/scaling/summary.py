@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zeroscale.core.format import compact
-from zeroscale.scaling.points import EARLIER, SHORTER
+from zeroscale.scaling.run_selection import EARLIER, SHORTER
 
 N_MEANS = {
     "params_non_embedding": "parameters without embeddings",

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.estimate import LEVEL
-from zeroscale.scaling.ladders import APART, Fitted, Ladder
-from zeroscale.scaling.laws import Solutions, solve
-from zeroscale.scaling.optimal_path import OptimalPath
-from zeroscale.scaling.power import PowerLawFit, fit_power_law
-from zeroscale.scaling.resampling import RESAMPLE_RUNS_FROM
+from zeroscale.scaling.compare.ladders import APART, Fitted, Ladder
+from zeroscale.scaling.estimators.bootstrap import RESAMPLE_RUNS_FROM
+from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
+from zeroscale.scaling.estimators.power_law_solver import Solutions, solve
+from zeroscale.scaling.laws.estimate import LEVEL
+from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.surface import PerToken
+from zeroscale.scaling.laws.surface import PerToken
 
 if TYPE_CHECKING:
     from numpy import ndarray

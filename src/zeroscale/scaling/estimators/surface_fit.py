@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling import surface_doubts
-from zeroscale.scaling.arrays import checked, groups, seeds_of
-from zeroscale.scaling.estimate import Estimate, finite, quantiles
-from zeroscale.scaling.surface import FORM, PerToken, Surface
-from zeroscale.scaling.surface_draws import Draws, over_runs, over_seeds
-from zeroscale.scaling.surface_objective import HUBER_DELTA, Runs
+from zeroscale.scaling import diagnostics
+from zeroscale.scaling.estimators.bootstrap_surface import Draws, over_runs, over_seeds
+from zeroscale.scaling.laws.estimate import Estimate, finite, quantiles
+from zeroscale.scaling.laws.surface import FORM, PerToken, Surface
+from zeroscale.scaling.numerics.arrays import checked, groups, seeds_of
+from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, Runs
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -169,7 +169,7 @@ def fit_surface(
         left = [_without(method, runs, solved, size == one) for one in range(fit.n_sizes)]
         kept = tuple(one for one in left if one is not None)
         fit = replace(fit, leave_one_out=kept, hold_out=_held(method, runs, solved, size, bootstrap, random_seed))
-    return replace(fit, warnings=tuple(surface_doubts.of_surface(runs, fit, names)))
+    return replace(fit, warnings=tuple(diagnostics.of_surface(runs, fit, names)))
 
 
 _RUNS = "{count} times, {n} of the {n} runs drawn with replacement"

@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zeroscale.scaling.surface import Surface
+from zeroscale.scaling.laws.surface import Surface
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling import doubts
-from zeroscale.scaling.estimate import Estimate
-from zeroscale.scaling.laws import FORMS, HUBER_DELTA, PowerLaw, solve
-from zeroscale.scaling.resampling import Draws, draw_fits
+from zeroscale.scaling import diagnostics
+from zeroscale.scaling.estimators.bootstrap import Draws, draw_fits
+from zeroscale.scaling.estimators.power_law_solver import FORMS, HUBER_DELTA, solve
+from zeroscale.scaling.laws.estimate import Estimate
+from zeroscale.scaling.laws.power_law import PowerLaw
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -120,7 +121,7 @@ def fit_power_law(
     held = None
     if hold_out and sizes >= 3:
         held = _hold_out(n, losses, sd, irreducible, **options)
-    warnings = doubts.of_fit(
+    warnings = diagnostics.of_fit(
         n, losses, fit, tried, held, chosen=irreducible == "auto", needed_sizes=SIZES_FOR_IRREDUCIBLE
     )
     return replace(fit, tried_irreducible=tried, hold_out=held, warnings=tuple(warnings))

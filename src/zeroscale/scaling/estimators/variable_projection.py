@@ -9,10 +9,10 @@ cross-check of both.
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.descent import minimise
-from zeroscale.scaling.surface import Surface
-from zeroscale.scaling.surface_fit import Solved, SurfaceFit, fit_surface
-from zeroscale.scaling.surface_objective import Runs
+from zeroscale.scaling.estimators.surface_fit import Solved, SurfaceFit, fit_surface
+from zeroscale.scaling.laws.surface import Surface
+from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.chinchilla_objective import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.arrays import checked
-from zeroscale.scaling.descent import minimise
-from zeroscale.scaling.estimate import Estimate, quantiles
-from zeroscale.scaling.surface_draws import over_runs
+from zeroscale.scaling.estimators.bootstrap_surface import over_runs
+from zeroscale.scaling.laws.estimate import Estimate, quantiles
+from zeroscale.scaling.numerics.arrays import checked
+from zeroscale.scaling.numerics.batched_bfgs import minimise
 
 if TYPE_CHECKING:
     from numpy import ndarray

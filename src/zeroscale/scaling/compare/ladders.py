@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.arrays import SAME, groups
-from zeroscale.scaling.estimate import LEVEL, Estimate, finite
-from zeroscale.scaling.optimal_path import OptimalPath
-from zeroscale.scaling.surface import PerToken
+from zeroscale.scaling.laws.estimate import LEVEL, Estimate, finite
+from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
+from zeroscale.scaling.laws.surface import PerToken
+from zeroscale.scaling.numerics.arrays import SAME, groups
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -112,8 +112,8 @@ def fit_over_surface(
     law: str, one: Ladder, other: Ladder, bootstrap: int, random_seed: int, paired: bool
 ) -> tuple[Fitted, Fitted]:
     """Both by Chinchilla's form; runs in the same order draw the same runs where `paired`."""
-    from zeroscale.scaling.chinchilla import fit_chinchilla
-    from zeroscale.scaling.vpnls import fit_vpnls
+    from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
+    from zeroscale.scaling.estimators.variable_projection import fit_vpnls
 
     fitter: Any = fit_chinchilla if law == "chinchilla" else fit_vpnls
     names = ("E", "A", "B", "alpha", "beta")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.arrays import checked, groups, seeds_of
-from zeroscale.scaling.estimate import Estimate, finite
-from zeroscale.scaling.ladders import Fitted, Ladder, fit_over_surface, interval, matched
-from zeroscale.scaling.over_compute import fit_over_compute
+from zeroscale.scaling.compare.ladders import Fitted, Ladder, fit_over_surface, interval, matched
+from zeroscale.scaling.compare.over_compute import fit_over_compute
+from zeroscale.scaling.laws.estimate import Estimate, finite
+from zeroscale.scaling.numerics.arrays import checked, groups, seeds_of
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.estimate import Estimate, finite
+from zeroscale.scaling.laws.estimate import Estimate, finite
 
 if TYPE_CHECKING:
     from numpy import ndarray

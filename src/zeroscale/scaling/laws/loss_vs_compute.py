@@ -7,7 +7,7 @@ as C^(beta/s) and D_opt as C^(alpha/s), s = alpha + g beta, so both terms fall a
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.surface import SIX_ND, PerToken, Surface
+from zeroscale.scaling.laws.surface import SIX_ND, PerToken, Surface
 
 if TYPE_CHECKING:
     from numpy import ndarray

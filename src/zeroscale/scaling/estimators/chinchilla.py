@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.descent import minimise
-from zeroscale.scaling.polish import polish
-from zeroscale.scaling.surface import Surface
-from zeroscale.scaling.surface_fit import Solved, SurfaceFit, fit_surface
-from zeroscale.scaling.surface_objective import HUBER_DELTA, Runs
+from zeroscale.scaling.estimators.surface_fit import Solved, SurfaceFit, fit_surface
+from zeroscale.scaling.laws.surface import Surface
+from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, Runs
+from zeroscale.scaling.numerics.newton import polish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroscale.scaling.laws import HUBER_DELTA, Solutions, solve
+from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, Solutions, solve
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.arrays import checked, groups, units
-from zeroscale.scaling.estimate import Estimate
-from zeroscale.scaling.frontier import FORM, FrontierOptimum, Line, optimum
+from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, Line, optimum
+from zeroscale.scaling.laws.estimate import Estimate
+from zeroscale.scaling.numerics.arrays import checked, groups, units
 
 if TYPE_CHECKING:
     from numpy import ndarray

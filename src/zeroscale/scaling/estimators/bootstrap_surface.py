@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroscale.scaling.arrays import groups
-from zeroscale.scaling.estimate import Estimate, quantiles
-from zeroscale.scaling.surface import Surface
+from zeroscale.scaling.laws.estimate import Estimate, quantiles
+from zeroscale.scaling.laws.surface import Surface
+from zeroscale.scaling.numerics.arrays import groups
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -11,10 +11,10 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.tables import interval, line, markdown, paragraph, widths
 from zeroscale.runs.run import Cell
-from zeroscale.scaling.comparison import LawComparison, compare_laws
+from zeroscale.scaling.compare.compare_laws import LawComparison, compare_laws
 from zeroscale.scaling.fit import read_runs
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.table import Table
+from zeroscale.scaling.run_table import Table
 
 HEAD = ("", "first", "second", "difference", "95 % interval")
 _RIGHT = (1, 2, 3)

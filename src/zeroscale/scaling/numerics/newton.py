@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroscale.scaling.surface import Surface
-from zeroscale.scaling.surface_objective import Runs
+from zeroscale.scaling.laws.surface import Surface
+from zeroscale.scaling.numerics.chinchilla_objective import Runs
 
 if TYPE_CHECKING:
     from numpy import ndarray

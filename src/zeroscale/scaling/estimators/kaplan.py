@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.arrays import checked, groups, units
-from zeroscale.scaling.descent import minimise
-from zeroscale.scaling.estimate import Estimate
-from zeroscale.scaling.laws import solve
-from zeroscale.scaling.resampling import draw_fits
-from zeroscale.scaling.surface_draws import over_runs
-from zeroscale.scaling.surface_objective import HUBER_DELTA
+from zeroscale.scaling.estimators.bootstrap import draw_fits
+from zeroscale.scaling.estimators.bootstrap_surface import over_runs
+from zeroscale.scaling.estimators.power_law_solver import solve
+from zeroscale.scaling.laws.estimate import Estimate
+from zeroscale.scaling.numerics.arrays import checked, groups, units
+from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
 if TYPE_CHECKING:
     from numpy import ndarray

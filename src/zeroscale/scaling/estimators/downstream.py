@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.results import read_results
 from zeroscale.runs.run import Cell
-from zeroscale.scaling.estimate import finite
-from zeroscale.scaling.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
-from zeroscale.scaling.points import Selection
-from zeroscale.scaling.power import PowerLawFit, fit_power_law
-from zeroscale.scaling.surface_json import estimates
+from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
+from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
+from zeroscale.scaling.fit_json import estimates
+from zeroscale.scaling.laws.estimate import finite
+from zeroscale.scaling.run_selection import Selection
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -10,9 +10,18 @@ the fit is one of least absolute deviations). A run that is far off still pulls 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zeroscale.scaling.huber import CURVE, LINE, Data, from_curve, polish, start_with_floor, to_curve
+from zeroscale.scaling.laws.power_law import PowerLaw
+from zeroscale.scaling.numerics.levenberg_marquardt import (
+    CURVE,
+    LINE,
+    Data,
+    from_curve,
+    polish,
+    start_with_floor,
+    to_curve,
+)
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -22,26 +31,6 @@ FORMS = {False: "L(N) = (N_c/N)^alpha", True: "L(N) = E + (N_c/N)^alpha"}
 # Shares of the smallest loss that the irreducible term is tried at: the one variable that the fit is not linear in.
 _TRIED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.997, 0.999)
 _POLISHED = 2
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """L(N) = E + exp(log_A - alpha ln N); N_c = exp(log_A / alpha). `irreducible` is E, 0 in the law without it."""
-
-    alpha: float
-    log_A: float
-    irreducible: float = 0.0
-
-    @property
-    def log_N_c(self) -> float:
-        """ln N_c; infinite where the loss does not change with size."""
-        return self.log_A / self.alpha if self.alpha else float("inf")
-
-    def __call__(self, params: Any) -> "ndarray":
-        """Loss in nats per token at each N."""
-        import numpy
-
-        return self.irreducible + numpy.exp(self.log_A - self.alpha * numpy.log(numpy.asarray(params, float)))
 
 
 @dataclass(frozen=True)
