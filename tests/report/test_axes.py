@@ -2,8 +2,8 @@
 
 import pytest
 
-from zeroscale.report import axes
-from zeroscale.report.benchmarks import Panel, Point
+from zeroscale.report.figures import axes
+from zeroscale.report.views.benchmarks import Panel, Point
 
 
 def panel(*values: tuple[float, float, float], higher: bool = True, chance: float | None = None) -> Panel:

@@ -5,8 +5,11 @@ import json
 import pytest
 import study_fixture
 
-from zeroscale.report import benchmarks, examples, specs, tables
-from zeroscale.report.record import read_study
+from zeroscale.report.figures import plotly_panels
+from zeroscale.report.sections import examples
+from zeroscale.report.tables import study_tables
+from zeroscale.report.views import benchmarks
+from zeroscale.report.views.study import read_study
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def test_a_score_that_is_not_finite_is_left_out(short):
 
 def test_table_rows_carry_the_numbers_and_where_they_stand(study):
     read = read_study(study)
-    table = tables.results(read, benchmarks.read_cards(read))
+    table = study_tables.results(read, benchmarks.read_cards(read))
     assert [row["cells"][0]["text"] for row in table["rows"]] == list(study_fixture.SIZES)
     loss = table["rows"][3]["cells"][4]
     assert loss["text"] == "3.054"
@@ -101,19 +104,19 @@ def test_table_rows_carry_the_numbers_and_where_they_stand(study):
 
 
 def test_unfinished_runs_carry_reason_and_log(study):
-    (run,) = tables.unfinished(read_study(study))
+    (run,) = study_tables.unfinished(read_study(study))
     assert run["state"] == "failed" and "not finite at step 3" in run["reason"]
     assert run["log"].endswith("pocket/pocket-xl/log.txt")
     assert run["last_words"].splitlines() == ["pocket-xl  step 2/500  loss nan", run["reason"]]
 
 
 def test_unknown_hardware_has_no_mfu(study):
-    rows = tables.cost(read_study(study))["rows"]
+    rows = study_tables.cost(read_study(study))["rows"]
     assert {row["cells"][-1]["text"] for row in rows} == {"hardware unknown: no MFU"}
 
 
 def test_provenance_says_once_what_all_share(study):
-    told = tables.provenance(read_study(study))
+    told = study_tables.provenance(read_study(study))
     shared = {fact["label"]: fact["text"] for fact in told["shared"]}
     assert shared["source"] == "0123456789ab (clean)"
     assert shared["command"] == "zeroscale train +sweeps=pocket"
@@ -123,7 +126,7 @@ def test_provenance_says_once_what_all_share(study):
 
 def test_the_way_back_is_complete(study):
     read = read_study(study)
-    commands = " ".join(step["command"] for step in tables.again(read, benchmarks.read_cards(read)))
+    commands = " ".join(step["command"] for step in study_tables.again(read, benchmarks.read_cards(read)))
     for part in (
         "zeroscale train +sweeps=pocket",
         "zeroscale fit runs=",
@@ -216,7 +219,7 @@ def test_the_way_back_scores_the_same_part(short):
         found = {"source": "files", "limit": 50, "data": "part: 150 of 500 stories"}
         study_fixture.write_json(path, json.loads(path.read_text()) | found)
     read = read_study(short)
-    commands = " ".join(step["command"] for step in tables.again(read, benchmarks.read_cards(read)))
+    commands = " ".join(step["command"] for step in study_tables.again(read, benchmarks.read_cards(read)))
     assert "cards_from=files data_dir=DIR limit=50 allow_other_data=true" in commands
 
 
@@ -227,7 +230,7 @@ def test_where_sizes_differ_each_score_bears_its_own(short):
     cards = benchmarks.read_cards(study)
     assert card_of(study, "coqa").badge == "MIXED"
     assert "LIMITED to the first 12 (pocket-m)." in card_of(study, "coqa").notes
-    table = tables.results(study, cards)
+    table = study_tables.results(study, cards)
     place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "coqa")
     assert [row["cells"][place].get("badge") for row in table["rows"][:4]] == [
         *("BENCHMARK", "BENCHMARK", "LIMITED", "BENCHMARK"),
@@ -259,9 +262,9 @@ def test_baselines_are_lines_in_the_panel_they_are_compared_with(study):
 
 def test_a_line_through_the_sizes_is_named_in_the_panels_text(study):
     panel = card_of(read_study(study), "cnn_dailymail").panels[0]
-    assert specs.legend(panel) == "dotted: without the hint"
+    assert plotly_panels.legend(panel) == "dotted: without the hint"
     order = {cell.name: i for i, cell in enumerate(read_study(study).cells)}
-    named = [max(trace["text"]) for trace in specs.panel(panel, order)["data"] if "text" in trace]
+    named = [max(trace["text"]) for trace in plotly_panels.panel(panel, order)["data"] if "text" in trace]
     assert named == ["lede-3", "random-3"]
 
 
@@ -270,7 +273,9 @@ def test_sizes_scored_on_other_data_are_not_joined_by_a_line(short):
         study = read_study(short)
         order = {cell.name: i for i, cell in enumerate(study.cells)}
         panel = card_of(study, "coqa").panels[0]
-        return any(trace["mode"] == "lines" and len(trace["x"]) == 4 for trace in specs.panel(panel, order)["data"])
+        return any(
+            trace["mode"] == "lines" and len(trace["x"]) == 4 for trace in plotly_panels.panel(panel, order)["data"]
+        )
 
     assert joined()
     marked(short, "coqa", "LIMITED to the first 12", runs="pocket-m")

@@ -80,7 +80,7 @@ def test_script_survives_what_is_not_a_character():
 
 
 def test_a_missing_ledger_is_written_and_an_old_one_renewed(tmp_path, monkeypatch):
-    monkeypatch.setattr("zeroscale.report.figures.write", lambda *_: None)
+    monkeypatch.setattr("zeroscale.report.figures.matplotlib_files.write", lambda *_: None)
     folder = study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False, failed=False)
     dashboard.write(folder)
     ledger = folder / "results.csv"
@@ -108,14 +108,14 @@ def test_what_is_no_study_is_one_clear_message(tmp_path, make):
 
 def test_a_failure_leaves_the_earlier_report(tmp_path, monkeypatch):
     folder = study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False, failed=False)
-    monkeypatch.setattr("zeroscale.report.figures.write", lambda *_: None)
+    monkeypatch.setattr("zeroscale.report.figures.matplotlib_files.write", lambda *_: None)
     index = dashboard.write(folder)
     before = index.with_name("data.js").read_bytes()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("zeroscale.report.figures.write", full)
+    monkeypatch.setattr("zeroscale.report.figures.matplotlib_files.write", full)
     with pytest.raises(ZeroscaleError, match="the disk is full"):
         dashboard.write(folder)
     assert index.with_name("data.js").read_bytes() == before

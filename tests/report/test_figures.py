@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import study_fixture
 
-from zeroscale.report import benchmarks, figures, law
-from zeroscale.report.curves import curves
-from zeroscale.report.record import read_study
+from zeroscale.report.figures import matplotlib_files
+from zeroscale.report.views import benchmarks, size_law
+from zeroscale.report.views.loss_curves import curves
+from zeroscale.report.views.study import read_study
 
 NAMES = {"benchmarks", "law", "loss_over_flops", "loss_over_tokens"}
 
@@ -22,7 +23,9 @@ def drawn(study, tmp_path_factory) -> Path:
     with warnings.catch_warnings():
         # matplotlib warns of a glyph that its font lacks: a box would stand in the figure.
         warnings.simplefilter("error")
-        written = figures.write(folder, found, law.read_law(found), curves(found.cells), benchmarks.read_cards(found))
+        written = matplotlib_files.write(
+            folder, found, size_law.read_law(found), curves(found.cells), benchmarks.read_cards(found)
+        )
     assert sorted(written) == sorted(folder.iterdir())
     return folder
 
@@ -52,7 +55,7 @@ def test_an_svg_is_whole_xml_without_a_script_or_a_link(drawn):
 
 def test_the_same_study_gives_the_same_bytes(study, drawn, tmp_path):
     found = read_study(study)
-    figures.write(tmp_path, found, law.read_law(found), curves(found.cells), [])
+    matplotlib_files.write(tmp_path, found, size_law.read_law(found), curves(found.cells), [])
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
 
@@ -65,7 +68,7 @@ def test_what_others_published_stands_in_a_panel(study, monkeypatch):
     from matplotlib.figure import Figure
 
     axes = Figure().subplots()
-    assert figures._others(axes, whole) == {85_056_000.0, 302_311_424.0}
+    assert matplotlib_files._others(axes, whole) == {85_056_000.0, 302_311_424.0}
     (line,) = axes.lines
     assert list(line.get_ydata()) == [35.13, 15.6] and line.get_label() == "published"
 
@@ -74,5 +77,5 @@ def test_a_study_with_many_runs_has_figures_too(tmp_path):
     sizes = {f"m{i:03d}": 10_000 + 1_000 * i for i in range(30)}
     folder = study_fixture.write_study(tmp_path / "many", sizes, n_steps=4, scored=False, failed=False)
     found = read_study(folder)
-    written = figures.write(tmp_path / "out", found, law.read_law(found), curves(found.cells), [])
+    written = matplotlib_files.write(tmp_path / "out", found, size_law.read_law(found), curves(found.cells), [])
     assert {path.stem for path in written} >= {"law", "loss_over_tokens"}

@@ -10,9 +10,12 @@ import numpy
 import pytest
 import study_fixture
 
-from zeroscale.report import law, law_page, law_plots, law_tables, optimum_plots
-from zeroscale.report.law_specs import spec
-from zeroscale.report.record import read_study
+from zeroscale.report.figures import law_plots, optimum_plots
+from zeroscale.report.figures.plotly_plot import spec
+from zeroscale.report.sections import scaling_laws
+from zeroscale.report.tables import law_tables
+from zeroscale.report.views import size_law
+from zeroscale.report.views.study import read_study
 
 TRUE = law_fixture.BETA / (law_fixture.ALPHA + law_fixture.BETA)
 # Of the laws alone; on the page the training curves' envelope and the exponent by convention stand among them.
@@ -32,7 +35,7 @@ def read(folder):
 
 @pytest.fixture(scope="module")
 def laws(read):
-    return law_page.laws_of(read)
+    return scaling_laws.laws_of(read)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +145,7 @@ def test_the_verdict_is_the_exponent_with_its_interval(read, written):
 def test_laws_that_disagree_are_said_to(read, folder):
     changed = read_study(folder)
     changed.fit["laws"]["vpnls"]["exponents"]["N_opt"] = {"value": 0.8, "low": 0.75, "high": 0.85}
-    assert law_page.verdict(changed).endswith("; vpnls does not agree with it.")
+    assert scaling_laws.verdict(changed).endswith("; vpnls does not agree with it.")
 
 
 def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(read):
@@ -177,14 +180,14 @@ def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
         assert shown[called]["warnings"] == fitted["warnings"], name
     assert "starts reached the best optimum" in shown["chinchilla (approach 3)"]["how"]
     read.fit["not_fitted"] = [{"law": "envelope", "reason": "too few"}]
-    told = law_page.describe(read, law.read_law(read), {cell.name: i for i, cell in enumerate(read.cells)})
+    told = scaling_laws.describe(read, size_law.read_law(read), {cell.name: i for i, cell in enumerate(read.cells)})
     assert told["not_fitted"] == [{"law": "envelope (approach 1)", "reason": "too few"}]
 
 
 def test_a_study_without_such_laws_has_no_such_section(tmp_path):
     found = read_study(study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False))
-    assert law_page.describe(found, law.read_law(found), {}) is None
-    assert law_page.verdict(found) is None and law_page.facts(found) == []
+    assert scaling_laws.describe(found, size_law.read_law(found), {}) is None
+    assert scaling_laws.verdict(found) is None and scaling_laws.facts(found) == []
 
 
 @pytest.mark.parametrize(
@@ -194,7 +197,7 @@ def test_an_older_fit_lacks_a_figure_and_nothing_breaks(folder, missing):
     found = read_study(folder)
     for fitted in found.fit["laws"].values():
         fitted.pop(missing, None)
-    told = law_page.describe(found, law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
+    told = scaling_laws.describe(found, size_law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
     assert told["tables"] and law_tables.doubts(found.fit)
 
 
@@ -212,11 +215,11 @@ def test_laws_without_intervals_are_shown_without(folder, tmp_path):
     study = Path(shutil.copytree(folder, tmp_path / "isoflop", ignore=shutil.ignore_patterns("report")))
     (study / "fit.json").write_text(json.dumps(bare(json.loads((study / "fit.json").read_text()))))
     found = read_study(study)
-    told = law_page.describe(found, law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
+    told = scaling_laws.describe(found, size_law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
     assert [one["name"] for one in told["figures"]] == ON_PAGE
     assert "No intervals." in told["doubts"][0]["how"]
-    assert not any(mark.kind == "band" for mark in law_plots.optima(law_page.laws_of(found)).marks)
-    assert "no interval" in law_page.facts(found)[0]["note"]
+    assert not any(mark.kind == "band" for mark in law_plots.optima(scaling_laws.laws_of(found)).marks)
+    assert "no interval" in scaling_laws.facts(found)[0]["note"]
 
 
 def test_the_section_is_drawn_in_a_browser(written, open_page):

@@ -5,9 +5,11 @@ import json
 import pytest
 import study_fixture
 
-from zeroscale.report import benchmarks, first_screen, law, origins, tables
-from zeroscale.report.conduct import conducts
-from zeroscale.report.record import read_study
+from zeroscale.report.sections import headline, number_sources
+from zeroscale.report.sections.run_health import conducts
+from zeroscale.report.tables import study_tables
+from zeroscale.report.views import benchmarks, size_law
+from zeroscale.report.views.study import read_study
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +28,8 @@ def looked_up(told, from_):
 
 def test_a_score_leads_to_its_hashes(read, study):
     cards = benchmarks.read_cards(read)
-    table = origins.attach(tables.results(read, cards), read, cards)
-    told = origins.describe(read.cells)
+    table = number_sources.attach(study_tables.results(read, cards), read, cards)
+    told = number_sources.describe(read.cells)
     place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "lambada")
     from_ = table["rows"][2]["cells"][place]["from"]
     assert (from_["run"], from_["step"], from_["metric"]) == ("pocket-m", 500, "lambada/perplexity")
@@ -42,7 +44,7 @@ def test_a_score_leads_to_its_hashes(read, study):
 
 def test_a_number_of_the_ledger_leads_to_its_line(read, study):
     cards = benchmarks.read_cards(read)
-    table = origins.attach(tables.results(read, cards), read, cards)
+    table = number_sources.attach(study_tables.results(read, cards), read, cards)
     from_ = table["rows"][3]["cells"][4]["from"]
     assert from_["place"] == "results.csv, line 5, column val/loss" and from_["metric"] == "val/loss"
     line = (study / "results.csv").read_text().splitlines()[4]
@@ -50,7 +52,7 @@ def test_a_number_of_the_ledger_leads_to_its_line(read, study):
 
 
 def test_every_number_of_the_first_screen_leads_somewhere(read):
-    shown = first_screen.facts(read, law.read_law(read), conducts(read))
+    shown = headline.facts(read, size_law.read_law(read), conducts(read))
     plain = ("runs done", "worst-behaved run")
     told = {fact["label"]: fact.get("from") for fact in shown if fact["label"] not in plain}
     assert set(told) == {"lowest loss", "exponent α", "hold-out error"}
@@ -61,6 +63,6 @@ def test_every_number_of_the_first_screen_leads_somewhere(read):
 
 
 def test_long_texts_stand_once(read):
-    told = origins.describe(read.cells)
+    told = number_sources.describe(read.cells)
     assert len(told["strings"]) == len(set(told["strings"]))
     assert len(told["results"]) == 4 * (len(study_fixture.CARDS) + 1)  # and the held-out text, of four sizes

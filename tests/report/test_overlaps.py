@@ -5,8 +5,8 @@ import json
 import study_fixture
 
 from zeroscale.core.files import read_json, write_json
-from zeroscale.report import overlaps
-from zeroscale.report.record import read_study
+from zeroscale.report.sections import contamination
+from zeroscale.report.views.study import read_study
 
 CARD = {
     "card": "lambada",
@@ -49,13 +49,13 @@ def texts(table) -> list[list[str]]:
 
 def test_shares_scores_and_what_is_given_back_have_a_table_each(tmp_path):
     folder = study_fixture.write_study(tmp_path / "pocket", n_steps=20)
-    assert overlaps.describe([read_study(folder)]) is None
+    assert contamination.describe([read_study(folder)]) is None
     write_json(folder / "overlap" / "overlap.json", RECORD)
     changed = 0
     for path in folder.glob("*/evals/*/memorisation.paper.json"):
         write_json(path, {**read_json(path), "extra": {"by_occurrences": BINS}})
         changed += 1
-    (shown,) = overlaps.describe([read_study(folder)])["studies"]
+    (shown,) = contamination.describe([read_study(folder)])["studies"]
     assert texts(shown["shares"]) == [["lambada", "0.0089 %", "5,153", "18", "–", "– / 1.2 %"]]
     assert "5.2 M of them; each compared word by word" in shown["said"].replace("\u2009", " ").replace("\u00a0", " ")
     (row,) = shown["scores"]["rows"]
@@ -74,4 +74,4 @@ def test_a_record_of_another_form_is_left_out(tmp_path):
     for content in (json.dumps({**RECORD, "format": 2}), "{", "[]"):
         (folder / "overlap").mkdir(exist_ok=True)
         (folder / "overlap" / "overlap.json").write_text(content)
-        assert overlaps.describe([read_study(folder)]) is None
+        assert contamination.describe([read_study(folder)]) is None

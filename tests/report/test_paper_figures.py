@@ -6,9 +6,10 @@ import math
 import pytest
 import study_fixture
 
-from zeroscale.report import benchmarks, paper_figures
-from zeroscale.report.curves import curves
-from zeroscale.report.record import read_study
+from zeroscale.report.figures import paper_figures
+from zeroscale.report.views import benchmarks
+from zeroscale.report.views.loss_curves import curves
+from zeroscale.report.views.study import read_study
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pyarrow.parquet
 import pytest
 
 from zeroscale.core import paths
-from zeroscale.report import passages
+from zeroscale.report.sections import example_text
 
 SAMPLE = {"source": "sample", "family": "stream", "card": "wikitext2", "origin": ["wikitext2.jsonl"]}
 
@@ -28,18 +28,18 @@ def records(tmp_path_factory):
 
 def test_every_article_of_the_sample_is_found(records):
     result, rows = records["wikitext2"]
-    texts = [passages.of(row, result, {}) for row in rows]
+    texts = [example_text.of(row, result, {}) for row in rows]
     assert all(row["title"] in text for row, text in zip(rows, texts, strict=True))
-    assert len(set(texts)) == len(texts) and all(0 < len(text) <= passages.LONGEST for text in texts)
+    assert len(set(texts)) == len(texts) and all(0 < len(text) <= example_text.LONGEST for text in texts)
 
 
 def test_blocks_of_lines_and_of_characters_are_found(records):
     result, rows = records["ptb"]
-    assert passages.of(rows[0], result, {}).startswith("the mill at low bridge said")
+    assert example_text.of(rows[0], result, {}).startswith("the mill at low bridge said")
     result, rows = records["enwik8"]
     before, texts = 0, []
     for row in rows:
-        texts.append(passages.of(row, result, {}, before))
+        texts.append(example_text.of(row, result, {}, before))
         before += row["characters"]
     assert texts[0].startswith("<page>\n    <title>Tessel Weir</title>") and len(set(texts)) == len(texts)
 
@@ -50,21 +50,21 @@ def test_released_files_are_read_from_the_runs_data_dir(tmp_path):
     (tmp_path / "wikitext2/wiki.test.tokens").write_text("\n".join(lines))
     result = SAMPLE | {"source": "files", "origin": ["wiki.test.tokens"]}
     settings = {"data_dir": str(tmp_path)}
-    assert passages.of({"title": "Two"}, result, settings) == "= Two =\nsecond text"
-    assert passages.of({"title": "One"}, result, settings) == "= One =\nfirst text"
-    assert passages.of({"title": "Three"}, result, settings) == ""
-    assert passages.of({"title": "Two"}, result, {}) == ""
+    assert example_text.of({"title": "Two"}, result, settings) == "= Two =\nsecond text"
+    assert example_text.of({"title": "One"}, result, settings) == "= One =\nfirst text"
+    assert example_text.of({"title": "Three"}, result, settings) == ""
+    assert example_text.of({"title": "Two"}, result, {}) == ""
 
 
 def test_a_result_opens_no_file_that_its_card_does_not_name(tmp_path):
     (tmp_path / "secret.txt").write_text("= Two =\nsecret")
     for origin in ("secret.txt", "../secret.txt", "wikitext2/../secret.txt"):
         result = SAMPLE | {"source": "files", "origin": [origin]}
-        assert passages.of({"title": "Two"}, result, {"data_dir": str(tmp_path)}) == ""
+        assert example_text.of({"title": "Two"}, result, {"data_dir": str(tmp_path)}) == ""
 
 
 def test_a_records_own_text_comes_first():
-    assert passages.of({"title": "Two", "text": " its own \n"}, SAMPLE, {}) == "its own"
+    assert example_text.of({"title": "Two", "text": " its own \n"}, SAMPLE, {}) == "its own"
 
 
 def test_the_samples_are_where_the_cards_say():

@@ -6,8 +6,10 @@ import pytest
 import study_fixture
 
 from zeroscale.eval import published
-from zeroscale.report import benchmarks, beside_paper, specs
-from zeroscale.report.record import read_study
+from zeroscale.report.figures import plotly_panels
+from zeroscale.report.tables import paper_tables
+from zeroscale.report.views import benchmarks
+from zeroscale.report.views.study import read_study
 
 # Radford et al. 2019, table 3, and the text of section 3 for the largest model alone.
 TABLE_3 = {
@@ -63,9 +65,9 @@ def test_a_whole_benchmarks_panel_has_the_papers_points_and_others(whole):
     assert shown.published[0][:2] == ("GPT-2 small, the paper", 85_056_000.0)
     assert [value for _, _, value in shown.reproduced] == [40.055, 10.634]
     order = {cell.name: i for i, cell in enumerate(read_study(whole).cells)}
-    traces = specs.panel(shown, order)["data"]
+    traces = plotly_panels.panel(shown, order)["data"]
     assert next(trace["y"][0] for trace in traces if trace.get("marker", {}).get("symbol") == "x-thin") == 35.13
-    low, high = specs.panel(shown, order)["layout"]["xaxis"]["range"]
+    low, high = plotly_panels.panel(shown, order)["layout"]["xaxis"]["range"]
     assert 10**low < min(study_fixture.SIZES.values()) and 10**high > SIZES[-1]
 
 
@@ -84,7 +86,7 @@ def test_another_protocol_has_only_what_was_measured_by_it(whole):
 
 
 def test_the_first_screens_table_sets_both_side_by_side(whole):
-    table = beside_paper.table(benchmarks.read_cards(read_study(whole)))
+    table = paper_tables.table(benchmarks.read_cards(read_study(whole)))
     assert [column["label"] for column in table["columns"]] == [
         *("benchmark", *study_fixture.SIZES, "GPT-2 small", "GPT-2 medium", "GPT-2 large", "GPT-2 xl"),
     ]
@@ -95,4 +97,4 @@ def test_the_first_screens_table_sets_both_side_by_side(whole):
 
 
 def test_a_study_of_samples_has_no_such_table(study):
-    assert beside_paper.table(benchmarks.read_cards(read_study(study))) is None
+    assert paper_tables.table(benchmarks.read_cards(read_study(study))) is None

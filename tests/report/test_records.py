@@ -5,8 +5,8 @@ import pytest
 import study_fixture
 
 from zeroscale.eval import tasks
-from zeroscale.report.examples import RAW
-from zeroscale.report.shown import NOTHING, Shown, one_line, show
+from zeroscale.report.sections.example_view import NOTHING, Shown, one_line, show
+from zeroscale.report.sections.examples import RAW
 
 CARDS = tuple(study_fixture.CARDS)
 

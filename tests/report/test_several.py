@@ -9,7 +9,8 @@ from zeroscale import cli
 from zeroscale.config.commands import StudySettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.report import dashboard, page, record, several
+from zeroscale.report import dashboard, multi_study, page
+from zeroscale.report.views import study as record
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +74,10 @@ def test_losses_of_other_text_are_not_compared(studies, tmp_path):
         manifest["corpus"]["fingerprint"] = "f00d"
         study_fixture.write_json(path, manifest)
     found = [record.read_study(one) for one in (studies[0], other)]
-    assert several.doubt([found[0], found[0]]) is None
-    assert several.doubt(found).startswith("The studies do not share the same text: their losses per token")
+    assert multi_study.doubt([found[0], found[0]]) is None
+    assert multi_study.doubt(found).startswith("The studies do not share the same text: their losses per token")
     told = page.describe(page.read([studies[0], other], keep=False), [])
-    assert "reached the lowest" not in told["verdict"] and told["warnings"][0] == several.doubt(found)
+    assert "reached the lowest" not in told["verdict"] and told["warnings"][0] == multi_study.doubt(found)
 
 
 def test_the_way_back_leads_to_each_study(written):
@@ -92,7 +93,7 @@ def test_one_study_named_twice_is_refused(studies):
 def test_studies_of_one_name_get_the_folders_above(tmp_path):
     names = [tmp_path / "a/outputs/pocket", tmp_path / "b/outputs/pocket"]
     read = [record.read_study(study_fixture.write_study(one, n_steps=5, scored=False)) for one in names]
-    assert several.told_apart(read) == ["a/outputs/pocket", "b/outputs/pocket"]
+    assert multi_study.told_apart(read) == ["a/outputs/pocket", "b/outputs/pocket"]
 
 
 def test_out_is_where_it_is_told_and_no_study_is_written_to(tmp_path, write_page):

@@ -10,8 +10,9 @@ import pytest
 import study_fixture
 
 from zeroscale.core import tables as core_tables
-from zeroscale.report import benchmarks, paper_table, table_files, tables
-from zeroscale.report.record import read_study
+from zeroscale.report.tables import paper_tables, study_tables, table_files
+from zeroscale.report.views import benchmarks
+from zeroscale.report.views.study import read_study
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +91,14 @@ def test_text_is_set_letter_by_letter(text, latex):
 def test_a_hostile_name_is_text_in_every_kind(tmp_path):
     hostile = r"\input{x} | <script> & % $ # ` * "
     table = {"columns": [{"label": "run"}, {"label": "n", "number": True}], "rows": [{"cells": []}]}
-    table["rows"][0]["cells"] = [tables.entry(hostile), tables.entry("3", 3)]
+    table["rows"][0]["cells"] = [study_tables.entry(hostile), study_tables.entry("3", 3)]
     assert next(csv.reader(io.StringIO(core_tables.as_csv(table).split("\n", 1)[1]))) == [hostile, "3"]
     assert "<script>" not in core_tables.as_markdown(table) and r"\|" in core_tables.as_markdown(table)
     assert r"\input" not in core_tables.as_latex(table) and balanced(core_tables.as_latex(table))
 
 
 def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
-    table = paper_table.beside_paper(found, cards)
+    table = paper_tables.beside_paper(found, cards)
     labels = [column["label"] for column in table["columns"]]
     assert labels[:2] == ["benchmark", "metric"] and labels[2:6] == ["pocket-xs", "pocket-s", "pocket-m", "pocket-l"]
     assert len(labels) == 6  # samples only: nothing of the paper's belongs beside them
@@ -107,7 +108,7 @@ def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
         panel.metric, panel.higher_is_better, None, panel.points, [("GPT-2 small", 85_056_000.0, 35.13)]
     )
     whole = benchmarks.Card(card.key, card.card, "paper", "benchmark", card.n, [real], [], [], [benchmarks.BENCHMARK])
-    (row,) = paper_table.beside_paper(found, [whole])["rows"]
+    (row,) = paper_tables.beside_paper(found, [whole])["rows"]
     assert row["cells"][-1]["text"] == "35.13" and len(row["cells"]) == 7
 
 

@@ -14,8 +14,9 @@ import wandb_server
 
 from zeroscale.commands import tracking
 from zeroscale.config.trainer import TrackerSettings
-from zeroscale.report import wandb_rows, wandb_view
-from zeroscale.report.record import read_study
+from zeroscale.report.views.study import read_study
+from zeroscale.report.wandb import rows as wandb_rows
+from zeroscale.report.wandb import workspace
 from zeroscale.training.trackers import tracker
 
 
@@ -188,7 +189,7 @@ def served(own_wandb):
 
 def test_online_cells_fit_and_lineage_arrive(served, copied, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(copied, tmp_path / "pocket", ignore=shutil.ignore_patterns("wandb*")))
-    monkeypatch.setattr(wandb_view, "available", lambda: False)
+    monkeypatch.setattr(workspace, "available", lambda: False)
     told: list[str] = []
     assert tracking.send_study(folder, folder / "report", TrackerSettings(name="wandb", mode="online"), told.append)
     by_name = {run.facts["displayName"]: run for run in served.runs.values()}
@@ -204,15 +205,15 @@ def test_a_view_of_the_workspace_and_a_report_are_saved_once_and_replaced_afterw
         "wandb_workspaces", reason="wandb-workspaces is not installed: pip install zeroscale[workspaces]"
     )
     folder = Path(shutil.copytree(copied, tmp_path / "pocket", ignore=shutil.ignore_patterns("wandb*")))
-    addresses = wandb_view.save(read_study(folder), wandb_server.ENTITY, "laws", "abc")
+    addresses = workspace.save(read_study(folder), wandb_server.ENTITY, "laws", "abc")
     assert len(addresses) == 2 and all(address.startswith(served.url) for address in addresses)
     view, page = served.views.values()
     for name in ("val/loss", "train/loss", "law/fit", "params_non_embedding", "tokens", "flops"):
         assert name in view["spec"] and name in page["spec"], name
     assert "pocket" in view["spec"] and "validation loss falls" in page["spec"] and "Warning" in page["spec"]
-    assert wandb_view.save(read_study(folder), wandb_server.ENTITY, "laws", "abc") == addresses
+    assert workspace.save(read_study(folder), wandb_server.ENTITY, "laws", "abc") == addresses
     assert len(served.views) == 2
-    assert len(wandb_view.save(read_study(folder), wandb_server.ENTITY, "other", "abc")) == 2 and len(served.views) == 4
+    assert len(workspace.save(read_study(folder), wandb_server.ENTITY, "other", "abc")) == 2 and len(served.views) == 4
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,8 @@ def test_a_column_has_one_type(rows, typed):
 
 def test_the_tables_are_the_reports_own(study):
     from zeroscale.core import tables
-    from zeroscale.report import benchmarks, table_files
+    from zeroscale.report.tables import table_files
+    from zeroscale.report.views import benchmarks
 
     found = read_study(study)
     cards = benchmarks.read_cards(found)

@@ -81,9 +81,9 @@ def report(config: Config) -> int:
         live.watch(studies, wanted.port)
         return 0
     if wanted.format == "text":
-        from zeroscale.report import text
+        from zeroscale.report import terminal
 
-        print(text.report(studies), end="")
+        print(terminal.report(studies), end="")
         if not tracked:
             return 0
     from zeroscale.report import dashboard

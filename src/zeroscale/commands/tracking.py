@@ -18,7 +18,7 @@ def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable
     Raises:
         ZeroscaleError: W&B does not accept the user, or a package is missing.
     """
-    from zeroscale.report.record import read_study
+    from zeroscale.report.views.study import read_study
     from zeroscale.training.trackers import tracker
 
     found = read_study(study)
@@ -32,7 +32,7 @@ def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable
     mode = tracker.mode_of(wanted)
     if mode == "disabled":
         return whole
-    from zeroscale.report import wandb_report, wandb_view
+    from zeroscale.report.wandb import fit_run, workspace
     from zeroscale.training.trackers import wandb_files
 
     wandb_files.put_aside(found.directory, REPORT)
@@ -54,14 +54,14 @@ def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable
         say(f"the fit could not be sent: W&B does not answer ({away})")
         return False
     entity, project, identity = run.entity, run.project, run.id
-    wandb_report.write(found, report, run, mode, tracker.checkpoint_artifact, say)
+    fit_run.write(found, report, run, mode, tracker.checkpoint_artifact, say)
     if mode == "offline":
         cells = [path for cell in found.cells for path in wandb_files.offline_runs(cell.run.directory)]
         if cells:
             say(f"and its {len(cells)} cells before it: wandb sync {found.shown_path}/*/wandb/offline-run-*")
-    elif wandb_view.available():
+    elif workspace.available():
         try:
-            for address in wandb_view.save(found, entity, project, identity):
+            for address in workspace.save(found, entity, project, identity):
                 say(f"W&B: {address}")
         except ZeroscaleError as error:
             say(str(error))

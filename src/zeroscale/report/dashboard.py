@@ -82,10 +82,11 @@ def _fill(folder: Path, found: Material, target: Path, live: float | None) -> No
 
 def _write_static(folder: Path, found: Material) -> list[str]:
     """The figures and tables for papers; returns the names of the files, as the page links them."""
-    from zeroscale.report import figures, table_files
+    from zeroscale.report.figures import matplotlib_files
+    from zeroscale.report.tables import table_files
 
     study = found.parts[0]
-    written = figures.write(folder / "figures", study, found.laws[0], found.drawn, found.cards) or []
+    written = matplotlib_files.write(folder / "figures", study, found.laws[0], found.drawn, found.cards) or []
     written += table_files.write(folder / "tables", study, found.cards)
     return sorted(path.relative_to(folder).as_posix() for path in written)
 

@@ -8,27 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core import format
-from zeroscale.report import (
-    axes,
-    benchmarks,
-    beside_paper,
-    conduct,
-    curve_specs,
-    examples,
-    first_screen,
-    law,
-    law_page,
-    origins,
-    overlaps,
-    paper_figures,
-    several,
-    specs,
-    tables,
-)
-from zeroscale.report.benchmarks import Card, Panel
-from zeroscale.report.curves import Curve, curves
-from zeroscale.report.law import Law
-from zeroscale.report.record import Cell, Study, read_study
+from zeroscale.report import multi_study
+from zeroscale.report.figures import axes, paper_figures, plotly_curves, plotly_panels
+from zeroscale.report.sections import contamination, examples, headline, number_sources, run_health, scaling_laws
+from zeroscale.report.tables import paper_tables, study_tables
+from zeroscale.report.views import benchmarks, size_law
+from zeroscale.report.views.benchmarks import Card, Panel
+from zeroscale.report.views.loss_curves import Curve, curves
+from zeroscale.report.views.size_law import Law
+from zeroscale.report.views.study import Cell, Study, read_study
 
 # Of more runs than these only the largest say something in the examples: a column each must fit on a screen.
 SIZES_WITH_EXAMPLES = 8
@@ -67,16 +55,16 @@ class Material:
 def read(studies: list[Path], keep: bool = True) -> Material:
     """Reads every study; with `keep` false nothing is written into one."""
     parts = [read_study(Path(study), keep) for study in studies]
-    merged = several.merge(parts)
+    merged = multi_study.merge(parts)
     cards, drawn = benchmarks.read_cards(merged), curves(merged.cells)
-    names = [parts[0].name] if len(parts) == 1 else several.told_apart(parts)
-    return Material(parts, names, merged, [law.read_law(part) for part in parts], cards, drawn)
+    names = [parts[0].name] if len(parts) == 1 else multi_study.told_apart(parts)
+    return Material(parts, names, merged, [size_law.read_law(part) for part in parts], cards, drawn)
 
 
 def describe(found: Material, shown_examples: list[dict[str, Any]]) -> dict[str, Any]:
     """The page. `version` changes when a reader of data.js would have to; `shown_examples`: `examples_of`'s, listed."""
     cards, study, order = found.cards, found.study, found.order
-    behaved = [conduct.conducts(part) for part in found.parts]
+    behaved = [run_health.conducts(part) for part in found.parts]
     return {
         "version": 2,
         "study": study.name,
@@ -85,25 +73,25 @@ def describe(found: Material, shown_examples: list[dict[str, Any]]) -> dict[str,
         **_first(found, behaved),
         "cells": _cells(found),
         "laws": _laws(found),
-        "curves": curve_specs.describe(found.drawn, order),
+        "curves": plotly_curves.describe(found.drawn, order),
         "paper": _paper(found),
         "benchmarks": [_card(card, order) for card in cards],
         "published": any(panel.published for card in cards for panel in card.panels),
         "reproduced": any(panel.reproduced for card in cards for panel in card.panels),
         "lines": any(panel.lines for card in cards for panel in card.panels),
-        "results": origins.attach(tables.results(study, cards), study, cards),
-        "runs": conduct.table(study, behaved[0] if found.alone else _together(found, behaved)),
-        "unfinished": tables.unfinished(study),
-        "overlap": overlaps.describe(found.parts),
+        "results": number_sources.attach(study_tables.results(study, cards), study, cards),
+        "runs": run_health.table(study, behaved[0] if found.alone else _together(found, behaved)),
+        "unfinished": study_tables.unfinished(study),
+        "overlap": contamination.describe(found.parts),
         "examples": shown_examples,
-        "cost": tables.cost(study),
-        "provenance": tables.provenance(study),
-        "origins": origins.describe(study.cells),
+        "cost": study_tables.cost(study),
+        "provenance": study_tables.provenance(study),
+        "origins": number_sources.describe(study.cells),
         "again": _again(found),
     }
 
 
-def _together(found: Material, behaved: list[list[conduct.Conduct]]) -> list[conduct.Conduct]:
+def _together(found: Material, behaved: list[list[run_health.Conduct]]) -> list[run_health.Conduct]:
     """The runs of all studies, each judged by its own study's law."""
     every = [
         replace(one, cell=found.prefix(part) + one.cell, label=f"{found.names[part]} / {one.label}")
@@ -113,35 +101,35 @@ def _together(found: Material, behaved: list[list[conduct.Conduct]]) -> list[con
     return sorted(every, key=lambda one: (-one.grade, -one.size))
 
 
-def _first(found: Material, behaved: list[list[conduct.Conduct]]) -> dict[str, Any]:
+def _first(found: Material, behaved: list[list[run_health.Conduct]]) -> dict[str, Any]:
     """The first screen: of one study, or of several beside each other."""
     note = {"text": benchmarks.sample_note(found.cards), "badges": benchmarks.doubts(found.cards)}
-    common = {"sample_note": note, "beside": beside_paper.table(found.cards)}
+    common = {"sample_note": note, "beside": paper_tables.table(found.cards)}
     laws = list(zip(found.names, found.laws, strict=True))
     if not found.alone:
-        doubt = several.doubt(found.parts)
+        doubt = multi_study.doubt(found.parts)
         index = {name: next(iter(found.order_of(part).values())) for part, name in enumerate(found.names)}
         warnings = [
             f"{name}: {text}"
             for part, (name, shown) in enumerate(laws)
-            for text in law_page.warnings(found.parts[part], shown) + first_screen.faults(found.parts[part], shown, [])
+            for text in scaling_laws.warnings(found.parts[part], shown) + headline.faults(found.parts[part], shown, [])
         ]
         return common | {
-            "verdict": several.verdict(laws, doubt is None),
+            "verdict": multi_study.verdict(laws, doubt is None),
             "hold_out": None,
             "facts": [],
-            "table": several.table(found.parts, laws, [ones[0] for ones in behaved]),
+            "table": multi_study.table(found.parts, laws, [ones[0] for ones in behaved]),
             "warnings": ([doubt] if doubt else []) + warnings,
-            "law": {"form": None, "figure": several.figure(laws, index)},
+            "law": {"form": None, "figure": multi_study.figure(laws, index)},
         }
     study, shown = found.parts[0], found.laws[0]
-    leads = law_page.leading(law_page.laws_of(study)) is not None
+    leads = scaling_laws.leading(scaling_laws.laws_of(study)) is not None
     return common | {
-        "verdict": first_screen.verdict(study, shown),
-        "hold_out": None if leads else law.hold_out_sentence(shown),
-        "facts": first_screen.facts(study, shown, behaved[0]),
+        "verdict": headline.verdict(study, shown),
+        "hold_out": None if leads else size_law.hold_out_sentence(shown),
+        "facts": headline.facts(study, shown, behaved[0]),
         "table": None,
-        "warnings": law_page.warnings(study, shown) + first_screen.faults(study, shown, found.drawn),
+        "warnings": scaling_laws.warnings(study, shown) + headline.faults(study, shown, found.drawn),
         "law": _law(shown, found.order),
     }
 
@@ -151,10 +139,10 @@ def _law(shown: Law, order: dict[str, int]) -> dict[str, Any]:
         "form": shown.shown_form,
         "method": shown.method,
         "parameters": [
-            {"name": law.greek(name), "value": format.figure(value), "interval": format.interval(low, high)}
+            {"name": size_law.greek(name), "value": format.figure(value), "interval": format.interval(low, high)}
             for name, (value, low, high) in shown.parameters.items()
         ],
-        "figure": specs.law(shown, order) if shown.points else None,
+        "figure": plotly_panels.law(shown, order) if shown.points else None,
     }
 
 
@@ -172,7 +160,7 @@ def _cells(found: Material) -> list[dict[str, Any]]:
             "size": format.scaled(cell.params),
             "study": part(cell),
             "series": place if found.alone else part(cell),
-            "symbol": specs.symbol(place),
+            "symbol": plotly_panels.symbol(place),
         }
         for place, cell in enumerate(found.study.cells)
     ]
@@ -181,14 +169,14 @@ def _cells(found: Material) -> list[dict[str, Any]]:
 def _laws(found: Material) -> list[dict[str, Any]]:
     """A section for each study that has laws over size and data, or of benchmarks."""
     described = [
-        (part, law_page.describe(study, found.laws[part], found.order_of(part)))
+        (part, scaling_laws.describe(study, found.laws[part], found.order_of(part)))
         for part, study in enumerate(found.parts)
     ]
     return [
         {
             "study": found.names[part],
             "prefix": found.prefix(part),
-            "from": origins.of_file(found.parts[part]),
+            "from": number_sources.of_file(found.parts[part]),
             **section,
         }
         for part, section in described
@@ -213,7 +201,7 @@ def _paper(found: Material) -> dict[str, Any] | None:
         }
         for task in tasks
     ]
-    return {"tasks": panels, "perplexity": law_page.figure(drawn) if drawn else None}
+    return {"tasks": panels, "perplexity": scaling_laws.figure(drawn) if drawn else None}
 
 
 def _card(card: Card, order: dict[str, int]) -> dict[str, Any]:
@@ -230,15 +218,15 @@ def _card(card: Card, order: dict[str, int]) -> dict[str, Any]:
 
 
 def _panel(panel: Panel, order: dict[str, int]) -> dict[str, Any]:
-    few = panel.points[: specs.APART]
+    few = panel.points[: plotly_panels.APART]
     rest = [f"and {len(panel.points) - len(few)} more runs"] if len(panel.points) > len(few) else []
     return {
         "metric": benchmarks.unit(panel.metric),
         "better": "higher is better" if panel.higher_is_better else "lower is better",
         "chance": _chance(panel),
         "summary": "; ".join([*map(_spoken, few), *rest, *(line.spoken for line in panel.lines)]),
-        "legend": specs.legend(panel),
-        "figure": specs.panel(panel, order),
+        "legend": plotly_panels.legend(panel),
+        "figure": plotly_panels.panel(panel, order),
     }
 
 
@@ -268,6 +256,6 @@ def _again(found: Material) -> list[dict[str, str]]:
     steps = []
     for name, study in zip(found.names, found.parts, strict=True):
         cards = found.cards if found.alone else benchmarks.read_cards(study)
-        told = tables.again(study, cards)
+        told = study_tables.again(study, cards)
         steps += told if found.alone else [step | {"what": f"{name}: {step['what']}"} for step in told]
     return steps

@@ -1,0 +1,71 @@
+"""The training curves of all sizes over FLOPs, and the lowest loss for each budget: Hoffmann et al. 2022, figure 2."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from zeroscale.core import format
+from zeroscale.core.format import number, power_text
+from zeroscale.report.figures.plot import Axis, Mark, Plot, log_reach
+from zeroscale.report.views.fit_file import COMPUTE, LOSS
+from zeroscale.report.views.study import Cell
+
+BUDGETS = 60
+# A run's curve has so many validation losses at least, or its size says nothing of what lies between two budgets.
+FEWEST = 3
+# Losses so far above the lowest are those of models that have not begun to learn: they would press the rest together.
+FURTHEST = 2.5
+
+
+def envelope(cells: Sequence[Cell]) -> Plot | None:
+    """Validation loss over FLOPs, a line for each run in the colour of its size, and the envelope under them."""
+    curves = [(cell, curve) for cell in cells if cell.params and len(curve := _curve(cell)) >= FEWEST]
+    sizes = sorted({cell.params for cell, _ in curves if cell.params})
+    if len(sizes) < FEWEST:
+        return None
+    places = {size: (i, len(sizes)) for i, size in enumerate(sizes)}
+    marks = []
+    for cell, curve in curves:
+        assert cell.params is not None
+        c, loss = [c for c, _ in curve], [loss for _, loss in curve]
+        marks.append(Mark("line", c, loss, ink="ramp", place=places[cell.params]))
+    for size in (sizes[0], sizes[-1]):
+        c, loss = max((curve for cell, curve in curves if cell.params == size), key=len)[-1]
+        marks.append(Mark("label", [c], [loss], ink="muted", text=format.scaled(size)))
+    budgets, lowest = _lowest([curve for _, curve in curves])
+    marks.append(Mark("line", budgets, lowest, name="lowest loss for the budget"))
+    bottom = min(lowest)
+    top = min(max(loss for _, curve in curves for _, loss in curve), FURTHEST * bottom)
+    return Plot(
+        "envelope",
+        "Envelope of the training curves",
+        "Thin lines: validation loss while training, a line for each run, dark for small sizes to light for large. "
+        "Heavy line: the lowest loss that any run reached with so many FLOPs or fewer.",
+        f"Validation loss against compute of {len(curves)} runs of {format.count(len(sizes), 'size')}, and its "
+        f"envelope from {format.figure(lowest[0])} to {format.figure(lowest[-1])}.",
+        Axis(COMPUTE, log_reach([c for _, curve in curves for c, _ in curve], 0.03, right=0.12), show=power_text),
+        Axis(LOSS, log_reach([bottom, top])),
+        marks,
+    )
+
+
+def _curve(cell: Cell) -> list[tuple[float, float]]:
+    """(C, loss) of a run's validation losses."""
+    rows = [(number(row.get("flops")), number(row.get("val/loss"))) for row in cell.metrics if "val/loss" in row]
+    return [(c, loss) for c, loss in rows if c and loss and c > 0 and loss > 0]
+
+
+def _lowest(curves: list[list[tuple[float, float]]]) -> tuple[list[float], list[float]]:
+    """(C, the lowest loss with at most C): straight lines in logarithms between what was measured, as approach 1 of
+    Hoffmann et al. takes them. The ends of the runs are among the budgets: there the envelope has its corners.
+    """
+    ends = [curve[-1][0] for curve in curves]
+    budgets = np.unique([*np.geomspace(min(curve[0][0] for curve in curves), max(ends), BUDGETS), *ends])
+    logs = np.full((len(curves), len(budgets)), math.inf)
+    for row, curve in enumerate(curves):
+        c, loss = np.log(np.array(curve)).T
+        logs[row] = np.interp(np.log(budgets), c, loss, left=math.inf, right=math.inf)
+    lowest = np.exp(np.minimum.accumulate(logs.min(axis=0)))
+    kept = np.isfinite(lowest)
+    return [float(c) for c in budgets[kept]], [float(loss) for loss in lowest[kept]]

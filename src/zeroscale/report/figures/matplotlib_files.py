@@ -1,0 +1,249 @@
+"""The report's figures on paper: PNG (200 dpi), SVG and PDF by matplotlib, from the same points as the page's.
+
+No pyplot: figures are objects of their own, drawn by Agg, so nothing is left in the process. Same input, same bytes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import as_file
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+from zeroscale.core import format
+from zeroscale.report.figures.axes import (
+    apart,
+    chance_drawn,
+    linear_ticks,
+    log_ticks,
+    padded,
+    panel_reach,
+    spans_decades,
+    tick_texts,
+)
+from zeroscale.report.figures.law_plots import plots
+from zeroscale.report.figures.matplotlib_plot import draw as draw_plot
+from zeroscale.report.figures.matplotlib_plot import literal
+from zeroscale.report.figures.optimum_plots import by_convention
+from zeroscale.report.figures.paper_figures import perplexity
+from zeroscale.report.figures.plot import Plot
+from zeroscale.report.figures.plotly_panels import LONG_LABEL, label_sides, loss_reach, size_reach
+from zeroscale.report.sections.scaling_laws import laws_of
+from zeroscale.report.views.benchmarks import Card, Panel
+from zeroscale.report.views.loss_curves import Curve
+from zeroscale.report.views.size_law import Law, greek
+from zeroscale.report.views.study import Study
+
+MARKERS = "osD^PX*"
+COLUMNS = 3
+LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
+
+
+def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
+    """Writes loss_over_tokens, loss_over_flops, law, those over size and data, perplexity and benchmarks, of what
+    there is."""
+    from matplotlib import rc_context, rc_params_from_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    style = package_files("zeroscale.report") / "assets" / "figures.mplstyle"
+    order = [cell.name for cell in study.cells]
+    written: list[Path] = []
+    with as_file(style) as path:
+        parameters = rc_params_from_file(path, use_default_template=True)
+    with rc_context(parameters):
+        painter = _Painter(order, parameters["axes.prop_cycle"].by_key()["color"])
+        if any(curve.train or curve.validation for curve in curves):
+            for axis, label in (("tokens", "training tokens"), ("flops", "training FLOPs")):
+                draw = _loss_drawer(curves, axis, label, painter)
+                written += _save(folder / f"loss_over_{axis}", draw, (6.4, 4.0))
+        if law.points:
+            written += _save(folder / "law", lambda figure: _law(figure.subplots(), law, painter), (6.4, 4.0))
+        for plot in _plots(study, curves):
+            written += _save(folder / plot.name, partial(_drawn, plot), (6.4, 4.0))
+        panels = [(card, panel) for card in cards for panel in card.panels]
+        if panels:
+            rows = -(-len(panels) // COLUMNS)
+            height = 0.4 + 2.2 * rows
+            written += _save(folder / "benchmarks", lambda figure: _grid(figure, panels, rows, painter), (8.4, height))
+    return written
+
+
+def _plots(study: Study, curves: list[Curve]) -> list[Plot]:
+    """The figures of the laws, and the paper's figure 4 with this study's models."""
+    found = [*plots(laws_of(study), study.cells), by_convention(study.fit or {}), perplexity(study, curves)]
+    return [plot for plot in found if plot is not None]
+
+
+def _drawn(plot: Plot, figure: Any) -> None:
+    draw_plot(figure.subplots(), plot)
+
+
+class _Painter:
+    """A colour and a marker per cell: Okabe-Ito for a handful, an ordered scale (cividis) for more."""
+
+    def __init__(self, cells: list[str], palette: list[str]) -> None:
+        import matplotlib
+
+        self._index = {cell: index for index, cell in enumerate(cells)}
+        if len(cells) <= len(palette):
+            self._colors: list[Any] = list(palette)
+        else:
+            scale = matplotlib.colormaps["cividis"]
+            self._colors = [scale(0.9 * index / (len(cells) - 1)) for index in range(len(cells))]
+
+    def color(self, cell: str) -> Any:
+        return self._colors[self._index[cell]]
+
+    def marker(self, cell: str) -> str:
+        return MARKERS[self._index[cell] % len(MARKERS)]
+
+
+def _save(stem: Path, draw: Callable[[Any], None], inches: tuple[float, float]) -> list[Path]:
+    """Draws once for the layout, then once for each kind (`savefig` would lay out anew for each)."""
+    from matplotlib import rcParams
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, layout="constrained", dpi=rcParams["savefig.dpi"])
+    agg = FigureCanvasAgg(figure)
+    draw(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    png, svg, pdf = (stem.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf"))
+    agg.print_png(png, metadata={"Software": None})
+    FigureCanvasSVG(figure).print_svg(str(svg), metadata={"Date": None, "Creator": None})
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return [png, svg, pdf]
+
+
+def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) -> Callable[[Any], None]:
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for curve in curves:
+            color = painter.color(curve.cell)
+            if len(curves) <= 12:
+                axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.train), color=color, alpha=0.22, linewidth=0.7)
+            label_once = {"label": literal(curve.label)} if len(curves) <= 12 else {}
+            axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.smooth), color=color, **label_once)
+            dots = {"marker": painter.marker(curve.cell)} if len(curves) <= 12 else {}
+            x, y = _gaps(curve.validation_x[axis]), _gaps(curve.validation)
+            axes.plot(x, y, color=color, linestyle=":", linewidth=1.2, markersize=4, **dots)
+        axes.set(xscale="log", xlabel=label, ylabel="loss (nats per token)")
+        show = format.flops if axis == "flops" else format.scaled
+        ticks = log_ticks(*axes.get_xlim())
+        axes.set_xticks(ticks, [show(tick).replace("FLOP", "") for tick in ticks], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.set_title("line: training, smoothed; dots: validation", fontweight="normal", color="#565d6b")
+        if len(curves) <= 12:
+            axes.legend()
+
+    return draw
+
+
+def _gaps(values: list[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
+
+
+def _law(axes: Any, law: Law, painter: _Painter) -> None:
+    if law.band:
+        n, low, value, high = (list(column) for column in zip(*law.band, strict=True))
+        if None not in low and None not in high:
+            axes.fill_between(n, low, high, color="#444444", alpha=0.14, linewidth=0, label="95 % interval")
+        axes.plot(n, value, color="#444444", label=literal(greek(law.form)) if law.form else "fit")
+    if law.hold_out:
+        held = law.hold_out
+        bars = None
+        if held.low is not None and held.high is not None:
+            bars = [[max(0.0, held.predicted - held.low)], [max(0.0, held.high - held.predicted)]]
+        style = {"marker": "D", "markersize": 9, "markerfacecolor": "none", "color": "#16181d", "linestyle": "none"}
+        style |= {"elinewidth": 1, "capsize": 0}
+        axes.errorbar([held.params], [held.predicted], yerr=bars, label="predicted from smaller sizes", **style)
+    short = all(len(law.label(cell)) <= LONG_LABEL for cell, _, _ in law.points)
+    for (cell, params, loss), side in zip(law.points, label_sides(law), strict=True):
+        axes.plot(params, loss, linestyle="none", color=painter.color(cell), marker=painter.marker(cell), markersize=7)
+        if len(law.points) <= 8 and short:
+            _label(axes, law.label(cell), (params, loss), *side)
+    axes.set(xscale="log", yscale="log")
+    axes.set(xlabel=law.axis, ylabel="validation loss (nats per token)", xlim=size_reach(law))
+    bottom, top = padded(loss_reach(law))
+    _ticks(axes, sorted({params for _, params, _ in law.points}), log_ticks(bottom, top))
+    axes.set_ylim(bottom, top)
+    if law.band or law.hold_out:
+        axes.legend(loc="lower left")  # free of points: loss falls to the right
+
+
+def _label(axes: Any, text: str, at: tuple[float, float], up: str, side: str) -> None:
+    from matplotlib.patheffects import withStroke
+
+    offset = (6 if side == "right" else -6, 6 if up == "top" else -6)
+    place = {"ha": "left" if side == "right" else "right", "va": "bottom" if up == "top" else "top"}
+    outline = [withStroke(linewidth=2.5, foreground="white")]  # legible where a line passes
+    axes.annotate(
+        literal(text), at, xytext=offset, textcoords="offset points", fontsize=8, path_effects=outline, **place
+    )
+
+
+def _ticks(axes: Any, sizes: list[float], losses: list[float]) -> None:
+    own = apart(sizes)
+    if len(own) <= 7:
+        axes.set_xticks(own, [format.scaled(n) for n in own], minor=False)
+        axes.set_xticks([], minor=True)
+    axes.set_yticks(losses, tick_texts(losses), minor=False)
+    axes.set_yticks([], minor=True)
+
+
+def _grid(figure: Any, panels: list[tuple[Card, Panel]], rows: int, painter: _Painter) -> None:
+    grid = figure.subplots(rows, COLUMNS, squeeze=False)
+    for place, axes in enumerate(grid.flat):
+        if place >= len(panels):
+            axes.set_axis_off()
+            continue
+        _panel(axes, *panels[place], painter)
+    figure.supxlabel("parameters without embeddings, N", fontsize=9)
+
+
+def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
+    if panel.chance is not None and chance_drawn(panel):
+        axes.axhline(panel.chance, color="#565d6b", linestyle="--", linewidth=1, label="chance")
+    for line, style in zip(panel.lines, LINE_STYLES, strict=False):
+        muted = {"color": "#565d6b", "linestyle": style, "linewidth": 1, "label": literal(line.name)}
+        if line.fixed:
+            axes.axhline(line.points[0][1], **muted)
+        else:
+            axes.plot(*zip(*line.points, strict=True), **muted)
+    others = _others(axes, panel)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best")
+    for point in panel.points:
+        bars = None
+        if point.low is not None and point.high is not None:
+            bars = [[max(0.0, point.value - point.low)], [max(0.0, point.high - point.value)]]
+        color, marker = painter.color(point.cell), painter.marker(point.cell)
+        axes.errorbar(
+            [point.params], [point.value], yerr=bars, color=color, marker=marker, linestyle="none", clip_on=False
+        )
+    axes.set_xscale("log")
+    log = spans_decades(panel)
+    if log:
+        axes.set_yscale("log")
+    arrow = "↑" if panel.higher_is_better else "↓"
+    badge = "" if card.kind == "benchmark" else f" [{card.badge}]"
+    axes.set_title(literal(f"{card.card}{badge}\n{panel.metric} {arrow}  n = {card.count}"), fontsize=8)
+    axes.margins(x=0.15)
+    reach = panel_reach(panel)
+    sizes = sorted({point.params for point in panel.points} | others)
+    _ticks(axes, sizes, (log_ticks if log else linear_ticks)(*reach))
+    axes.set_ylim(reach)
+
+
+def _others(axes: Any, panel: Panel) -> set[float]:
+    """Draws what others measured; returns the sizes of their models."""
+    sizes: set[float] = set()
+    for name, marker, found in (("published", "x", panel.published), ("reproduced", "+", panel.reproduced)):
+        if found:
+            x, y = [size for _, size, _ in found], [value for _, _, value in found]
+            axes.plot(x, y, linestyle="none", marker=marker, color="#16181d", label=name)
+            sizes.update(x)
+    return sizes

@@ -1,0 +1,155 @@
+"""What the training corpus and the benchmarks share, and what the models give back of the corpus.
+
+Shown where `zeroscale overlap study=DIR` has left its overlap.json, and where the card `memorisation` was scored. The
+report reads their files and computes nothing of it.
+"""
+
+from typing import Any
+
+from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.core.format import number
+from zeroscale.report.tables.study_tables import entry
+from zeroscale.report.views.benchmarks import latest
+from zeroscale.report.views.study import Study
+
+FORMAT = 1
+PARTS = {"all": "all", "clean": "nothing shared", "overlapping": "something shared"}
+Json = dict[str, Any]
+
+
+def describe(studies: list[Study]) -> Json | None:
+    """Tables and a sentence for each study that has any of it; None where none has."""
+    found = []
+    for study in studies:
+        record = _record(study)
+        section = {
+            "study": study.name,
+            "said": _sentence(record) if record else "",
+            "shares": _shares(record) if record else None,
+            "scores": _scores(record) if record else None,
+            "occurrences": _occurrences(study),
+        }
+        if section["shares"] or section["occurrences"]:
+            found.append(section)
+    return {"studies": found} if found else None
+
+
+def _record(study: Study) -> Json | None:
+    """The study's overlap.json; None where there is none, or one that this version does not know."""
+    path = study.directory / "overlap" / "overlap.json"
+    try:
+        record = read_json(path) if path.is_file() else None
+    except ZeroscaleError:
+        return None
+    return record if isinstance(record, dict) and record.get("format") == FORMAT and record.get("cards") else None
+
+
+def _sentence(record: Json) -> str:
+    corpus, n = record.get("corpus") or {}, record.get("n")
+    grams = number(corpus.get("ngrams")) or 0
+    kind = (record.get("method") or {}).get("kind")
+    exact = "each compared word by word" if kind == "exact" else "by a Bloom filter"
+    return f"{n}-grams of the benchmarks in the training text, which has {format.scaled(grams)} of them; {exact}."
+
+
+def _shares(record: Json) -> Json:
+    """A row per card, as table 6 of the paper has them."""
+    columns: list[Json] = [
+        {"label": "benchmark"},
+        {"label": "share found", "note": f"of its {record.get('n')}-grams", "number": True},
+        {"label": "examples", "number": True},
+        {"label": "that share one", "number": True},
+        {"label": "own training split", "note": "share found there", "number": True},
+        {"label": "the paper's", "note": "own split / WebText", "number": True},
+    ]
+    rows = []
+    for card in record["cards"]:
+        own, paper = card.get("own_training") or {}, card.get("paper") or {}
+        theirs = [paper.get("own_training_percent"), paper.get("webtext_percent")]
+        said = " / ".join("–" if value is None else f"{value:g} %" for value in theirs)
+        note = "" if card.get("is_benchmark") else str(card.get("data", ""))
+        rows.append(
+            [
+                entry(str(card["card"]), note=note, origin="overlap/overlap.json"),
+                _percent(card.get("share"), f"{card.get('found', 0):,} of {card.get('ngrams', 0):,}"),
+                _whole(card.get("units")),
+                _whole(card.get("units_with_any")),
+                _percent(own.get("share")),
+                entry("–" if theirs == [None, None] else said),
+            ]
+        )
+    return {"columns": columns, "rows": [{"cells": cells} for cells in rows]}
+
+
+def _scores(record: Json) -> Json | None:
+    """Each model's first metric of each card on all examples, on clean and on overlapping ones."""
+    rows = []
+    for one in record.get("scores") or []:
+        by_part, counts = one.get("scores") or {}, one.get("units") or {}
+        if not counts.get("overlapping") or "all" not in by_part:
+            continue
+        metric = next(iter(by_part["all"]), None)
+        label = entry(str(one.get("checkpoint", "?")), origin=str(one.get("results", "")))
+        cells = [label, entry(str(one["card"]), note=f"{metric} {one.get('mark') or ''}".strip())]
+        for part in PARTS:
+            score = (by_part.get(part) or {}).get(metric) or {}
+            cells.append(_score(score, f"n = {counts.get(part, 0):,}"))
+        rows.append({"cells": cells})
+    if not rows:
+        return None
+    columns: list[Json] = [{"label": "model"}, {"label": "benchmark"}]
+    columns += [{"label": label, "number": True} for label in PARTS.values()]
+    return {"columns": columns, "rows": rows}
+
+
+def _occurrences(study: Study) -> Json | None:
+    """What each model gives back of its corpus, by how often a passage stands in it."""
+    runs = []
+    for cell in study.cells:
+        for _, result in latest(cell).values():
+            bins = (result.get("extra") or {}).get("by_occurrences")
+            if result.get("card") == "memorisation" and bins:
+                runs.append((cell, bins))
+    if not runs:
+        return None
+    ranges = sorted({(one["from"], one["to"]) for _, bins in runs for one in bins}, key=lambda edges: edges[0])
+    columns: list[Json] = [{"label": "run"}]
+    columns += [{"label": _range(*edges), "note": "tokens of 50 that agree", "number": True} for edges in ranges]
+    rows = []
+    for cell, bins in runs:
+        by_range = {(one["from"], one["to"]): one for one in bins}
+        cells = [entry(cell.label, origin=cell.name)]
+        for edges in ranges:
+            one = by_range.get(edges) or {}
+            agree = number(one.get("verbatim_tokens"))
+            share = number(one.get("memorised"))
+            note = "" if share is None else f"{100 * share:.3g} % whole, n = {one.get('n', 0):,}"
+            cells.append(entry("–") if agree is None else entry(format.figure(agree), agree, note=note))
+        rows.append({"cells": cells})
+    return {"columns": columns, "rows": rows}
+
+
+def _range(low: int, high: int | None) -> str:
+    if high is None:
+        return f"{low} times and more"
+    return "once" if low == high == 1 else f"{low} to {high} times"
+
+
+def _percent(share: Any, note: str = "") -> Json:
+    value = number(share)
+    return entry("–") if value is None else entry(f"{100 * value:.2g} %" if value else "0 %", value, note=note)
+
+
+def _whole(count: Any) -> Json:
+    value = number(count)
+    return entry("–") if value is None else entry(f"{value:,.0f}", value)
+
+
+def _score(score: Json, n: str) -> Json:
+    value = number(score.get("value"))
+    if value is None:
+        return entry("–")
+    known = format.interval(number(score.get("low")), number(score.get("high")))
+    return entry(format.figure(value), value, note=f"{known}; {n}" if known else n)

@@ -1,0 +1,137 @@
+"""Where a number comes from: what the page shows when somebody asks for it, by run and by result file.
+
+A number of a table carries `from`: {run, step, path, column}; a figure's point carries the same in its customdata. The
+page looks the rest up here: each run's settings, source, corpus and tokenizer, each result's card, data and weights.
+Long strings stand once in a list, and are meant by their place in it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from zeroscale.core import format
+from zeroscale.core.format import number
+from zeroscale.report.tables.study_tables import command
+from zeroscale.report.views import benchmarks
+from zeroscale.report.views.benchmarks import Card, latest
+from zeroscale.report.views.study import Cell, Study
+
+# Columns of the results' table that are the ledger's, by their heading.
+LEDGER = {
+    "parameters": "params_non_embedding",
+    "tokens": "tokens",
+    "compute": "flops",
+    "validation loss": "val/loss",
+    "bits per byte": "val/bits_per_byte",
+}
+RUN = ("settings hash", "seed", "source", "corpus", "tokenizer", "command")
+RESULT = ("card hash", "data hash", "weights hash", "tokenizer", "data", "harness version")
+
+
+class Strings:
+    """Each text once: `place` gives its number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, text: str) -> int:
+        if text not in self._places:
+            self._places[text] = len(self.texts)
+            self.texts.append(text)
+        return self._places[text]
+
+
+def describe(cells: Iterable[Cell]) -> dict[str, Any]:
+    """`{labels: {run, result}, strings, runs: {run: [place]}, results: {path: {run, step, n, facts: [place]}}}`."""
+    strings = Strings()
+    runs, results = {}, {}
+    for cell in cells:
+        runs[cell.name] = [strings.place(text) for text in _of_run(cell)]
+        for step, result in latest(cell).values():
+            facts = [strings.place(text) for text in _of_result(result)]
+            results[str(result.get("path"))] = {"run": cell.name, "step": step, "facts": facts}
+    return {"labels": {"run": RUN, "result": RESULT}, "strings": strings.texts, "runs": runs, "results": results}
+
+
+def _of_run(cell: Cell) -> list[str]:
+    manifest = cell.manifest
+
+    def part(name: str, key: str) -> str:
+        value = manifest.get(name)
+        return str((value if isinstance(value, dict) else {}).get(key) or "")
+
+    source = part("source", "revision")
+    dirty = {"True": ", with uncommitted changes", "False": ""}.get(part("source", "dirty"), "") if source else ""
+    corpus = f"{part('corpus', 'name')} {part('corpus', 'fingerprint')}".strip()
+    return [
+        str(manifest.get("settings_hash") or ""),
+        str(manifest.get("seed", cell.settings.get("seed", ""))),
+        source + dirty,
+        corpus,
+        part("tokenizer", "fingerprint"),
+        command(cell),
+    ]
+
+
+def _of_result(result: dict[str, Any]) -> list[str]:
+    hashes = [str(result.get(name) or "") for name in ("card_hash", "data_hash", "weights_hash", "tokenizer")]
+    return [*hashes, str(result.get("data") or result.get("source") or ""), str(result.get("version") or "")]
+
+
+def attach(table: dict[str, Any], study: Study, cards: list[Card]) -> dict[str, Any]:
+    """The results' table, with `from` at every number. The rows' first entries name the runs."""
+    cells = {cell.name: cell for cell in study.cells}
+    paths = {
+        (card.card, point.cell): (point.step, point.path)
+        for card in cards
+        if card.panels
+        for point in card.panels[0].points
+    }
+    for row in table["rows"]:
+        run = str(row["cells"][0].get("origin"))
+        if run not in cells:
+            continue
+        for column, entry in zip(table["columns"], row["cells"], strict=True):
+            label = column["label"]
+            if label in LEDGER and entry.get("text") != "–":
+                ledger = cells[run].row
+                where = f"results.csv, line {ledger.get('line')}, column {LEDGER[label]}"
+                entry["from"] = {"run": run, "step": number(ledger.get("step")), "place": where}
+                if LEDGER[label] == "val/loss":
+                    entry["from"]["metric"] = "val/loss"
+            elif (label, run) in paths:
+                step, path = paths[label, run]
+                metric = next(card.panels[0].metric for card in cards if card.card == label)
+                entry["from"] = {"run": run, "step": step, "path": path, "metric": benchmarks.column(path, metric)}
+    return table
+
+
+def of_fit(study: Study, law: str, keys: str) -> dict[str, Any] | None:
+    """Of a number of fit.json: `keys` lead to it inside the law."""
+    found = ((study.fit or {}).get("laws") or {}).get(law)
+    whole = of_file(study)
+    if not isinstance(found, dict) or whole is None:
+        return None
+    points = found.get("points") or []
+    method = (found.get("intervals") or {}).get("method")
+    facts = [
+        ["place in it", f"laws, {law}, {keys}"],
+        ["fitted to", format.count(len(points), "run") if points else ""],
+        ["interval", f"95 %: {method}" if method else ""],
+    ]
+    file, *rest = whole["facts"]
+    return {"facts": [file, *(fact for fact in facts if fact[1]), *rest]}
+
+
+def of_file(study: Study) -> dict[str, Any] | None:
+    """Of fit.json as a whole: which file, made when, from what, by which command."""
+    if study.fit is None:
+        return None
+    digest = study.fit.get("results_sha256")
+    facts = [
+        ["file", f"{study.shown_path}/fit.json"],
+        ["command", str(study.fit.get("command") or "")],
+        ["made", str(study.fit.get("created") or "")],
+        ["results.csv then", f"sha256 {digest}" if digest else ""],
+    ]
+    return {"facts": [fact for fact in facts if fact[1]]}

@@ -1,0 +1,179 @@
+"""The report in a terminal of 80 to 120 columns: the law and its doubts, every run, the scores beside the paper's."""
+
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from zeroscale.core import format
+from zeroscale.report.sections import headline, run_health, scaling_laws
+from zeroscale.report.tables import law_tables, paper_tables, study_tables
+from zeroscale.report.views import benchmarks, size_law
+from zeroscale.report.views.fit_file import CALLED
+from zeroscale.report.views.loss_curves import curves
+from zeroscale.report.views.study import Study, read_study
+
+NARROWEST, WIDEST = 80, 120
+RUNS = 20  # more than these are in results.csv
+GAP = "  "
+LABEL = 34  # a longer first column is cut: its end tells runs apart
+CELL = 40  # and longer text in the others is broken into lines
+
+Table = dict[str, Any]
+Block = list[str]
+
+
+def terminal_width() -> int:
+    """Of the terminal, or what COLUMNS says, within what a table needs and an eye follows."""
+    return min(WIDEST, max(NARROWEST, shutil.get_terminal_size((100, 24)).columns))
+
+
+def colours_wanted() -> bool:
+    """On a terminal only (https://no-color.org); a file or a pipe gets the bare text."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def report(paths: Sequence[Path]) -> str:
+    """The studies one after the other, for the terminal that this is; nothing is written into them.
+
+    Raises:
+        ZeroscaleError: a folder is no study, or a file in it is damaged.
+    """
+    width, colours = terminal_width(), colours_wanted()
+    return "\n".join(render(read_study(Path(path), keep=False), width, colours) for path in paths)
+
+
+def render(study: Study, width: int = 100, colours: bool = False) -> str:
+    """All of it, no line longer than `width` columns; headings in bold where `colours`."""
+    cards = benchmarks.read_cards(study)
+    by_size = size_law.read_law(study)
+    parts: list[Block] = [_answer(study, by_size, width), _warnings(study, by_size, width)]
+    parts += [_headed(title, body, colours) for title, body in _sections(study, cards, by_size, width)]
+    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
+
+
+def _headed(title: str, body: Block, colours: bool) -> Block:
+    return [f"\x1b[1m{title}\x1b[0m" if colours else title.upper(), *body] if body else []
+
+
+def _answer(study: Study, by_size: size_law.Law, width: int) -> Block:
+    """What one look should tell."""
+    done = sum(cell.done for cell in study.cells)
+    held = None if scaling_laws.leading(scaling_laws.laws_of(study)) else size_law.hold_out_sentence(by_size)
+    said = [
+        f"{study.name}: {done} of {len(study.cells)} runs done ({study.shown_path}).",
+        headline.verdict(study, by_size),
+        *(f"{fact['label']}: {fact['value']}; {fact['note']}" for fact in scaling_laws.facts(study)),
+        held,
+    ]
+    return [line for text in said if text for line in _wrapped(text, width)]
+
+
+def _warnings(study: Study, by_size: size_law.Law, width: int) -> Block:
+    told = scaling_laws.warnings(study, by_size) + headline.faults(study, by_size, curves(study.cells))
+    for run in study_tables.unfinished(study):
+        told.append(f"{run['run']} is {run['state']} at step {run['step']}: {run['reason']} ({run['log']})")
+    for one in (study.fit or {}).get("not_fitted") or []:
+        told.append(f"Not fitted: {CALLED.get(str(one.get('law')), one.get('law'))}: {one.get('reason')}.")
+    return [line for text in told for line in _wrapped(f"! {text}", width, indent="  ")]
+
+
+def _sections(
+    study: Study, cards: list[benchmarks.Card], by_size: size_law.Law, width: int
+) -> Iterator[tuple[str, Block]]:
+    if by_size.form:
+        first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
+        yield "Law over size", first + _table(paper_tables.by_size(by_size), width)
+    for one in law_tables.tables(study.fit or {}):
+        yield one["title"], _wrapped(one["lede"], width) + _table(one["table"], width)
+    results = study_tables.results(study, [])
+    rows = results["rows"]
+    more = [f"The {RUNS} largest of {len(rows)} runs; all of them: {study.shown_path}/results.csv"]
+    yield "Runs", (more if len(rows) > RUNS else []) + _table({**results, "rows": rows[-RUNS:]}, width)
+    yield "How they behaved, the worst first", _table(_behaved(study), width)
+    beside = paper_tables.beside_paper(study, cards, runs=4 if width < 100 else 6, brief=True)
+    said = f"{benchmarks.sample_note(cards)} Every metric: {study.shown_path}/report/tables/benchmarks.md"
+    yield "Scores beside the paper's", _wrapped(said, width) + _table(beside, width)
+
+
+def _behaved(study: Study) -> Table:
+    table = run_health.table(study, run_health.conducts(study))
+    return {**table, "rows": table["rows"][:RUNS]}
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> Block:
+    return textwrap.wrap(
+        plain(text), width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def plain(text: str) -> str:
+    """Without markup, and without anything that a terminal would obey: a name in a file may hold escape sequences."""
+    text = format.flat(re.sub(r"\^\{([^{}]*[^0-9{}\u2212-][^{}]*)\}", r"^\1", text)).replace(format.SPACE, " ")
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _table(table: Table | None, width: int) -> Block:
+    """Columns under each other, intervals below their numbers; what does not fit follows below, with the first column
+    again."""
+    if not table or not table["rows"]:
+        return []
+    columns = table["columns"]
+    cells = [[_lines(cell, i == 0) for i, cell in enumerate(row["cells"])] for row in table["rows"]]
+    heads = [[*textwrap.wrap(plain(column["label"]), 18)] or [""] for column in columns]
+    wide = [
+        max(len(line) for lines in [heads[i], *(row[i] for row in cells)] for line in lines)
+        for i in range(len(columns))
+    ]
+    keys = 2 if columns[0].get("label") == "benchmark" else 1
+    blocks: list[Block] = []
+    for chosen in _fitting(wide, keys, width):
+        right = [bool(columns[i].get("number")) for i in chosen]
+        sizes = [wide[i] for i in chosen]
+        block = _rows([heads[i] for i in chosen], sizes, right, bottom=True)
+        block.append(GAP.join("-" * size for size in sizes))
+        for row in cells:
+            block += _rows([row[i] for i in chosen], sizes, right)
+        blocks.append([line[:width] for line in block])
+    return [line for i, block in enumerate(blocks) for line in ([""] if i else []) + block]
+
+
+def _fitting(wide: list[int], keys: int, width: int) -> Iterator[list[int]]:
+    """Columns that stand beside each other; the first ones, which say what a row is, stand in each block."""
+    first = list(range(keys))
+    start = sum(wide[i] for i in first)
+    chosen: list[int] = []
+    used = start
+    for i in range(keys, len(wide)):
+        if chosen and used + len(GAP) + wide[i] > width:
+            yield first + chosen
+            chosen, used = [], start
+        chosen.append(i)
+        used += len(GAP) + wide[i]
+    yield first + chosen
+
+
+def _lines(cell: study_tables.Entry, first: bool) -> Block:
+    text = plain(cell["text"])
+    if first and len(text) > LABEL:
+        text = "…" + text[1 - LABEL :]
+    notes = [plain(part) for part in (cell.get("note"), cell.get("badge")) if part]
+    return [line for part in (text, *notes) for line in textwrap.wrap(part, CELL) or [""]]
+
+
+def _rows(cells: list[Block], sizes: list[int], right: list[bool], bottom: bool = False) -> Block:
+    """The lines of one row of a table; `bottom`: cells with fewer lines stand at the bottom."""
+    height = max(map(len, cells))
+    lines = []
+    for at in range(height):
+        parts = []
+        for cell, size, end in zip(cells, sizes, right, strict=True):
+            place = at - (height - len(cell)) if bottom else at
+            text = cell[place] if 0 <= place < len(cell) else ""
+            parts.append(text.rjust(size) if end else text.ljust(size))
+        lines.append(GAP.join(parts).rstrip())
+    return lines
