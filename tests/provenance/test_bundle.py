@@ -17,7 +17,7 @@ from made_runs import git
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
-from zeroscale.provenance import bundle, opening, recorded
+from zeroscale.provenance import bundle, bundle_verify, recorded_run
 from zeroscale.runs import source
 
 HEADS = {"bundle/BUNDLE.json", "bundle/SHA256SUMS"}
@@ -85,7 +85,7 @@ def test_opened_elsewhere_its_run_is_vouched_for_and_its_numbers_explained(folde
     assert "files are as packed" in said and f"opened in {elsewhere / 'tiny'}" in said
     shutil.rmtree(folder / "outputs")
     opened = elsewhere / "tiny" / run.name
-    checks = recorded.check(opened)
+    checks = recorded_run.check(opened)
     assert not checks.faults and any("model.safetensors is not here" in one for one in checks.unknown)
     assert "lambada/acc = " in say("explain", f"study={elsewhere / 'tiny'}", "cell=pocket", "metric=lambada/acc")
     # What was opened is a study like any other; packed again it is the same file.
@@ -99,7 +99,7 @@ def test_with_weights_the_last_checkpoint_is_whole(folder, run, tmp_path):
     from zeroscale.runs import checkpoint
 
     packed = bundle.write(folder / "outputs" / "tiny", tmp_path / "with.tar.zst", weights=True).path
-    opened = opening.open_into(packed, tmp_path / "with", opening.verify(packed)) / run.name
+    opened = bundle_verify.open_into(packed, tmp_path / "with", bundle_verify.verify(packed)) / run.name
     assert checkpoint.verify(opened / "checkpoints" / "step-00000020")["step"] == 20
     assert checkpoint.latest(opened, lambda _: None).name == "step-00000020"
 
@@ -110,7 +110,7 @@ def test_fit_works_from_it_alone(study, tmp_path):
     before = fit.fit_study(study, bootstrap=200)
     packed = bundle.write(study, tmp_path / "made-up.tar.zst")
     assert any("report/index.html is not there" in note for note in packed.notes)
-    opened = opening.open_into(packed.path, tmp_path / "elsewhere", opening.verify(packed.path))
+    opened = bundle_verify.open_into(packed.path, tmp_path / "elsewhere", bundle_verify.verify(packed.path))
     shutil.rmtree(study)
     (opened / "fit.json").unlink()
     (opened / "results.csv").unlink()
@@ -127,7 +127,7 @@ def test_report_works_from_it_alone(study, tmp_path, say):
     say("report", f"study={study}")
     shown = {path.name: sha256_file(path) for path in (study / "report" / "figures").iterdir()}
     packed = bundle.write(study, tmp_path / "made-up.tar.zst")
-    opened = opening.open_into(packed.path, tmp_path / "elsewhere", opening.verify(packed.path))
+    opened = bundle_verify.open_into(packed.path, tmp_path / "elsewhere", bundle_verify.verify(packed.path))
     shutil.rmtree(study)
     assert {path.name: sha256_file(path) for path in (opened / "report" / "figures").iterdir()} == shown
     shutil.rmtree(opened / "report")
@@ -158,7 +158,7 @@ def test_a_file_that_breaks_off_or_has_a_flipped_bit_is_found_out(packed, tmp_pa
     for name in ("short", "flipped"):
         # Of a small study one block holds everything: broken, it is not even known for a bundle.
         with pytest.raises(ZeroscaleError, match=r"is not opened|is not a bundle"):
-            opening.open_into(tmp_path / name, tmp_path / "out", opening.verify(tmp_path / name))
+            bundle_verify.open_into(tmp_path / name, tmp_path / "out", bundle_verify.verify(tmp_path / name))
     assert not (tmp_path / "out").exists()
 
 
@@ -190,14 +190,14 @@ def test_nothing_of_it_is_written_outside(member, words, tmp_path):
     about = json.dumps({"format": 1, "study": "tiny", "zeroscale": "0.1.0"}).encode()
     entries = [("tiny/bundle/BUNDLE.json", about), ("tiny/bundle/SHA256SUMS", sums), (member, b"bad")]
     path = pack(tmp_path / "hostile.tar.zst", entries)
-    found = opening.verify(path)
+    found = bundle_verify.verify(path)
     assert any(words in fault for fault in found.faults), found.faults
     with pytest.raises(ZeroscaleError, match="is not opened"):
-        opening.open_into(path, tmp_path / "deep" / "out", found)
+        bundle_verify.open_into(path, tmp_path / "deep" / "out", found)
     assert {one.name for one in tmp_path.rglob("*")} == {"hostile.tar.zst"}
     # A caller that forgets to look at the faults meets the library's own filter.
     with pytest.raises((ZeroscaleError, tarfile.TarError, ValueError, OSError)):
-        opening.open_into(path, tmp_path / "deep" / "out", opening.Verified("", "tiny"))
+        bundle_verify.open_into(path, tmp_path / "deep" / "out", bundle_verify.Verified("", "tiny"))
     assert not list(tmp_path.rglob("outside")) and not list(tmp_path.rglob("link"))
 
 
@@ -212,7 +212,7 @@ def test_nothing_of_it_is_written_outside(member, words, tmp_path):
 def test_what_is_no_bundle_is_refused(content, words, tmp_path):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(ZeroscaleError, match=words):
-        opening.verify(tmp_path / "file")
+        bundle_verify.verify(tmp_path / "file")
 
 
 def test_a_bundle_of_a_newer_version_says_how_it_can_still_be_checked(packed, tmp_path):
@@ -221,16 +221,16 @@ def test_a_bundle_of_a_newer_version_says_how_it_can_still_be_checked(packed, tm
         return content | {"tiny/bundle/BUNDLE.json": json.dumps(about).encode()}
 
     with pytest.raises(ZeroscaleError, match=r"newer zeroscale \(format 2.*sha256sum -c"):
-        opening.verify(repacked(packed, tmp_path / "newer.tar.zst", newer))
+        bundle_verify.verify(repacked(packed, tmp_path / "newer.tar.zst", newer))
 
 
 def test_what_is_there_is_not_written_over_and_a_study_in_training_not_packed(folder, run, packed, tmp_path):
     from zeroscale.core.files import lock
     from zeroscale.runs import status
 
-    checked = opening.verify(packed)
+    checked = bundle_verify.verify(packed)
     with pytest.raises(ZeroscaleError, match="is there already"):
-        opening.open_into(packed, folder / "outputs", checked)
+        bundle_verify.open_into(packed, folder / "outputs", checked)
     with lock(run / status.LOCK, 0, "taken"), pytest.raises(ZeroscaleError, match="is being trained"):
         bundle.write(folder / "outputs" / "tiny", tmp_path / "never.tar.zst")
     with pytest.raises(ZeroscaleError, match="holds no runs"):
@@ -248,7 +248,7 @@ def test_the_source_in_it_and_the_runs_own_diff_are_the_source_that_ran(folder, 
     write_json(run / "manifest.json", manifest)
     (run / "source.diff").write_bytes(found.diff)
     packed = bundle.write(run.parent, tmp_path / "sourced.tar.zst")
-    opened = opening.open_into(packed.path, tmp_path / "elsewhere", opening.verify(packed.path))
+    opened = bundle_verify.open_into(packed.path, tmp_path / "elsewhere", bundle_verify.verify(packed.path))
     (archive,) = (opened / "bundle" / "source").glob("*.tar")
     assert archive.stem == git(clone, "rev-parse", "HEAD").strip()
     with tarfile.open(archive) as tar:

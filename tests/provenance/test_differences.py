@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from zeroscale.provenance.differences import compare
+from zeroscale.provenance.compare_environment import compare
 
 MANIFEST = {
     "source": {"version": "0.1.0", "revision": "a" * 40, "dirty": False, "rooms": {"model": "1", "report": "2"}},

@@ -6,11 +6,11 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
-from zeroscale.provenance import recorded
+from zeroscale.provenance import recorded_run
 
 
 def test_a_run_left_alone_is_as_written_to_the_last_file(run):
-    checks = recorded.check(run)
+    checks = recorded_run.check(run)
     assert not checks.faults and not checks.unknown
     # What DONE vouches for, two checkpoints of two files, two results with their records.
     vouched = read_json(run / "DONE")["sha256"]
@@ -55,9 +55,9 @@ def flip_a_bit(name: str):
     ],
 )
 def test_a_file_changed_after_the_fact_is_named_and_the_rest_vouched_for(run, damage, words):
-    before = recorded.check(run).good
+    before = recorded_run.check(run).good
     damage(run)
-    checks = recorded.check(run)
+    checks = recorded_run.check(run)
     assert len(checks.faults) == 1 and words in checks.faults[0]
     assert checks.good == before - 1
 
@@ -75,7 +75,7 @@ def test_a_file_changed_after_the_fact_is_named_and_the_rest_vouched_for(run, da
 def test_a_run_that_cannot_be_made_again_is_refused_in_one_message(run, damage, words):
     damage(run)
     with pytest.raises(ZeroscaleError) as error:
-        recorded.read(run)
+        recorded_run.read(run)
     assert words in str(error.value)
     if "metrics" not in words:
         assert "What can still be checked: " in str(error.value) and "files are as the recorded" in str(error.value)
@@ -83,19 +83,19 @@ def test_a_run_that_cannot_be_made_again_is_refused_in_one_message(run, damage, 
 
 def test_what_is_no_part_of_a_result_may_be_another(run):
     edit_text("config.yaml", "log_every: 1", "log_every: 2")(run)
-    read = recorded.read(run)
+    read = recorded_run.read(run)
     assert read.settings.trainer.log_every == 2 and any("config.yaml" in fault for fault in read.checks.faults)
 
 
 def test_without_a_manifest_or_done_the_checkpoints_still_say_what_was_trained(run):
     (run / "manifest.json").unlink()
     (run / "DONE").unlink()
-    read = recorded.read(run)
+    read = recorded_run.read(run)
     assert read.manifest == {} and read.metrics[20]["step"] == 20
     assert any("the run is not finished" in one for one in read.checks.unknown)
     edit_text("config.yaml", "lr: 0.006", "lr: 0.007")(run)
     with pytest.raises(ZeroscaleError, match="is not what the run was trained with"):
-        recorded.read(run)
+        recorded_run.read(run)
 
 
 def test_a_run_of_before_the_hashes_is_read_and_says_that_it_cannot_be_vouched_for(run):
@@ -108,13 +108,13 @@ def test_a_run_of_before_the_hashes_is_read_and_says_that_it_cannot_be_vouched_f
     manifest = read_json(run / "manifest.json")
     old = {name: value for name, value in manifest.items() if name not in ("format", "made", "variables")}
     write_json(run / "manifest.json", old)
-    read = recorded.read(run)
+    read = recorded_run.read(run)
     assert not read.checks.faults and len(read.checks.unknown) == 3 and len(read.results) == 2
 
 
 def test_a_result_of_a_newer_version_and_a_folder_that_is_no_run(run, tmp_path):
     with pytest.raises(ZeroscaleError, match="is it a run's"):
-        recorded.read(tmp_path)
+        recorded_run.read(tmp_path)
     (run / "evals" / "step-00000020" / "lambada.paper.json").write_text("[]")
     with pytest.raises(ZeroscaleError, match="is not a result"):
-        recorded.read(run)
+        recorded_run.read(run)

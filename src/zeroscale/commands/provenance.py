@@ -9,7 +9,7 @@ from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
-    from zeroscale.reproduce.runs import Reproduction
+    from zeroscale.provenance.reproduce.request import Reproduction
 
 Config = dict[str, Any]
 
@@ -22,10 +22,11 @@ def reproduce(config: Config) -> int:
     wanted = build(ReproduceSettings, config)
     if (wanted.run is None) == (wanted.study is None):
         raise ZeroscaleError("reproduce takes one of two: run=DIR, or study=DIR for all runs of a study")
-    from zeroscale.reproduce import runs
+    from zeroscale.provenance.reproduce import reproduce as runs
+    from zeroscale.provenance.reproduce import request
     from zeroscale.runs import ledger
 
-    how = runs.Wanted(
+    how = request.Wanted(
         out=Path(wanted.out or Path(wanted.output_dir) / "reproduced"),
         steps=wanted.steps,
         tolerance=wanted.tolerance,
@@ -73,7 +74,7 @@ def explain(config: Config) -> int:
     """Prints the chain behind a number; non-zero where a link of it does not hold."""
     wanted = build(ExplainSettings, config)
     from zeroscale.eval.cards import registry as cards
-    from zeroscale.provenance import chain
+    from zeroscale.provenance import explain as chain
 
     def card_hash(name: str, protocol: str) -> str:
         """As the card stands in this checkout."""
@@ -101,9 +102,9 @@ def bundle(config: Config) -> int:
 def verify(config: Config) -> int:
     """Checks a bundle, and opens it where asked to; non-zero where a file is not what was packed."""
     wanted = build(VerifySettings, config)
-    from zeroscale.provenance import opening
+    from zeroscale.provenance import bundle_verify
 
-    found = opening.verify(Path(wanted.bundle))
+    found = bundle_verify.verify(Path(wanted.bundle))
     for fault in found.faults:
         print(f"  {fault}")
     if found.faults:
@@ -111,6 +112,6 @@ def verify(config: Config) -> int:
         return 1
     print(f"{wanted.bundle}: all {found.good:,} files are as packed; sha256 {found.sha256}")
     if wanted.out:
-        where = opening.open_into(Path(wanted.bundle), Path(wanted.out), found)
+        where = bundle_verify.open_into(Path(wanted.bundle), Path(wanted.out), found)
         print(f"opened in {where}")
     return 0

@@ -20,7 +20,7 @@ from zeroscale import __version__
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_file
-from zeroscale.provenance import archive
+from zeroscale.provenance import bundle_sources
 from zeroscale.runs import checkpoint, run, status
 from zeroscale.runs.study import read_cells
 
@@ -75,7 +75,7 @@ def write(study: Path, out: Path, weights: bool = False) -> Packed:
     name = study.resolve().name
     sums = {path: _digest(content) for path, content in sorted(contents.files.items())}
     listed = "".join(f"{digest}  {path}\n" for path, digest in sums.items())
-    about = archive.as_json(
+    about = bundle_sources.as_json(
         {
             "format": FORMAT,
             "study": name,
@@ -148,11 +148,11 @@ def _add_environment(contents: Contents, study: Path, found: list[run.Cell]) -> 
         contents.notes.append("the lock files are not at hand: this is no checkout")
     stretches = [part for cell in found for part in (cell.manifest, *(cell.manifest.get("earlier") or []))]
     recorded = [part["source"] for part in stretches if part.get("source")]
-    sources, notes = archive.sources(recorded, opened / "source")
+    sources, notes = bundle_sources.sources(recorded, opened / "source")
     contents.files |= {f"{INNER}/source/{name}": content for name, content in sources.items()}
     contents.notes += notes
     wanted = {(cell.manifest.get("corpus") or {}).get("fingerprint") for cell in found}
-    corpora = archive.corpora([study.resolve().parent / "corpora", opened / "corpora"], wanted - {None})
+    corpora = bundle_sources.corpora([study.resolve().parent / "corpora", opened / "corpora"], wanted - {None})
     contents.files |= {f"{INNER}/corpora/{name}": path for name, path in corpora.items()}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.provenance import recorded
-from zeroscale.provenance.links import Told, ledger_link, run_links, surroundings
+from zeroscale.provenance import recorded_run
+from zeroscale.provenance.lineage import Told, ledger_link, run_links, surroundings
 from zeroscale.runs import checkpoint
 from zeroscale.runs import run as cells
 from zeroscale.runs.results import ORIGIN, Scored, is_foreign, recorded_steps, results_in, results_of
@@ -37,7 +37,7 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
     if is_foreign(study):
         return _foreign(study, metric, card_hash)
     if cell is None:
-        from zeroscale.provenance.law_chain import explain_parameter
+        from zeroscale.provenance.explain_law import explain_parameter
 
         return explain_parameter(study, metric)
     run = find_cell(study, cell)
@@ -120,8 +120,8 @@ def _score_title(where: str, metric: str, result: Scored, inner: str, end: str) 
 
 def _score_links(told: Told, result: Scored, card_hash: CardHash) -> None:
     content = result.content
-    checks = recorded.Check()
-    recorded.check_result(result.path, checks)
+    checks = recorded_run.Check()
+    recorded_run.check_result(result.path, checks)
     told.add_check("result", f"{result.path}, with a row for each of {content['n']:,} examples beside it", checks)
     told.add("question", f"key {content['key'][:12]}, harness version {content.get('version')}, {_asked(content)}")
     if content["source"] != "corpus":
@@ -149,8 +149,8 @@ def _weights_link(told: Told, run: cells.Cell, step: int, expected: str | None) 
     if not (path / checkpoint.META).is_file():
         told.add("weights", f"sha256 {(expected or 'unknown')[:12]}; {path} has not been kept")
         return
-    meta, checks = read_json(path / checkpoint.META), recorded.Check()
-    recorded.check_checkpoint(path, checks)
+    meta, checks = read_json(path / checkpoint.META), recorded_run.Check()
+    recorded_run.check_checkpoint(path, checks)
     stored = meta["sha256"].get(checkpoint.WEIGHTS)
     if expected is not None and stored != expected:
         checks.faults.append(f"they are not those that were scored (sha256 {expected[:12]})")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core.files import sha256_file
-from zeroscale.provenance import recorded
+from zeroscale.provenance import recorded_run
 from zeroscale.runs import run as cells
 
 Json = dict[str, Any]
@@ -35,7 +35,7 @@ class Told:
     def add(self, name: str, words: str, holds: bool | None = None) -> None:
         self.links.append(Link(name, words, holds))
 
-    def add_check(self, name: str, words: str, checks: recorded.Check) -> None:
+    def add_check(self, name: str, words: str, checks: recorded_run.Check) -> None:
         """A link that files with recorded hashes carry."""
         rest = "; ".join([*checks.faults, *checks.unknown])
         holds = False if checks.faults else True if checks.good else None
@@ -66,8 +66,8 @@ def ledger_link(told: Told, study: Path, run: cells.Cell, column: str, step: int
 
 def run_links(told: Told, run: cells.Cell, step: int | None) -> None:
     """The run itself: its files, data, source, command and machine."""
-    manifest, checks = run.manifest, recorded.Check()
-    recorded.check_vouched(run.directory, checks)
+    manifest, checks = run.manifest, recorded_run.Check()
+    recorded_run.check_vouched(run.directory, checks)
     batch = (run.settings.get("trainer") or {}).get("batch_tokens")
     at = f", step {step:,}, {step * batch:,} tokens" if step is not None and batch else ""
     told.add_check("run", f"{run.directory}{at}, seed {run.seed}, {run.state}", checks)

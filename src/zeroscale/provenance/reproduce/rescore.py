@@ -12,9 +12,9 @@ from zeroscale.config.validate import build
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import run as scoring
-from zeroscale.provenance.agreement import other_question
-from zeroscale.provenance.recorded import Recorded
-from zeroscale.reproduce.gathering import Inputs
+from zeroscale.provenance.compare_runs import other_question
+from zeroscale.provenance.recorded_run import Recorded
+from zeroscale.provenance.reproduce.request import Inputs
 from zeroscale.runs import checkpoint, resolve
 from zeroscale.runs.results import Scored, results_of
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.provenance import differences
-from zeroscale.provenance.recorded import Check
+from zeroscale.provenance import compare_environment
+from zeroscale.provenance.recorded_run import Check
 from zeroscale.runs.manifest import MANIFEST, PACKAGES
 
 if TYPE_CHECKING:
-    from zeroscale.reproduce.runs import Reproduction, Wanted
+    from zeroscale.provenance.reproduce.request import Reproduction, Wanted
 
 Say = Callable[[str], None]
 
@@ -30,7 +30,7 @@ def tell_no_manifest(say: Say) -> None:
 
 
 def tell_differences(
-    compared: differences.Comparison, manifest: Mapping[str, Any], lacking: Sequence[str], say: Say
+    compared: compare_environment.Comparison, manifest: Mapping[str, Any], lacking: Sequence[str], say: Say
 ) -> None:
     """What is the same, what differs and whether it can matter, what is not known and what is missing."""
     if compared.same:

@@ -3,7 +3,6 @@
 import dataclasses
 import glob
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,30 +16,16 @@ from zeroscale.eval import tasks
 from zeroscale.eval.cards import examples, sources
 from zeroscale.eval.cards import registry as cards_of
 from zeroscale.launch import launcher
-from zeroscale.provenance.recorded import Recorded
+from zeroscale.provenance.recorded_run import Recorded
+from zeroscale.provenance.reproduce.request import Inputs
 from zeroscale.runs import manifest
 from zeroscale.runs.results import Json, Scored
 
 if TYPE_CHECKING:
     from zeroscale.data.corpus import Corpus
-    from zeroscale.reproduce.runs import Wanted
+    from zeroscale.provenance.reproduce.request import Wanted
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """All that training and scoring again needs. `tokens` is None where it cannot be trained here."""
-
-    settings: TrainSettings
-    tokens: "Corpus | None"
-    place: launcher.Place
-    threads: int
-    facts: Json
-    """The manifest as it would be written here; {} where it cannot be trained here."""
-    data_dir: str | None
-    lacking: list[str]
-    """What cannot be compared for want of its data, in words."""
 
 
 def gather(run: Recorded, wanted: "Wanted", until: int, say: Say) -> Inputs:

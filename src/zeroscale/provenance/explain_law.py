@@ -5,7 +5,7 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.provenance.links import Told, source_words
+from zeroscale.provenance.lineage import Told, source_words
 from zeroscale.runs import results
 from zeroscale.runs import run as cells
 from zeroscale.runs.study import read_cells

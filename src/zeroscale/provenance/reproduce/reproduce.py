@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,52 +10,17 @@ from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.launch import launcher
-from zeroscale.provenance import agreement, differences, recorded
-from zeroscale.provenance.agreement import Agreement, Verdict
-from zeroscale.provenance.recorded import Recorded
-from zeroscale.reproduce import foreign, gathering, rescoring, telling
-from zeroscale.reproduce.gathering import Inputs
+from zeroscale.provenance import compare_environment, compare_runs, recorded_run
+from zeroscale.provenance.recorded_run import Recorded
+from zeroscale.provenance.reproduce import external, messages, rescore
+from zeroscale.provenance.reproduce import inputs as gathering
+from zeroscale.provenance.reproduce.request import Inputs, Reproduction, Wanted
 from zeroscale.runs import checkpoint, layout, results, status
 from zeroscale.runs.manifest import MANIFEST
 
 RECORD = "reproduction.json"
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """How runs are to be made again."""
-
-    out: Path
-    steps: int | None = None
-    """Stop after so many; None: the whole run."""
-    tolerance: float = 0.01
-    data_dir: str | None = None
-    """Where the benchmarks' files are here; None: where they were."""
-    data_path: str | None = None
-    """Where the corpus' files are here; None: where they were."""
-    prepare_corpus: bool = False
-    """Make the corpus again even where it is at hand."""
-
-
-@dataclass
-class Reproduction:
-    """What came of one run."""
-
-    run: Path
-    verdict: Verdict = "not compared"
-    directory: Path | None = None
-    until: int | None = None
-    """The last step that was to be compared."""
-    parts: dict[str, Agreement] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def reason(self) -> str:
-        """Why it is no better than it is, in a line."""
-        found = [part.first.words for part in self.parts.values() if part.first is not None]
-        return "; ".join([*self.notes, *found[:1]])
 
 
 def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
@@ -67,25 +32,25 @@ def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     started = time.monotonic()
     if results.is_foreign(directory):
         return _foreign(directory, wanted, say)
-    run = recorded.read(directory)
+    run = recorded_run.read(directory)
     say(f"{run.directory.name}, as recorded in {run.directory}")
-    telling.tell_files(run.checks, say)
+    messages.tell_files(run.checks, say)
     if not run.manifest:
-        telling.tell_no_manifest(say)
+        messages.tell_no_manifest(say)
     until = _until(run, wanted)
     inputs = gathering.gather(run, wanted, until, say)
     if inputs.tokens is None:
         return _scores_alone(run, wanted, inputs, say)
     cell = layout.directory(inputs.settings)
-    compared = differences.compare(run.manifest, inputs.facts)
-    telling.tell_differences(compared, run.manifest, inputs.lacking, say)
+    compared = compare_environment.compare(run.manifest, inputs.facts)
+    messages.tell_differences(compared, run.manifest, inputs.lacking, say)
     _check_free(run, cell, inputs)
     found = Reproduction(run.directory, directory=cell, until=until, notes=list(inputs.lacking))
     if _train(run, cell, inputs, found, say):
-        rescoring.score_missing(run, cell, inputs, found.until, say)
+        rescore.score_missing(run, cell, inputs, found.until, say)
         _compare(run, cell, wanted, found)
     _record(found, compared, wanted, time.monotonic() - started)
-    telling.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
+    messages.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
     return found
 
 
@@ -144,17 +109,17 @@ def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: 
 
 def _compare(run: Recorded, cell: Path, wanted: Wanted, found: Reproduction) -> None:
     until = found.until or 0
-    here = recorded.read(cell)
-    found.parts["steps"] = agreement.steps(run.metrics, here.metrics, wanted.tolerance, until)
-    found.parts["weights"] = agreement.weights(run.directory, cell)
+    here = recorded_run.read(cell)
+    found.parts["steps"] = compare_runs.steps(run.metrics, here.metrics, wanted.tolerance, until)
+    found.parts["weights"] = compare_runs.weights(run.directory, cell)
     wanted_scores = [one for one in run.results if one.step <= until]
     if wanted_scores:
-        found.parts["scores"] = agreement.scores(wanted_scores, here.results, wanted.tolerance)
+        found.parts["scores"] = compare_runs.scores(wanted_scores, here.results, wanted.tolerance)
     # Checkpoints that were not kept by both are no lack: losses and scores tell.
     counted = [part.verdict for name, part in found.parts.items() if name != "weights" or part.compared]
-    found.verdict = agreement.worst(counted)
+    found.verdict = compare_runs.worst(counted)
     if found.notes:
-        found.verdict = agreement.worst([found.verdict, "not compared"])
+        found.verdict = compare_runs.worst([found.verdict, "not compared"])
 
 
 def _scores_alone(run: Recorded, wanted: Wanted, inputs: Inputs, say: Say) -> Reproduction:
@@ -164,30 +129,30 @@ def _scores_alone(run: Recorded, wanted: Wanted, inputs: Inputs, say: Say) -> Re
         say(f"  note       {note}")
     say("             so it cannot be trained again; what can still be checked are the scores of its checkpoints")
     found.directory = wanted.out / run.settings.study / run.directory.name
-    here = rescoring.score_recorded(run, found.directory, inputs, say)
-    found.parts["scores"] = agreement.scores(run.results, here, wanted.tolerance)
-    found.verdict = agreement.worst(["not compared", found.parts["scores"].verdict])
-    _record(found, differences.Comparison([], [], []), wanted, 0.0)
-    telling.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
+    here = rescore.score_recorded(run, found.directory, inputs, say)
+    found.parts["scores"] = compare_runs.scores(run.results, here, wanted.tolerance)
+    found.verdict = compare_runs.worst(["not compared", found.parts["scores"].verdict])
+    _record(found, compare_environment.Comparison([], [], []), wanted, 0.0)
+    messages.tell_verdict(found, run.settings.steps, wanted, say, inputs.lacking)
     return found
 
 
 def _foreign(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     """The scores of a checkpoint that is no run."""
     say(f"{directory.name}: scores of a checkpoint, as recorded in {directory}")
-    telling.tell_files(foreign.check(directory), say)
+    messages.tell_files(external.check(directory), say)
     found = Reproduction(directory)
-    compared = differences.compare(*foreign.surroundings(results.results_in(directory / "evals")))
-    telling.tell_differences(compared, {}, [], say)
-    found.directory, then, now = foreign.score_again(directory, wanted, say)
-    found.parts["scores"] = agreement.scores(then, now, wanted.tolerance)
+    compared = compare_environment.compare(*external.surroundings(results.results_in(directory / "evals")))
+    messages.tell_differences(compared, {}, [], say)
+    found.directory, then, now = external.score_again(directory, wanted, say)
+    found.parts["scores"] = compare_runs.scores(then, now, wanted.tolerance)
     found.verdict = found.parts["scores"].verdict
     _record(found, compared, wanted, 0.0)
-    telling.tell_verdict(found, 0, wanted, say)
+    messages.tell_verdict(found, 0, wanted, say)
     return found
 
 
-def _record(found: Reproduction, compared: differences.Comparison, wanted: Wanted, seconds: float) -> None:
+def _record(found: Reproduction, compared: compare_environment.Comparison, wanted: Wanted, seconds: float) -> None:
     assert found.directory is not None
     value: dict[str, Any] = {
         "recorded": str(found.run),

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.provenance import recorded
-from zeroscale.reproduce import rescoring
+from zeroscale.provenance import recorded_run
+from zeroscale.provenance.reproduce import rescore
 from zeroscale.runs import manifest, resolve
 from zeroscale.runs.results import ORIGIN, Scored, results_in
 
 if TYPE_CHECKING:
-    from zeroscale.reproduce.runs import Wanted
+    from zeroscale.provenance.reproduce.request import Wanted
 
 Say = Callable[[str], None]
 
 
-def check(directory: Path) -> recorded.Check:
+def check(directory: Path) -> recorded_run.Check:
     """Compares every result and its records with their sha256."""
-    checks = recorded.Check()
+    checks = recorded_run.Check()
     for one in results_in(directory / "evals"):
-        recorded.check_result(one.path, checks)
+        recorded_run.check_result(one.path, checks)
     return checks
 
 
@@ -57,5 +57,5 @@ def score_again(directory: Path, wanted: "Wanted", say: Say) -> tuple[Path, list
     for threads in sorted({(one.content.get("made") or {}).get("threads") or 0 for one in then}):
         these = [one for one in then if ((one.content.get("made") or {}).get("threads") or 0) == threads]
         say(f"  scoring    {', '.join(one.name for one in these)}" + (f", {threads} threads" if threads else ""))
-        rescoring.score(these, target, wanted.data_dir, threads or None, asked, say)
+        rescore.score(these, target, wanted.data_dir, threads or None, asked, say)
     return target.out.parent, then, results_in(target.out)
