@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from once import once
 
-from zeroscale import batches
+from zeroscale.cli.commands import batch as batches
 from zeroscale.config.commands import BatchSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from zeroscale import cli
+from zeroscale.cli import compose, main
 from zeroscale.config.commands import (
     BatchSettings,
     BundleSettings,
@@ -47,13 +47,13 @@ def test_every_shipped_choice_composes_and_is_valid(group, choice):
     extra = fitting.get(group, {}).get(choice, [])
     if group == "model" and choice.startswith("gpt2"):
         extra = ["tokenizer=gpt2"]
-    (job,) = cli.compose("train", [f"{group}={choice}", *needed, *extra]).configs
+    (job,) = compose.compose("train", [f"{group}={choice}", *needed, *extra]).configs
     assert build(TrainSettings, job[1]).steps > 0
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_every_shipped_sweep_composes_into_valid_cells_of_its_own(sweep):
-    jobs = cli.compose("train", [f"+sweeps={sweep}"])
+    jobs = compose.compose("train", [f"+sweeps={sweep}"])
     cells = [build(TrainSettings, config) for _, config in jobs.configs]
     assert jobs.sweep and len({cell.cell for cell in cells}) == len(cells) >= 2
 
@@ -82,11 +82,11 @@ def test_every_command_has_settings_that_work():
         "verify": (VerifySettings, ["bundle=x"]),
         "overlap": (OverlapSettings, []),
     }
-    assert set(kinds) | {"train", "plan"} == set(cli.COMMANDS)
+    assert set(kinds) | {"train", "plan"} == set(main.COMMANDS)
     for command, (kind, overrides) in kinds.items():
-        (job,) = cli.compose(command, overrides).configs
+        (job,) = compose.compose(command, overrides).configs
         build(kind, job[1])
-    (job,) = cli.compose("plan", []).configs
+    (job,) = compose.compose("plan", []).configs
     build(PlanSettings, {field.name: job[1].pop(field.name) for field in fields(PlanSettings)})
     build(TrainSettings, job[1])
 
@@ -94,7 +94,7 @@ def test_every_command_has_settings_that_work():
 def test_no_key_bears_the_name_of_a_group_or_folder():
     # Hydra would take `evals=x` for the choice of a group, because the root is on its search path.
     folders = {path.name for path in paths.share().iterdir() if path.is_dir()} | {"evals", "outputs", "sweeps"}
-    for command in cli.COMMANDS:
+    for command in main.COMMANDS:
         keys = yaml.safe_load((paths.conf() / f"{command}.yaml").read_text())
         own = set(keys) - {"defaults"}
         # A group's own name is how its choice is made; a folder's name can be no key at all.
@@ -107,14 +107,14 @@ def test_no_key_bears_the_name_of_a_group_or_folder():
 def test_free_text_reaches_the_settings_as_it_was_typed(text):
     if text[0] in "'\"[" or text in ("null",):
         return  # already quoted, or a value of Hydra's own grammar
-    _, overrides = cli._split([f"runs={text}"])
-    (job,) = cli.compose("fit", overrides).configs
+    _, overrides = main._split([f"runs={text}"])
+    (job,) = compose.compose("fit", overrides).configs
     assert job[1]["runs"] == text
 
 
 def test_with_multirun_a_comma_separates_free_text():
-    multirun, overrides = cli._split(["-m", "checkpoint=a b,c:d", "cards=core"])
-    jobs = cli.compose("eval", overrides, multirun)
+    multirun, overrides = main._split(["-m", "checkpoint=a b,c:d", "cards=core"])
+    jobs = compose.compose("eval", overrides, multirun)
     assert [config["checkpoint"] for _, config in jobs.configs] == ["a b", "c:d"]
 
 
@@ -132,7 +132,7 @@ def test_with_multirun_a_comma_separates_free_text():
 )
 def test_an_override_that_cannot_be_placed_ends_with_a_hint(overrides, words):
     with pytest.raises(ZeroscaleError) as caught:
-        cli.compose("train", overrides)
+        compose.compose("train", overrides)
     assert words in str(caught.value)
     assert "\n\n" not in str(caught.value) and "http" not in str(caught.value)
 
@@ -157,7 +157,7 @@ def test_an_override_that_cannot_be_placed_ends_with_a_hint(overrides, words):
 )
 def test_bad_input_is_one_message_and_a_non_zero_exit(arguments, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     assert words in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -165,7 +165,7 @@ def test_bad_input_is_one_message_and_a_non_zero_exit(arguments, words, capsys, 
 def test_help_names_every_command_and_imports_nothing_heavy():
     code = "import sys; from zeroscale import cli; cli.main(['--help']); print(sorted(sys.modules))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for command in cli.COMMANDS:
+    for command in main.COMMANDS:
         assert f"  {command} " in output
     for heavy in ("torch", "hydra", "pydantic", "numpy", "pandas", "pytorch_lightning", "wandb", "rich"):
         assert f"'{heavy}'" not in output
@@ -179,9 +179,9 @@ def test_plan_does_not_import_torch(tmp_path):
     assert time.monotonic() - before < 60 and not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+@pytest.mark.parametrize("command", sorted(main.COMMANDS))
 def test_each_command_explains_its_settings(command, capsys):
-    assert cli.main([command, "--help"]) == 0
+    assert main.main([command, "--help"]) == 0
     shown = capsys.readouterr().out
     keys = yaml.safe_load((paths.conf() / f"{command}.yaml").read_text())
     for key in keys:

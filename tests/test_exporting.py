@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zeroscale import exporting
+from zeroscale.cli.commands import export
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import load
 from zeroscale.runs import resolve
@@ -57,7 +57,7 @@ def test_an_export_is_the_run_for_transformers_and_for_eval(cell, zeroscale, tmp
 def test_the_card_says_what_the_records_say(cell, tmp_path):
     out = tmp_path / "mine"
     out.mkdir()
-    exporting.export_checkpoint(cell, out)
+    export.export_checkpoint(cell, out)
     card = (out / "README.md").read_text(encoding="utf-8")
     manifest = json.loads((cell / "manifest.json").read_text())
     for fact in (
@@ -83,7 +83,7 @@ def test_the_card_says_what_the_records_say(cell, tmp_path):
 
 def test_an_earlier_checkpoint_carries_its_own_scores_only(cell, tmp_path):
     earlier = sorted(cell.glob("checkpoints/step-*"))[0]
-    exporting.export_checkpoint(earlier, tmp_path / "early")
+    export.export_checkpoint(earlier, tmp_path / "early")
     card = (tmp_path / "early" / "README.md").read_text(encoding="utf-8")
     assert "step 15 of 20" in card and "This checkpoint has not been scored." in card
 
@@ -94,13 +94,13 @@ def test_a_failed_export_leaves_nothing(cell, tmp_path, monkeypatch):
 
     monkeypatch.setattr("zeroscale.data.tokenizer.Tokenizer.save", broken)
     with pytest.raises(ZeroscaleError, match="half-way"):
-        exporting.export_checkpoint(cell, tmp_path / "made" / "mine")
+        export.export_checkpoint(cell, tmp_path / "made" / "mine")
     assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_a_file_in_the_way_and_a_path_that_is_no_run_are_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ZeroscaleError, match="is a file"):
-        exporting.export_checkpoint(tmp_path, tmp_path / "file")
+        export.export_checkpoint(tmp_path, tmp_path / "file")
     with pytest.raises(ZeroscaleError, match="is not a checkpoint"):
-        exporting.export_checkpoint(tmp_path, tmp_path / "new")
+        export.export_checkpoint(tmp_path, tmp_path / "new")

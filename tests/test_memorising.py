@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from zeroscale.cli import main
+from zeroscale.cli.main import main
 from zeroscale.data.corpus import Corpus
 from zeroscale.eval import corpus_cards
 from zeroscale.eval.cards import registry as cards_of

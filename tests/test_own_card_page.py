@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale import cli
+from zeroscale.cli import main
 from zeroscale.core import paths
 from zeroscale.core.files import read_json
 from zeroscale.eval import tasks
@@ -59,7 +59,7 @@ def test_files_and_commands_of_the_page(folder: Path, capsys: pytest.CaptureFixt
                     subprocess.run(command, shell=True, check=True)
                     continue
                 capsys.readouterr()
-                code = cli.main(words[1:])
+                code = main.main(words[1:])
                 result = capsys.readouterr()
                 said = masked(result.out) + masked(result.err)
                 assert (code != 0) == shown.startswith("zeroscale: "), result.err

@@ -10,7 +10,7 @@ import pytest
 from conftest import SMALL, environment, write_texts
 from once import once
 
-from zeroscale.cli import compose
+from zeroscale.cli.compose import compose
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from zeroscale.cli import compose
+from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build

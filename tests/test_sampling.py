@@ -8,7 +8,8 @@ import torch
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from zeroscale import cli, sampling
+from zeroscale.cli import compose, main
+from zeroscale.cli.commands import sample as sampling
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
@@ -40,7 +41,7 @@ def sample(lively, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(["sample", f"checkpoint={lively}", "threads=1", "accelerator=cpu", *arguments])
+        code = main.main(["sample", f"checkpoint={lively}", "threads=1", "accelerator=cpu", *arguments])
         told = capsys.readouterr()
         return code, told.out, told.err
 
@@ -140,7 +141,7 @@ def test_the_end_of_text_ends_a_text_and_an_empty_prompt_begins_one(lively):
     from zeroscale.config.commands import SampleSettings
     from zeroscale.config.validate import build
 
-    (job,) = cli.compose("sample", [f"checkpoint={lively}", "prompt="]).configs
+    (job,) = compose.compose("sample", [f"checkpoint={lively}", "prompt="]).configs
     wanted = build(SampleSettings, job[1])
     (begun,) = sampling._jobs(wanted, [""], BYTES)
     assert begun.tokens == [BYTES.eos]
@@ -179,8 +180,8 @@ def test_a_terminal_is_not_commanded_by_a_text(sample, monkeypatch):
 @example("${x} \\${y} \\\\'", False)
 def test_a_prompt_arrives_as_it_was_typed(text, multirun):
     for prompt in (text, f"'{text}"):
-        _, overrides = cli._split([f"prompt={prompt}", "checkpoint=x"])
-        (job,) = cli.compose("sample", overrides, multirun).configs
+        _, overrides = main._split([f"prompt={prompt}", "checkpoint=x"])
+        (job,) = compose.compose("sample", overrides, multirun).configs
         assert job[1]["prompt"] == prompt
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import SMALL, environment, write_texts
 
-from zeroscale import cli, exporting
+from zeroscale.cli import main
+from zeroscale.cli.commands import export
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "zeroscale", *train]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    exporting.export_checkpoint(cells(folder)[0], folder / "exported")
+    export.export_checkpoint(cells(folder)[0], folder / "exported")
     draw = random.Random(0)
     words = ["the", "a", "cat", "dog", "house", "tree", "runs", "sees"]
     passages = [json.dumps({"text": " ".join(draw.choices(words, k=9))}) for _ in range(30)]
@@ -62,7 +63,7 @@ def names(place: Path) -> list[str]:
 
 def say(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
     """What a command prints, and what it says beside that."""
-    given = cli.main(list(arguments))
+    given = main.main(list(arguments))
     out, err = capsys.readouterr()
     assert given == code, out + err
     assert "Traceback" not in out + err

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zeroscale.cli import compose
+from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import NOT_HASHED, as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build

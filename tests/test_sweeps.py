@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
-from zeroscale import cli
+from zeroscale.cli import compose, main
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.files import try_lock
@@ -156,8 +156,8 @@ def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale
 
 
 def _cells(arguments: list[str]) -> list[TrainSettings]:
-    multirun, overrides = cli._split(arguments)
-    return [build(TrainSettings, config) for _, config in cli.compose("train", overrides, multirun).configs]
+    multirun, overrides = main._split(arguments)
+    return [build(TrainSettings, config) for _, config in compose.compose("train", overrides, multirun).configs]
 
 
 @pytest.mark.slow
@@ -236,6 +236,6 @@ def test_cells_of_a_budget_cost_the_same_flops():
 )
 def test_what_cannot_be_launched_is_one_message(arguments, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["train", *arguments]) == 2
+    assert main.main(["train", *arguments]) == 2
     assert words in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

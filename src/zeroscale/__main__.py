@@ -2,7 +2,7 @@
 
 import sys
 
-from zeroscale.cli import main
+from zeroscale.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from zeroscale.commands import corpora
+from zeroscale.cli.commands import data
 from zeroscale.core import paths
 
 
@@ -50,9 +50,9 @@ def test_a_setting_that_cannot_be_is_one_message(zeroscale, tmp_path, override, 
 def run(monkeypatch, reports, *, terminal: bool, capsys) -> str:
     """What is printed of reports (seconds, done, total, stage)."""
     clock = iter([time for time, *_ in reports])
-    monkeypatch.setattr(corpora.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(corpora.sys.stdout, "isatty", lambda: terminal, raising=False)
-    with corpora.Progress() as progress:
+    monkeypatch.setattr(data.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(data.sys.stdout, "isatty", lambda: terminal, raising=False)
+    with data.Progress() as progress:
         for _, done, total, stage in reports:
             progress(done, total, stage)
     return capsys.readouterr().out

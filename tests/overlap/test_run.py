@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from zeroscale.cli import main
+from zeroscale.cli.main import main
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import evaluate, results, scores
 from zeroscale.eval.cards import registry as cards_of

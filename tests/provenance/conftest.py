@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from once import once
 
-from zeroscale import cli
+from zeroscale.cli import main
 
 _spec = importlib.util.spec_from_file_location("made_up_study", ROOT / "tests" / "report" / "study_fixture.py")
 made_up_study = importlib.util.module_from_spec(_spec)
@@ -42,7 +42,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command in this process; what it said, to whichever stream."""
 
     def run(*arguments: str, code: int = 0) -> str:
-        given = cli.main(list(arguments))
+        given = main.main(list(arguments))
         out, err = capsys.readouterr()
         assert given == code, out + err
         return out + err

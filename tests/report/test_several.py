@@ -5,7 +5,7 @@ import json
 import pytest
 import study_fixture
 
-from zeroscale import cli
+from zeroscale.cli import compose
 from zeroscale.config.commands import StudySettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
@@ -139,5 +139,5 @@ def test_a_live_page_carries_its_stamp_and_no_static_files(tmp_path):
     ("given", "studies"), [("study=one", ("one",)), ("study=[a/one,a/other]", ("a/one", "a/other"))]
 )
 def test_the_command_takes_one_study_or_a_list(given, studies):
-    (job,) = cli.compose("report", [given]).configs
+    (job,) = compose.compose("report", [given]).configs
     assert build(StudySettings, job[1]).study == studies

@@ -12,7 +12,7 @@ import study_fixture
 import wandb_log
 import wandb_server
 
-from zeroscale.commands import tracking
+from zeroscale.cli.commands import send
 from zeroscale.config.trainer import TrackerSettings
 from zeroscale.report.views.study import read_study
 from zeroscale.report.wandb import rows as wandb_rows
@@ -57,7 +57,7 @@ def sent(copied, own_wandb) -> tuple[Path, list[str]]:
     """The study with its offline runs, and what was said."""
     told: list[str] = []
     wanted = TrackerSettings(name="wandb", mode="offline", project="laws")
-    assert tracking.send_study(copied, copied / "report", wanted, told.append)
+    assert send.send_study(copied, copied / "report", wanted, told.append)
     return copied, told
 
 
@@ -166,7 +166,7 @@ def test_sent_again_nothing_is_doubled(sent):
     folder, _ = sent
     told: list[str] = []
     wanted = TrackerSettings(name="wandb", mode="offline", project="laws")
-    assert tracking.send_study(folder, folder / "report", wanted, told.append)
+    assert send.send_study(folder, folder / "report", wanted, told.append)
     assert sum("is there already" in line for line in told) == 5
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
 
@@ -191,7 +191,7 @@ def test_online_cells_fit_and_lineage_arrive(served, copied, tmp_path, monkeypat
     folder = Path(shutil.copytree(copied, tmp_path / "pocket", ignore=shutil.ignore_patterns("wandb*")))
     monkeypatch.setattr(workspace, "available", lambda: False)
     told: list[str] = []
-    assert tracking.send_study(folder, folder / "report", TrackerSettings(name="wandb", mode="online"), told.append)
+    assert send.send_study(folder, folder / "report", TrackerSettings(name="wandb", mode="online"), told.append)
     by_name = {run.facts["displayName"]: run for run in served.runs.values()}
     assert set(by_name) == {*study_fixture.SIZES, "pocket-xl", "pocket-report"}
     made = {one for name in study_fixture.SIZES for one in by_name[name].made}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.cli import compose
+from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build

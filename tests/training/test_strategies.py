@@ -11,7 +11,7 @@ import pytest
 import torch
 from once import once
 
-from zeroscale.cli import compose
+from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build

@@ -6,10 +6,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from zeroscale.config.commands import BatchSettings, DataCommand
+from zeroscale.cli.commands import Config
+from zeroscale.config.commands import DataCommand
 from zeroscale.config.validate import build
-
-Config = dict[str, Any]
 
 
 def data(config: Config) -> int:
@@ -40,15 +39,6 @@ def _fetch(wanted: DataCommand) -> int:
     if missing:
         print(f"{len(missing)} of {len(found)} are missing: {', '.join(missing)}", file=sys.stderr)
     return 1 if missing else 0
-
-
-def batch(config: Config) -> int:
-    """Shows a batch."""
-    wanted = build(BatchSettings, config)
-    from zeroscale import batches
-
-    batches.show(wanted)
-    return 0
 
 
 def told(index: dict[str, Any]) -> list[str]:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zeroscale.cli.commands import Config
 from zeroscale.config.commands import BatchSettings
+from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.stream import TokenStream
@@ -93,3 +95,11 @@ def _show_row(row: int, batch: Batch, corpus: Corpus, context: int) -> None:
             f" of its {span.tokens:,}"
         )
     print(f"  {escaped(corpus.tokenizer.decode(batch.tokens[row].tolist()))}")
+
+
+def batch(config: Config) -> int:
+    """Shows a batch."""
+    wanted = build(BatchSettings, config)
+
+    show(wanted)
+    return 0

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zeroscale.cli.commands import Labelled
 from zeroscale.config.commands import EvalSettings
+from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
@@ -228,3 +230,10 @@ def _show(report: Report, directories: set[Path]) -> None:
     for directory in sorted(directories):
         paths = score_table.write(directory, report.rows)
         print(f"\nwritten to {directory}: {', '.join(path.name for path in paths)}")
+
+
+def evaluate(configs: list[Labelled]) -> int:
+    """Scores checkpoints, one after the other, and ends with one table."""
+
+    wanted = [(label, build(EvalSettings, config)) for label, config in configs]
+    return score_checkpoints(wanted)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zeroscale.cli.commands import Config
 from zeroscale.config.commands import SampleSettings
+from zeroscale.config.validate import build
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import load
@@ -212,3 +214,11 @@ def _to_terminal(wanted: SampleSettings, model: Any, tokenizer: Any, jobs: list[
             sys.stdout.write(text.translate(pictures))
             sys.stdout.flush()
         print(flush=True)
+
+
+def sample(config: Config) -> int:
+    """Continues prompts."""
+    wanted = build(SampleSettings, config)
+
+    print_samples(wanted)
+    return 0

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from zeroscale.cli.commands import Config
 from zeroscale.config.commands import BundleSettings, ExplainSettings, ReproduceSettings, VerifySettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
@@ -11,7 +12,6 @@ from zeroscale.core.errors import ZeroscaleError
 if TYPE_CHECKING:
     from zeroscale.provenance.reproduce.request import Reproduction
 
-Config = dict[str, Any]
 
 # What `reproduce` answers to a script; 2 is bad input, as everywhere. Of several runs the first of these that occurs.
 EXIT = {"different": 4, "not compared": 1, "within tolerance": 3, "bit-identical": 0}

@@ -1,109 +1,21 @@
-"""The commands, and the only place that knows Hydra: overrides in, plain settings out.
-
-Nothing heavy is imported before a command needs it: `--help` answers at once.
-"""
+"""Hydra, and nowhere else: overrides in, plain settings out."""
 
 import difflib
-import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zeroscale import __version__, usage
+from zeroscale.cli.help import VERBATIM
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.usage import COMMANDS, FREE_TEXT, VERBATIM
 
 # They pass Hydra and OmegaConf as hexadecimal: no quoting survives every run of backslashes before a `${`.
-_AS_HEX = "bytes in hexadecimal: "
+AS_HEX = "bytes in hexadecimal: "
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns the exit code. A `ZeroscaleError` is printed as one message, without a traceback."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    # For the manifests: what the user typed, before Hydra's own overrides are added.
-    os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
-    if os.environ.pop("ZEROSCALE_DIE_WITH_PARENT", ""):
-        # `make study` asks for it: killing make alone must not leave a study running behind the next one.
-        from zeroscale.launch.process import die_with_parent
-
-        die_with_parent()
-    try:
-        return _run(arguments)
-    except ZeroscaleError as error:
-        print(f"zeroscale: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nzeroscale: stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is left to say, and Python's own flush must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception as error:
-        if os.environ.get("ZEROSCALE_TRACEBACK"):
-            raise
-        if isinstance(error, OSError) and error.strerror:
-            print(f"zeroscale: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
-            return 2
-        print(
-            f"zeroscale: {type(error).__name__}: {error}\n"
-            "This is a fault of zeroscale's own; ZEROSCALE_TRACEBACK=1 shows where.",
-            file=sys.stderr,
-        )
-        return 70
-
-
-def _run(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        usage.print_usage()
-        return 0 if arguments else 2
-    if arguments[0] in ("--version", "-V"):
-        print(f"zeroscale {__version__}")
-        return 0
-    command, *rest = arguments
-    if command not in COMMANDS:
-        raise ZeroscaleError(f"there is no command {command!r}{_nearest(command, COMMANDS)}; see zeroscale --help")
-    if "-h" in rest or "--help" in rest:
-        usage.print_help(command)
-        return 0
-    multirun, overrides = _split(rest)
-    jobs = compose(command, overrides, multirun)
-    from zeroscale import commands
-    from zeroscale.commands import studies
-
-    if command == "train" and jobs.sweep:
-        elsewhere = None if jobs.launcher == "basic" else lambda: _launch_sweep(overrides, multirun)
-        return studies.train_sweep(jobs.configs, jobs.study, elsewhere)
-    return commands.run(command, jobs.configs)
-
-
-def _split(arguments: list[str]) -> tuple[bool, list[str]]:
-    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
-    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
-    for argument in overrides:
-        if argument.startswith("-"):
-            raise ZeroscaleError(f"unknown option {argument}; overrides are key=value, options are -m and --help")
-        if "=" not in argument and not argument.startswith("~"):
-            raise ZeroscaleError(f"{argument!r} is not an override; write key=value")
-    return multirun, [_quoted(argument, multirun) for argument in overrides]
-
-
-def _quoted(argument: str, multirun: bool) -> str:
-    """Quotes free text for Hydra's grammar; with -m a comma still separates values."""
-    key, separator, value = argument.partition("=")
-    if key in VERBATIM:
-        return f"{key}='{_AS_HEX}{os.fsencode(value).hex()}'"
-    if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
-        return argument
-    values = value.split(",") if multirun else [value]
-    return key + separator + ",".join(_quote(part) for part in values)
-
-
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
     # Inside quotes Hydra unescapes \' and a run of backslashes before it; OmegaConf then does the same for \${.
     text = re.sub(r"(\\*)\$\{", lambda match: match.group(1) * 2 + "\\${", text)
     text = re.sub(r"(\\*)'", lambda match: match.group(1) * 2 + "\\'", text)
@@ -111,7 +23,7 @@ def _quote(text: str) -> str:
     return f"'{text}'"
 
 
-def _nearest(word: str, known: Any) -> str:
+def nearest(word: str, known: Any) -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -138,7 +50,7 @@ def _hydra() -> Iterator[None]:
 
 
 def _searchpath() -> str:
-    return f"hydra.searchpath=[{_quote('file://' + str(paths.share()))}]"
+    return f"hydra.searchpath=[{quote('file://' + str(paths.share()))}]"
 
 
 def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
@@ -216,8 +128,8 @@ def _plain(config: Any) -> dict[str, Any]:
 
 def _decoded(key: str, value: Any) -> Any:
     """Verbatim text again; what the shell passed on as bytes that are no UTF-8 becomes U+FFFD."""
-    if key in VERBATIM and isinstance(value, str) and value.startswith(_AS_HEX):
-        return bytes.fromhex(value.removeprefix(_AS_HEX)).decode("utf-8", "replace")
+    if key in VERBATIM and isinstance(value, str) and value.startswith(AS_HEX):
+        return bytes.fromhex(value.removeprefix(AS_HEX)).decode("utf-8", "replace")
     return value
 
 
@@ -258,14 +170,14 @@ def _nearest_key(command: str, wrong: str) -> str:
     return f"\n    the nearest key is {near[0]}" if near else ""
 
 
-def _launch_sweep(overrides: list[str], multirun: bool) -> None:
+def launch_sweep(overrides: list[str], multirun: bool) -> None:
     """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the cell's status.json."""
     import hydra
 
-    from zeroscale.commands import studies
+    from zeroscale.cli.commands import train
 
     def job(config: Any) -> None:
-        studies.run_job(*_cell("train", config))
+        train.run_job(*_cell("train", config))
 
     house = [
         _searchpath(),

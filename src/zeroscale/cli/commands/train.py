@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from zeroscale.cli.commands import Config, Labelled
 from zeroscale.config.commands import LaunchSettings, StatusSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
@@ -13,9 +14,6 @@ from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import launcher
 from zeroscale.runs import layout, run, status
-
-Config = dict[str, Any]
-Labelled = tuple[str, Config]
 
 
 def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> list[TrainSettings]:

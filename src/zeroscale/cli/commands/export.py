@@ -5,8 +5,11 @@ from typing import Any
 
 import yaml
 
+from zeroscale.cli.commands import Config
+from zeroscale.config.commands import ExportSettings
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainSettings
+from zeroscale.config.validate import build
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import load
@@ -213,3 +216,12 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
     return [line(columns), "|" + "---|" * len(columns), *map(line, rows)]
+
+
+def export(config: Config) -> int:
+    """Writes a run in Hugging Face format."""
+    wanted = build(ExportSettings, config)
+
+    export_checkpoint(Path(wanted.checkpoint), Path(wanted.out))
+    print(f"{wanted.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")
+    return 0

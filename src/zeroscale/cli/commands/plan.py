@@ -3,13 +3,11 @@
 from dataclasses import fields
 from typing import Any
 
+from zeroscale.cli.commands import Labelled
 from zeroscale.config.commands import PlanSettings
 from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
-
-Config = dict[str, Any]
-Labelled = tuple[str, Config]
 
 
 def plan(configs: list[Labelled]) -> int:

@@ -1,0 +1,96 @@
+"""The command line: which command, with which overrides, and how it ends.
+
+Nothing heavy is imported before a command needs it: `--help` answers at once.
+"""
+
+import os
+import shlex
+import sys
+
+from zeroscale import __version__
+from zeroscale.cli import help
+from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote
+from zeroscale.cli.help import COMMANDS, FREE_TEXT, VERBATIM
+from zeroscale.core.errors import ZeroscaleError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; returns the exit code. A `ZeroscaleError` is printed as one message, without a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # For the manifests: what the user typed, before Hydra's own overrides are added.
+    os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
+    if os.environ.pop("ZEROSCALE_DIE_WITH_PARENT", ""):
+        # `make study` asks for it: killing make alone must not leave a study running behind the next one.
+        from zeroscale.launch.process import die_with_parent
+
+        die_with_parent()
+    try:
+        return _run(arguments)
+    except ZeroscaleError as error:
+        print(f"zeroscale: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nzeroscale: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nothing is left to say, and Python's own flush must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if os.environ.get("ZEROSCALE_TRACEBACK"):
+            raise
+        if isinstance(error, OSError) and error.strerror:
+            print(f"zeroscale: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
+            return 2
+        print(
+            f"zeroscale: {type(error).__name__}: {error}\n"
+            "This is a fault of zeroscale's own; ZEROSCALE_TRACEBACK=1 shows where.",
+            file=sys.stderr,
+        )
+        return 70
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        help.print_usage()
+        return 0 if arguments else 2
+    if arguments[0] in ("--version", "-V"):
+        print(f"zeroscale {__version__}")
+        return 0
+    command, *rest = arguments
+    if command not in COMMANDS:
+        raise ZeroscaleError(f"there is no command {command!r}{nearest(command, COMMANDS)}; see zeroscale --help")
+    if "-h" in rest or "--help" in rest:
+        help.print_help(command)
+        return 0
+    multirun, overrides = _split(rest)
+    jobs = compose(command, overrides, multirun)
+    from zeroscale.cli import commands
+    from zeroscale.cli.commands import train
+
+    if command == "train" and jobs.sweep:
+        elsewhere = None if jobs.launcher == "basic" else lambda: launch_sweep(overrides, multirun)
+        return train.train_sweep(jobs.configs, jobs.study, elsewhere)
+    return commands.run(command, jobs.configs)
+
+
+def _split(arguments: list[str]) -> tuple[bool, list[str]]:
+    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
+    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    for argument in overrides:
+        if argument.startswith("-"):
+            raise ZeroscaleError(f"unknown option {argument}; overrides are key=value, options are -m and --help")
+        if "=" not in argument and not argument.startswith("~"):
+            raise ZeroscaleError(f"{argument!r} is not an override; write key=value")
+    return multirun, [_quoted(argument, multirun) for argument in overrides]
+
+
+def _quoted(argument: str, multirun: bool) -> str:
+    """Quotes free text for Hydra's grammar; with -m a comma still separates values."""
+    key, separator, value = argument.partition("=")
+    if key in VERBATIM:
+        return f"{key}='{AS_HEX}{os.fsencode(value).hex()}'"
+    if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
+        return argument
+    values = value.split(",") if multirun else [value]
+    return key + separator + ",".join(quote(part) for part in values)
