@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.backend import Backend
 from zeroscale.eval.engine.loglikelihood import out_of_memory, too_long
 from zeroscale.eval.metrics import sentences
 from zeroscale.model.generation.generate import Spent, stream
 from zeroscale.model.gpt import GPT
-
-if TYPE_CHECKING:
-    from zeroscale.eval.engine.engine import Engine
 
 # Keys and values held at once on a CPU, and rows that step together: from 64 on a step's products are as fast per row
 # as they get.
@@ -35,7 +33,7 @@ class _Prompt:
 
 
 def generate_all(
-    engine: "Engine", requests: dict[int, rq.Generation], done: Callable[[int], None] | None = None
+    engine: Backend, requests: dict[int, rq.Generation], done: Callable[[int], None] | None = None
 ) -> dict[int, rq.Answer]:
     """Answers by the number of the request."""
     groups: dict[tuple[Any, ...], list[_Prompt]] = {}
@@ -55,7 +53,7 @@ def generate_all(
 
 
 def _continue(
-    engine: "Engine", group: list[_Prompt], new_tokens: int, stop: rq.Stop, top_k: int | None, logprobs: bool
+    engine: Backend, group: list[_Prompt], new_tokens: int, stop: rq.Stop, top_k: int | None, logprobs: bool
 ) -> None:
     """Fills in what comes after each prompt; with half the rows again where the memory does not suffice."""
     longest = max(len(one.tokens) for one in group) + new_tokens
@@ -95,7 +93,7 @@ def _continue(
     engine.spend(tokens=spent.read + new, padding=spent.padding, saved=spent.saved, new_tokens=new)
 
 
-def _room(engine: "Engine", longest: int) -> tuple[int, int]:
+def _room(engine: Backend, longest: int) -> tuple[int, int]:
     """Prompts that are continued together, and tokens whose keys and values they may hold; `longest` tokens each at
     most."""
     if not isinstance(engine.model, GPT):
@@ -111,7 +109,7 @@ def _room(engine: "Engine", longest: int) -> tuple[int, int]:
     return _GPU_ROWS, free // 3 // column
 
 
-def _answer(engine: "Engine", one: _Prompt, logprobs: bool) -> rq.Generated:
+def _answer(engine: Backend, one: _Prompt, logprobs: bool) -> rq.Generated:
     text = engine.tokenizer.decode(one.new)
     return rq.Generated(tuple(one.new), text, one.truncated, np.array(one.logprobs) if logprobs else None)
 
@@ -119,7 +117,7 @@ def _answer(engine: "Engine", one: _Prompt, logprobs: bool) -> rq.Generated:
 class Stopping:
     """A stop rule as a function of a prompt's new tokens so far."""
 
-    def __init__(self, engine: "Engine", stop: rq.Stop) -> None:
+    def __init__(self, engine: Backend, stop: rq.Stop) -> None:
         self.stop, self.tokenizer = stop, engine.tokenizer
         self.newlines = engine.newlines if stop.kind == "newline" else frozenset()
 

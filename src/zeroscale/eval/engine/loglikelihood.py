@@ -5,7 +5,6 @@ Windows that begin alike are laid out as one trie (`model.trees`), so that ten c
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,13 +12,11 @@ from torch import Tensor
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.backend import Backend
 from zeroscale.eval.engine.logprobs import Scores, excluded_places, score_states
 from zeroscale.model.generation import prefix_tree
 from zeroscale.model.generation.prefix_tree import Tree
 from zeroscale.model.gpt import GPT
-
-if TYPE_CHECKING:
-    from zeroscale.eval.engine.engine import Engine
 
 # Positions of a pass on a CPU: products are as fast as they get, and GPT-2 small's widest states take 25 MiB.
 _CPU_PASS = 2048
@@ -44,7 +41,7 @@ class Pass:
 
 
 def score_windows(
-    engine: "Engine", windows: list[rq.Window], done: Callable[[int], None] | None = None
+    engine: Backend, windows: list[rq.Window], done: Callable[[int], None] | None = None
 ) -> list[WindowScores]:
     """Scores in the order of the windows. `done` is told how many more are there after each batch.
 
@@ -98,7 +95,7 @@ def out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def plan(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
+def plan(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     """The batches of the windows, a function of these and of the engine's settings alone: longest first, so that too
     large a budget shows at once."""
     inputs = [window.inputs for window in windows]
@@ -116,13 +113,13 @@ def plan(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
     return [Pass(tuple(batch), _forward(engine)) for group in (tries, shared) for batch in _batches(engine, group)]
 
 
-def _batches(engine: "Engine", tries: list[Tree]) -> list[list[Tree]]:
+def _batches(engine: Backend, tries: list[Tree]) -> list[list[Tree]]:
     if engine.device.type == "cuda":
         return prefix_tree.batches(tries, engine.batch_tokens, _GPU_CONSTANT)
     return prefix_tree.batches(tries, min(engine.batch_tokens, _CPU_PASS), _CPU_CONSTANT)
 
 
-def _forward(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor]:
+def _forward(engine: Backend) -> Callable[[list[Tree], list[rq.Window]], Tensor]:
     def compute(batch: list[Tree], rows: list[rq.Window]) -> Tensor:
         layout = prefix_tree.lay_out(batch, engine.device)
         width = layout.tokens.shape[1]
@@ -148,7 +145,7 @@ def _forward(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor
 # it is long enough to be worth a pass of its own.
 
 
-def _by_context(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
+def _by_context(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     contexts: dict[tuple[int, ...], list[int]] = {}
     for number, window in enumerate(windows):
         contexts.setdefault(window.inputs[: window.first + 1], []).append(number)
@@ -162,7 +159,7 @@ def _by_context(engine: "Engine", windows: list[rq.Window]) -> list[Pass]:
     return [Pass(tuple(batch), _forward(engine)) for batch in _batches(engine, alone)] + batches
 
 
-def _after_one_context(engine: "Engine") -> Callable[[list[Tree], list[rq.Window]], Tensor]:
+def _after_one_context(engine: Backend) -> Callable[[list[Tree], list[rq.Window]], Tensor]:
     def compute(batch: list[Tree], rows: list[rq.Window]) -> Tensor:
         shared = rows[0].first + 1
         width = max(len(row.inputs) for row in rows) - shared
