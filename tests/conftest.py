@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 # Under importlib mode a test's folder is not on the path; hub_server is a module beside this file.
 sys.path.insert(0, str(ROOT / "tests"))
-from once import once  # noqa: E402
+from support.once import once  # noqa: E402
 
 # A cell that trains in a second: the rest of its time is imports.
 SMALL = [
@@ -204,7 +204,7 @@ def running(tmp_path: Path) -> Callable[..., Running]:
 @pytest.fixture
 def hub():
     """A hub of our own on the loopback, empty; see hub_server.py."""
-    import hub_server
+    from support import hub_server
 
     server = hub_server.start()
     yield server

@@ -1,20 +1,14 @@
 """A run that was really made, once for all tests, and the report's made-up study."""
 
-import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import made_runs
 import pytest
-from conftest import ROOT
-from once import once
+from support import made_runs, study_fixture
+from support.once import once
 
 from zeroscale.cli import main
-
-_spec = importlib.util.spec_from_file_location("made_up_study", ROOT / "tests" / "report" / "study_fixture.py")
-made_up_study = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(made_up_study)
 
 
 @pytest.fixture(scope="session")
@@ -53,4 +47,4 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """The report's made-up study: four runs along a known law."""
-    return made_up_study.write_study(tmp_path / "there" / "made-up", n_steps=20, failed=False)
+    return study_fixture.write_study(tmp_path / "there" / "made-up", n_steps=20, failed=False)

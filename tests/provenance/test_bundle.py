@@ -9,10 +9,10 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-import made_runs
 import pytest
 import zstandard
-from made_runs import git
+from support import made_runs
+from support.made_runs import git
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError

@@ -1,24 +1,11 @@
 """The made-up studies and their reports, written once; a real browser, where there is one."""
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from once import once
-
-
-def _beside(name: str):
-    """A module beside this file: under importlib mode a test's folder is not on the path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-study_fixture, law_fixture = _beside("study_fixture"), _beside("law_fixture")
+from support import law_fixture, study_fixture
+from support.once import once
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Nothing but the page may speak: no update check, no first-run page, no GPU.

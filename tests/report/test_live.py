@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-import study_fixture
+from support import study_fixture
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.report import live

@@ -1,7 +1,7 @@
 """The report in a real browser, opened from disk."""
 
 import pytest
-import study_fixture
+from support import study_fixture
 
 
 def text_of(page, selector: str) -> str:

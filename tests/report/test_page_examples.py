@@ -1,7 +1,7 @@
 """The example browser in a real browser: filtered, searched, side by side."""
 
 import pytest
-import study_fixture
+from support import study_fixture
 
 LIST = "#examples-list"
 

@@ -1,7 +1,7 @@
 """Several studies on one page, and many runs, in a real browser."""
 
 import pytest
-import study_fixture
+from support import study_fixture
 
 
 @pytest.fixture(scope="module")

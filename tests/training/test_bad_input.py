@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SMALL, environment, write_texts
-from once import once
+from support.once import once
 
 from zeroscale.core.files import sha256_file
 from zeroscale.runs import status

@@ -1,3 +1,5 @@
+"""What differs between two runs' settings."""
+
 from typing import Any
 
 from zeroscale.config.hashing import NEUTRAL, hashed

@@ -1,3 +1,5 @@
+"""The settings hash: what of a run's settings can change what it computes."""
+
 import copy
 import dataclasses
 from typing import Any

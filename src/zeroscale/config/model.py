@@ -1,12 +1,14 @@
+"""The model's size and the tokenizer: conf/model and conf/tokenizer."""
+
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import _STRICT, Fraction, Name, Positive
+from zeroscale.config.types import STRICT, Fraction, Name, Positive
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ModelSettings:
     """A GPT-2-style decoder's shape. `vocab_size: null` takes the tokenizer's."""
 
@@ -19,7 +21,7 @@ class ModelSettings:
     dropout: Fraction = 0.0
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class BpeTokenizer:
     """Byte-level BPE trained on the corpus' own training documents."""
 
@@ -27,7 +29,7 @@ class BpeTokenizer:
     vocab_size: Annotated[int, Field(ge=257)]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class BytesTokenizer:
     """One token per byte, and the end of text: 257 in all."""
 
@@ -38,7 +40,7 @@ class BytesTokenizer:
         return 257
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Gpt2Tokenizer:
     """GPT-2's own vocabulary, from a directory with its files or from the hub."""
 

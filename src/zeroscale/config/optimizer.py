@@ -1,12 +1,14 @@
+"""conf/optimizer and conf/schedule."""
+
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import _STRICT, Fraction
+from zeroscale.config.types import STRICT, Fraction
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class OptimizerSettings:
     """AdamW, or Muon for the matrices of the blocks and AdamW for the rest; weight decay on matrices only.
 
@@ -31,7 +33,7 @@ class OptimizerSettings:
         return self.lr * (params_non_embedding / self.lr_reference_params) ** (-1 / 3)
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class ScheduleSettings:
     """Linear warm-up over `warmup_tokens`, then the named form down to `final_lr_fraction` of the peak.
 

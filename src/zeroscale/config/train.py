@@ -15,7 +15,7 @@ from zeroscale.config.hashing import as_dict, hashed
 from zeroscale.config.model import ModelSettings, TokenizerSettings
 from zeroscale.config.optimizer import OptimizerSettings, ScheduleSettings
 from zeroscale.config.trainer import InitSettings, TrackerSettings, TrainerSettings
-from zeroscale.config.types import _STRICT, CardNames, Name
+from zeroscale.config.types import STRICT, CardNames, Name
 from zeroscale.core.files import sha256_json
 from zeroscale.model import flops
 from zeroscale.model.config import GPTConfig
@@ -24,7 +24,7 @@ from zeroscale.model.config import GPTConfig
 RESERVED_STUDIES = ("corpora", "eval", "overlap", "reproduced")
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainSettings:
     """One cell of a study: everything that training and scoring it needs."""
 

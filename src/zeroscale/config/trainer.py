@@ -1,12 +1,14 @@
+"""conf/trainer, conf/tracker, and the run that another begins from."""
+
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import _STRICT, Positive
+from zeroscale.config.types import STRICT, Positive
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainerSettings:
     """How long, in what batches, on what. Sizes are global and in tokens; intervals are in optimizer steps."""
 
@@ -33,7 +35,7 @@ class TrainerSettings:
     keep_best: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class InitSettings:
     """Which run's checkpoint this one goes on from, optimizer and data position included; `run: null` starts anew.
 
@@ -47,7 +49,7 @@ class InitSettings:
     trunk_tokens: Positive | None = None
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrackerSettings:
     """Where a run is shown besides its own files. `mode` is W&B's; `auto`: online where the user is logged in, else
     offline."""

@@ -1,3 +1,5 @@
+"""The order of the training tokens: a batch is a pure function of the seed and the step."""
+
 import hashlib
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""A checkpoint's model and tokenizer, ours or in Hugging Face format, ready to be scored."""
+
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
@@ -54,7 +56,7 @@ def _paired(model: Any, tokenizer: Any, where: str) -> tuple[Any, Any]:
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
-def _load_as(target: CheckpointRef, dtype: str) -> tuple[Any, Any]:
+def load_as(target: CheckpointRef, dtype: str) -> tuple[Any, Any]:
     import torch
 
     model, tokenizer = load(target)

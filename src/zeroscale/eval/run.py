@@ -13,7 +13,7 @@ from zeroscale.config.train import TrainSettings
 from zeroscale.config.validate import build
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
-from zeroscale.eval.load import DTYPES, _load_as, load
+from zeroscale.eval.load import DTYPES, load, load_as
 from zeroscale.runs.resolve import CheckpointRef, resolve_checkpoint
 
 Say = Callable[[str], None]
@@ -102,7 +102,7 @@ def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalSetti
         raise ZeroscaleError(f"devices={wanted.devices}, but this machine has {torch.cuda.device_count()} GPUs")
     devices = [f"cuda:{number}" if on_gpu else "cpu" for number in range(wanted.devices)]
     threads = max(1, torch.get_num_threads() // (1 if on_gpu else wanted.devices))
-    with Pool(partial(_load_as, target, wanted.dtype), devices, threads, **options) as pool:
+    with Pool(partial(load_as, target, wanted.dtype), devices, threads, **options) as pool:
         yield pool
 
 

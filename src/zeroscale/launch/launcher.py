@@ -21,7 +21,7 @@ from zeroscale.config.train import TrainSettings
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, try_lock, write_text
-from zeroscale.launch.process import GRACE_SECONDS, _stop, _stream, _terminal_width, die_with_parent, heed_sigterm
+from zeroscale.launch.process import GRACE_SECONDS, die_with_parent, heed_sigterm, stop, stream, terminal_width
 from zeroscale.runs import manifest, status
 from zeroscale.runs.layout import directory
 from zeroscale.runs.run import finished
@@ -154,7 +154,7 @@ def _run(
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torchrun kills ranks that have not left after so long.
     environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
-    environment["ZEROSCALE_TERMINAL"] = str(_terminal_width() if place.at_once == 1 else 0)
+    environment["ZEROSCALE_TERMINAL"] = str(terminal_width() if place.at_once == 1 else 0)
     with disk_errors(cell), open(cell / _log_of(here), "ab") as log:
         child = subprocess.Popen(
             [sys.executable, *worker],
@@ -170,10 +170,10 @@ def _run(
         if _HALTED.is_set():
             child.terminate()
         try:
-            _stream(child, log, place.at_once > 1)
+            stream(child, log, place.at_once > 1)
             code = child.wait()
         except BaseException:
-            _stop(child)
+            stop(child)
             raise
         finally:
             _CHILDREN.discard(child)

@@ -1,3 +1,5 @@
+"""Child processes: their signals, their output, their end with their parent's."""
+
 import contextlib
 import ctypes
 import os
@@ -33,7 +35,7 @@ def heed_sigterm() -> None:
         signal.signal(signal.SIGTERM, leave)
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
     """Columns of the terminal that watches, 0 where none does."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
@@ -41,10 +43,10 @@ def _terminal_width() -> int:
         return 0
 
 
-def _stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> None:
+def stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> None:
     """Passes the child's progress on as it comes (of several, by line), and keeps the plain lines in its log."""
     assert child.stdout is not None
-    plain = by_line or _terminal_width() == 0
+    plain = by_line or terminal_width() == 0
     rest = b""
     while chunk := os.read(child.stdout.fileno(), 65536):
         whole, end, rest = (rest + chunk).rpartition(b"\n") if by_line else (chunk, b"", b"")
@@ -55,7 +57,7 @@ def _stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> Non
             log.flush()
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes]) -> None:
     """SIGTERM, which makes the worker write a checkpoint; SIGKILL to the whole session if it does not leave."""
     if child.poll() is None:
         print("\nstopping: writing a checkpoint (Ctrl-C again to leave at once)", file=sys.stderr, flush=True)

@@ -24,13 +24,20 @@ _PACKAGES: dict[str, tuple[Matters, str]] = {
 }
 # Rooms of the package by what they do; one that is not listed is taken to matter.
 _ROOMS: dict[str, tuple[Matters, str]] = {
-    "harness": ("scores", "the harness"),
-    "scaling": ("no", "laws and counts"),
+    "eval": ("scores", "the harness"),
+    "scaling": ("no", "the laws"),
     "report": ("no", "the report"),
-    "reproduce": ("no", "this comparison"),
-    "overlap": ("no", "what corpora and benchmarks share"),
-    "provenance": ("no", "the record itself"),
-    "commands": ("no", "the commands"),
+    "provenance": ("no", "the record and this comparison"),
+    "cli": ("no", "the commands"),
+}
+# Manifests of version 0.1.0 name the rooms of that time: what each became. Files changed their names as well, so that
+# the hashes of the two layouts say nothing of what the code computes.
+_FORMER_ROOMS = {
+    ".": ("config", "core", "launch", "runs", "training"),
+    "commands": ("cli",),
+    "harness": ("eval",),
+    "overlap": ("eval",),
+    "reproduce": ("provenance",),
 }
 
 
@@ -118,16 +125,19 @@ def _source(there: Json, here: Json, same: list[str], different: list[Difference
     revision."""
     rooms, ours = there.get("rooms"), here.get("rooms")
     if rooms and ours:
+        moved = rooms.keys() & (_FORMER_ROOMS.keys() - {"."})
         changed = sorted(room for room in rooms.keys() | ours.keys() if rooms.get(room) != ours.get(room))
         if not changed:
             same.append("source")
         elif _revision(there) != _revision(here):
-            why = "what is another in it follows, room by room"
+            why = "its rooms have other names, which follow" if moved else "what is another in it follows, room by room"
             different.append(Difference("revision", _revision(there), _revision(here), "no", why))
-        for room in changed:
+        for room in _renamed(changed) if moved else changed:
             matters, why = _ROOMS.get(room, ("yes", "the code that computes"))
             name = "src/zeroscale" if room == "." else f"src/zeroscale/{room}"
-            was, now = ((side["rooms"].get(room) or "nothing")[:8] for side in (there, here))
+            was, now = ((side.get(room) or "nothing")[:8] for side in (rooms, ours))
+            if moved:
+                was = "+".join(_former(room, rooms)) or "nothing"
             different.append(Difference(name, was, now, matters, why))
         return
     if not there:
@@ -138,6 +148,17 @@ def _source(there: Json, here: Json, same: list[str], different: list[Difference
         same.append("source")
     else:
         different.append(Difference("source", _revision(there), _revision(here), "yes", "the code that computes"))
+
+
+def _renamed(changed: list[str]) -> list[str]:
+    """The rooms of today that rooms of either layout stand for."""
+    return sorted({new for room in changed for new in _FORMER_ROOMS.get(room, (room,))})
+
+
+def _former(room: str, rooms: Mapping[str, str]) -> list[str]:
+    """What a room of today was in a manifest of the former layout: names with hashes."""
+    former = sorted({room, *(old for old, new in _FORMER_ROOMS.items() if room in new)})
+    return [f"{old}@{rooms[old][:8]}" for old in former if old in rooms]
 
 
 def _revision(source: Mapping[str, Any]) -> str:

@@ -1,3 +1,5 @@
+"""Where each file of a run lies."""
+
 from pathlib import Path
 
 from zeroscale.config.train import TrainSettings

@@ -1,3 +1,5 @@
+"""The results of a run's checkpoints, as evals/ holds them."""
+
 import re
 from collections import Counter
 from dataclasses import dataclass

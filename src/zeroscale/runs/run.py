@@ -39,7 +39,7 @@ class Cell:
         return self.settings.get("seed")
 
 
-def _read_cell(directory: Path) -> Cell:
+def read_cell(directory: Path) -> Cell:
     status = _optional(directory / "status.json")
     state = status.get("state", "unknown")
     if (directory / "DONE").exists():

@@ -1,7 +1,9 @@
+"""A study: the runs in one directory."""
+
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.run import Cell, _read_cell
+from zeroscale.runs.run import Cell, read_cell
 
 
 def read_cells(study: Path) -> list[Cell]:
@@ -13,4 +15,4 @@ def read_cells(study: Path) -> list[Cell]:
     study = Path(study)
     if not study.is_dir():
         raise ZeroscaleError(f"{study} is not a directory: give a study's, such as outputs/pocket")
-    return [_read_cell(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]
+    return [read_cell(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]

@@ -1,3 +1,5 @@
+"""`report`: a study's page, its text in the terminal, and what a tracker lacks."""
+
 from pathlib import Path
 
 from zeroscale.cli.commands import Config

@@ -16,7 +16,7 @@ from zeroscale.eval.cards.schema import Choice, Metric, Name, Part, Reported, Re
 
 SIZES = ("small", "medium", "large", "xl")
 # Set by this module, never by a card's file.
-_INTERNAL = ("path", "subset")
+INTERNAL = ("path", "subset")
 
 
 class Card(Part):

@@ -1,3 +1,5 @@
+"""The cards and suites of evals/: read, checked against their task, found by name."""
+
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +9,8 @@ from pydantic import Field, ValidationError
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.eval.cards.card import _INTERNAL, Card
-from zeroscale.eval.cards.schema import Part, Subset, Text, _fault, read_yaml
+from zeroscale.eval.cards.card import INTERNAL, Card
+from zeroscale.eval.cards.schema import Part, Subset, Text, fault, read_yaml
 
 
 def load(path: Path) -> Card:
@@ -18,12 +20,12 @@ def load(path: Path) -> Card:
         ZeroscaleError: names the file and every faulty field.
     """
     content = read_yaml(path)
-    faults = [f"  {name}: no such field" for name in _INTERNAL if name in content]
+    faults = [f"  {name}: no such field" for name in INTERNAL if name in content]
     try:
         card = Card.model_validate({**content, "path": path, "subset": None})
         faults += _contradictions(card)
     except ValidationError as error:
-        faults += [_fault(detail) for detail in error.errors()]
+        faults += [fault(detail) for detail in error.errors()]
     if faults:
         raise ZeroscaleError(f"card {path} is not valid:\n" + "\n".join(faults))
     return card
@@ -50,7 +52,7 @@ def _contradictions(card: Card) -> list[str]:
         try:
             family.Options.model_validate(card.options(protocol))
         except ValidationError as error:
-            faults += [f"  protocols.{protocol}.{_fault(detail).strip()}" for detail in error.errors()]
+            faults += [f"  protocols.{protocol}.{fault(detail).strip()}" for detail in error.errors()]
     unknown = sorted(set(card.metrics) ^ set(family.METRICS))
     if unknown:
         faults.append(f"  metrics: {', '.join(unknown)}: the family {card.family} measures {', '.join(family.METRICS)}")
@@ -87,7 +89,7 @@ def _suite(path: Path) -> _Suite:
     try:
         suite = _Suite.model_validate(read_yaml(path))
     except ValidationError as error:
-        faults = [_fault(detail) for detail in error.errors()]
+        faults = [fault(detail) for detail in error.errors()]
         raise ZeroscaleError(f"suite {path} is not valid:\n" + "\n".join(faults)) from error
     if suite.subset and set(suite.subset.examples) != set(suite.cards):
         wrong = ", ".join(sorted(set(suite.subset.examples) ^ set(suite.cards)))

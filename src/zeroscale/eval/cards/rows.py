@@ -1,3 +1,5 @@
+"""A benchmark's examples as they come from a source: rows of named fields."""
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

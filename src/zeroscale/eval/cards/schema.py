@@ -130,7 +130,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _fault(detail: Any) -> str:
+def fault(detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"]) or "the whole"
     if detail["type"] == "extra_forbidden":
         return f"  {where}: no such field"

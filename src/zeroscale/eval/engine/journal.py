@@ -18,7 +18,9 @@ from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine.cost import added
 
 Answers = dict[int, list[rq.Answer]]
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (rq.Scored, rq.Rolled, rq.Generated)}
+# By the names that unfinished journals hold, whatever the classes are called.
+_KINDS: dict[str, type] = {"Scored": rq.Scored, "Rolled": rq.Rolled, "Generated": rq.Generated}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 class Journal:
@@ -68,7 +70,7 @@ def _plain(answer: rq.Answer) -> dict[str, Any]:
         value = getattr(answer, field.name)
         array = isinstance(value, np.ndarray)
         fields[field.name] = {"dtype": str(value.dtype), "values": value.tolist()} if array else value
-    return {"kind": type(answer).__name__, **fields}
+    return {"kind": _NAMES[type(answer)], **fields}
 
 
 def _restored(content: dict[str, Any]) -> Any:

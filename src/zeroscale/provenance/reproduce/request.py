@@ -1,3 +1,5 @@
+"""What a reproduction is asked for, what it needs, and what came of it."""
+
 from dataclasses import dataclass, field
 from pathlib import Path
 

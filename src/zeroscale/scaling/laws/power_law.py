@@ -1,3 +1,5 @@
+"""L(N) = E + A N^-alpha."""
+
 from dataclasses import dataclass
 from typing import Any
 

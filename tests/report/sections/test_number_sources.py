@@ -1,0 +1,68 @@
+"""Every number of the results leads to its run, its step, its file and the hashes behind it."""
+
+import json
+
+import pytest
+from support import study_fixture
+
+from zeroscale.report.sections import headline, number_sources
+from zeroscale.report.sections.run_health import conducts
+from zeroscale.report.tables import study_tables
+from zeroscale.report.views import benchmarks, size_law
+from zeroscale.report.views.study import read_study
+
+
+@pytest.fixture(scope="module")
+def read(study):
+    return read_study(study)
+
+
+def looked_up(told, from_):
+    """What the page's dialog shows: label → text."""
+    facts = dict(zip(told["labels"]["run"], (told["strings"][i] for i in told["runs"][from_["run"]]), strict=True))
+    if "path" in from_:
+        found = told["results"][from_["path"]]["facts"]
+        facts |= dict(zip(told["labels"]["result"], (told["strings"][i] for i in found), strict=True))
+    return facts
+
+
+def test_a_score_leads_to_its_hashes(read, study):
+    cards = benchmarks.read_cards(read)
+    table = number_sources.attach(study_tables.results(read, cards), read, cards)
+    told = number_sources.describe(read.cells)
+    place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "lambada")
+    from_ = table["rows"][2]["cells"][place]["from"]
+    assert (from_["run"], from_["step"], from_["metric"]) == ("pocket-m", 500, "lambada/perplexity")
+    result = json.loads((study / from_["path"]).read_text())
+    facts = looked_up(told, from_)
+    for name in ("card", "data", "weights"):
+        assert facts[f"{name} hash"] == result[f"{name}_hash"]
+    manifest = json.loads((study / "pocket-m/manifest.json").read_text())
+    assert facts["settings hash"] == manifest["settings_hash"]
+    assert manifest["corpus"]["fingerprint"] in facts["corpus"]
+
+
+def test_a_number_of_the_ledger_leads_to_its_line(read, study):
+    cards = benchmarks.read_cards(read)
+    table = number_sources.attach(study_tables.results(read, cards), read, cards)
+    from_ = table["rows"][3]["cells"][4]["from"]
+    assert from_["place"] == "results.csv, line 5, column val/loss" and from_["metric"] == "val/loss"
+    line = (study / "results.csv").read_text().splitlines()[4]
+    assert line.startswith(from_["run"])
+
+
+def test_every_number_of_the_first_screen_leads_somewhere(read):
+    shown = headline.facts(read, size_law.read_law(read), conducts(read))
+    plain = ("runs done", "worst-behaved run")
+    told = {fact["label"]: fact.get("from") for fact in shown if fact["label"] not in plain}
+    assert set(told) == {"lowest loss", "exponent α", "hold-out error"}
+    assert told["lowest loss"]["run"] == "pocket-l"
+    facts = dict(told["exponent α"]["facts"])
+    assert facts["file"].endswith("fit.json") and facts["place in it"] == "laws, val/loss, parameters, alpha"
+    assert facts["fitted to"] == "four runs"
+
+
+def test_long_texts_stand_once(read):
+    told = number_sources.describe(read.cells)
+    assert len(told["strings"]) == len(set(told["strings"]))
+    assert len(told["results"]) == 4 * (len(study_fixture.CARDS) + 1)  # and the held-out text, of four sizes

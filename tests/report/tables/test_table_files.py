@@ -1,0 +1,132 @@
+"""The report's tables as CSV, Markdown and LaTeX say what the page's tables say."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+
+import pytest
+from support import study_fixture
+
+from zeroscale.core import tables as core_tables
+from zeroscale.report.tables import paper_tables, study_tables, table_files
+from zeroscale.report.views import benchmarks
+from zeroscale.report.views.study import read_study
+
+
+@pytest.fixture(scope="module")
+def found(study):
+    return read_study(study)
+
+
+@pytest.fixture(scope="module")
+def cards(found):
+    return benchmarks.read_cards(found)
+
+
+@pytest.fixture(scope="module")
+def every(found, cards):
+    return table_files.every(found, cards)
+
+
+def test_each_table_is_written_three_times_and_the_same_each_time(found, cards, tmp_path):
+    paths = table_files.write(tmp_path / "a", found, cards)
+    names = {"results", "benchmarks", "law", "cost", "provenance"}
+    assert {path.name for path in paths} == {f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")}
+    again = table_files.write(tmp_path / "b", found, cards)
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+
+
+def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every):
+    rows = list(csv.DictReader(io.StringIO(core_tables.as_csv(every["results"][1]))))
+    cell = next(cell for cell in found.cells if cell.done)
+    row = next(row for row in rows if row["run"] == cell.label)
+    assert float(row["validation loss"]) == cell.row["val/loss"]
+    assert float(row["parameters"]) == cell.params
+    point = next(c for c in cell.scores[cell.row["step"]] if c["card"] == "wsc273")["metrics"]["acc"]
+    assert float(row["wsc273"]) == point["value"]
+    assert (float(row["wsc273/low"]), float(row["wsc273/high"])) == (point["low"], point["high"])
+    assert len(rows) == 4  # the failed run has no checkpoint, and no row
+
+
+def test_markdown_has_as_many_cells_in_each_line(every):
+    for name, (caption, table) in every.items():
+        lines = core_tables.as_markdown(table, caption).splitlines()
+        bars = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
+        assert set(bars) == {len(table["columns"]) + 1} and len(bars) == len(table["rows"]) + 2, name
+
+
+def test_latex_has_booktabs_rules_and_as_many_cells_in_each_line(every):
+    for name, (caption, table) in every.items():
+        text = core_tables.as_latex(table, caption)
+        for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}", r"\end{tabular}"):
+            assert text.count(rule) == 1, (name, rule)
+        for line in text.splitlines():
+            if line.endswith(r"\\"):
+                assert len(re.findall(r"(?<!\\)&", line)) == len(table["columns"]) - 1, (name, line)
+        assert balanced(text), name
+
+
+def balanced(text: str) -> bool:
+    bare = re.sub(r"\\[\\{}$&%#_]", "", "\n".join(line for line in text.splitlines() if not line.startswith("%")))
+    return bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("100 % of a_b & c#d", r"100 \% of a\_b \& c\#d"),
+        ("2 × 10^{−5}", r"2 $\times$ 10\textsuperscript{$-$5}"),
+        ("a ∝ C^{a}", r"a $\propto$ C\textsuperscript{a}"),
+        (r"\input{/etc/passwd} $x$", r"\textbackslash{}input\{/etc/passwd\} \$x\$"),
+        ("1.2\u00a0M ~ ^", r"1.2~M \textasciitilde{} \textasciicircum{}"),
+        ("two\n\nlines", "two lines"),
+    ],
+)
+def test_text_is_set_letter_by_letter(text, latex):
+    assert core_tables.latex(text) == latex
+
+
+def test_a_hostile_name_is_text_in_every_kind(tmp_path):
+    hostile = r"\input{x} | <script> & % $ # ` * "
+    table = {"columns": [{"label": "run"}, {"label": "n", "number": True}], "rows": [{"cells": []}]}
+    table["rows"][0]["cells"] = [study_tables.entry(hostile), study_tables.entry("3", 3)]
+    assert next(csv.reader(io.StringIO(core_tables.as_csv(table).split("\n", 1)[1]))) == [hostile, "3"]
+    assert "<script>" not in core_tables.as_markdown(table) and r"\|" in core_tables.as_markdown(table)
+    assert r"\input" not in core_tables.as_latex(table) and balanced(core_tables.as_latex(table))
+
+
+def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
+    table = paper_tables.beside_paper(found, cards)
+    labels = [column["label"] for column in table["columns"]]
+    assert labels[:2] == ["benchmark", "metric"] and labels[2:6] == ["pocket-xs", "pocket-s", "pocket-m", "pocket-l"]
+    assert len(labels) == 6  # samples only: nothing of the paper's belongs beside them
+    card = next(card for card in cards if card.card == "lambada")
+    panel = card.panels[0]
+    real = benchmarks.Panel(
+        panel.metric, panel.higher_is_better, None, panel.points, [("GPT-2 small", 85_056_000.0, 35.13)]
+    )
+    whole = benchmarks.Card(card.key, card.card, "paper", "benchmark", card.n, [real], [], [], [benchmarks.BENCHMARK])
+    (row,) = paper_tables.beside_paper(found, [whole])["rows"]
+    assert row["cells"][-1]["text"] == "35.13" and len(row["cells"]) == 7
+
+
+def test_latex_typesets_them(every, tmp_path):
+    compiler = shutil.which("pdflatex")
+    if compiler is None:
+        pytest.skip("no pdflatex: install texlive-latex-base to see the tables set")
+    body = "\n\n".join(core_tables.as_latex(table, caption) for caption, table in every.values())
+    (tmp_path / "t.tex").write_text(
+        r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs}\begin{document}"
+        + body
+        + r"\end{document}"
+    )
+    result = subprocess.run([compiler, "-interaction=nonstopmode", "t.tex"], cwd=tmp_path, capture_output=True)
+    assert result.returncode == 0, result.stdout.decode("utf-8", "replace")[-2000:]
+
+
+def test_a_study_without_scores_has_the_tables_that_it_can_fill(tmp_path):
+    folder = study_fixture.write_study(tmp_path / "bare", n_steps=4, scored=False, failed=False, fit=False)
+    found = read_study(folder)
+    assert set(table_files.every(found, benchmarks.read_cards(found))) >= {"results", "cost", "provenance"}
