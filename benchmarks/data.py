@@ -20,10 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zeroscale.config.data import FilesData
-from zeroscale.config.model import BpeTokenizer, BytesTokenizer, Gpt2Tokenizer, TokenizerSettings
+from zeroscale.config.model import BpeTokenizer, BytesTokenizer, Gpt2Tokenizer, TokenizerConfig
 from zeroscale.core.files import write_json
 from zeroscale.data.corpus import FORMAT, Corpus
-from zeroscale.data.prepare.encode import Work
+from zeroscale.data.prepare.encode import EncodeJob
 from zeroscale.data.prepare.prepare import prepare
 from zeroscale.data.sources import sources
 from zeroscale.data.stream import TokenStream
@@ -75,14 +75,14 @@ def made_text(directory: Path, megabytes: int) -> Path:
     return directory
 
 
-def speeds(text: Path, tokenizer: TokenizerSettings, scratch: Path, turns: int, workers: int) -> None:
+def speeds(text: Path, tokenizer: TokenizerConfig, scratch: Path, turns: int, workers: int) -> None:
     """MB/s of each way, in turns; beside it MB per second of processor time, which a busy machine changes less."""
     plain = {"kind": "files", "name": "benchmark", "path": str(text), "val_fraction": 0.05}
     first = prepare(FilesData(**plain), tokenizer, scratch / "first")
     size = first.index["read"]["bytes"]
     texts = [document.text for document in sources.documents(FilesData(**plain))]
     batches = [texts[start : start + 16] for start in range(0, len(texts), 16)]
-    work = Work(first.tokenizer, 0.05)
+    work = EncodeJob(first.tokenizer, 0.05)
 
     def preparing(**changes: object) -> None:
         with tempfile.TemporaryDirectory(dir=scratch) as fresh:
@@ -128,7 +128,7 @@ def main() -> None:
         print(f"batch {STEP:,} of 10^10 tokens")
         find_far_batch(Path(directory) / "order")
         text = arguments.text or made_text(Path(directory) / "text", arguments.megabytes)
-        kinds: dict[str, TokenizerSettings] = {
+        kinds: dict[str, TokenizerConfig] = {
             "bytes": BytesTokenizer(kind="bytes"),
             "BPE of 2,048, its training included": BpeTokenizer(kind="bpe", vocab_size=2048),
         }

@@ -51,10 +51,10 @@ class Pair:
             self._theirs = lm_eval_model(self.directory)
         return self._theirs
 
-    def encode(self, context: str, target: str) -> rq.Continuation:
+    def encode(self, context: str, target: str) -> rq.LogLikelihood:
         whole = self.tokenizer.encode(context + target)
         first = len(self.tokenizer.encode(context))
-        return rq.Continuation(tuple(whole[:first]), tuple(whole[first:]))
+        return rq.LogLikelihood(tuple(whole[:first]), tuple(whole[first:]))
 
 
 def save_weights(directory: Path, tokenizer: Tokenizer) -> None:
@@ -147,7 +147,7 @@ def coqa(pair: Pair, turns: int) -> None:
     settings = {"until": [], "max_gen_toks": 20, "do_sample": False}
     found, expected = by_turns(
         f"CoQA, {len(prompts)} turns of 4 conversations, 20 new tokens",
-        lambda: engine.run([rq.Generation(tuple(pair.tokenizer.encode(text)), 20, never) for text in prompts]),
+        lambda: engine.run([rq.GenerateUntil(tuple(pair.tokenizer.encode(text)), 20, never) for text in prompts]),
         lambda: pair.theirs.generate_until(instances("generate_until", [(t, dict(settings)) for t in prompts]), True),
         turns,
         5,
@@ -163,7 +163,7 @@ def wikitext(pair: Pair, turns: int) -> None:
     engine = Engine(pair.ours, pair.tokenizer)
 
     def requests() -> list[rq.Request]:
-        return [rq.Rolling(tuple(pair.tokenizer.encode(text)), 1024, 1024, pair.tokenizer.eos)]
+        return [rq.RollingLogLikelihood(tuple(pair.tokenizer.encode(text)), 1024, 1024, pair.tokenizer.eos)]
 
     found, expected = by_turns(
         "WikiText rolling, 8 windows",
@@ -191,8 +191,8 @@ def limit(pair: Pair, engine: Engine, requests: list[rq.Request], turns: int) ->
         for one in requests
         for window in (
             rq.rolling_windows(one, engine.n_positions)
-            if isinstance(one, rq.Rolling)
-            else [rq.continuation_window(one, engine.n_positions)[0]]
+            if isinstance(one, rq.RollingLogLikelihood)
+            else [rq.loglikelihood_window(one, engine.n_positions)[0]]
         )
     ]
     tries = [tree for batch in plan(engine, windows) for tree in batch.tries]

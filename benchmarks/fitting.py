@@ -22,9 +22,9 @@ from zeroscale.scaling import Surface
 from zeroscale.scaling.estimators.bootstrap_surface import NAMES, Draws, over_runs
 from zeroscale.scaling.estimators.chinchilla import Approach3
 from zeroscale.scaling.numerics.batched_bfgs import Minima, threads
-from zeroscale.scaling.numerics.batched_bfgs import minimise as descend
+from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs as descend
 from zeroscale.scaling.numerics.chinchilla_objective import Runs
-from zeroscale.scaling.numerics.newton import Polished, polish
+from zeroscale.scaling.numerics.newton import NewtonResult, newton
 
 # Hoffmann et al. 2022, approach 3.
 LAW = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
@@ -83,13 +83,13 @@ def published(runs: Runs, theta: numpy.ndarray) -> numpy.ndarray:
     return numpy.stack([law.log_A, law.log_B, theta[:, 2], law.alpha, law.beta], axis=1)
 
 
-def ours(runs: Runs, weights: numpy.ndarray) -> tuple[Minima, Polished, Minima, list[float]]:
+def ours(runs: Runs, weights: numpy.ndarray) -> tuple[Minima, NewtonResult, Minima, list[float]]:
     """The grid, its polished optimum, the bootstraps, and the seconds of grid and bootstraps."""
     begin = time.perf_counter()
     found = descend(runs.value_and_gradient, runs.starts())
     row = int(found.value.argmin())
     law = runs.law(found.theta[row : row + 1])
-    best = polish(runs, Surface(*(float(getattr(law, k)[0]) for k in ("E", "log_A", "log_B", "alpha", "beta"))))
+    best = newton(runs, Surface(*(float(getattr(law, k)[0]) for k in ("E", "log_A", "log_B", "alpha", "beta"))))
     between = time.perf_counter()
     near = numpy.repeat(runs.theta(best.law), len(weights), axis=0)
     drawn = descend(runs.value_and_gradient, near, weights, inverse_hessian=best.inverse_hessian)

@@ -137,28 +137,28 @@ class Framework:
         self.shape, self.rows, self.context, self.every = shape, rows, context, checkpoint_every
 
     def run(self, steps: int) -> float:
-        from zeroscale.config.train import TrainSettings
+        from zeroscale.config.train import TrainConfig
         from zeroscale.core import jsonl
         from zeroscale.data.loader import Steps
         from zeroscale.training import build, callbacks, guards, throughput
-        from zeroscale.training.async_writer import Writer
-        from zeroscale.training.module import Around
+        from zeroscale.training.async_writer import AsyncCheckpointWriter
+        from zeroscale.training.module import Callback
         from zeroscale.training.progress_bar import ProgressLine
         from zeroscale.training.trackers.tracker import Silent
 
         build.quiet_libraries()
         counted, steps = steps, steps + 1
-        settings = strict_settings(TrainSettings, self.shape, self.rows, self.context, steps, self.every)
+        settings = strict_settings(TrainConfig, self.shape, self.rows, self.context, steps, self.every)
         with tempfile.TemporaryDirectory() as folder:
-            cell, watch, writer = Path(folder), throughput.Stopwatch(), Writer()
-            recorder = jsonl.Recorder(cell / jsonl.METRICS)
-            journal = callbacks.Journal(
+            cell, watch, writer = Path(folder), throughput.Stopwatch(), AsyncCheckpointWriter()
+            recorder = jsonl.JsonlWriter(cell / jsonl.METRICS)
+            journal = callbacks.MetricsLogger(
                 settings,
                 watch,
                 recorder=recorder,
                 tracker=Silent(),
                 progress=ProgressLine("", steps, quiet=True),
-                spikes=guards.Spikes(),
+                spikes=guards.LossSpikeDetector(),
                 validate=lambda: {"val/loss": 0.0},
                 device_name=None,
             )
@@ -169,9 +169,9 @@ class Framework:
             saves.due = lambda step, every: step % self.every == 0  # type: ignore[method-assign]
             trainer = build.trainer(settings, cell)
             clock: list[float] = []
-            mark = Around()
+            mark = Callback()
             mark.after_step = lambda *now: now[-1] == 1 and clock.append(time.perf_counter())  # type: ignore
-            lit = build.lit(settings, GPT(GPTConfig(**self.shape)), [journal, saves, mark])
+            lit = build.module(settings, GPT(GPTConfig(**self.shape)), [journal, saves, mark])
             micro = batches(steps, self.rows, self.context, self.shape["vocab_size"])
             lit.on_train_end = lambda: clock.append(time.perf_counter())  # type: ignore[method-assign]
             trainer.fit(lit, torch.utils.data.DataLoader(Steps(micro, 1, steps), batch_size=None))
@@ -182,7 +182,7 @@ class Framework:
 
 def strict_settings(kind: Any, shape: dict[str, int], rows: int, context: int, steps: int, every: int) -> Any:
     """A cell's settings with this shape and batch."""
-    from zeroscale.config.validate import build
+    from zeroscale.config.validate import build_config
 
     raw = {
         "study": "benchmark",
@@ -207,7 +207,7 @@ def strict_settings(kind: Any, shape: dict[str, int], rows: int, context: int, s
         "data_dir": None,
         "output_dir": "outputs",
     }
-    return build(kind, raw)
+    return build_config(kind, raw)
 
 
 def in_turn(first: Any, second: Any, steps: int, turns: int) -> tuple[float, float, list[float]]:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from support.once import once
 
 from zeroscale.cli.commands import batch as batches
-from zeroscale.config.commands import BatchSettings
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import BatchConfig
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.prepare.prepare import corpus_directory
@@ -43,14 +43,14 @@ def cell(outputs, tmp_path):
     return next((tmp_path / "outputs").glob("single/*/config.yaml")).parent
 
 
-def opened(cell) -> tuple[TrainSettings, Corpus, TokenStream]:
-    settings = build(TrainSettings, yaml.safe_load((cell / "config.yaml").read_text()))
+def opened(cell) -> tuple[TrainConfig, Corpus, TokenStream]:
+    settings = build_config(TrainConfig, yaml.safe_load((cell / "config.yaml").read_text()))
     corpus = Corpus.open(corpus_directory(cell.parent.parent / "corpora", settings.data, settings.tokenizer))
     return settings, corpus, TokenStream(corpus, settings.seed, settings.context, settings.trainer.batch_tokens)
 
 
 def show(cell, capsys, step: int, rows: int | None = 4) -> str:
-    batches.show(BatchSettings(run=str(cell), step=step, rows=rows))
+    batches.show(BatchConfig(run=str(cell), step=step, rows=rows))
     return capsys.readouterr().out
 
 
@@ -120,7 +120,7 @@ def test_a_corpus_of_an_earlier_version_is_shown_without_documents(cell, capsys)
 class TestRefusals:
     def refused(self, cell, match: str, step: int = 1) -> None:
         with pytest.raises(ZeroscaleError, match=match):
-            batches.show(BatchSettings(run=str(cell), step=step, rows=1))
+            batches.show(BatchConfig(run=str(cell), step=step, rows=1))
 
     def test_a_step_beyond_the_run(self, cell):
         self.refused(cell, r"step=21: .* has 20 steps", step=21)

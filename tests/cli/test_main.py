@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 
 from zeroscale.cli import compose, main
 from zeroscale.config.commands import (
-    BatchSettings,
-    BundleSettings,
-    CompareSettings,
-    DataCommand,
-    EvalSettings,
-    ExplainSettings,
-    ExportSettings,
-    FitSettings,
-    OverlapSettings,
-    PlanSettings,
-    ReproduceSettings,
-    SampleSettings,
-    StatusSettings,
-    StudySettings,
-    VerifySettings,
+    BatchConfig,
+    BundleConfig,
+    CompareConfig,
+    DataCommandConfig,
+    EvalConfig,
+    ExplainConfig,
+    ExportConfig,
+    FitConfig,
+    OverlapConfig,
+    PlanConfig,
+    ReportConfig,
+    ReproduceConfig,
+    SampleConfig,
+    StatusConfig,
+    VerifyConfig,
 )
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 
@@ -48,13 +48,13 @@ def test_every_shipped_choice_composes_and_is_valid(group, choice):
     if group == "model" and choice.startswith("gpt2"):
         extra = ["tokenizer=gpt2"]
     (job,) = compose.compose("train", [f"{group}={choice}", *needed, *extra]).configs
-    assert build(TrainSettings, job[1]).steps > 0
+    assert build_config(TrainConfig, job[1]).steps > 0
 
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_every_shipped_sweep_composes_into_valid_cells_of_its_own(sweep):
     jobs = compose.compose("train", [f"+sweeps={sweep}"])
-    cells = [build(TrainSettings, config) for _, config in jobs.configs]
+    cells = [build_config(TrainConfig, config) for _, config in jobs.configs]
     assert jobs.sweep and len({cell.cell for cell in cells}) == len(cells) >= 2
 
 
@@ -67,28 +67,28 @@ def test_the_sweep_file_opens_with_its_command_cost_and_expectation():
 
 def test_every_command_has_settings_that_work():
     kinds = {
-        "data": (DataCommand, []),
-        "batch": (BatchSettings, ["run=x", "step=1"]),
-        "eval": (EvalSettings, []),
-        "compare": (CompareSettings, ["runs=[x,y]"]),
-        "sample": (SampleSettings, ["checkpoint=x", "prompt=y"]),
-        "export": (ExportSettings, ["checkpoint=x", "out=y"]),
-        "fit": (FitSettings, ["runs=x"]),
-        "report": (StudySettings, ["study=x"]),
-        "status": (StatusSettings, ["study=x"]),
-        "reproduce": (ReproduceSettings, ["run=x"]),
-        "explain": (ExplainSettings, ["study=x", "metric=lambada/acc"]),
-        "bundle": (BundleSettings, ["study=x"]),
-        "verify": (VerifySettings, ["bundle=x"]),
-        "overlap": (OverlapSettings, []),
+        "data": (DataCommandConfig, []),
+        "batch": (BatchConfig, ["run=x", "step=1"]),
+        "eval": (EvalConfig, []),
+        "compare": (CompareConfig, ["runs=[x,y]"]),
+        "sample": (SampleConfig, ["checkpoint=x", "prompt=y"]),
+        "export": (ExportConfig, ["checkpoint=x", "out=y"]),
+        "fit": (FitConfig, ["runs=x"]),
+        "report": (ReportConfig, ["study=x"]),
+        "status": (StatusConfig, ["study=x"]),
+        "reproduce": (ReproduceConfig, ["run=x"]),
+        "explain": (ExplainConfig, ["study=x", "metric=lambada/acc"]),
+        "bundle": (BundleConfig, ["study=x"]),
+        "verify": (VerifyConfig, ["bundle=x"]),
+        "overlap": (OverlapConfig, []),
     }
     assert set(kinds) | {"train", "plan"} == set(main.COMMANDS)
     for command, (kind, overrides) in kinds.items():
         (job,) = compose.compose(command, overrides).configs
-        build(kind, job[1])
+        build_config(kind, job[1])
     (job,) = compose.compose("plan", []).configs
-    build(PlanSettings, {field.name: job[1].pop(field.name) for field in fields(PlanSettings)})
-    build(TrainSettings, job[1])
+    build_config(PlanConfig, {field.name: job[1].pop(field.name) for field in fields(PlanConfig)})
+    build_config(TrainConfig, job[1])
 
 
 def test_no_key_bears_the_name_of_a_group_or_folder():

@@ -14,7 +14,7 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.generation.generate import generate
-from zeroscale.model.generation.text_stream import Continuation
+from zeroscale.model.generation.text_stream import StopStringDecoder
 from zeroscale.model.gpt import GPT
 from zeroscale.model.weights import from_pretrained
 
@@ -117,7 +117,7 @@ def test_a_text_ends_before_a_stop_string(sample, tmp_path):
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=40), st.lists(st.text("ab\né😀", min_size=1, max_size=3), max_size=3))
 def test_no_half_characters_and_nothing_of_a_stop_string(content, stop):
-    one = Continuation(BYTES, stop)
+    one = StopStringDecoder(BYTES, stop)
     shown = []
     for value in content:
         shown.append(one.feed(value))
@@ -133,16 +133,16 @@ def test_no_half_characters_and_nothing_of_a_stop_string(content, stop):
 
 
 def test_a_character_of_several_tokens_comes_whole():
-    one = Continuation(BYTES, ["é!"])
+    one = StopStringDecoder(BYTES, ["é!"])
     assert [one.feed(value) for value in "aé😀é?".encode()] == ["a", "", "", "é", "", "", "😀", "", "", "é?"]
 
 
 def test_the_end_of_text_ends_a_text_and_an_empty_prompt_begins_one(lively):
-    from zeroscale.config.commands import SampleSettings
-    from zeroscale.config.validate import build
+    from zeroscale.config.commands import SampleConfig
+    from zeroscale.config.validate import build_config
 
     (job,) = compose.compose("sample", [f"checkpoint={lively}", "prompt="]).configs
-    wanted = build(SampleSettings, job[1])
+    wanted = build_config(SampleConfig, job[1])
     (begun,) = sampling._jobs(wanted, [""], BYTES)
     assert begun.tokens == [BYTES.eos]
     model = GPT(GPTConfig(vocab_size=257, n_positions=80, n_layer=1, d_model=8, n_head=2), seed=1).eval()

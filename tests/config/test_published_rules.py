@@ -3,7 +3,7 @@
 import pytest
 
 from zeroscale.config.published_rules import RULES
-from zeroscale.launch.plan import plan_cell
+from zeroscale.launch.plan import plan_run
 from zeroscale.launch.plan_table import render
 from zeroscale.model.flops import Params
 
@@ -35,7 +35,7 @@ def test_the_plan_prints_the_rules_for_each_size_once_and_marks_what_they_do_not
     cell = {"n_layer": 12, "d_model": 768, "n_head": 12, "vocab_size": 50257, "n_positions": 1024, "context": 1024}
     small = {**cell, "n_layer": 1, "d_model": 16, "n_head": 1, "vocab_size": 257}
     run = {"tokens": 5_242_880, "batch_tokens": 524_288}
-    text = render([plan_cell(name=name, **cell, **run) for name in "ab"] + [plan_cell(name="c", **small, **run)])
+    text = render([plan_run(name=name, **cell, **run) for name in "ab"] + [plan_run(name="c", **small, **run)])
     assert text.count("rule porian: lr = 0.0047 (N/108M)^(-1/3)") == 1 and "Porian et al. 2024" in text
     porian = text.partition("rule porian")[2].partition("rule kaplan")[0].splitlines()
     assert [line for line in porian if "N = 124M" in line] == ["  N = 124M: lr 0.0045, batch 359k, warm-up 124M tokens"]

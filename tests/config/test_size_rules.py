@@ -7,15 +7,15 @@ import yaml
 
 from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 GPT2 = ["tokenizer=gpt2", "trainer=gpt2", "trainer.devices=1", "schedule=cosine"]
 
 
-def settings(*overrides: str) -> TrainSettings:
-    return build(TrainSettings, compose("train", list(overrides)).configs[0][1])
+def settings(*overrides: str) -> TrainConfig:
+    return build_config(TrainConfig, compose("train", list(overrides)).configs[0][1])
 
 
 def test_porian_at_its_own_size_gives_its_own_numbers():
@@ -56,7 +56,7 @@ def test_what_a_run_was_trained_with_is_numbers_and_is_the_same_run_as_by_number
     by_rule = settings("optimizer.lr=porian")
     by_number = settings(f"optimizer.lr={by_rule.lr!r}", "optimizer.lr_reference_params=null")
     assert by_rule.hash() == by_number.hash() and isinstance(as_dict(by_rule)["optimizer"]["lr"], float)
-    assert build(TrainSettings, as_dict(by_rule)) == by_rule
+    assert build_config(TrainConfig, as_dict(by_rule)) == by_rule
 
 
 def test_rates_by_the_models_name():
@@ -121,7 +121,7 @@ def test_a_best_rate_at_an_end_of_those_tried_is_no_answer(study, tmp_path):
 
 @pytest.mark.parametrize("sweep", ["gpt2_four_sizes", "lr_by_size"])
 def test_the_papers_studies_are_its_own_recipe(sweep):
-    cells = [build(TrainSettings, config) for _, config in compose("train", [f"+sweeps={sweep}"]).configs]
+    cells = [build_config(TrainConfig, config) for _, config in compose("train", [f"+sweeps={sweep}"]).configs]
     assert {cell.trainer.batch_tokens for cell in cells} == {512 * 1024} and {cell.context for cell in cells} == {1024}
     assert {cell.data.dataset for cell in cells} == {"Skylion007/openwebtext"}
     assert {cell.tokenizer.kind for cell in cells} == {"gpt2"}

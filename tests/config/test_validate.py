@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import NOT_HASHED, as_dict
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 
@@ -16,8 +16,8 @@ def raw(*overrides: str) -> dict:
 
 
 def test_settings_survive_the_way_through_plain_values():
-    settings = build(TrainSettings, raw())
-    assert build(TrainSettings, as_dict(settings)) == settings
+    settings = build_config(TrainConfig, raw())
+    assert build_config(TrainConfig, as_dict(settings)) == settings
 
 
 def test_all_faults_come_in_one_message():
@@ -28,7 +28,7 @@ def test_all_faults_come_in_one_message():
     broken["study"] = "corpora"
     del broken["schedule"]["warmup_tokens"]
     with pytest.raises(ZeroscaleError) as caught:
-        build(TrainSettings, broken)
+        build_config(TrainConfig, broken)
     message = str(caught.value)
     for part in (
         "model.colour: unknown key",
@@ -61,23 +61,23 @@ def test_all_faults_come_in_one_message():
 )
 def test_a_fault_names_the_setting_and_what_would_be_right(overrides, words):
     with pytest.raises(ZeroscaleError, match=words.replace("(", r"\(")):
-        build(TrainSettings, raw(*overrides))
+        build_config(TrainConfig, raw(*overrides))
 
 
 def test_more_devices_than_there_are_is_a_fault_of_the_machine_only():
     value = raw("trainer.devices=16", "trainer.accelerator=cpu", "trainer.batch_tokens=2048")
-    assert build(TrainSettings, value).trainer.devices == 16
+    assert build_config(TrainConfig, value).trainer.devices == 16
     with pytest.raises(ZeroscaleError, match="this machine has 2 CPU cores"):
-        build(TrainSettings, value, {"cpu": 2, "cuda": 0})
+        build_config(TrainConfig, value, {"cpu": 2, "cuda": 0})
     value["trainer"]["accelerator"] = "cuda"
     with pytest.raises(ZeroscaleError, match=r"this machine has 1 GPU$"):
-        build(TrainSettings, value, {"cpu": 64, "cuda": 1})
+        build_config(TrainConfig, value, {"cpu": 64, "cuda": 1})
 
 
 def test_the_hash_leaves_out_what_cannot_change_a_result():
-    base = build(TrainSettings, raw())
-    same = build(
-        TrainSettings,
+    base = build_config(TrainConfig, raw())
+    same = build_config(
+        TrainConfig,
         raw(
             "study=other",
             "output_dir=/elsewhere",
@@ -103,12 +103,14 @@ def test_the_hash_leaves_out_what_cannot_change_a_result():
     ],
 )
 def test_the_hash_moves_with_what_can_change_a_result(override):
-    assert build(TrainSettings, raw(override)).hash() != build(TrainSettings, raw()).hash()
+    assert build_config(TrainConfig, raw(override)).hash() != build_config(TrainConfig, raw()).hash()
 
 
 def test_the_learning_rate_rule_of_porian_et_al():
     # 0.0047 at 108 M parameters; a power of -1/3 makes it half at eight times the size.
-    optimizer = build(TrainSettings, raw("optimizer.lr=0.0047", "optimizer.lr_reference_params=108.0e+6")).optimizer
+    optimizer = build_config(
+        TrainConfig, raw("optimizer.lr=0.0047", "optimizer.lr_reference_params=108.0e+6")
+    ).optimizer
     assert optimizer.lr_for(108_000_000) == pytest.approx(0.0047)
     assert optimizer.lr_for(8 * 108_000_000) == pytest.approx(0.0047 / 2)
 
@@ -126,7 +128,7 @@ def test_any_value_anywhere_is_settings_or_one_message(value):
             node = node[key]
         node[path[-1]] = value
         try:
-            build(TrainSettings, broken)
+            build_config(TrainConfig, broken)
         except ZeroscaleError as error:
             assert "the settings do not work" in str(error)
 

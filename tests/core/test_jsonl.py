@@ -6,14 +6,14 @@ from zeroscale.training.progress_bar import duration
 
 def test_a_resumed_record_holds_each_step_once(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    first = jsonl.Recorder(path)
+    first = jsonl.JsonlWriter(path)
     for step in (1, 2, 3, 4):
         first.add({"step": step})
     first.close()
     with open(path, "a") as file:
         file.write('{"step": 5, "train')
-    assert [row["step"] for row in jsonl.cut_back(path, 2)] == [1, 2]
-    second = jsonl.Recorder(path)
+    assert [row["step"] for row in jsonl.truncate_after(path, 2)] == [1, 2]
+    second = jsonl.JsonlWriter(path)
     second.add({"step": 3})
     second.sync()
     second.close()
@@ -21,7 +21,7 @@ def test_a_resumed_record_holds_each_step_once(tmp_path):
 
 
 def test_nothing_to_cut_back_makes_no_file(tmp_path):
-    assert jsonl.cut_back(tmp_path / "metrics.jsonl", 0) == [] and not list(tmp_path.iterdir())
+    assert jsonl.truncate_after(tmp_path / "metrics.jsonl", 0) == [] and not list(tmp_path.iterdir())
 
 
 def test_durations_are_read_at_a_glance():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zeroscale.data.batch_layout import Layout
+from zeroscale.data.batch_layout import BatchLayout
 from zeroscale.data.loader import MicroBatches, loader
 from zeroscale.data.stream import TokenStream
 
@@ -23,7 +23,7 @@ def stream() -> TokenStream:
 
 @pytest.mark.parametrize(("ranks", "micro_rows"), [(r, m) for r in (1, 2, 4, 8) for m in (1, 2, 4, 8) if r * m <= 8])
 def test_every_world_size_and_accumulation_sees_the_same_batches(ranks, micro_rows):
-    plan = Layout(rows=8, ranks=ranks, micro_rows=micro_rows)
+    plan = BatchLayout(rows=8, ranks=ranks, micro_rows=micro_rows)
     seen = [list(MicroBatches(stream(), plan, rank, 7, lambda: 2)) for rank in range(ranks)]
     for step in range(2, 7):
         parts = [
@@ -40,7 +40,7 @@ def test_every_world_size_and_accumulation_sees_the_same_batches(ranks, micro_ro
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_loading_processes_change_nothing(processes):
-    plan = Layout(rows=8, ranks=2, micro_rows=2)
+    plan = BatchLayout(rows=8, ranks=2, micro_rows=2)
     micros = MicroBatches(stream(), plan, 1, 5, lambda: 1)
     expected = list(loader(micros, pin=False))
     found = list(torch.utils.data.DataLoader(micros, batch_size=None, num_workers=processes))

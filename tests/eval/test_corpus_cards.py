@@ -65,7 +65,7 @@ def test_a_run_is_asked_about_its_own_training_text(zeroscale, small, texts, tmp
 
 
 def test_drawn_cards_have_a_source_of_their_own(tmp_path):
-    ways = list(corpus_cards.by_source(["lambada", "memorisation"], "sample", None, None, None))
+    ways = list(corpus_cards.group_by_source(["lambada", "memorisation"], "sample", None, None, None))
     assert ways == [(["lambada", "memorisation"], "sample", None)]
-    ways = list(corpus_cards.by_source(["lambada", "memorisation"], "sample", None, lambda card: tmp_path, None))
+    ways = list(corpus_cards.group_by_source(["lambada", "memorisation"], "sample", None, lambda card: tmp_path, None))
     assert ways == [(["lambada"], "sample", None), (["memorisation"], "files", tmp_path)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zeroscale.config.commands import EvalSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import EvalConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import run
@@ -37,7 +37,7 @@ def scored(checkpoint: Path, place: Path, **settings) -> dict[str, dict]:
     """What `zeroscale eval` writes, without the time that a process of its own takes to start."""
     defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
     asked = {"checkpoint": str(checkpoint), "cards": CARDS, "cards_from": "sample", "output_dir": str(place)}
-    wanted = build(EvalSettings, {**defaults, **asked, **settings})
+    wanted = build_config(EvalConfig, {**defaults, **asked, **settings})
     run.score(resolve.resolve_checkpoint(checkpoint, place), wanted)
     return written(place)
 
@@ -68,7 +68,9 @@ def test_a_result_says_what_it_took(checkpoint, tmp_path):
     said: list[str] = []
     defaults = yaml.safe_load((paths.conf() / "eval.yaml").read_text())
     asked = {"checkpoint": str(checkpoint), "cards": ["wsc273"], "cards_from": "sample", "output_dir": str(tmp_path)}
-    run.score(resolve.resolve_checkpoint(checkpoint, tmp_path), build(EvalSettings, {**defaults, **asked}), said.append)
+    run.score(
+        resolve.resolve_checkpoint(checkpoint, tmp_path), build_config(EvalConfig, {**defaults, **asked}), said.append
+    )
     cost = written(tmp_path)["wsc273"]["cost"]
     assert min(cost[name] for name in ("seconds", "tokens", "saved")) > 0
     assert cost["tokens_per_second"] == pytest.approx(cost["tokens"] / cost["seconds"])

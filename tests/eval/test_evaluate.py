@@ -65,7 +65,7 @@ def test_records_give_the_scores_again_without_the_model(model: GPT, tokenizer: 
         family = tasks.family(card.family)
         records = results.read_records(tmp_path, result.card, "paper")
         for measured in family.measure(records, family.Options(**card.options("paper"))):
-            rows = bootstrap.by_unit(measured.statistics, measured.units)
+            rows = bootstrap.sum_by_cluster(measured.statistics, measured.units)
             bounds = measured.metric.bounds
             for name, interval in bootstrap.bootstrap(rows, measured.metric.values, 0, 100, bounds).items():
                 assert interval.value == pytest.approx(result.metrics[name].value)
@@ -119,7 +119,7 @@ def test_a_whole_benchmark_gives_way_to_a_part_of_it_and_comes_back(
     # A card without a pin: its files are then whatever the reader has, and the whole of it.
     from zeroscale.eval.cards import pins
 
-    standing = pins.Standing(True, "content as pinned", "")
+    standing = pins.DataCheck(True, "content as pinned", "")
     monkeypatch.setattr(pins, "check", lambda *_: standing)
     (tmp_path / "lambada_test.jsonl").write_text("".join(f'{{"text": "one two {n}"}}\n' for n in range(9)))
     files = {"source": "files", "data_dir": tmp_path}

@@ -11,7 +11,14 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import END_OF_TEXT, Tokenizer
 from zeroscale.eval import hf_adapter
 from zeroscale.eval.engine.engine import Engine
-from zeroscale.eval.engine.requests import Continuation, Generated, Generation, Rolling, Scored, Stop
+from zeroscale.eval.engine.requests import (
+    GenerateResult,
+    GenerateUntil,
+    LogLikelihood,
+    LogLikelihoodResult,
+    RollingLogLikelihood,
+    Stop,
+)
 
 transformers = pytest.importorskip("transformers")
 
@@ -81,21 +88,21 @@ def test_the_head_is_computed_apart_only_where_logits_are_nothing_more(engine, k
 
 def test_log_likelihoods_are_transformers_own(engine, theirs):
     context, *endings = [tuple(engine.tokenizer.encode(text)) for text in TEXTS]
-    requests = [Continuation(context, ending) for ending in endings]  # one context, computed once
-    requests += [Continuation(ending, context[:5]) for ending in endings]
+    requests = [LogLikelihood(context, ending) for ending in endings]  # one context, computed once
+    requests += [LogLikelihood(ending, context[:5]) for ending in endings]
     for request, answer in zip(requests, engine.run(requests), strict=True):
-        assert isinstance(answer, Scored)
+        assert isinstance(answer, LogLikelihoodResult)
         whole = logprobs(theirs, [*request.context, *request.target])
         np.testing.assert_allclose(answer.logprobs, whole[-len(request.target) :], atol=2e-5)
-    (stream,) = engine.run([Rolling(context * 2, 64, 64, engine.tokenizer.eos)])
+    (stream,) = engine.run([RollingLogLikelihood(context * 2, 64, 64, engine.tokenizer.eos)])
     np.testing.assert_allclose(stream.logprobs, logprobs(theirs, [engine.tokenizer.eos, *context, *context]), atol=2e-5)
 
 
 def test_greedy_generation_is_transformers_own(engine, theirs):
     prompts = [engine.tokenizer.encode(text) for text in TEXTS]  # of four lengths: padded in one batch
-    answers = engine.run([Generation(tuple(prompt), 12, Stop("never")) for prompt in prompts])
+    answers = engine.run([GenerateUntil(tuple(prompt), 12, Stop("never")) for prompt in prompts])
     for prompt, answer in zip(prompts, answers, strict=True):
-        assert isinstance(answer, Generated)
+        assert isinstance(answer, GenerateResult)
         tokens = torch.tensor([prompt])
         settings = {"max_new_tokens": 12, "do_sample": False, "eos_token_id": 256, "pad_token_id": 256}
         expected = theirs.generate(tokens, attention_mask=torch.ones_like(tokens), **settings)[0, len(prompt) :]

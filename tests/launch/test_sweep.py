@@ -18,8 +18,8 @@ import pytest
 from conftest import environment
 
 from zeroscale.cli import compose, main
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.files import try_lock
 from zeroscale.launch import sweep
 from zeroscale.runs import status
@@ -145,7 +145,7 @@ def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale
     """Somebody holds the first cell: the others are run meanwhile, then it is come back to."""
     first, *_ = _cells([*small, *SWEEP])
     folder = tmp_path / "outputs" / "tiny" / first.cell
-    held = try_lock(folder / status.CLAIM)
+    held = try_lock(folder / status.LAUNCH_LOCK)
     run = running("train", *small, *SWEEP)
     run.wait(lambda: True if len(list(tmp_path.glob("outputs/tiny/*/DONE"))) == 2 else None)
     assert not (folder / "DONE").exists() and run.process.poll() is None
@@ -155,9 +155,9 @@ def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale
     assert output.count(f"later, for tiny/{first.cell} is being trained") == 1
 
 
-def _cells(arguments: list[str]) -> list[TrainSettings]:
+def _cells(arguments: list[str]) -> list[TrainConfig]:
     multirun, overrides = main._split(arguments)
-    return [build(TrainSettings, config) for _, config in compose.compose("train", overrides, multirun).configs]
+    return [build_config(TrainConfig, config) for _, config in compose.compose("train", overrides, multirun).configs]
 
 
 @pytest.mark.slow
@@ -211,7 +211,7 @@ def test_status_on_a_terminal_goes_on_until_ctrl_c(zeroscale, running, small, te
 
 def test_cells_of_a_budget_cost_the_same_flops():
     cells = _cells(["+sweeps=isoflop"])
-    budgets: dict[float, list[TrainSettings]] = {}
+    budgets: dict[float, list[TrainConfig]] = {}
     for cell in cells:
         flops = cell.flops_per_token * cell.trainer.tokens
         near = next((budget for budget in budgets if abs(flops / budget - 1) < 0.01), flops)

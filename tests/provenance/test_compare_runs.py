@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zeroscale.provenance import compare_runs
-from zeroscale.runs.results import Scored
+from zeroscale.runs.results import ResultFile
 
 NAN = float("nan")
 
@@ -72,14 +72,14 @@ def test_a_step_that_is_missing_is_a_difference_and_a_loss_that_is_no_number_is_
     assert compare_runs.steps({}, {}, 0.01, None).verdict == "not compared"
 
 
-def result(value: float = 0.5, low: float | None = 0.4, high: float | None = 0.6, **key) -> Scored:
+def result(value: float = 0.5, low: float | None = 0.4, high: float | None = 0.6, **key) -> ResultFile:
     content = {"card_hash": "a", "data_hash": "b", "tokenizer": "c", "seed": 0, "version": 3, **key}
     metrics = {"acc": {"value": value, "low": low, "high": high, "n": 12}}
-    return Scored(20, Path("evals/step-00000020/lambada.paper.json"), {**content, "metrics": metrics})
+    return ResultFile(20, Path("evals/step-00000020/lambada.paper.json"), {**content, "metrics": metrics})
 
 
 def test_a_score_may_lie_anywhere_in_its_recorded_interval_or_within_the_relative_tolerance():
-    def verdict(there: Scored, here: Scored) -> str:
+    def verdict(there: ResultFile, here: ResultFile) -> str:
         return compare_runs.scores([there], [here], 0.01).verdict
 
     assert verdict(result(), result()) == "bit-identical"

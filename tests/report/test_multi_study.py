@@ -6,8 +6,8 @@ import pytest
 from support import study_fixture
 
 from zeroscale.cli import compose
-from zeroscale.config.commands import StudySettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import ReportConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.report import dashboard, multi_study, page
 from zeroscale.report.views import study as record
@@ -140,4 +140,4 @@ def test_a_live_page_carries_its_stamp_and_no_static_files(tmp_path):
 )
 def test_the_command_takes_one_study_or_a_list(given, studies):
     (job,) = compose.compose("report", [given]).configs
-    assert build(StudySettings, job[1]).study == studies
+    assert build_config(ReportConfig, job[1]).study == studies

@@ -52,7 +52,7 @@ def test_a_half_written_directory_is_no_checkpoint_and_is_swept_away(tmp_path):
     path = save(tmp_path, 5)
     path.rename(path.with_name(f".{path.name}.123.tmp"))
     assert checkpoint.all_of(tmp_path) == []
-    checkpoint.sweep(tmp_path)
+    checkpoint.remove_partial(tmp_path)
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
@@ -73,16 +73,16 @@ def test_an_older_format_is_scored_but_not_trained_on(tmp_path):
     (path / "meta.json").write_text(json.dumps({**meta, "format": 1}))
     assert checkpoint.verify(path)["step"] == 5
     with pytest.raises(ZeroscaleError, match="older zeroscale"):
-        checkpoint.continued(path)
+        checkpoint.read_meta(path)
 
 
 @pytest.mark.parametrize(
     ("policy", "kept"),
     [
-        (checkpoint.Policy(2), [25, 30]),
-        (checkpoint.Policy(1, every_tokens=100), [10, 20, 30]),
-        (checkpoint.Policy(1, best=True), [15, 30]),
-        (checkpoint.Policy(2, every_tokens=200, best=True), [15, 20, 25, 30]),
+        (checkpoint.RetentionPolicy(2), [25, 30]),
+        (checkpoint.RetentionPolicy(1, every_tokens=100), [10, 20, 30]),
+        (checkpoint.RetentionPolicy(1, best=True), [15, 30]),
+        (checkpoint.RetentionPolicy(2, every_tokens=200, best=True), [15, 20, 25, 30]),
     ],
 )
 def test_the_policy_says_which_checkpoints_stay(tmp_path, policy, kept):
@@ -99,7 +99,7 @@ def test_one_that_a_stop_asked_for_is_the_newest_or_gone(tmp_path):
     for step in (5, 10):
         save(tmp_path, step)
     save(tmp_path, 12, val_loss=0.0, on_request=True)
-    policy = checkpoint.Policy(2, every_tokens=120, best=True)
+    policy = checkpoint.RetentionPolicy(2, every_tokens=120, best=True)
     checkpoint.prune(tmp_path, policy)
     assert steps(tmp_path) == [5, 10, 12]
     save(tmp_path, 15)

@@ -13,20 +13,20 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from zeroscale.config.train import TrainSettings, shape
-from zeroscale.config.validate import build as strict
+from zeroscale.config.train import TrainConfig, model_config
+from zeroscale.config.validate import build_config as strict
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.loader import Steps
 from zeroscale.model.gpt import GPT
 from zeroscale.runs import checkpoint
 from zeroscale.training import build, train_state
-from zeroscale.training.module import Around
+from zeroscale.training.module import Callback
 
 VOCABULARY = 257
 HALF = 5
 
 
-class Watch(Around):
+class Watch(Callback):
     """Losses and norms of each step, a validation in the middle as the journal does it, and a checkpoint after it."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Watch(Around):
             self.save(trainer, lit, step)
 
     def save(self, trainer: Any, lit: Any, step: int) -> None:
-        weights, state = train_state.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero).take()
+        weights, state = train_state.StateSnapshot(lit.model, lit.optimizer_list, keep=trainer.is_global_zero).capture()
         if trainer.is_global_zero:
             train_state.write(checkpoint.path_of(self.folder, step), weights, state, {"step": step})
 
@@ -55,7 +55,7 @@ def global_batches(context: int, rows: int, first: int) -> Any:
         step += 1
 
 
-def micro_batches(settings: TrainSettings, rank: int, first: int) -> Any:
+def micro_batches(settings: TrainConfig, rank: int, first: int) -> Any:
     plan = layout_of(settings)
     for inputs, targets in global_batches(settings.context, plan.rows, first):
         for micro in range(plan.accumulation):
@@ -65,11 +65,11 @@ def micro_batches(settings: TrainSettings, rank: int, first: int) -> Any:
 
 def train(raw: dict[str, Any], folder: Path, start: Path | None = None) -> None:
     """Trains as `settings` say, from a checkpoint if one is given; leaves folder.json and folder/checkpoints."""
-    settings = strict(TrainSettings, raw)
+    settings = strict(TrainConfig, raw)
     build.quiet_libraries()
     torch.manual_seed(0)
-    gpt, watch = GPT(shape(settings, VOCABULARY), settings.seed), Watch(folder)
-    lit, trainer = build.lit(settings, gpt, [watch], start), build.trainer(settings, folder)
+    gpt, watch = GPT(model_config(settings, VOCABULARY), settings.seed), Watch(folder)
+    lit, trainer = build.module(settings, gpt, [watch], start), build.trainer(settings, folder)
     first = lit.progress.step
     micro = micro_batches(settings, trainer.global_rank, first)
     steps = Steps(micro, layout_of(settings).accumulation, settings.steps - first)

@@ -2,13 +2,13 @@ import threading
 
 import pytest
 
-from zeroscale.training.async_writer import Writer
+from zeroscale.training.async_writer import AsyncCheckpointWriter
 
 
 def test_jobs_run_beside_the_caller_and_in_order():
     done: list[int] = []
     gate = threading.Event()
-    writer = Writer()
+    writer = AsyncCheckpointWriter()
     writer.submit(lambda: (gate.wait(10), done.append(1)))
     assert done == []
     gate.set()
@@ -22,7 +22,7 @@ def test_what_a_job_raises_is_raised_where_training_is():
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    writer = Writer()
+    writer = AsyncCheckpointWriter()
     writer.submit(full)
     with pytest.raises(OSError, match="No space"):
         writer.wait()
@@ -38,10 +38,10 @@ def test_what_a_job_raises_is_raised_where_training_is():
 
 def test_closing_finishes_what_was_begun_and_raises_nothing():
     done: list[int] = []
-    writer = Writer()
+    writer = AsyncCheckpointWriter()
     writer.submit(lambda: done.append(1))
     writer.close()
     assert done == [1]
-    broken = Writer()
+    broken = AsyncCheckpointWriter()
     broken.submit(lambda: 1 / 0)
     broken.close()

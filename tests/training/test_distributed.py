@@ -13,8 +13,8 @@ from support.once import once
 
 from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
@@ -66,7 +66,7 @@ def train_all(folder: Path) -> None:
     def plan(group: dict) -> dict:
         return {
             name: {
-                "settings": as_dict(build(TrainSettings, compose("train", [*BASE, *overrides]).configs[0][1])),
+                "settings": as_dict(build_config(TrainConfig, compose("train", [*BASE, *overrides]).configs[0][1])),
                 "start": str(checkpoint.path_of(folder / start, two_ranks.HALF)) if start else None,
             }
             for name, (overrides, start) in group.items()
@@ -185,4 +185,4 @@ def test_compiled_training_is_the_same_within_rounding(zeroscale, small, texts, 
 
 def test_fsdp_on_one_device_is_a_fault_of_the_settings():
     with pytest.raises(ZeroscaleError, match="shards a model over devices"):
-        build(TrainSettings, compose("train", ["trainer.strategy=fsdp"]).configs[0][1])
+        build_config(TrainConfig, compose("train", ["trainer.strategy=fsdp"]).configs[0][1])

@@ -8,15 +8,15 @@ import pytest
 
 from zeroscale.cli.compose import compose
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import checkpoint, status
 from zeroscale.training import guards
 
 
-def settings(*overrides: str) -> TrainSettings:
-    return build(TrainSettings, compose("train", list(overrides)).configs[0][1])
+def settings(*overrides: str) -> TrainConfig:
+    return build_config(TrainConfig, compose("train", list(overrides)).configs[0][1])
 
 
 class Corpus:
@@ -35,25 +35,25 @@ def meta(*overrides: str) -> dict:
 @pytest.mark.parametrize(("loss", "norm"), [(math.nan, 1.0), (1.0, math.inf), (math.inf, math.nan)])
 def test_a_step_on_no_number_is_refused(loss, norm):
     guards.check_finite(4, 2.0, 3.0)
-    with pytest.raises(guards.NotFinite, match="step 5"):
+    with pytest.raises(guards.NonFiniteLoss, match="step 5"):
         guards.check_finite(5, loss, norm)
 
 
 def test_a_spike_stands_out_from_the_losses_before_it():
-    spikes = guards.Spikes(3.0 + 0.02 * math.sin(n) for n in range(64))
-    assert spikes.height(3.05) is None
-    assert spikes.height(4.2) == pytest.approx(1.2, abs=0.03)
+    spikes = guards.LossSpikeDetector(3.0 + 0.02 * math.sin(n) for n in range(64))
+    assert spikes.update(3.05) is None
+    assert spikes.update(4.2) == pytest.approx(1.2, abs=0.03)
     # Too few losses say nothing about what is usual, and a fall is no spike.
-    assert guards.Spikes([3.0] * 10).height(9.0) is None
-    assert guards.Spikes([3.0] * 64).height(1.0) is None
+    assert guards.LossSpikeDetector([3.0] * 10).update(9.0) is None
+    assert guards.LossSpikeDetector([3.0] * 64).update(1.0) is None
 
 
 def test_a_resumed_run_finds_the_same_spikes():
     losses = [3.0 + 0.05 * math.sin(7 * n) + (1.5 if n in (80, 130) else 0.0) for n in range(200)]
-    whole = guards.Spikes()
-    heights = [whole.height(loss) for loss in losses]
-    resumed = guards.Spikes(losses[:100])
-    assert [resumed.height(loss) for loss in losses[100:]] == heights[100:]
+    whole = guards.LossSpikeDetector()
+    heights = [whole.update(loss) for loss in losses]
+    resumed = guards.LossSpikeDetector(losses[:100])
+    assert [resumed.update(loss) for loss in losses[100:]] == heights[100:]
     assert [n for n, height in enumerate(heights) if height is not None] == [80, 130]
 
 

@@ -11,8 +11,8 @@ from conftest import SMALL, environment, write_texts
 from support.once import once
 
 from zeroscale.cli.compose import compose
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
 from zeroscale.runs import checkpoint, status
@@ -22,8 +22,8 @@ from zeroscale.training.build import corpus as build_corpus
 WSD = ["schedule=wsd", "schedule.warmup_tokens=256", "init_from.run=trunk", "init_from.trunk_tokens=5120"]
 
 
-def settings(*overrides: str) -> TrainSettings:
-    return build(TrainSettings, compose("train", list(overrides)).configs[0][1])
+def settings(*overrides: str) -> TrainConfig:
+    return build_config(TrainConfig, compose("train", list(overrides)).configs[0][1])
 
 
 def done(folder: Path, study: str) -> list[Path]:

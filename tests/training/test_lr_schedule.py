@@ -4,12 +4,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from zeroscale.config.optimizer import ScheduleSettings
+from zeroscale.config.optimizer import ScheduleConfig
 from zeroscale.training.lr_schedule import lr_at
 
 
-def schedule(name: str = "cosine", warmup: int = 1000, final: float = 0.1) -> ScheduleSettings:
-    return ScheduleSettings(name=name, warmup_tokens=warmup, final_lr_fraction=final)
+def schedule(name: str = "cosine", warmup: int = 1000, final: float = 0.1) -> ScheduleConfig:
+    return ScheduleConfig(name=name, warmup_tokens=warmup, final_lr_fraction=final)
 
 
 def rate(step: int, **changes) -> float:
@@ -48,7 +48,7 @@ def test_no_warm_up_starts_near_the_peak():
 
 @pytest.mark.parametrize(("form", "half"), [("linear", 0.5), ("sqrt", 1 - math.sqrt(0.5))])
 def test_wsd_stays_at_the_peak_and_then_falls(form, half):
-    wsd = ScheduleSettings(name="wsd", warmup_tokens=1000, final_lr_fraction=0.1, decay_fraction=0.2, decay=form)
+    wsd = ScheduleConfig(name="wsd", warmup_tokens=1000, final_lr_fraction=0.1, decay_fraction=0.2, decay=form)
     rates = [rate(step, schedule=wsd, decay_start=80) for step in range(100)]
     assert rates[4] == pytest.approx(1.0) and set(rates[9:80]) == {2.0}
     assert rates[89] == pytest.approx(2.0 * (0.1 + 0.9 * half)) and rates[99] == pytest.approx(0.2)
@@ -56,6 +56,6 @@ def test_wsd_stays_at_the_peak_and_then_falls(form, half):
 
 
 def test_a_cooldowns_rates_are_its_trunks_until_the_decay():
-    wsd = ScheduleSettings(name="wsd", warmup_tokens=1000, final_lr_fraction=0.0)
+    wsd = ScheduleConfig(name="wsd", warmup_tokens=1000, final_lr_fraction=0.0)
     for step in range(60):
         assert rate(step, steps=75, schedule=wsd, decay_start=60) == rate(step, schedule=schedule("constant"))

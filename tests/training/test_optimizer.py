@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from zeroscale.config.optimizer import OptimizerSettings
+from zeroscale.config.optimizer import OptimizerConfig
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 from zeroscale.training.optimizer import is_hidden_matrix, optimizers
@@ -9,8 +9,8 @@ from zeroscale.training.optimizer import is_hidden_matrix, optimizers
 SHAPE = GPTConfig(vocab_size=32, n_positions=8, n_layer=1, d_model=8, n_head=2)
 
 
-def settings(name: str) -> OptimizerSettings:
-    return OptimizerSettings(
+def settings(name: str) -> OptimizerConfig:
+    return OptimizerConfig(
         name=name, lr=0.01, lr_reference_params=None, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, grad_clip=1.0
     )
 

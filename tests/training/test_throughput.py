@@ -57,6 +57,6 @@ def test_the_last_line_says_where_the_time_went(monkeypatch):
         watch.count(800)
         now[0] += 2.0
         watch.mark("checkpoint")
-    line = throughput.told(watch, None, 3 * 2**30)
+    line = throughput.format_throughput(watch, None, 3 * 2**30)
     assert line == "100 tokens/s (compute 80.0 %, checkpoint 20.0 %), no MFU (peak unknown), peak memory 3.00 GiB"
-    assert "MFU 34.6 %" in throughput.told(watch, 0.3459, 0)
+    assert "MFU 34.6 %" in throughput.format_throughput(watch, 0.3459, 0)

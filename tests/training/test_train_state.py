@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from zeroscale.config.optimizer import OptimizerSettings
+from zeroscale.config.optimizer import OptimizerConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
@@ -14,8 +14,8 @@ from zeroscale.training.optimizer import optimizers
 SHAPE = {"vocab_size": 40, "n_positions": 16, "n_layer": 2, "d_model": 16, "n_head": 2}
 
 
-def settings(name: str) -> OptimizerSettings:
-    return OptimizerSettings(
+def settings(name: str) -> OptimizerConfig:
+    return OptimizerConfig(
         name=name, lr=0.01, lr_reference_params=None, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, grad_clip=1.0
     )
 
@@ -37,7 +37,7 @@ def train(model, together, steps) -> None:
 
 
 def written(path, model, together) -> None:
-    weights, state = train_state.Snapshots(model, together, keep=True).take()
+    weights, state = train_state.StateSnapshot(model, together, keep=True).capture()
     train_state.write(path, weights, state, {"step": 3})
 
 
@@ -56,12 +56,12 @@ def test_a_restored_run_goes_on_to_the_same_bits(tmp_path, name):
 
 def test_a_snapshot_is_a_copy_and_its_buffers_are_used_again(tmp_path):
     model, together = trained("adamw", 1)
-    snapshots = train_state.Snapshots(model, together, keep=True)
-    first, _ = snapshots.take()
+    snapshots = train_state.StateSnapshot(model, together, keep=True)
+    first, _ = snapshots.capture()
     before = first["wte.weight"].clone()
     train(model, together, range(1, 2))
     assert torch.equal(first["wte.weight"], before) and not torch.equal(model.wte.weight, before)
-    second, _ = snapshots.take()
+    second, _ = snapshots.capture()
     assert second["wte.weight"].data_ptr() == first["wte.weight"].data_ptr()
     assert torch.equal(second["wte.weight"], model.wte.weight)
 

@@ -98,7 +98,7 @@ def _cell(command: str, composed: Any) -> tuple[dict[str, Any], Any]:
         return config, None
     from zeroscale.config import study as study_keys
 
-    return config, study_keys.take(config)
+    return config, study_keys.pop_study_settings(config)
 
 
 def _launcher(composed: Any) -> str:

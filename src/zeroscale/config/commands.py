@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.data import DataSettings
-from zeroscale.config.model import TokenizerSettings
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.data import DataConfig
+from zeroscale.config.model import TokenizerConfig
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.config.types import CardNames
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -34,7 +34,7 @@ def _listed(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class SampleSettings:
+class SampleConfig:
     """A checkpoint, prompts, and how the next token is chosen."""
 
     checkpoint: Text
@@ -55,7 +55,7 @@ class SampleSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ExportSettings:
+class ExportConfig:
     """A run, or one of its checkpoints, and the directory to make of it."""
 
     checkpoint: Text
@@ -63,7 +63,7 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class LaunchSettings:
+class LaunchConfig:
     """What `train` needs beside a cell's own settings."""
 
     flops_budget: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -72,7 +72,7 @@ class LaunchSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class PlanSettings:
+class PlanConfig:
     """What `plan` needs beside a cell's own settings."""
 
     hardware: str | None
@@ -82,18 +82,18 @@ class PlanSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class DataCommand:
+class DataCommandConfig:
     """A corpus to prepare, or benchmark data to fetch."""
 
-    data: DataSettings
-    tokenizer: TokenizerSettings
+    data: DataConfig
+    tokenizer: TokenizerConfig
     output_dir: str
     cards: CardNames | None
     data_dir: str | None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class BatchSettings:
+class BatchConfig:
     """A run and a step of it."""
 
     run: Text
@@ -102,7 +102,7 @@ class BatchSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class EvalSettings:
+class EvalConfig:
     """Checkpoints to score: a run, one of its checkpoints, a Hugging Face directory, a hub name; or a whole study."""
 
     checkpoint: str | None
@@ -156,7 +156,7 @@ class CompareLaws:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class CompareSettings:
+class CompareConfig:
     """Two runs, checkpoints, directories or hub names that have been scored, and the cards to compare them on; or two
     studies or CSVs of runs, each with a law of its own."""
 
@@ -196,7 +196,7 @@ LawName = Literal["auto", "all", "power", "chinchilla", "vpnls", "isoflop", "env
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class FitSettings:
+class FitConfig:
     """Runs to fit laws to, a study's directory or a CSV with the columns params, tokens, loss; and which laws, how."""
 
     runs: Annotated[str, Field(min_length=1)]
@@ -218,7 +218,7 @@ class FitSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class StudySettings:
+class ReportConfig:
     """One study or several, and how the report is shown: as a page, live on loopback, as text, in a tracker."""
 
     study: Annotated[tuple[Text, ...], BeforeValidator(_listed), Field(min_length=1)]
@@ -226,11 +226,11 @@ class StudySettings:
     format: Literal["page", "text"]
     watch: bool
     port: Annotated[int, Field(ge=0, lt=2**16)]
-    tracker: TrackerSettings
+    tracker: TrackerConfig
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class StatusSettings:
+class StatusConfig:
     """A study's directory, and how often its table is drawn anew."""
 
     study: Annotated[str, Field(min_length=1)]
@@ -238,7 +238,7 @@ class StatusSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ReproduceSettings:
+class ReproduceConfig:
     """A run, or all of a study, to be made again and compared."""
 
     run: Text | None
@@ -253,7 +253,7 @@ class ReproduceSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class ExplainSettings:
+class ExplainConfig:
     """A number: of a cell, as results.csv calls it, or without a cell a parameter of fit.json."""
 
     study: Text
@@ -263,7 +263,7 @@ class ExplainSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class BundleSettings:
+class BundleConfig:
     """A study to be packed into one file."""
 
     study: Text
@@ -272,7 +272,7 @@ class BundleSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class VerifySettings:
+class VerifyConfig:
     """A bundle to be checked, and where it is to be opened."""
 
     bundle: Text
@@ -288,7 +288,7 @@ class OwnTraining:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class OverlapSettings:
+class OverlapConfig:
     """A corpus, cards, and what is asked of both: what they share, and scores without it."""
 
     corpus: Text | None

@@ -81,4 +81,4 @@ class HubData:
     workers: Positive | None = None
 
 
-DataSettings = Annotated[StdlibData | FilesData | HubData, Field(discriminator="kind")]
+DataConfig = Annotated[StdlibData | FilesData | HubData, Field(discriminator="kind")]

@@ -9,7 +9,7 @@ from zeroscale.config.types import STRICT, Fraction, Name, Positive
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class ModelSettings:
+class ModelConfig:
     """A GPT-2-style decoder's shape. `vocab_size: null` takes the tokenizer's."""
 
     name: Name
@@ -53,4 +53,4 @@ class Gpt2Tokenizer:
         return 50257
 
 
-TokenizerSettings = Annotated[BpeTokenizer | BytesTokenizer | Gpt2Tokenizer, Field(discriminator="kind")]
+TokenizerConfig = Annotated[BpeTokenizer | BytesTokenizer | Gpt2Tokenizer, Field(discriminator="kind")]

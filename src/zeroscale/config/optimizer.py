@@ -9,7 +9,7 @@ from zeroscale.config.types import STRICT, Fraction
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class OptimizerSettings:
+class OptimizerConfig:
     """AdamW, or Muon for the matrices of the blocks and AdamW for the rest; weight decay on matrices only.
 
     With `lr_reference_params` the learning rate depends on the size N (embeddings left out) as
@@ -34,7 +34,7 @@ class OptimizerSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class ScheduleSettings:
+class ScheduleConfig:
     """Linear warm-up over `warmup_tokens`, then the named form down to `final_lr_fraction` of the peak.
 
     `wsd` stays at the peak and falls over the last `decay_fraction` of the run.

@@ -8,7 +8,7 @@ from zeroscale.model.flops import Params
 
 
 @dataclass(frozen=True)
-class Advice:
+class Recommendation:
     """What a rule gives for a model. None where it says nothing."""
 
     lr: float
@@ -27,20 +27,20 @@ class Rule:
     """N as the rule counts it."""
     studied: tuple[float, float]
     """The sizes N that it was found on."""
-    advise: Callable[[Params], Advice]
+    advise: Callable[[Params], Recommendation]
 
     def covers(self, params: Params) -> bool:
         """Whether the rule was found on models of this size."""
         return self.studied[0] <= self.size(params) <= self.studied[1]
 
 
-def _porian(params: Params) -> Advice:
+def _porian(params: Params) -> Recommendation:
     size = params.matmul / 108e6
-    return Advice(0.0047 * size ** (-1 / 3), 160 * 2048 * size ** (2 / 3), float(params.matmul))
+    return Recommendation(0.0047 * size ** (-1 / 3), 160 * 2048 * size ** (2 / 3), float(params.matmul))
 
 
-def _kaplan(params: Params) -> Advice:
-    return Advice(0.003239 - 0.0001395 * math.log(params.non_embedding), None, 3000 * 2**19)
+def _kaplan(params: Params) -> Recommendation:
+    return Recommendation(0.003239 - 0.0001395 * math.log(params.non_embedding), None, 3000 * 2**19)
 
 
 # The first counts the head (its authors' convention: C = 6 N D with the last layer's products), the second does not.

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zeroscale.config.published_rules import RULES, Advice
+from zeroscale.config.published_rules import RULES, Recommendation
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model import flops
 
@@ -32,14 +32,14 @@ def resolve(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     settings, faults = copy.deepcopy(dict(raw)), []
     optimizer, schedule, trainer = (settings.get(group) for group in ("optimizer", "schedule", "trainer"))
     if isinstance(trainer, dict) and isinstance(trainer.get("batch_tokens"), str):
-        advice = _advice(settings, "trainer.batch_tokens", trainer["batch_tokens"], faults)
+        advice = _recommend(settings, "trainer.batch_tokens", trainer["batch_tokens"], faults)
         context = trainer.get("context_length") or _of(settings, "model", "n_positions")
         trainer["batch_tokens"] = _whole_batch(advice.batch_tokens, context) if advice and context else 1
         if isinstance(trainer.get("tokens"), int):
             batch = trainer["batch_tokens"]
             trainer["tokens"] = max(1, round(trainer["tokens"] / batch)) * batch
     if isinstance(schedule, dict) and isinstance(schedule.get("warmup_tokens"), str):
-        advice = _advice(settings, "schedule.warmup_tokens", schedule["warmup_tokens"], faults)
+        advice = _recommend(settings, "schedule.warmup_tokens", schedule["warmup_tokens"], faults)
         schedule["warmup_tokens"] = round(advice.warmup_tokens) if advice and advice.warmup_tokens else 0
     if isinstance(optimizer, dict) and isinstance(optimizer.get("lr"), str | dict):
         optimizer["lr"] = _rate(settings, optimizer["lr"], faults)
@@ -52,7 +52,7 @@ def _of(settings: dict[str, Any], group: str, key: str) -> Any:
     return part.get(key) if isinstance(part, dict) else None
 
 
-def _advice(settings: dict[str, Any], key: str, name: str, faults: list[str]) -> Advice | None:
+def _recommend(settings: dict[str, Any], key: str, name: str, faults: list[str]) -> Recommendation | None:
     """The rule's, None where it has none or the size is unknown (which is a fault of its own, found later)."""
     what = key.rpartition(".")[2]
     able = [rule for rule in NAMES if what == "lr" or getattr(NAMES[rule].advise(_ANY), what) is not None]
@@ -96,7 +96,7 @@ def _rate(settings: dict[str, Any], wanted: str | dict[str, Any], faults: list[s
         except ZeroscaleError as error:
             faults.append(f"optimizer.lr={wanted}: {error}")
             return 1.0
-    advice = _advice(settings, "optimizer.lr", wanted, faults)
+    advice = _recommend(settings, "optimizer.lr", wanted, faults)
     return advice.lr if advice else 1.0
 
 

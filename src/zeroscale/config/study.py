@@ -3,9 +3,9 @@
 from typing import Any
 
 from zeroscale.config import size_rules
-from zeroscale.config.commands import LaunchSettings
-from zeroscale.config.model import ModelSettings, TokenizerSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import LaunchConfig
+from zeroscale.config.model import ModelConfig, TokenizerConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token
 
@@ -14,13 +14,13 @@ KEYS = ("flops_budget", "cells_at_once", "retry_failed")
 NEAR = 0.01
 
 
-def take(config: dict[str, Any]) -> LaunchSettings:
+def pop_study_settings(config: dict[str, Any]) -> LaunchConfig:
     """Takes the study's keys out of a cell's plain settings; with a budget, `trainer.tokens` become what it buys.
 
     Raises:
         ZeroscaleError: values that cannot be, or a budget that no whole number of batches comes near.
     """
-    wanted = build(LaunchSettings, {key: config.pop(key) for key in KEYS if key in config})
+    wanted = build_config(LaunchConfig, {key: config.pop(key) for key in KEYS if key in config})
     if wanted.flops_budget is not None:
         trainer = config["trainer"]
         trainer["tokens"] = tokens_for(wanted.flops_budget, config)
@@ -33,7 +33,7 @@ def tokens_for(budget: float, config: dict[str, Any]) -> int:
     Raises:
         ZeroscaleError: it is more than 1 % off.
     """
-    model, tokenizer = build(ModelSettings, config["model"]), build(TokenizerSettings, config["tokenizer"])
+    model, tokenizer = build_config(ModelConfig, config["model"]), build_config(TokenizerConfig, config["tokenizer"])
     batch = size_rules.resolve(config)[0]["trainer"]["batch_tokens"]
     per_token = flops_per_token(
         n_layer=model.n_layer,

@@ -1,4 +1,4 @@
-"""What the YAML becomes: strict, frozen dataclasses (`zeroscale.config.validate.build` makes them).
+"""What the YAML becomes: strict, frozen dataclasses (`zeroscale.config.validate.build_config` makes them).
 
 A group of `conf/` is a dataclass here and a field of `TrainSettings`. Derived quantities (steps, rows, learning rate)
 are properties beside the values they derive from, so that plan, worker and report cannot disagree.
@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.data import DataSettings
+from zeroscale.config.data import DataConfig
 from zeroscale.config.hashing import as_dict, hashed
-from zeroscale.config.model import ModelSettings, TokenizerSettings
-from zeroscale.config.optimizer import OptimizerSettings, ScheduleSettings
-from zeroscale.config.trainer import InitSettings, TrackerSettings, TrainerSettings
+from zeroscale.config.model import ModelConfig, TokenizerConfig
+from zeroscale.config.optimizer import OptimizerConfig, ScheduleConfig
+from zeroscale.config.trainer import InitFromConfig, TrackerConfig, TrainerConfig
 from zeroscale.config.types import STRICT, CardNames, Name
 from zeroscale.core.files import sha256_json
 from zeroscale.model import flops
@@ -25,23 +25,23 @@ RESERVED_STUDIES = ("corpora", "eval", "overlap", "reproduced")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrainSettings:
+class TrainConfig:
     """One cell of a study: everything that training and scoring it needs."""
 
     study: Name
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    model: ModelSettings
-    tokenizer: TokenizerSettings
-    data: DataSettings
-    optimizer: OptimizerSettings
-    schedule: ScheduleSettings
-    trainer: TrainerSettings
-    tracker: TrackerSettings
+    model: ModelConfig
+    tokenizer: TokenizerConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    trainer: TrainerConfig
+    tracker: TrackerConfig
     cards: CardNames
     cards_from: Literal["files", "hub", "sample"]
     data_dir: str | None
     output_dir: str
-    init_from: InitSettings = InitSettings()
+    init_from: InitFromConfig = InitFromConfig()
 
     @property
     def context(self) -> int:
@@ -90,7 +90,7 @@ class TrainSettings:
             value["init_from"] = self.parent()
         return sha256_json(value)
 
-    def trunk(self) -> "TrainSettings":
+    def trunk(self) -> "TrainConfig":
         """The run at a constant rate that this cooldown leaves: a cell of the study `<study>-trunk`, not scored."""
         schedule = dataclasses.replace(
             self.schedule, name="constant", final_lr_fraction=1.0, decay_fraction=0.2, decay="sqrt"
@@ -102,7 +102,7 @@ class TrainSettings:
             schedule=schedule,
             trainer=dataclasses.replace(self.trainer, tokens=tokens, score_every=None),
             cards=(),
-            init_from=InitSettings(),
+            init_from=InitFromConfig(),
         )
 
     def parent(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class TrainSettings:
         return f"{self.model.name}-seed{self.seed}-{self.hash()[:8]}"
 
 
-def shape(settings: TrainSettings, vocab_size: int) -> GPTConfig:
+def model_config(settings: TrainConfig, vocab_size: int) -> GPTConfig:
     """The decoder's configuration; rows of the embedding beyond the tokenizer's `vocab_size` ids never win."""
     chosen = settings.model
     return GPTConfig(

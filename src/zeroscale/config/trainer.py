@@ -9,7 +9,7 @@ from zeroscale.config.types import STRICT, Positive
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrainerSettings:
+class TrainerConfig:
     """How long, in what batches, on what. Sizes are global and in tokens; intervals are in optimizer steps."""
 
     tokens: Positive
@@ -36,7 +36,7 @@ class TrainerSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class InitSettings:
+class InitFromConfig:
     """Which run's checkpoint this one goes on from, optimizer and data position included; `run: null` starts anew.
 
     `run` is a run's directory, or `trunk`: the run at a constant rate, `trunk_tokens` long, that a WSD schedule's
@@ -50,7 +50,7 @@ class InitSettings:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class TrackerSettings:
+class TrackerConfig:
     """Where a run is shown besides its own files. `mode` is W&B's; `auto`: online where the user is logged in, else
     offline."""
 

@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from zeroscale.config import size_rules
-from zeroscale.config.train import RESERVED_STUDIES, TrainSettings
+from zeroscale.config.train import RESERVED_STUDIES, TrainConfig
 from zeroscale.core import nodes
 from zeroscale.core.errors import ZeroscaleError
 
 T = TypeVar("T")
 
 
-def build(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int] | None = None) -> T:
+def build_config(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int] | None = None) -> T:
     """Strict settings from plain values.
 
     `device_counts` ({"cpu": …, "cuda": …}) adds the check that the machine has the devices asked for.
@@ -28,14 +28,14 @@ def build(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int
     if isinstance(raw.get("cards"), str):
         raw["cards"] = [raw["cards"]]
     faults: list[str] = []
-    if kind is TrainSettings:
+    if kind is TrainConfig:
         raw, faults = size_rules.resolve(raw)
     settings: T | None = None
     try:
         settings = _strict(kind, raw)
     except ValidationError as error:
         faults += [_plain_fault(fault) for fault in error.errors()]
-    if kind is TrainSettings:
+    if kind is TrainConfig:
         faults += combination_faults(settings if settings is not None else _valid_parts(kind, raw), device_counts)
     if faults:
         raise ZeroscaleError("\n".join(["the settings do not work:", *(f"  - {fault}" for fault in faults)]))

@@ -22,7 +22,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def cut_back(path: Path, step: int) -> list[dict[str, Any]]:
+def truncate_after(path: Path, step: int) -> list[dict[str, Any]]:
     """Forgets what lies after `step`, so that a resumed run writes each step once; returns what is kept."""
     kept = [row for row in read(path) if row["step"] <= step]
     if path.exists() or kept:
@@ -35,7 +35,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-class Recorder:
+class JsonlWriter:
     """Appends lines. `sync()` forces them to the disk: before each checkpoint, so that it never outruns its record."""
 
     def __init__(self, path: Path) -> None:

@@ -24,7 +24,7 @@ class Nodes:
     address: str = "127.0.0.1"
     port: int = PORT
 
-    def share(self, devices: int) -> int:
+    def local_world_size(self, devices: int) -> int:
         """This machine's part of so many devices.
 
         Raises:
@@ -39,7 +39,7 @@ class Nodes:
 
     def torchrun(self, devices: int) -> list[str]:
         """torchrun's options for this machine's share of the ranks."""
-        ranks = f"--nproc-per-node={self.share(devices)}"
+        ranks = f"--nproc-per-node={self.local_world_size(devices)}"
         if self.count == 1:
             return ["--standalone", ranks]
         where = [f"--master-addr={self.address}", f"--master-port={self.port}"]

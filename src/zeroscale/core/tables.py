@@ -37,7 +37,7 @@ def widths(rows: Sequence[Cells], columns: int) -> list[int]:
     return [max((len(row[column]) for row in counted if column < len(row)), default=0) for column in range(columns)]
 
 
-def line(cells: Cells, wide: Sequence[int], right: Sequence[int] = ()) -> str:
+def row_text(cells: Cells, wide: Sequence[int], right: Sequence[int] = ()) -> str:
     """One row; the columns `right` end under each other, the others begin so."""
     padded = [
         cell.rjust(width) if column in right else cell.ljust(width)

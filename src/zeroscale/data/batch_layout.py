@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine
 
 # Tokens of one forward and backward pass on one device where the settings leave it open.
@@ -10,7 +10,7 @@ MICRO_BATCH_LIMIT = {"cpu": 8192, "cuda": 32768}
 
 
 @dataclass(frozen=True)
-class Layout:
+class BatchLayout:
     """How a global batch of `rows` windows becomes micro-batches: every rank does `accumulation` of `micro_rows`."""
 
     rows: int
@@ -27,7 +27,7 @@ class Layout:
         return slice(start, start + self.micro_rows)
 
 
-def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int | None, limit: int) -> Layout:
+def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int | None, limit: int) -> BatchLayout:
     """Micro-batches as given, or the largest that divide a rank's share within `limit` tokens (at least a row).
 
     The settings have been checked: the share is a whole number of rows.
@@ -40,15 +40,15 @@ def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int 
             rows for rows in range(1, share + 1) if share % rows == 0 and (rows * context <= limit or rows == 1)
         )
     assert share % micro == 0
-    return Layout(rows=share * ranks, ranks=ranks, micro_rows=micro)
+    return BatchLayout(rows=share * ranks, ranks=ranks, micro_rows=micro)
 
 
-def layout_of(settings: TrainSettings) -> Layout:
+def layout_of(settings: TrainConfig) -> BatchLayout:
     """The layout of a cell on the accelerator that it will use."""
     return layout_for(settings, machine.accelerator(settings.trainer.accelerator))
 
 
-def layout_for(settings: TrainSettings, kind: str) -> Layout:
+def layout_for(settings: TrainConfig, kind: str) -> BatchLayout:
     """The layout of a cell on "cpu" or "cuda", whichever this machine has."""
     run = settings.trainer
     return layout(run.batch_tokens, settings.context, run.devices, run.micro_batch_tokens, MICRO_BATCH_LIMIT[kind])

@@ -26,7 +26,7 @@ _TABLE_BITS = 22
 _REACH = 8
 
 
-class Seen(NamedTuple):
+class SeenText(NamedTuple):
     """The part of the training text that a run goes through when that is less than an epoch: its first windows.
 
     Attributes:
@@ -38,13 +38,13 @@ class Seen(NamedTuple):
     windows: int
 
 
-def seen_by(corpus: Corpus, seed: int, context: int, batch_tokens: int, steps: int) -> Seen | None:
+def seen_by(corpus: Corpus, seed: int, context: int, batch_tokens: int, steps: int) -> SeenText | None:
     """What a run of these settings sees; None where that is all of the training part."""
     windows = steps * (batch_tokens // context)
-    return None if windows >= max(0, corpus.n_train_tokens - 1) // context else Seen(seed, context, windows)
+    return None if windows >= max(0, corpus.n_train_tokens - 1) // context else SeenText(seed, context, windows)
 
 
-def draw(corpus: Corpus, length: int, number: int, seed: int, seen: Seen | None = None) -> list[dict[str, Any]]:
+def draw(corpus: Corpus, length: int, number: int, seed: int, seen: SeenText | None = None) -> list[dict[str, Any]]:
     """Rows of `number` passages from the training part, as many held-out ones that it does not hold, and at most as
     many from each range of occurrences (RANGES) that there are such passages for.
 
@@ -62,7 +62,7 @@ def draw(corpus: Corpus, length: int, number: int, seed: int, seen: Seen | None 
     """
     starts, windows = _windows(corpus, "train", length, number * _LOOKED_AT, seed, seen)
     val_starts, val_windows = _windows(corpus, "val", length, 4 * number, seed, None)
-    counts = occurrences(corpus, np.concatenate([windows, val_windows]))
+    counts = count_occurrences(corpus, np.concatenate([windows, val_windows]))
     counts, val_counts = counts[: len(windows)], counts[len(windows) :]
     spell = Spelling(corpus.tokenizer)
     rows = [
@@ -85,7 +85,7 @@ def draw(corpus: Corpus, length: int, number: int, seed: int, seen: Seen | None 
 
 
 def _windows(
-    corpus: Corpus, split: str, length: int, number: int, seed: int, seen: Seen | None
+    corpus: Corpus, split: str, length: int, number: int, seed: int, seen: SeenText | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where windows of one document begin, in the order of the draw, none twice; and their tokens [windows, length]."""
     total = corpus.n_train_tokens if split == "train" else corpus.n_val_tokens
@@ -142,7 +142,7 @@ def _row(
     }
 
 
-def occurrences(corpus: Corpus, windows: np.ndarray) -> np.ndarray:
+def count_occurrences(corpus: Corpus, windows: np.ndarray) -> np.ndarray:
     """How often each of the windows [windows, length] stands in the training part: int64. Reads all of it once.
 
     By a hash of every window of the corpus, from sums up to each token; what has the right hash is compared.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroscale.config.commands import CompareSettings
+from zeroscale.config.commands import CompareConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import compare_table, results, scores
-from zeroscale.eval.compare_table import Comparison, Line
+from zeroscale.eval.compare_table import Comparison, MetricComparison
 from zeroscale.eval.metrics import bootstrap, paired_test
 from zeroscale.runs import resolve
 from zeroscale.runs.resolve import ResultsLocation
@@ -29,11 +29,11 @@ _SAME = {
 }
 
 
-def compare(wanted: CompareSettings) -> int:
+def compare(wanted: CompareConfig) -> int:
     """Prints the paired differences, and writes them where `out` says. Returns the exit code."""
     first, second = _both(wanted)
     names, given = _cards(first, second, wanted)
-    lines: list[Line] = []
+    lines: list[MetricComparison] = []
     faults: list[str] = []
     for name in names:
         try:
@@ -50,7 +50,7 @@ def compare(wanted: CompareSettings) -> int:
     return 0
 
 
-def _both(wanted: CompareSettings) -> tuple[ResultsLocation, ResultsLocation]:
+def _both(wanted: CompareConfig) -> tuple[ResultsLocation, ResultsLocation]:
     if len(wanted.runs) != 2:
         raise ZeroscaleError(f"compare takes two: runs=[ONE,OTHER]; given: {', '.join(wanted.runs)}")
     first, second = (resolve.find_results(run, Path(wanted.output_dir))[0] for run in wanted.runs)
@@ -60,7 +60,7 @@ def _both(wanted: CompareSettings) -> tuple[ResultsLocation, ResultsLocation]:
 
 
 def _cards(
-    first: ResultsLocation, second: ResultsLocation, wanted: CompareSettings
+    first: ResultsLocation, second: ResultsLocation, wanted: CompareConfig
 ) -> tuple[list[tuple[str, str]], bool]:
     """(card, protocol) of all that is to be compared, and whether the user named them.
 
@@ -115,8 +115,8 @@ def _same_way(other: ResultsLocation, cards: list[str], protocol: str) -> str:
 
 
 def _compare(
-    first: ResultsLocation, second: ResultsLocation, card: str, protocol: str, wanted: CompareSettings
-) -> list[Line]:
+    first: ResultsLocation, second: ResultsLocation, card: str, protocol: str, wanted: CompareConfig
+) -> list[MetricComparison]:
     one, two = (_read(where, card, protocol) for where in (first, second))
     _refuse_unlike(first, second, one, two)
     ours, theirs, unmatched = _matched(results.records_of(first.out, one), results.records_of(second.out, two))
@@ -125,14 +125,14 @@ def _compare(
     lines = []
     without_model = _without_model(card)
     for mine, other in zip(
-        scores.measure(one.family, one.options, ours),
-        scores.measure(two.family, two.options, theirs),
+        scores.compute_metrics(one.family, one.options, ours),
+        scores.compute_metrics(two.family, two.options, theirs),
         strict=True,
     ):
         assert np.array_equal(mine.units, other.units), "the same examples have the same units"
         found = paired_test.differences(
-            bootstrap.by_unit(mine.statistics, mine.units),
-            bootstrap.by_unit(other.statistics, other.units),
+            bootstrap.sum_by_cluster(mine.statistics, mine.units),
+            bootstrap.sum_by_cluster(other.statistics, other.units),
             mine.metric.values,
             wanted.seed,
             wanted.resamples,
@@ -144,7 +144,9 @@ def _compare(
             about = one.metrics[metric]
             common = {"card": card, "protocol": protocol, "metric": metric, "mark": one.mark, "unit": one.unit}
             counts = {"n": len(ours), "unmatched": unmatched, "truncated": (one.truncated, two.truncated)}
-            lines.append(Line(**common, **counts, higher_is_better=about.higher_is_better, **asdict(difference)))
+            lines.append(
+                MetricComparison(**common, **counts, higher_is_better=about.higher_is_better, **asdict(difference))
+            )
     order = list(one.metrics)
     return sorted(lines, key=lambda line: order.index(line.metric))
 

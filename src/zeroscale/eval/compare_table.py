@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from zeroscale.core.files import write_json, write_text
-from zeroscale.core.tables import NOTHING, figure, interval, line, markdown, paragraph, signed, widths
+from zeroscale.core.tables import NOTHING, figure, interval, markdown, paragraph, row_text, signed, widths
 from zeroscale.eval.score_table import count
 
 HEAD = ("", "first", "second", "difference", "95 % interval", "p", "better")
@@ -16,7 +16,7 @@ _RIGHT = (1, 2, 3)
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricComparison:
     """One metric of one card for both checkpoints; `difference` is the second's less the first's."""
 
     card: str
@@ -58,19 +58,19 @@ class Comparison:
     second: str
     resamples: int
     seed: int
-    lines: Sequence[Line]
+    lines: Sequence[MetricComparison]
     faults: Sequence[str]
 
 
 def as_text(found: Comparison) -> str:
     """A line for each metric, under its card."""
     wide = widths([HEAD, *map(_cells, found.lines)], len(HEAD))
-    text = [f"first:  {found.first}", f"second: {found.second}", "", line(HEAD, wide, _RIGHT)]
+    text = [f"first:  {found.first}", f"second: {found.second}", "", row_text(HEAD, wide, _RIGHT)]
     for _, members in groupby(found.lines, key=lambda one: (one.card, one.protocol)):
         group = list(members)
         about = f"{group[0].card}, protocol {group[0].protocol}: {_besides(group[0])}"
         text.append(paragraph(about, indent=4))
-        text += [line(_cells(one), wide, _RIGHT) for one in group]
+        text += [row_text(_cells(one), wide, _RIGHT) for one in group]
     return "\n".join([*text, "", *map(paragraph, _notes(found))])
 
 
@@ -81,7 +81,7 @@ def write(directory: Path, found: Comparison) -> list[Path]:
     about = {"first": found.first, "second": found.second, "resamples": found.resamples, "seed": found.seed}
     write_json(paths[0], {**about, "not_compared": list(found.faults), "rows": rows})
     buffer = io.StringIO()
-    columns = [field.name for field in fields(Line) if field.name != "truncated"]
+    columns = [field.name for field in fields(MetricComparison) if field.name != "truncated"]
     columns += ["better", "truncated_first", "truncated_second"]
     writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -96,7 +96,7 @@ def write(directory: Path, found: Comparison) -> list[Path]:
     return paths
 
 
-def _cells(one: Line) -> tuple[str, ...]:
+def _cells(one: MetricComparison) -> tuple[str, ...]:
     scores = (figure(one.first), figure(one.second), signed(one.difference))
     return (f"  {one.metric}", *scores, interval(one.low, one.high), _p_value(one.p), one.better)
 
@@ -105,7 +105,7 @@ def _p_value(p: float | None) -> str:
     return NOTHING if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1g}"
 
 
-def _besides(one: Line) -> str:
+def _besides(one: MetricComparison) -> str:
     """What must stand beside a difference: how many examples, which were left out, why it may be none of the
     benchmark."""
     parts = [f"{count(one.n, one.units, one.unit)} in both"]

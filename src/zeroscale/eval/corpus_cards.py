@@ -9,7 +9,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json, write_text
 
 if TYPE_CHECKING:
-    from zeroscale.config.train import TrainSettings
+    from zeroscale.config.train import TrainConfig
     from zeroscale.eval.cards.card import Card
     from zeroscale.eval.cards.rows import Source
 
@@ -18,7 +18,7 @@ FAMILY = "memorisation"
 DRAW_VERSION = 1
 
 
-def by_source(
+def group_by_source(
     cards: Sequence[str],
     source: "Source",
     data_dir: Path | None,
@@ -51,8 +51,8 @@ def by_source(
         yield [str(card.path) if card.path.stem not in cards_of.names() else card.name], "files", folder
 
 
-def passages(
-    card: "Card", protocol: str, corpus: Path, seed: int, outputs: Path, run: "TrainSettings | None" = None
+def draw_passages(
+    card: "Card", protocol: str, corpus: Path, seed: int, outputs: Path, run: "TrainConfig | None" = None
 ) -> Path:
     """The folder with a card's passages of a prepared corpus, drawn if they are not there yet.
 

@@ -20,7 +20,7 @@ from zeroscale.eval.engine import cost, prefetch, run_requests
 from zeroscale.eval.engine.requests import Request
 from zeroscale.eval.held_out import HeldOut, HeldOutText, held_out
 from zeroscale.eval.results import Key, Result
-from zeroscale.eval.scores import About
+from zeroscale.eval.scores import MetricInfo
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,7 +114,7 @@ def score_cards(
             todo.append(one)
         else:
             done[one.card.name] = found
-    for one, requests in prefetch.ahead(todo, lambda one: _requests(one, token_logprobs)):
+    for one, requests in prefetch.prefetch(todo, lambda one: _requests(one, token_logprobs)):
         try:
             done[one.card.name] = _score(one, requests, model, engine, out, token_logprobs, progress)
         except ZeroscaleError as error:
@@ -203,13 +203,15 @@ def _score(
     started = time.monotonic()
     card, key, task = one.card, one.key, one.task
     folder = results.journal(out, card.name, key.protocol)
-    answered = run_requests.answer(requests(), engine, folder, key.answers, prefetch.ticker(card.name, progress))
+    answered = run_requests.run_requests(
+        requests(), engine, folder, key.answers, prefetch.progress_printer(card.name, progress)
+    )
     if answered.from_before and progress:
         progress(f"{card.name}: {answered.from_before:.0%} had been answered before")
     outcomes = records.rows(task, one.examples, answered.answers, token_logprobs)
     options = task.options.model_dump()
-    measured = scores.measure(card.family, options, outcomes)
-    about = {name: About(metric.direction == "higher", metric.chance) for name, metric in card.metrics.items()}
+    measured = scores.compute_metrics(card.family, options, outcomes)
+    about = {name: MetricInfo(metric.direction == "higher", metric.chance) for name, metric in card.metrics.items()}
     scored = scores.score(measured, about, card.unit, key.interval_seed, key.bootstrap)
     limited = [f"limited to the first {key.limit}"] if key.limit is not None else []
     result = Result(
@@ -309,8 +311,8 @@ def score_held_out(
         }
         for i in range(len(sums.nll))
     ]
-    measured = scores.measure(scores.HELD_OUT, {}, rows)
-    about = {name: About(False, None) for part in measured for name in part.scores}
+    measured = scores.compute_metrics(scores.HELD_OUT, {}, rows)
+    about = {name: MetricInfo(False, None) for part in measured for name in part.scores}
     scored = scores.score(measured, about, "windows", seed, bootstrap)
     totals = {name: int(getattr(sums, name).sum()) for name in ("tokens", "bytes", "words")}
     result = Result(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 
@@ -122,7 +122,7 @@ def _text(tokens: np.ndarray, tokenizer: "Tokenizer") -> str:
     return "\n".join(tokenizer.decode(part[part != tokenizer.eos].tolist()) for part in np.split(tokens, edges))
 
 
-def held_out_text(settings: TrainSettings, tokens: Corpus) -> HeldOutText:
+def held_out_text(settings: TrainConfig, tokens: Corpus) -> HeldOutText:
     """The fixed slice of text that is never trained on and that every validation reads."""
     text = tokens.val_tokens()[: settings.trainer.val_tokens + 1]
     return HeldOutText(text, tokens.tokenizer, settings.context)

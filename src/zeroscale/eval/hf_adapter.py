@@ -25,7 +25,7 @@ from zeroscale.data.tokenizer import well_formed
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
 
 
-def load(directory: Path) -> tuple["OtherModel", "OtherTokenizer"]:
+def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]:
     """The model, in fp32 and evaluation mode, and the tokenizer of a local directory. Runs no code that lies in it.
 
     Raises:
@@ -51,7 +51,9 @@ def load(directory: Path) -> tuple["OtherModel", "OtherTokenizer"]:
         raise ZeroscaleError(
             f"{directory}: transformers {transformers.__version__} cannot load this {kind} model: {plain}"
         ) from error
-    return OtherModel(model.float().eval(), str(directory)).eval(), OtherTokenizer(tokenizer, str(directory))
+    return TransformersModel(model.float().eval(), str(directory)).eval(), TransformersTokenizer(
+        tokenizer, str(directory)
+    )
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Cache:
         self.starts = [self.starts[row] for row in rows]
 
 
-class OtherModel(nn.Module):
+class TransformersModel(nn.Module):
     """A causal language model of transformers, called as `model.GPT` is."""
 
     def __init__(self, model: Any, where: str) -> None:
@@ -155,7 +157,7 @@ class OtherModel(nn.Module):
         return self.logits(self.hidden(tokens))
 
 
-class OtherTokenizer:
+class TransformersTokenizer:
     """A tokenizer of transformers, called as `tokenizer.Tokenizer` is: adds no special token, and takes none from a
     text that holds its name."""
 

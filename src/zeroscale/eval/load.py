@@ -27,7 +27,7 @@ def load(target: CheckpointRef) -> tuple[Any, Any]:
     from zeroscale.runs import checkpoint
 
     tokenizer = Tokenizer.load(target.path.parent.parent / "tokenizer")
-    gpt = GPT(composition.shape(target.run, tokenizer.vocab_size))
+    gpt = GPT(composition.model_config(target.run, tokenizer.vocab_size))
     weights.load_state(gpt, target.path / checkpoint.WEIGHTS)
     expected = read_json(target.path / checkpoint.META)["tokenizer"]
     if tokenizer.fingerprint != expected:

@@ -46,12 +46,12 @@ def _per_token(outcomes: Sequence[Outcome], answers: Sequence[rq.Answer]) -> lis
     if len(outcomes) == len(answers):
         return [_columns([answer]) for answer in answers]
     (answer,) = answers  # a long text, of which each row tells how many tokens are its own
-    assert isinstance(answer, rq.Rolled), "a row needs its own answer"
+    assert isinstance(answer, rq.RollingResult), "a row needs its own answer"
     columns = []
     begin = 0
     for row in outcomes:
         end = begin + row["tokens"]
-        columns.append(_columns([rq.Rolled(answer.logprobs[begin:end], 0)]))
+        columns.append(_columns([rq.RollingResult(answer.logprobs[begin:end], 0)]))
         begin = end
     assert begin == len(answer.logprobs), "the rows' tokens are not the text's"
     return columns
@@ -59,7 +59,7 @@ def _per_token(outcomes: Sequence[Outcome], answers: Sequence[rq.Answer]) -> lis
 
 def _columns(answers: Sequence[rq.Answer]) -> Outcome:
     logprobs = [getattr(answer, "logprobs", None) for answer in answers]
-    greedy = [answer.greedy.tolist() if isinstance(answer, rq.Scored) else None for answer in answers]
+    greedy = [answer.greedy.tolist() if isinstance(answer, rq.LogLikelihoodResult) else None for answer in answers]
     return {
         "logprobs_per_token": [None if one is None else one.tolist() for one in logprobs],
         "greedy_per_token": greedy,

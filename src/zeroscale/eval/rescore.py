@@ -6,7 +6,7 @@ from pathlib import Path
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import results, scores
 from zeroscale.eval.results import Result
-from zeroscale.eval.scores import About
+from zeroscale.eval.scores import MetricInfo
 
 
 def again(out: Path, card: str, protocol: str, seed: int, bootstrap: int) -> tuple[Result, Result]:
@@ -29,8 +29,8 @@ def renew(out: Path, before: Result, seed: int, bootstrap: int) -> Result:
     What the model was asked, and which version of the harness asked, stays as it is in the key.
     """
     outcomes = results.records_of(out, before)
-    measured = scores.measure(before.family, before.options, outcomes)
-    about = {name: About(score.higher_is_better, score.chance) for name, score in before.metrics.items()}
+    measured = scores.compute_metrics(before.family, before.options, outcomes)
+    about = {name: MetricInfo(score.higher_is_better, score.chance) for name, score in before.metrics.items()}
     scored = scores.score(measured, about, before.unit, seed, bootstrap)
     after = replace(
         before,

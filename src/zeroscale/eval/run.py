@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from zeroscale.config.commands import EvalSettings
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import EvalConfig
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.eval.load import DTYPES, load, load_as
@@ -24,7 +24,7 @@ DEFAULT_CARDS = ("core",)
 
 
 def score(
-    target: CheckpointRef, wanted: EvalSettings, say: Say | None = None, on_fault: OnFault | None = None
+    target: CheckpointRef, wanted: EvalConfig, say: Say | None = None, on_fault: OnFault | None = None
 ) -> list[Any]:
     """Scores the cards asked for, and for a run of ours the held-out text; returns the results, held-out first.
 
@@ -47,7 +47,7 @@ def score(
     with _engine(target, model, tokenizer, wanted, on_gpu) as engine:
         # A run of ours has its corpus; of another's model the hand-written sample may be asked for.
         draw = partial(_passages, target, wanted) if target.run or wanted.cards_from != "sample" else None
-        for names, source, data_dir in corpus_cards.by_source(cards, *_source(target, wanted), draw, on_fault):
+        for names, source, data_dir in corpus_cards.group_by_source(cards, *_source(target, wanted), draw, on_fault):
             results += evaluate.score_cards(
                 model,
                 tokenizer,
@@ -70,7 +70,7 @@ def score(
     return results
 
 
-def _passages(target: CheckpointRef, wanted: EvalSettings, card: Any) -> Path:
+def _passages(target: CheckpointRef, wanted: EvalConfig, card: Any) -> Path:
     """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
     from zeroscale.eval import corpus_cards
     from zeroscale.runs import corpus as run_corpus
@@ -83,11 +83,11 @@ def _passages(target: CheckpointRef, wanted: EvalSettings, card: Any) -> Path:
     own = wanted.corpus is None
     corpus = run_corpus.corpus_of(target.path.parent.parent) if own else Path(wanted.corpus or "")
     outputs = Path(wanted.output_dir)
-    return corpus_cards.passages(card, wanted.protocol, corpus, wanted.seed, outputs, target.run if own else None)
+    return corpus_cards.draw_passages(card, wanted.protocol, corpus, wanted.seed, outputs, target.run if own else None)
 
 
 @contextmanager
-def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalSettings, on_gpu: bool) -> Iterator[Any]:
+def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalConfig, on_gpu: bool) -> Iterator[Any]:
     """What answers: the model here, or a process for each device."""
     import torch
 
@@ -106,7 +106,7 @@ def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalSetti
         yield pool
 
 
-def _source(target: CheckpointRef, wanted: EvalSettings) -> tuple[Any, Path | None]:
+def _source(target: CheckpointRef, wanted: EvalConfig) -> tuple[Any, Path | None]:
     """Where the cards' data come from: as asked; else the files given; else as the run itself was scored."""
     data_dir = Path(wanted.data_dir) if wanted.data_dir else None
     if wanted.cards_from or data_dir or target.run is None:
@@ -122,7 +122,7 @@ def _record_origin(target: CheckpointRef, asked: str | None) -> None:
     write_json(target.out.parent / "source.json", content)
 
 
-def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalSettings) -> list[Any]:
+def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> list[Any]:
     """The run's own held-out slice, where its corpus is still at hand."""
     from zeroscale.data.corpus import Corpus
     from zeroscale.data.prepare import prepare
@@ -153,7 +153,7 @@ def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalSettings) -> 
     ]
 
 
-def score_run(path: Path, run: TrainSettings) -> list[Any]:
+def score_run(path: Path, run: TrainConfig) -> list[Any]:
     """Scores one of a run's own checkpoints as its settings ask: during training and at its end."""
     with open(_defaults(), encoding="utf-8") as file:
         defaults = yaml.safe_load(file)
@@ -166,7 +166,7 @@ def score_run(path: Path, run: TrainSettings) -> list[Any]:
         "accelerator": run.trainer.accelerator,
         "checkpoint": str(path),
     }
-    wanted = build(EvalSettings, {**defaults, **chosen})
+    wanted = build_config(EvalConfig, {**defaults, **chosen})
     return score(resolve_checkpoint(path, Path(run.output_dir)), wanted)
 
 

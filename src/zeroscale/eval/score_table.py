@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from zeroscale.core.files import write_json, write_text
-from zeroscale.core.tables import NOTHING, figure, interval, line, markdown, paragraph, signed, widths
+from zeroscale.core.tables import NOTHING, figure, interval, markdown, paragraph, row_text, signed, widths
 from zeroscale.eval.published import SIZES, Published, Row, nearest
 
 HEAD = ("", "ours", "95 % interval", "the paper's", "difference", "others")
@@ -31,11 +31,11 @@ def as_text(rows: Sequence[Row]) -> str:
     lines = []
     for checkpoint, mine in groupby(rows, key=lambda row: row.checkpoint):
         block = list(mine)
-        lines += ["", paragraph(_about_model(checkpoint, block[0].params_non_embedding)), line(HEAD, wide, _RIGHT)]
+        lines += ["", paragraph(_about_model(checkpoint, block[0].params_non_embedding)), row_text(HEAD, wide, _RIGHT)]
         for _, members in groupby(block, key=lambda row: (row.card, row.protocol)):
             group = list(members)
             lines.append(paragraph(_about_card(group[0]), indent=4))
-            lines += [line(_cells(row), wide, _RIGHT) for row in group]
+            lines += [row_text(_cells(row), wide, _RIGHT) for row in group]
     if notes := _notes(rows):
         lines += ["", *map(paragraph, notes)]
     return "\n".join(lines).strip("\n")

@@ -19,7 +19,7 @@ Outcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class About:
+class MetricInfo:
     """What a score is, beside its value."""
 
     higher_is_better: bool
@@ -27,14 +27,14 @@ class About:
 
 
 @dataclass(frozen=True)
-class Scored:
+class MetricScores:
     """Scores with intervals, and a note for each interval that is none of the bootstrap's."""
 
     metrics: dict[str, Score]
     notes: list[str]
 
 
-def measure(family: str, options: Mapping[str, Any], outcomes: Sequence[Outcome]) -> "list[Measured]":
+def compute_metrics(family: str, options: Mapping[str, Any], outcomes: Sequence[Outcome]) -> "list[Measured]":
     """What a family's metrics say of its records."""
     if family == HELD_OUT:
         return _held_out(outcomes)
@@ -53,14 +53,16 @@ def _held_out(outcomes: Sequence[Outcome]) -> "list[Measured]":
     ]
 
 
-def score(measured: "Sequence[Measured]", about: Mapping[str, About], unit: str, seed: int, resamples: int) -> Scored:
+def score(
+    measured: "Sequence[Measured]", about: Mapping[str, MetricInfo], unit: str, seed: int, resamples: int
+) -> MetricScores:
     """Every score with its interval, in the order of `about`; `unit` is what the bootstrap draws, in the plural."""
     scores: dict[str, Score] = {}
     unanimous: dict[int, list[str]] = {}
     without: dict[int, list[str]] = {}
     fewest = None
     for part in measured:
-        statistics = bootstrap.by_unit(part.statistics, part.units)
+        statistics = bootstrap.sum_by_cluster(part.statistics, part.units)
         units, counting = len(statistics), int(statistics.any(axis=1).sum())
         drawn = bootstrap.bootstrap(statistics, part.metric.values, seed, resamples, bounds_of(part))
         for name, interval in drawn.items():
@@ -84,7 +86,7 @@ def score(measured: "Sequence[Measured]", about: Mapping[str, About], unit: str,
         + (f"the same in all {counting} {unit} that count, and without bounds" if counting > 1 else f"few {unit} count")
         for counting, names in without.items()
     ]
-    return Scored({name: scores[name] for name in about if name in scores}, notes)
+    return MetricScores({name: scores[name] for name in about if name in scores}, notes)
 
 
 def bounds_of(part: "Measured") -> "Bounds | None":

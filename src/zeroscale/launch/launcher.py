@@ -17,11 +17,18 @@ from pathlib import Path
 import yaml
 
 from zeroscale.config.hashing import NOT_HASHED, as_dict
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, try_lock, write_text
-from zeroscale.launch.process import GRACE_SECONDS, die_with_parent, heed_sigterm, stop, stream, terminal_width
+from zeroscale.launch.process import (
+    GRACE_SECONDS,
+    die_with_parent,
+    install_sigterm_handler,
+    stop,
+    stream,
+    terminal_width,
+)
 from zeroscale.runs import manifest, status
 from zeroscale.runs.layout import directory
 from zeroscale.runs.run import finished
@@ -31,7 +38,7 @@ _BUSY = "another process is training it; wait for it, or stop it"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a cell ended: `state` is skipped, done, failed, resumable or busy."""
 
     cell: Path
@@ -44,7 +51,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where a cell runs beside others: how many of them share the cores, the GPUs that are its own (None: all), and the
     threads of each rank where the settings leave them open (None: by the cores)."""
 
@@ -53,15 +60,15 @@ class Place:
     threads: int | None = None
 
 
-ALONE = Place()
+SINGLE = Placement()
 # The children of this process; once it is halted, no more of them.
 _CHILDREN: set["subprocess.Popen[bytes]"] = set()
 _HALTED = threading.Event()
 # Trunks that failed in this process: their other branches need not try them again.
-_FAILED_TRUNKS: dict[Path, Outcome] = {}
+_FAILED_TRUNKS: dict[Path, RunOutcome] = {}
 
 
-def run_cell(settings: TrainSettings, place: Place = ALONE, stop_after: int | None = None) -> Outcome:
+def run(settings: TrainConfig, place: Placement = SINGLE, stop_after: int | None = None) -> RunOutcome:
     """Trains and scores one cell in a child process; never raises for what happens inside the child.
 
     A cell that another process has claimed is `busy`, at once. With `stop_after` it is left after that step, as if it
@@ -71,7 +78,7 @@ def run_cell(settings: TrainSettings, place: Place = ALONE, stop_after: int | No
         ZeroscaleError: the cell's directory cannot be written.
         KeyboardInterrupt: passed on after the child has been stopped.
     """
-    heed_sigterm()
+    install_sigterm_handler()
     cell = directory(settings)
     if finished(settings):
         return _done_already(cell)
@@ -80,15 +87,15 @@ def run_cell(settings: TrainSettings, place: Place = ALONE, stop_after: int | No
         _say_what_changed(settings, cell)
     if here.rank:
         return _run(settings, cell, place, here, stop_after)
-    claim = try_lock(cell / status.CLAIM)
+    claim = try_lock(cell / status.LAUNCH_LOCK)
     if claim is None:
-        return Outcome(cell, "busy", _BUSY)
+        return RunOutcome(cell, "busy", _BUSY)
     with claim:
         # Another process may have finished it a moment ago.
         return _done_already(cell) if finished(settings) else _run(settings, cell, place, here, stop_after)
 
 
-def halt() -> None:
+def terminate_children() -> None:
     """Ends all children of this process in good order, and starts no more: for a sweep that runs several at once."""
     _HALTED.set()
     children = list(_CHILDREN)
@@ -105,19 +112,19 @@ def halt() -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _done_already(cell: Path) -> Outcome:
+def _done_already(cell: Path) -> RunOutcome:
     done = status.read_done(cell) or {}
     here = manifest.source()["revision"]
     other = done.get("revision") != here
     note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {here})" if other else ""
     print(f"{cell.name}: done already, nothing to run{note}", flush=True)
-    return Outcome(cell, "skipped", note.strip())
+    return RunOutcome(cell, "skipped", note.strip())
 
 
-def _trunk(settings: TrainSettings, place: Place) -> Outcome:
+def _trunk(settings: TrainConfig, place: Placement) -> RunOutcome:
     cell = directory(settings)
     if cell not in _FAILED_TRUNKS:
-        outcome = run_cell(settings, place)
+        outcome = run(settings, place)
         if outcome.state == "busy":
             # Claimed, and perhaps not yet locked by its worker: a moment, then it is asked again.
             time.sleep(1)
@@ -128,20 +135,20 @@ def _trunk(settings: TrainSettings, place: Place) -> Outcome:
 
 
 def _run(
-    settings: TrainSettings, cell: Path, place: Place, here: nodes.Nodes, stop_after: int | None = None
-) -> Outcome:
+    settings: TrainConfig, cell: Path, place: Placement, here: nodes.Nodes, stop_after: int | None = None
+) -> RunOutcome:
     """Trains and scores a cell that is this process's own now."""
     if settings.init_from.run is not None:
         missing = init_from.wait(settings, lambda trunk: _trunk(trunk, place), lambda text: print(text, flush=True))
         if missing and _HALTED.is_set():
-            return Outcome(cell, "resumable", missing)
+            return RunOutcome(cell, "resumable", missing)
         if missing:
             status.write(cell, "failed", missing)
-            return Outcome(cell, "failed", missing)
+            return RunOutcome(cell, "failed", missing)
     text = yaml.safe_dump(as_dict(settings), sort_keys=False, allow_unicode=True)
     write_text(cell / "config.yaml", "# The resolved settings of this run: enough to run it again.\n" + text)
     kind = machine.accelerator(settings.trainer.accelerator)
-    ranks = here.share(settings.trainer.devices)
+    ranks = here.local_world_size(settings.trainer.devices)
     worker = ["-m", "zeroscale.launch.worker", str(cell)]
     if settings.trainer.devices > 1:
         worker = ["-m", "torch.distributed.run", *here.torchrun(settings.trainer.devices), *worker]
@@ -180,7 +187,7 @@ def _run(
     return _outcome(cell, code) if here.rank == 0 else _outcome_elsewhere(cell, code, here)
 
 
-def _say_what_changed(settings: TrainSettings, cell: Path) -> None:
+def _say_what_changed(settings: TrainConfig, cell: Path) -> None:
     """A new cell beside an unfinished one of the same model and seed: perhaps the user meant to go on with that."""
     from zeroscale.config.diff import differences
 
@@ -204,33 +211,33 @@ def _log_of(here: nodes.Nodes) -> str:
     return f"log-{here.rank}.txt" if here.rank else status.LOG
 
 
-def _outcome_elsewhere(cell: Path, code: int, here: nodes.Nodes) -> Outcome:
+def _outcome_elsewhere(cell: Path, code: int, here: nodes.Nodes) -> RunOutcome:
     """What a machine other than the first says: how its own ranks ended, then what machine 0 made of the cell."""
     if code:
         how = f"its processes on machine {here.rank} ended with exit code {code}; see {cell / _log_of(here)}"
-        return Outcome(cell, "failed", status.read(cell).reason or how)
+        return RunOutcome(cell, "failed", status.read(cell).reason or how)
     while (recorded := status.read(cell)).state == "running":
         # Machine 0 scores the last checkpoint; the next cell needs it.
         time.sleep(1)
-    return Outcome(cell, recorded.state, recorded.reason)
+    return RunOutcome(cell, recorded.state, recorded.reason)
 
 
-def _outcome(cell: Path, code: int) -> Outcome:
+def _outcome(cell: Path, code: int) -> RunOutcome:
     recorded = status.read(cell)
     if code == status.BUSY:
         # Another process has the cell: its status is that process's to write.
-        return Outcome(cell, "busy", _BUSY)
+        return RunOutcome(cell, "busy", _BUSY)
     if code == 0 and recorded.state in ("done", "resumable"):
-        return Outcome(cell, recorded.state, recorded.reason)
+        return RunOutcome(cell, recorded.state, recorded.reason)
     if recorded.state == "failed":
-        return Outcome(cell, "failed", recorded.reason)
+        return RunOutcome(cell, "failed", recorded.reason)
     if _HALTED.is_set():
         # Stopped before it could answer: what it had done stands as its last checkpoint.
-        return Outcome(cell, "resumable", "stopped on request")
+        return RunOutcome(cell, "resumable", "stopped on request")
     # The child left without a word: killed, out of memory, or torchrun could not start it.
     how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
     hint = "; out of memory is the usual cause" if code == -signal.SIGKILL else ""
     reason = f"its process {how}{hint}; see {cell / status.LOG}"
     with contextlib.suppress(ZeroscaleError):
         status.write(cell, "failed", reason, recorded.step)
-    return Outcome(cell, "failed", reason)
+    return RunOutcome(cell, "failed", reason)

@@ -45,7 +45,7 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def plan_cell(
+def plan_run(
     *,
     name: str,
     n_layer: int,

@@ -22,7 +22,7 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
         _C.prctl(_PR_SET_PDEATHSIG, int(number))
 
 
-def heed_sigterm() -> None:
+def install_sigterm_handler() -> None:
     """From now on SIGTERM ends this process as Ctrl-C does, after its children have written their checkpoints: clusters
     kill whatever is left of a step when its first process has ended. For the main thread; others' handlers stay."""
 

@@ -10,6 +10,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.core.format import hours
 from zeroscale.runs import ledger, status
+from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,7 +67,7 @@ def _listed(study: Path) -> list[dict[str, Any]]:
         return []
 
 
-def _row(cell: ledger.Cell, label: str) -> Row:
+def _row(cell: Run, label: str) -> Row:
     trainer = cell.settings.get("trainer") or {}
     batch, tokens = trainer.get("batch_tokens"), trainer.get("tokens")
     steps = tokens // batch if batch and tokens else None
@@ -94,10 +95,10 @@ def _row(cell: ledger.Cell, label: str) -> Row:
     )
 
 
-def _state(cell: ledger.Cell) -> tuple[str, str]:
+def _state(cell: Run) -> tuple[str, str]:
     """A process that is killed leaves its last word behind, `running`: whether it lives, its locks tell."""
     if cell.state in ("running", "unknown"):
-        if status.taken(cell.directory):
+        if status.is_locked(cell.directory):
             return "running", "" if cell.state == "running" else "about to begin"
         return "resumable", "its process is gone; the same command goes on"
     return cell.state, cell.reason

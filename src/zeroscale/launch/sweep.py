@@ -13,12 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import try_lock, write_json
 from zeroscale.launch import launcher, process, status_table
-from zeroscale.launch.launcher import Outcome, Place
+from zeroscale.launch.launcher import Placement, RunOutcome
 from zeroscale.runs import checkpoint, layout, status
 from zeroscale.runs.run import finished
 from zeroscale.training import init_from
@@ -27,7 +27,7 @@ _POLL_SECONDS = 1.0
 NOT_RETRIED = "; retry_failed=true tries it again"
 
 
-def write_record(study: Path, cells: Sequence[TrainSettings], labels: Sequence[str]) -> None:
+def write_record(study: Path, cells: Sequence[TrainConfig], labels: Sequence[str]) -> None:
     """Notes which cells the study's last sweep consists of, so that `status` knows those that have not begun.
 
     Raises:
@@ -77,9 +77,9 @@ class Sweep:
     before is run again only with `retry_failed`; one that fails now is not run again.
     """
 
-    def __init__(self, cells: Sequence[TrainSettings], at_once: int = 1, retry_failed: bool = False) -> None:
+    def __init__(self, cells: Sequence[TrainConfig], at_once: int = 1, retry_failed: bool = False) -> None:
         self._pending = list(enumerate(cells))
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[int, RunOutcome] = {}
         self._count = len(cells)
         self._at_once = min(at_once, len(cells))
         self._retry = retry_failed
@@ -90,14 +90,14 @@ class Sweep:
         self._told: set[str] = set()
         self._fault: BaseException | None = None
 
-    def run(self) -> list[Outcome]:
+    def run(self) -> list[RunOutcome]:
         """The outcomes, in the cells' order.
 
         Raises:
             KeyboardInterrupt: after the children have written their checkpoints and left.
             SystemExit: likewise, on SIGTERM.
         """
-        process.heed_sigterm()
+        process.install_sigterm_handler()
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(self._at_once)]
         for worker in workers:
             worker.start()
@@ -109,7 +109,7 @@ class Sweep:
             with self._changed:
                 self._halted = True
                 self._changed.notify_all()
-            launcher.halt()
+            launcher.terminate_children()
             for worker in workers:
                 worker.join(2)
             raise
@@ -122,9 +122,9 @@ class Sweep:
             while (found := self._next()) is not None:
                 number, cell, place = found
                 try:
-                    outcome = launcher.run_cell(cell, place)
+                    outcome = launcher.run(cell, place)
                 except (ZeroscaleError, OSError) as error:
-                    outcome = Outcome(layout.directory(cell), "failed", str(error))
+                    outcome = RunOutcome(layout.directory(cell), "failed", str(error))
                 self._ended(number, cell, place, outcome)
         except BaseException as error:
             with self._changed:
@@ -132,7 +132,7 @@ class Sweep:
                 self._halted = True
                 self._changed.notify_all()
 
-    def _next(self) -> tuple[int, TrainSettings, Place] | None:
+    def _next(self) -> tuple[int, TrainConfig, Placement] | None:
         """The next cell that can run here and now, and where; None when there is nothing left to wait for."""
         with self._changed:
             while self._pending and not self._halted:
@@ -146,13 +146,13 @@ class Sweep:
                     self._changed.wait(_POLL_SECONDS)
             return None
 
-    def _place(self, number: int, cell: TrainSettings) -> Place | None:
+    def _place(self, number: int, cell: TrainConfig) -> Placement | None:
         """Where the cell can run; None where it cannot yet, or has failed for good."""
         directory = layout.directory(cell)
         if not finished(cell):
             # Machines that train a cell together go through the sweep in step; the first of them holds the locks.
             needs = self._needs(cell, directory) if nodes.here().rank == 0 else []
-            busy = next((one for one in needs if status.taken(one)), None)
+            busy = next((one for one in needs if status.is_locked(one)), None)
             if busy is not None:
                 self._say(f"{cell.cell}: later, for {busy.parent.name}/{busy.name} is being trained")
                 return None
@@ -162,18 +162,18 @@ class Sweep:
                 if recorded.time < self._began:
                     why = NOT_RETRIED
                     self._say(f"{cell.cell}: failed: {recorded.reason}{why}")
-                self._outcomes[number] = Outcome(directory, "failed", recorded.reason + why)
+                self._outcomes[number] = RunOutcome(directory, "failed", recorded.reason + why)
                 self._pending.remove((number, cell))
                 return None
         if machine.accelerator(cell.trainer.accelerator) != "cuda":
-            return Place(self._at_once)
-        gpus = self._gpus.take(nodes.here().share(cell.trainer.devices))
+            return Placement(self._at_once)
+        gpus = self._gpus.take(nodes.here().local_world_size(cell.trainer.devices))
         if gpus is None:
             self._say(f"{cell.cell}: waits for {cell.trainer.devices} free GPUs")
             return None
-        return Place(self._at_once, gpus)
+        return Placement(self._at_once, gpus)
 
-    def _needs(self, cell: TrainSettings, directory: Path) -> list[Path]:
+    def _needs(self, cell: TrainConfig, directory: Path) -> list[Path]:
         """The directories that nobody else may be training: the cell's own, and its trunk's until it can be left."""
         if cell.init_from.run is None:
             return [directory]
@@ -181,7 +181,7 @@ class Sweep:
         ready = (checkpoint.path_of(parent, cell.first_step) / checkpoint.META).is_file()
         return [directory] if ready else [directory, parent]
 
-    def _ended(self, number: int, cell: TrainSettings, place: Place, outcome: Outcome) -> None:
+    def _ended(self, number: int, cell: TrainConfig, place: Placement, outcome: RunOutcome) -> None:
         with self._changed:
             if place.gpus is not None:
                 self._gpus.give_back(place.gpus)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from zeroscale.config import validate
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
 from zeroscale.launch import process
@@ -26,7 +26,7 @@ _LOCK_SECONDS = process.GRACE_SECONDS
 _FIRST_WORD_SECONDS = 2.0
 
 
-class _Watched(io.TextIOBase):
+class _PipeSafeStdout(io.TextIOBase):
     """Standard output that outlives its reader: when the parent is gone, what is said goes nowhere, and the
     checkpoint that its death asks for is still written."""
 
@@ -56,7 +56,7 @@ class _Watched(io.TextIOBase):
 def main(arguments: list[str]) -> int:
     """Runs the cell; returns the exit code. What went wrong stands in status.json."""
     cell = Path(arguments[0])
-    sys.stdout = _Watched(sys.stdout)
+    sys.stdout = _PipeSafeStdout(sys.stdout)
     process.die_with_parent()
     rank = int(os.environ.get("RANK", "0"))
     parent = os.environ.get("ZEROSCALE_PARENT")
@@ -117,7 +117,7 @@ def _run(cell: Path, rank: int) -> None:
     import yaml
 
     raw = yaml.safe_load((cell / "config.yaml").read_text(encoding="utf-8"))
-    wanted = validate.build(TrainSettings, raw)
+    wanted = validate.build_config(TrainConfig, raw)
     import torch
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -142,7 +142,7 @@ def _run(cell: Path, rank: int) -> None:
         if rank == 0 and not trained:
             # Before the corpus is read: a login that fails should fail now.
             view = tracker.start(wanted, cell)
-        tokens = build.corpus(wanted.data, wanted.tokenizer, wanted.output_dir, stages(progress.say))
+        tokens = build.corpus(wanted.data, wanted.tokenizer, wanted.output_dir, progress_callback(progress.say))
         if not trained:
             train(cell, wanted, tokens, progress, view, _score)
         progress.close()
@@ -154,7 +154,7 @@ def _run(cell: Path, rank: int) -> None:
         view.finish(code)
 
 
-def stages(say: Any) -> Any:
+def progress_callback(say: Any) -> Any:
     """A progress callback for the corpus' preparation: says each stage once, and how far it is now and then."""
     last = {"stage": "", "time": 0.0}
 
@@ -168,7 +168,7 @@ def stages(say: Any) -> Any:
     return progress
 
 
-def _score(wanted: TrainSettings, path: Path) -> dict[str, float]:
+def _score(wanted: TrainConfig, path: Path) -> dict[str, float]:
     """Scores a checkpoint; returns its metrics by the names that the ledger's columns bear."""
     from zeroscale.eval import run as scoring
 
@@ -176,7 +176,7 @@ def _score(wanted: TrainSettings, path: Path) -> dict[str, float]:
     return {f"{result.key.card}/{name}": score.value for result in results for name, score in result.metrics.items()}
 
 
-def _finish(cell: Path, wanted: TrainSettings, final: Path, view: Any) -> None:
+def _finish(cell: Path, wanted: TrainConfig, final: Path, view: Any) -> None:
     """Scores the last checkpoint and marks the cell done."""
     from zeroscale.runs import manifest
 
@@ -189,7 +189,7 @@ def _finish(cell: Path, wanted: TrainSettings, final: Path, view: Any) -> None:
         list(wanted.cards),
         wanted.cards_from,
         manifest.source()["revision"],
-        manifest.vouched(cell),
+        manifest.hashed_files(cell),
     )
 
 

@@ -15,8 +15,8 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model import cpu_kernels, recompute
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.kv_cache import KVCache
-from zeroscale.model.loss import Shared, head_cross_entropy
-from zeroscale.model.recompute import linear_of_gelu, linear_of_norm
+from zeroscale.model.loss import TiedEmbedding, head_cross_entropy
+from zeroscale.model.recompute import gelu_linear, norm_linear
 
 ACTIVATIONS = {
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -55,7 +55,7 @@ class Attention(nn.Module):
             self.scale /= layer + 1
 
     def forward(self, x: Tensor, norm: nn.LayerNorm, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        return self.proj(self.heads(linear_of_norm(x, norm, self.qkv), mask, cache))
+        return self.proj(self.heads(norm_linear(x, norm, self.qkv), mask, cache))
 
     def heads(self, qkv: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
         """Queries, keys and values [B, T, 3d] → what the heads see, [B, T, d]."""
@@ -94,8 +94,8 @@ class MLP(nn.Module):
         self.activation = None if config.activation == "gelu_tanh" else ACTIVATIONS[config.activation]
 
     def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
-        wide = linear_of_norm(x, norm, self.up)
-        return linear_of_gelu(wide, self.down) if self.activation is None else self.down(self.activation(wide))
+        wide = norm_linear(x, norm, self.up)
+        return gelu_linear(wide, self.down) if self.activation is None else self.down(self.activation(wide))
 
 
 class Block(nn.Module):
@@ -223,6 +223,6 @@ class GPT(nn.Module):
         table, head = self.wte.weight, self.head_weight
         if reduction == "none" or head is not table or not recompute.gradient_is_shared(table):
             return head_cross_entropy(self.hidden(tokens), head, targets, reduction)
-        shared = Shared()
+        shared = TiedEmbedding()
         hidden = self.hidden(tokens, embedded=shared.look_up(table, tokens))
         return head_cross_entropy(hidden, head, targets, reduction, shared)

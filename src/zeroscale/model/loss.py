@@ -24,7 +24,7 @@ _GPU_BUFFER = 2**27
 
 
 def head_cross_entropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean", shared: "Shared | None" = None
+    hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean", shared: "TiedEmbedding | None" = None
 ) -> Tensor:
     """Cross-entropy in nats of `targets` [...] under softmax(hidden [..., d] @ weight [V, d].T).
 
@@ -74,7 +74,7 @@ def _chunk_rows(rows: int, vocabulary: int, device: str) -> int:
     return max(1, math.ceil(rows / chunks))
 
 
-class Shared:
+class TiedEmbedding:
     """The gradient of a weight that is both look-up table and head, between the two backward passes.
 
     Each alone would make one of the weight's size, for autograd to add them: with GPT-2's vocabulary 150 MB more than
@@ -90,7 +90,7 @@ class Shared:
 
 class _LookUp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, shared: Shared) -> Tensor:
+    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, shared: TiedEmbedding) -> Tensor:
         ctx.tokens, ctx.shared = tokens, shared
         return functional.embedding(tokens, weight)
 
@@ -112,7 +112,7 @@ class _Head(torch.autograd.Function):
         targets: Tensor,
         row_weight: Tensor,
         dtype: torch.dtype,
-        shared: "Shared | None",
+        shared: "TiedEmbedding | None",
     ) -> Tensor:
         losses, *ctx.gradients = _walk(states, weight, targets, dtype, row_weight, ctx.needs_input_grad[:2])
         ctx.weight_dtype, ctx.shared = weight.dtype, shared

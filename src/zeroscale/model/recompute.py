@@ -19,18 +19,18 @@ LARGE_TABLE = 2**23
 """Numbers in a tied weight [V, d]: 32 MiB of fp32."""
 
 
-def linear_of_norm(x: Tensor, norm: nn.LayerNorm, linear: nn.Linear) -> Tensor:
+def norm_linear(x: Tensor, norm: nn.LayerNorm, linear: nn.Linear) -> Tensor:
     """linear(norm(x)) of states [..., d]."""
     if not _kept(x, linear):
         return linear(norm(x))
-    return _LinearOfNorm.apply(x, norm.weight, norm.bias, linear.weight, linear.bias, norm.eps)
+    return _NormLinear.apply(x, norm.weight, norm.bias, linear.weight, linear.bias, norm.eps)
 
 
-def linear_of_gelu(x: Tensor, linear: nn.Linear) -> Tensor:
+def gelu_linear(x: Tensor, linear: nn.Linear) -> Tensor:
     """linear(gelu(x)) with GELU's tanh form."""
     if not _kept(x, linear):
         return linear(functional.gelu(x, approximate="tanh"))
-    return _LinearOfGelu.apply(x, linear.weight, linear.bias)
+    return _GeluLinear.apply(x, linear.weight, linear.bias)
 
 
 def gradient_is_shared(table: Tensor) -> bool:
@@ -59,7 +59,7 @@ def _linear_gradients(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, 
     return (rows @ weight).view_as(x), rows.t() @ flat, rows.sum(0)
 
 
-class _LinearOfNorm(torch.autograd.Function):
+class _NormLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
         normed, mean, scale = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
@@ -78,7 +78,7 @@ class _LinearOfNorm(torch.autograd.Function):
         return grad_x, grad_gain, grad_shift, grad_weight, grad_bias, None
 
 
-class _LinearOfGelu(torch.autograd.Function):
+class _GeluLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)

@@ -22,7 +22,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_file
 from zeroscale.provenance import bundle_sources
 from zeroscale.runs import checkpoint, run, status
-from zeroscale.runs.study import read_cells
+from zeroscale.runs.study import read_runs
 
 FORMAT = 1
 INNER = "bundle"
@@ -106,10 +106,10 @@ def write(study: Path, out: Path, weights: bool = False) -> Packed:
 
 def collect(study: Path, weights: bool = False) -> Contents:
     """Every file of a bundle by its name below the study, BUNDLE.json and SHA256SUMS left out."""
-    found = read_cells(study)
+    found = read_runs(study)
     if not found:
         raise ZeroscaleError(f"{study} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
-    if busy := [cell.name for cell in found if status.taken(cell.directory)]:
+    if busy := [cell.name for cell in found if status.is_locked(cell.directory)]:
         raise ZeroscaleError(f"{study}: {', '.join(busy)} is being trained; pack the study when it has ended")
     contents = Contents()
     for path in _matching(study, _OF_STUDY):
@@ -132,13 +132,13 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
 
 
-def _weights(cell: run.Cell) -> list[Path]:
+def _weights(cell: run.Run) -> list[Path]:
     """The files of the last checkpoint: whole, so that `eval` and `export` take it."""
     kept = checkpoint.all_of(cell.directory)
     return sorted(path for path in kept[-1].iterdir() if path.is_file()) if kept else []
 
 
-def _add_environment(contents: Contents, study: Path, found: list[run.Cell]) -> None:
+def _add_environment(contents: Contents, study: Path, found: list[run.Run]) -> None:
     """Sources, lock files, and what the corpora were made from."""
     opened = study / INNER
     root = paths.share()

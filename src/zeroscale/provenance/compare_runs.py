@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from zeroscale.core.files import read_json, sha256_file
 from zeroscale.runs import checkpoint
-from zeroscale.runs.results import Scored
+from zeroscale.runs.results import ResultFile
 
 Json = dict[str, Any]
 Verdict = Literal["bit-identical", "within tolerance", "different", "not compared"]
@@ -135,7 +135,7 @@ def weights(recorded: Path, here: Path) -> Agreement:
     return found
 
 
-def scores(recorded: Iterable[Scored], here: Iterable[Scored], tolerance: float) -> Agreement:
+def scores(recorded: Iterable[ResultFile], here: Iterable[ResultFile], tolerance: float) -> Agreement:
     """Every metric, interval and example of the recorded results.
 
     Within tolerance: each value within `tolerance` of the recorded one, or inside its 95 % interval.
@@ -171,7 +171,7 @@ def other_question(recorded: Json, here: Json) -> str:
     return "; ".join(reasons)
 
 
-def _compare(one: Scored, other: Scored, where: str, tolerance: float, found: Agreement) -> Verdict:
+def _compare(one: ResultFile, other: ResultFile, where: str, tolerance: float, found: Agreement) -> Verdict:
     verdict: Verdict = "bit-identical"
     for name, score in one.content["metrics"].items():
         now = other.content["metrics"].get(name, {})
@@ -199,7 +199,7 @@ def _near(score: Json, now: float | None, tolerance: float) -> bool:
     return inside or abs(now - value) <= tolerance * abs(value)
 
 
-def _other_examples(one: Scored, other: Scored) -> str:
+def _other_examples(one: ResultFile, other: ResultFile) -> str:
     """How many of the examples' rows are others, in words; empty where none is, or where the rows are gone."""
     if not (one.records.is_file() and other.records.is_file()):
         return ""

@@ -8,11 +8,11 @@ from typing import Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded_run
-from zeroscale.provenance.lineage import Told, ledger_link, run_links, surroundings
+from zeroscale.provenance.lineage import Lineage, ledger_link, run_links, surroundings
 from zeroscale.runs import checkpoint
 from zeroscale.runs import run as cells
-from zeroscale.runs.results import ORIGIN, Scored, is_foreign, recorded_steps, results_in, results_of
-from zeroscale.runs.study import read_cells
+from zeroscale.runs.results import ORIGIN, ResultFile, is_foreign, recorded_steps, results_in, results_of
+from zeroscale.runs.study import read_runs
 
 Json = dict[str, Any]
 # Gives a card's hash for a protocol as it is here; raises ZeroscaleError for one that is not.
@@ -28,7 +28,7 @@ _OF_MANIFEST = {
 _FROM_HELD_OUT = {"val/loss": "loss", "val/bits_per_byte": "bits_per_byte"}
 
 
-def explain(study: Path, cell: str | None, metric: str, step: int | None, card_hash: CardHash) -> Told:
+def explain(study: Path, cell: str | None, metric: str, step: int | None, card_hash: CardHash) -> Lineage:
     """The chain behind a column of results.csv for a run, or without one behind a parameter of fit.json.
 
     Raises:
@@ -65,7 +65,7 @@ def _split(metric: str) -> tuple[str, str]:
     return (name, last) if "/" in name and last in ENDS else (metric, "value")
 
 
-def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Told:
+def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Lineage:
     """The chain behind a score of a checkpoint that is no run: outputs/eval/NAME."""
     results = results_in(directory / "evals")
     name, end = _split(metric)
@@ -84,9 +84,9 @@ def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Told:
     return told
 
 
-def find_cell(study: Path, name: str) -> cells.Cell:
+def find_cell(study: Path, name: str) -> cells.Run:
     """A run by its name, or by a part that no other has."""
-    known = read_cells(study)
+    known = read_runs(study)
     exact = [cell for cell in known if cell.name == name]
     found = exact or [cell for cell in known if name in cell.name]
     if len(found) == 1:
@@ -96,7 +96,7 @@ def find_cell(study: Path, name: str) -> cells.Cell:
     raise ZeroscaleError(f"cell={name}: {which} in {study}: {listed}")
 
 
-def _result(results: list[Scored], name: str, step: int | None) -> Scored | None:
+def _result(results: list[ResultFile], name: str, step: int | None) -> ResultFile | None:
     """The result that a column was made from, of this step or the last; None where no result has it."""
     card, _, metric = name.rpartition("/")
     card, metric = ("held_out", _FROM_HELD_OUT[name]) if name in _FROM_HELD_OUT else (card, metric)
@@ -107,7 +107,7 @@ def _result(results: list[Scored], name: str, step: int | None) -> Scored | None
     return found[-1] if found else None
 
 
-def _score_title(where: str, metric: str, result: Scored, inner: str, end: str) -> Told:
+def _score_title(where: str, metric: str, result: ResultFile, inner: str, end: str) -> Lineage:
     score = result.content["metrics"][inner]
     title = f"{metric} = {score[end]!r}"
     if end == "value":
@@ -115,10 +115,10 @@ def _score_title(where: str, metric: str, result: Scored, inner: str, end: str) 
         between = "no interval" if low is None or high is None else f"95 % interval {low:.6g} to {high:.6g}"
         title += f", {between}, n = {score['n']:,}"
     mark = result.content.get("mark")
-    return Told(f"{title}: {where}" + (f"  ({mark})" if mark else ""))
+    return Lineage(f"{title}: {where}" + (f"  ({mark})" if mark else ""))
 
 
-def _score_links(told: Told, result: Scored, card_hash: CardHash) -> None:
+def _score_links(told: Lineage, result: ResultFile, card_hash: CardHash) -> None:
     content = result.content
     checks = recorded_run.Check()
     recorded_run.check_result(result.path, checks)
@@ -144,7 +144,7 @@ def _asked(content: Json) -> str:
     return ", ".join(options) or "default options"
 
 
-def _weights_link(told: Told, run: cells.Cell, step: int, expected: str | None) -> None:
+def _weights_link(told: Lineage, run: cells.Run, step: int, expected: str | None) -> None:
     path = checkpoint.path_of(run.directory, step)
     if not (path / checkpoint.META).is_file():
         told.add("weights", f"sha256 {(expected or 'unknown')[:12]}; {path} has not been kept")
@@ -157,17 +157,17 @@ def _weights_link(told: Told, run: cells.Cell, step: int, expected: str | None) 
     told.add_check("weights", f"{path}, sha256 {str(stored)[:12]}", checks)
 
 
-def _manifest_number(study: Path, run: cells.Cell, name: str) -> Told:
+def _manifest_number(study: Path, run: cells.Run, name: str) -> Lineage:
     value: Any = run.manifest
     for key in _OF_MANIFEST[name]:
         value = (value or {}).get(key)
-    told = Told(f"{name} = {value}: {run.name}")
+    told = Lineage(f"{name} = {value}: {run.name}")
     ledger_link(told, study, run, name, None, value)
     told.add("counted", "from the settings, by zeroscale.model.flops.params; manifest.json holds it")
     return told
 
 
-def _logged(study: Path, run: cells.Cell, name: str, step: int | None) -> tuple[Told, int]:
+def _logged(study: Path, run: cells.Run, name: str, step: int | None) -> tuple[Lineage, int]:
     """A number of metrics.jsonl, at a step or the last that has it."""
     rows = cells.read_metrics(run)
     has = [at for at, row in sorted(rows.items()) if name in row and step in (None, at)]
@@ -179,14 +179,14 @@ def _logged(study: Path, run: cells.Cell, name: str, step: int | None) -> tuple[
         raise ZeroscaleError(f"metric={name}: {run.name} has no such number{at}{hint}. It has: {', '.join(known)}")
     # What results.csv has a row of comes first: those steps have a checkpoint.
     kept = [at for at in has if at in recorded_steps(run)] or has
-    told = Told(f"{name} = {rows[kept[-1]][name]!r}: {run.name}, step {kept[-1]:,}")
+    told = Lineage(f"{name} = {rows[kept[-1]][name]!r}: {run.name}, step {kept[-1]:,}")
     if kept[-1] in recorded_steps(run):
         ledger_link(told, study, run, name, kept[-1], rows[kept[-1]][name])
     told.add("logged", f"{run.directory / 'metrics.jsonl'}, the line of step {kept[-1]:,}, while it trained")
     return told, kept[-1]
 
 
-def _scored(run: cells.Cell) -> set[str]:
+def _scored(run: cells.Run) -> set[str]:
     return {
         f"{one.name.removesuffix('.paper').removesuffix('.corpus')}/{metric}"
         for one in results_of(run.directory)

@@ -5,15 +5,15 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.provenance.lineage import Told, source_words
+from zeroscale.provenance.lineage import Lineage, source_words
 from zeroscale.runs import results
 from zeroscale.runs import run as cells
-from zeroscale.runs.study import read_cells
+from zeroscale.runs.study import read_runs
 
 Json = dict[str, Any]
 
 
-def explain_parameter(study: Path, name: str) -> Told:
+def explain_parameter(study: Path, name: str) -> Lineage:
     """The chain behind LAW/PARAMETER, or behind PARAMETER where one law only has it.
 
     Raises:
@@ -35,7 +35,7 @@ def explain_parameter(study: Path, name: str) -> Told:
     law, estimate = known[found[0]]
     low, high = estimate.get("low"), estimate.get("high")
     between = "no interval" if low is None or high is None else f"95 % interval {low:.6g} to {high:.6g}"
-    told = Told(f"{found[0]} = {estimate.get('value')!r}, {between}: {path}")
+    told = Lineage(f"{found[0]} = {estimate.get('value')!r}, {between}: {path}")
     told.add("law", str(law.get("form")))
     if how := (law.get("intervals") or {}).get("method"):
         told.add("interval", str(how))
@@ -60,7 +60,7 @@ def parameters(fit: Json) -> dict[str, tuple[Json, Json]]:
     return found
 
 
-def _ledger(told: Told, study: Path, fit: Json) -> None:
+def _ledger(told: Lineage, study: Path, fit: Json) -> None:
     path, expected = study / "results.csv", fit.get("results_sha256")
     if expected is None or not path.is_file():
         told.add("ledger", f"{path} is not there" if expected else "fitted to results that no results.csv held")
@@ -70,9 +70,9 @@ def _ledger(told: Told, study: Path, fit: Json) -> None:
     told.add("ledger", f"{path}, sha256 {expected[:12]}{changed}", same)
 
 
-def _runs(told: Told, study: Path, law: Json) -> None:
+def _runs(told: Lineage, study: Path, law: Json) -> None:
     """The runs that the law rests on, each with the loss that its own files give."""
-    runs = {cell.name: cell for cell in read_cells(study)}
+    runs = {cell.name: cell for cell in read_runs(study)}
     for point in law.get("points") or []:
         name = point.get("cell") or point.get("name")
         run = runs.get(str(name))
@@ -92,7 +92,7 @@ def _runs(told: Told, study: Path, law: Json) -> None:
         told.add("run", f"{said}; {behind}" + ("" if holds is not False else f"; its files say {loss!r}"), holds)
 
 
-def _loss(run: cells.Cell, step: int | None) -> float | None:
+def _loss(run: cells.Run, step: int | None) -> float | None:
     """The validation loss that the run's own files hold for a step: the held-out result's, else the logged one."""
     for one in results.results_of(run.directory):
         if one.step == step and one.content["card"] == "held_out":

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Link:
+class LineageStep:
     """One link. `holds` is None where there is nothing to compare it with."""
 
     name: str
@@ -22,18 +22,18 @@ class Link:
 
 
 @dataclass
-class Told:
+class Lineage:
     """A number and its chain."""
 
     title: str
-    links: list[Link] = field(default_factory=list)
+    links: list[LineageStep] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
         return all(link.holds is not False for link in self.links)
 
     def add(self, name: str, words: str, holds: bool | None = None) -> None:
-        self.links.append(Link(name, words, holds))
+        self.links.append(LineageStep(name, words, holds))
 
     def add_check(self, name: str, words: str, checks: recorded_run.Check) -> None:
         """A link that files with recorded hashes carry."""
@@ -48,7 +48,7 @@ class Told:
         return "\n".join([self.title, *lines])
 
 
-def ledger_link(told: Told, study: Path, run: cells.Cell, column: str, step: int | None, value: Any) -> None:
+def ledger_link(told: Lineage, study: Path, run: cells.Run, column: str, step: int | None, value: Any) -> None:
     """Whether results.csv holds this value."""
     path = study / "results.csv"
     if not path.is_file():
@@ -64,7 +64,7 @@ def ledger_link(told: Told, study: Path, run: cells.Cell, column: str, step: int
     told.add("ledger", f"{path} has no row of this run" + (f" and step {step:,}" if step is not None else ""), False)
 
 
-def run_links(told: Told, run: cells.Cell, step: int | None) -> None:
+def run_links(told: Lineage, run: cells.Run, step: int | None) -> None:
     """The run itself: its files, data, source, command and machine."""
     manifest, checks = run.manifest, recorded_run.Check()
     recorded_run.check_vouched(run.directory, checks)
@@ -87,7 +87,7 @@ def run_links(told: Told, run: cells.Cell, step: int | None) -> None:
         told.add("parent", f"goes on from step {parent['step']:,} of {parent['parent']}")
 
 
-def _source_link(told: Told, run: cells.Cell) -> None:
+def _source_link(told: Lineage, run: cells.Run) -> None:
     facts = run.manifest.get("source") or {}
     diff = run.directory / "source.diff"
     words, holds = source_words(facts), None

@@ -8,12 +8,12 @@ from typing import Any
 from zeroscale import __version__
 from zeroscale.config import diff, validate
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
 from zeroscale.runs import checkpoint, run, status
 from zeroscale.runs.manifest import FORMAT, MANIFEST, own_hash
-from zeroscale.runs.results import Json, Scored, results_of
+from zeroscale.runs.results import Json, ResultFile, results_of
 
 
 @dataclass
@@ -37,10 +37,10 @@ class Recorded:
     """A run that was made: what it left behind. `manifest` is {} where there is none."""
 
     directory: Path
-    settings: TrainSettings
+    settings: TrainConfig
     manifest: Json
     metrics: dict[int, Json]
-    results: list[Scored]
+    results: list[ResultFile]
     checks: Check
 
 
@@ -65,7 +65,7 @@ def read(directory: Path) -> Recorded:
             f"{FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
         )
     settings = _settings(directory, manifest, checks)
-    cell = run.Cell(directory.name, directory, "unknown", "", None, {}, manifest)
+    cell = run.Run(directory.name, directory, "unknown", "", None, {}, manifest)
     return Recorded(directory, settings, manifest, run.read_metrics(cell), results_of(directory), checks)
 
 
@@ -152,14 +152,14 @@ def _short(path: Path) -> str:
     return path.name
 
 
-def _settings(directory: Path, manifest: Json, checks: Check) -> TrainSettings:
+def _settings(directory: Path, manifest: Json, checks: Check) -> TrainConfig:
     """config.yaml made strict, if it is what the run was trained with."""
     import yaml
 
     path = directory / "config.yaml"
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = validate.build(TrainSettings, raw if isinstance(raw, dict) else {})
+        settings = validate.build_config(TrainConfig, raw if isinstance(raw, dict) else {})
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ZeroscaleError(f"{path} is not valid YAML: {error}. {_still(checks)}") from error
     except ZeroscaleError as error:

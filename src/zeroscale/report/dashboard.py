@@ -18,7 +18,7 @@ from typing import Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_directory
 from zeroscale.report import page
-from zeroscale.report.page import Material
+from zeroscale.report.page import PageData
 
 ASSETS = ("index.html", "style.css")
 SCRIPTS = ("app.js", "charts.js", "curves.js", "dom.js", "examples.js", "laws.js", "origins.js", "tables.js")
@@ -46,7 +46,7 @@ def write(study: Path | Sequence[Path], out: Path | None = None, live: float | N
     return target / "index.html"
 
 
-def place(found: Material) -> Path:
+def place(found: PageData) -> Path:
     """Where a report goes if nobody says: into the study, or beside several. A `+` is in no study's own name."""
     if found.alone:
         return found.parts[0].directory / "report"
@@ -64,12 +64,12 @@ def _refuse_other(out: Path) -> None:
         raise ZeroscaleError(f"out={out} is there and is no report: give a folder that is new, empty, or a report's")
 
 
-def _fill(folder: Path, found: Material, target: Path, live: float | None) -> None:
+def _fill(folder: Path, found: PageData, target: Path, live: float | None) -> None:
     assets = package_files("zeroscale.report") / "assets"
     for name in (*ASSETS, *SCRIPTS):
         (folder / name).write_bytes((assets / name).read_bytes())
     shutil.copyfile(plotly_script(), folder / "plotly.min.js")
-    listed = _write_examples(folder / "examples", page.examples_of(found))
+    listed = _write_examples(folder / "examples", page.read_examples(found))
     shown = page.describe(found, listed)
     shown["static"] = _write_static(folder, found) if found.alone and live is None else []
     shown["links"] = _links(found, target, live)
@@ -80,7 +80,7 @@ def _fill(folder: Path, found: Material, target: Path, live: float | None) -> No
     (folder / "data.js").write_text(script(shown), encoding="utf-8")
 
 
-def _write_static(folder: Path, found: Material) -> list[str]:
+def _write_static(folder: Path, found: PageData) -> list[str]:
     """The figures and tables for papers; returns the names of the files, as the page links them."""
     from zeroscale.report.figures import matplotlib_files
     from zeroscale.report.tables import table_files
@@ -91,7 +91,7 @@ def _write_static(folder: Path, found: Material) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in written)
 
 
-def _links(found: Material, target: Path, live: float | None) -> dict[str, str | None]:
+def _links(found: PageData, target: Path, live: float | None) -> dict[str, str | None]:
     """results.csv and fit.json as the page reaches them: beside it while it is served, else on the way from its folder
     to the study's."""
     links: dict[str, str | None] = {}

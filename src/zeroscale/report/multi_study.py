@@ -12,7 +12,7 @@ from zeroscale.core.format import number
 from zeroscale.report.figures import plotly_panels
 from zeroscale.report.figures.axes import padded
 from zeroscale.report.sections import scaling_laws
-from zeroscale.report.sections.run_health import Conduct
+from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.views.size_law import Law
 from zeroscale.report.views.study import Cell, Study
 
@@ -150,7 +150,7 @@ def verdict(laws: Sequence[tuple[str, Law]], comparable: bool = True) -> str:
     return f"{text} with {format.scaled(params)} parameters."
 
 
-def table(studies: Sequence[Study], laws: Sequence[tuple[str, Law]], worst: Sequence[Conduct]) -> dict[str, Any]:
+def table(studies: Sequence[Study], laws: Sequence[tuple[str, Law]], worst: Sequence[RunHealth]) -> dict[str, Any]:
     """A row per study: runs, lowest loss, exponent with its interval, hold-out error, the worst-behaved run."""
     columns: list[dict[str, Any]] = [
         {"label": "study"},
@@ -164,7 +164,7 @@ def table(studies: Sequence[Study], laws: Sequence[tuple[str, Law]], worst: Sequ
     return {"columns": columns, "rows": rows}
 
 
-def _row(study: Study, law: tuple[str, Law], worst: Conduct) -> list[dict[str, Any]]:
+def _row(study: Study, law: tuple[str, Law], worst: RunHealth) -> list[dict[str, Any]]:
     name, one = law
     done = sum(cell.done for cell in study.cells)
     best = min(one.points, key=lambda point: point[2]) if one.points else None

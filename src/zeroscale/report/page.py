@@ -23,7 +23,7 @@ SIZES_WITH_EXAMPLES = 8
 
 
 @dataclass(frozen=True)
-class Material:
+class PageData:
     """Studies as they were read, and their runs in one list (`study`, the study itself where there is one)."""
 
     parts: list[Study]
@@ -52,19 +52,19 @@ class Material:
         return {cell.name: order[self.prefix(part) + cell.name] for cell in self.parts[part].cells}
 
 
-def read(studies: list[Path], keep: bool = True) -> Material:
+def read(studies: list[Path], keep: bool = True) -> PageData:
     """Reads every study; with `keep` false nothing is written into one."""
     parts = [read_study(Path(study), keep) for study in studies]
     merged = multi_study.merge(parts)
     cards, drawn = benchmarks.read_cards(merged), curves(merged.cells)
     names = [parts[0].name] if len(parts) == 1 else multi_study.told_apart(parts)
-    return Material(parts, names, merged, [size_law.read_law(part) for part in parts], cards, drawn)
+    return PageData(parts, names, merged, [size_law.read_law(part) for part in parts], cards, drawn)
 
 
-def describe(found: Material, shown_examples: list[dict[str, Any]]) -> dict[str, Any]:
+def describe(found: PageData, shown_examples: list[dict[str, Any]]) -> dict[str, Any]:
     """The page. `version` changes when a reader of data.js would have to; `shown_examples`: `examples_of`'s, listed."""
     cards, study, order = found.cards, found.study, found.order
-    behaved = [run_health.conducts(part) for part in found.parts]
+    behaved = [run_health.run_health(part) for part in found.parts]
     return {
         "version": 2,
         "study": study.name,
@@ -91,17 +91,17 @@ def describe(found: Material, shown_examples: list[dict[str, Any]]) -> dict[str,
     }
 
 
-def _together(found: Material, behaved: list[list[run_health.Conduct]]) -> list[run_health.Conduct]:
+def _together(found: PageData, behaved: list[list[run_health.RunHealth]]) -> list[run_health.RunHealth]:
     """The runs of all studies, each judged by its own study's law."""
     every = [
         replace(one, cell=found.prefix(part) + one.cell, label=f"{found.names[part]} / {one.label}")
         for part, ones in enumerate(behaved)
         for one in ones
     ]
-    return sorted(every, key=lambda one: (-one.grade, -one.size))
+    return sorted(every, key=lambda one: (-one.severity, -one.size))
 
 
-def _first(found: Material, behaved: list[list[run_health.Conduct]]) -> dict[str, Any]:
+def _first(found: PageData, behaved: list[list[run_health.RunHealth]]) -> dict[str, Any]:
     """The first screen: of one study, or of several beside each other."""
     note = {"text": benchmarks.sample_note(found.cards), "badges": benchmarks.doubts(found.cards)}
     common = {"sample_note": note, "beside": paper_tables.table(found.cards)}
@@ -146,7 +146,7 @@ def _law(shown: Law, order: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _cells(found: Material) -> list[dict[str, Any]]:
+def _cells(found: PageData) -> list[dict[str, Any]]:
     """Every run, in order: `series` is its colour of `palette`, a study's where there are several."""
     prefixes = {name: part for part, name in enumerate(found.names)}
 
@@ -166,7 +166,7 @@ def _cells(found: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _laws(found: Material) -> list[dict[str, Any]]:
+def _laws(found: PageData) -> list[dict[str, Any]]:
     """A section for each study that has laws over size and data, or of benchmarks."""
     described = [
         (part, scaling_laws.describe(study, found.laws[part], found.order_of(part)))
@@ -184,7 +184,7 @@ def _laws(found: Material) -> list[dict[str, Any]]:
     ]
 
 
-def _paper(found: Material) -> dict[str, Any] | None:
+def _paper(found: PageData) -> dict[str, Any] | None:
     """The paper's figures 1 and 4, with these models."""
     tasks = paper_figures.tasks(found.cards)
     drawn = None if not found.alone else paper_figures.perplexity(found.study, found.drawn)
@@ -242,7 +242,7 @@ def _spoken(point: benchmarks.Point) -> str:
     return f"{point.label} {format.flat(format.figure(point.value))}" + (f" ({known})" if known else "")
 
 
-def examples_of(found: Material) -> list[dict[str, Any]]:
+def read_examples(found: PageData) -> list[dict[str, Any]]:
     """What the largest finished models of each study said."""
     each = max(1, SIZES_WITH_EXAMPLES // len(found.parts))
     chosen = []
@@ -252,7 +252,7 @@ def examples_of(found: Material) -> list[dict[str, Any]]:
     return examples.read_examples(chosen)
 
 
-def _again(found: Material) -> list[dict[str, str]]:
+def _again(found: PageData) -> list[dict[str, str]]:
     steps = []
     for name, study in zip(found.names, found.parts, strict=True):
         cards = found.cards if found.alone else benchmarks.read_cards(study)

@@ -101,7 +101,7 @@ def _sections(
 
 
 def _behaved(study: Study) -> Table:
-    table = run_health.table(study, run_health.conducts(study))
+    table = run_health.table(study, run_health.run_health(study))
     return {**table, "rows": table["rows"][:RUNS]}
 
 

@@ -60,7 +60,7 @@ def verify(directory: Path) -> dict[str, Any]:
     return meta
 
 
-def continued(directory: Path) -> dict[str, Any]:
+def read_meta(directory: Path) -> dict[str, Any]:
     """`verify` for a run that goes on from here: an older format has no optimizer state that this version reads."""
     meta = verify(directory)
     if meta.get("format", 0) < _CONTINUED_FROM:
@@ -96,7 +96,7 @@ def latest(cell: Path, say: Callable[[str], None], at_most: int | None = None) -
 
 
 @dataclass(frozen=True)
-class Policy:
+class RetentionPolicy:
     """Which checkpoints stay: the last `last`, those at every `every_tokens` tokens, and the best on held-out text.
 
     One that a stop asked for stays until the next is there and counts for none of these: what an interrupted run
@@ -107,7 +107,7 @@ class Policy:
     every_tokens: int | None = None
     best: bool = False
 
-    def kept(self, cell: Path) -> set[Path]:
+    def keep(self, cell: Path) -> set[Path]:
         """Those of the cell's checkpoints that stay."""
         paths = all_of(cell)
         metas = {path: _meta(path) for path in paths}
@@ -133,9 +133,9 @@ def _meta(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def prune(cell: Path, policy: Policy) -> None:
+def prune(cell: Path, policy: RetentionPolicy) -> None:
     """Removes what the policy does not keep."""
-    kept = policy.kept(cell)
+    kept = policy.keep(cell)
     for path in all_of(cell):
         if path not in kept:
             remove(path)
@@ -152,7 +152,7 @@ def remove(path: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def sweep(cell: Path) -> None:
+def remove_partial(cell: Path) -> None:
     """Clears away what a killed process left half-written or half-removed."""
     for leftover in (cell / "checkpoints").glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.runs.run import settings_of
@@ -21,7 +21,7 @@ def corpus_of(cell: Path) -> Path:
     return open_corpus(cell, settings_of(cell), cell.resolve().parents[1], True).directory
 
 
-def open_corpus(cell: Path, settings: TrainSettings, outputs: Path, nameable: bool = False) -> "Corpus":
+def open_corpus(cell: Path, settings: TrainConfig, outputs: Path, nameable: bool = False) -> "Corpus":
     """A run's corpus in `outputs`/corpora, compared with what the run recorded.
 
     Args:

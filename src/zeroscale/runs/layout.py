@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 
 
-def directory(settings: TrainSettings) -> Path:
+def directory(settings: TrainConfig) -> Path:
     """outputs/<study>/<cell>."""
     return Path(settings.output_dir) / settings.study / settings.cell

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.files import write_text
 from zeroscale.model.flops import flops_6nd
 from zeroscale.runs.results import PLAIN_PROTOCOLS, SUFFIXES, read_results, recorded_steps
-from zeroscale.runs.run import Cell, read_metrics
-from zeroscale.runs.study import read_cells
+from zeroscale.runs.run import Run, read_metrics
+from zeroscale.runs.study import read_runs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -36,9 +36,9 @@ WORDS = ("cell", "model", "status", "sample_cards", "partial_cards")
 INTEGERS = ("step", "seed", "params", "params_non_embedding", "params_matmul", "tokens")
 
 
-def cells(study: Path) -> list[Cell]:
+def cells(study: Path) -> list[Run]:
     """Every cell of a study with its state, those without a row in the ledger too."""
-    return read_cells(study)
+    return read_runs(study)
 
 
 def collect(study: Path) -> "DataFrame":
@@ -56,7 +56,7 @@ def collect(study: Path) -> "DataFrame":
     """
     import pandas
 
-    rows = [row for cell in read_cells(study) for row in _rows(cell)]
+    rows = [row for cell in read_runs(study) for row in _rows(cell)]
     scores = sorted({column for row in rows for column in row} - set(FIXED_COLUMNS), key=_column_order)
     frame = pandas.DataFrame(rows, columns=[*FIXED_COLUMNS, *scores])
     whole = [*INTEGERS, *(column for column in scores if column.endswith("/n"))]
@@ -77,13 +77,13 @@ def write(study: Path, frame: "DataFrame | None" = None) -> Path:
     return path
 
 
-def _rows(cell: Cell) -> list[dict[str, Any]]:
+def _rows(cell: Run) -> list[dict[str, Any]]:
     steps = recorded_steps(cell)
     metrics = read_metrics(cell) if steps else {}
     return [_row(cell, step, metrics.get(step, {})) for step in steps]
 
 
-def _row(cell: Cell, step: int, logged: dict[str, Any]) -> dict[str, Any]:
+def _row(cell: Run, step: int, logged: dict[str, Any]) -> dict[str, Any]:
     counted = cell.manifest.get("params") or {}
     per_token = cell.manifest.get("flops_per_token")
     tokens = logged.get("tokens")

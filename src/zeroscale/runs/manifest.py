@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine
 from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.runs import source as sources
@@ -107,7 +107,7 @@ def _surroundings_once() -> dict[str, Any]:
 
 
 def make(
-    settings: TrainSettings, *, gpu: str | None, threads: int, micro_batch_tokens: int, corpus: Any
+    settings: TrainConfig, *, gpu: str | None, threads: int, micro_batch_tokens: int, corpus: Any
 ) -> tuple[dict[str, Any], sources.Source]:
     """The manifest of a cell, before its first step, and the source that it names."""
     found = sources.read()
@@ -163,7 +163,7 @@ def _earlier(before: dict[str, Any], first_step: int) -> tuple[list[dict[str, An
     return kept, went_on
 
 
-def vouched(cell: Path) -> dict[str, str]:
+def hashed_files(cell: Path) -> dict[str, str]:
     """sha256 of what a finished cell will not write again, by name: for DONE, so that a later change can be told.
 
     Checkpoints and results carry hashes of their own.

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, sha256_json
@@ -108,7 +108,7 @@ class CheckpointRef:
     path: Path
     out: Path
     weights_hash: str
-    run: TrainSettings | None
+    run: TrainConfig | None
     origin: str = ""
     """Of a checkpoint that is not ours: the directory or the hub's name, as given."""
     revision: str | None = None
@@ -156,7 +156,7 @@ def _find_local(path: Path, outputs: Path) -> CheckpointRef:
     if (path / checkpoint.META).is_file():
         cell = path.parent.parent
         meta = checkpoint.verify(path)
-        run = build(TrainSettings, meta["settings"])
+        run = build_config(TrainConfig, meta["settings"])
         out = cell / "evals" / path.name if (cell / "config.yaml").is_file() else path / "evals"
         return CheckpointRef(cell.name, path, out, meta["sha256"][checkpoint.WEIGHTS], run)
     if (path / "config.yaml").is_file():

@@ -8,14 +8,14 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.runs.run import Cell
+from zeroscale.runs.run import Run
 
 # A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
 PLAIN_PROTOCOLS = ("paper", "corpus")
 SUFFIXES = ("value", "low", "high", "n")
 
 
-def recorded_steps(cell: Cell) -> list[int]:
+def recorded_steps(cell: Run) -> list[int]:
     """Steps that have a checkpoint or a result, in order."""
     checkpoints = cell.directory.glob("checkpoints/step-*")
     scored = {path.parent for path in cell.directory.glob("evals/step-*/*.json")}
@@ -23,7 +23,7 @@ def recorded_steps(cell: Cell) -> list[int]:
     return sorted({int(match[1]) for match in found if match})
 
 
-def read_results(cell: Cell, step: int) -> list[dict[str, Any]]:
+def read_results(cell: Run, step: int) -> list[dict[str, Any]]:
     """The results of the cards scored at a step, in order of file name."""
     results = []
     for path in sorted(cell.directory.glob(f"evals/step-{step:08d}/[!.]*.json")):
@@ -66,7 +66,7 @@ ORIGIN = "source.json"
 
 
 @dataclass(frozen=True)
-class Scored:
+class ResultFile:
     """A result's file and its content, read as JSON."""
 
     step: int
@@ -84,7 +84,7 @@ class Scored:
         return self.path.with_name(f"{self.name}.examples.parquet")
 
 
-def results_of(directory: Path) -> list[Scored]:
+def results_of(directory: Path) -> list[ResultFile]:
     """Every result of a run, by step and name.
 
     Raises:
@@ -94,14 +94,14 @@ def results_of(directory: Path) -> list[Scored]:
     return [one for folder in folders for one in results_in(folder, int(folder.name.removeprefix("step-")))]
 
 
-def results_in(folder: Path, step: int = 0) -> list[Scored]:
+def results_in(folder: Path, step: int = 0) -> list[ResultFile]:
     """The results in one folder; those of a checkpoint that is no run's belong to no step."""
     found = []
     for path in sorted(folder.glob("[!.]*.json")):
         content = read_json(path)
         if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
             raise ZeroscaleError(f"{path} is not a result: it has no metrics. Score the checkpoint again")
-        found.append(Scored(step, path, content))
+        found.append(ResultFile(step, path, content))
     return found
 
 

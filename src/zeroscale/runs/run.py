@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import yaml
 
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.runs import status
@@ -18,7 +18,7 @@ State = Literal["done", "running", "failed", "resumable", "unknown"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Run:
     """One run directory. `settings` and `manifest` are {} where the file is not there yet."""
 
     name: str
@@ -39,7 +39,7 @@ class Cell:
         return self.settings.get("seed")
 
 
-def read_cell(directory: Path) -> Cell:
+def read_run(directory: Path) -> Run:
     status = _optional(directory / "status.json")
     state = status.get("state", "unknown")
     if (directory / "DONE").exists():
@@ -49,7 +49,7 @@ def read_cell(directory: Path) -> Cell:
         state = "resumable"
     elif state not in ("running", "failed", "resumable"):
         state = "unknown"
-    return Cell(
+    return Run(
         name=directory.name,
         directory=directory,
         state=state,
@@ -60,7 +60,7 @@ def read_cell(directory: Path) -> Cell:
     )
 
 
-def read_metrics(cell: Cell) -> dict[int, dict[str, Any]]:
+def read_metrics(cell: Run) -> dict[int, dict[str, Any]]:
     """metrics.jsonl by step. A partial last line, the mark of a kill, is dropped; of a step logged twice the last wins.
 
     Raises:
@@ -109,7 +109,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def settings_of(cell: Path, key: str = "") -> TrainSettings:
+def settings_of(cell: Path, key: str = "") -> TrainConfig:
     """A run's settings; `key=` stands before its name in a message.
 
     Raises:
@@ -126,10 +126,10 @@ def settings_of(cell: Path, key: str = "") -> TrainSettings:
         raise ZeroscaleError(f"{config} is no YAML that can be read: {str(error).splitlines()[0]}") from error
     if not isinstance(raw, dict):
         raise ZeroscaleError(f"{config} should hold a run's settings, key by key")
-    return build(TrainSettings, raw)
+    return build_config(TrainConfig, raw)
 
 
-def finished(settings: TrainSettings) -> bool:
+def finished(settings: TrainConfig) -> bool:
     """Whether the cell is done with these very settings and has been scored on every card asked for."""
     done = status.read_done(directory(settings))
     if done is None or done["settings_hash"] != settings.hash():

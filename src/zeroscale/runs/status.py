@@ -13,7 +13,7 @@ DONE = "DONE"
 LOG = "log.txt"
 LOCK = ".lock"
 # Held by the process that starts the cell's worker; LOCK by the worker itself, which may outlive it for a moment.
-CLAIM = ".claim"
+LAUNCH_LOCK = ".claim"
 # The exit code of a worker that found its cell taken.
 BUSY = 3
 
@@ -43,9 +43,9 @@ def read(cell: Path) -> Status:
         return Status("missing")
 
 
-def taken(cell: Path) -> bool:
+def is_locked(cell: Path) -> bool:
     """Whether a live process has the cell: one that trains it, or one that is about to start that."""
-    for name in (CLAIM, LOCK):
+    for name in (LAUNCH_LOCK, LOCK):
         if (cell / name).exists():
             ours = try_lock(cell / name)
             if ours is None:

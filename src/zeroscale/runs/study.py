@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.run import Cell, read_cell
+from zeroscale.runs.run import Run, read_run
 
 
-def read_cells(study: Path) -> list[Cell]:
+def read_runs(study: Path) -> list[Run]:
     """Every subdirectory of a study that has a config.yaml, in order of name, whatever its state.
 
     Raises:
@@ -15,4 +15,4 @@ def read_cells(study: Path) -> list[Cell]:
     study = Path(study)
     if not study.is_dir():
         raise ZeroscaleError(f"{study} is not a directory: give a study's, such as outputs/pocket")
-    return [read_cell(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]
+    return [read_run(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]

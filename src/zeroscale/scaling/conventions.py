@@ -13,14 +13,14 @@ from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
 from zeroscale.scaling.estimators.isoflop import fit_isoflop
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.run_table import EXACT, SIX_ND, Table
+from zeroscale.scaling.run_table import EXACT, SIX_ND, RunTable
 
 # Refits behind each interval of this table: two digits of a quantile are enough here.
 BOOTSTRAP = 1000
 
 
 def by_convention(
-    tables: Callable[[str, str], Table | None], conventions: Sequence[str], options: Options, laws: Sequence[str]
+    tables: Callable[[str, str], RunTable | None], conventions: Sequence[str], options: Options, laws: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row for each law, convention of N and count of FLOPs: {law, convention, flops, exponent, note}.
 
@@ -58,7 +58,7 @@ def by_convention(
     return rows
 
 
-def _isoflop(table: Table, convention: str, counted: str, bootstrap: int, options: Options) -> dict[str, Any]:
+def _isoflop(table: RunTable, convention: str, counted: str, bootstrap: int, options: Options) -> dict[str, Any]:
     try:
         fit = fit_isoflop(
             table.params,

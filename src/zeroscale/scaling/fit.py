@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
 from zeroscale.runs import ledger, manifest
-from zeroscale.runs.run import Cell
-from zeroscale.runs.study import read_cells
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import read_runs as read_cells
 from zeroscale.scaling import diagnostics, fit_json, lm_eval_results, runs_csv
 from zeroscale.scaling.conventions import by_convention
 from zeroscale.scaling.estimators import downstream
 from zeroscale.scaling.fit_json import fit_sizes, power_law
 from zeroscale.scaling.numerics.arrays import groups
 from zeroscale.scaling.options import SURFACES, Options
-from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select, usable
-from zeroscale.scaling.run_table import Table
+from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select, select_runs
+from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.runs_csv import read_csv
 from zeroscale.scaling.summary import describe
 
@@ -100,15 +100,15 @@ def read_runs(runs: Path, options: Options) -> "Runs":
 class Runs:
     """The runs of one fit, read once, and the laws fitted to them one after another."""
 
-    def __init__(self, frame: "DataFrame", cells: Sequence[Cell], options: Options, imported: bool) -> None:
+    def __init__(self, frame: "DataFrame", cells: Sequence[Run], options: Options, imported: bool) -> None:
         self.frame, self.cells, self.options, self.imported = frame, cells, options, imported
         self.from_ledger = "val/loss" in frame.columns
         self.runs, self.left_out = self._usable(options.convention)
-        self.table = Table.of(self.runs, options.flops)
+        self.table = RunTable.of(self.runs, options.flops)
 
     def _usable(self, convention: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         asked = self.options
-        return usable(
+        return select_runs(
             self.frame,
             convention,
             self.cells,
@@ -136,7 +136,7 @@ class Runs:
                 else:
                     laws[name] = self._surface(name)
             except ZeroscaleError as error:
-                if self.options.insists(name):
+                if self.options.is_required(name):
                     raise
                 missing.append({"law": name, "reason": str(error)})
         if not laws and not scores:
@@ -157,7 +157,7 @@ class Runs:
         sizes, data = (int(groups(column).max()) + 1 for column in (self.table.params, self.table.tokens))
         ladder = min(sizes, data) < AUTO_LEVELS
         if "auto" in self.options.law and "all" not in self.options.law and ladder:
-            names = [name for name in names if name not in SURFACES or self.options.insists(name)]
+            names = [name for name in names if name not in SURFACES or self.options.is_required(name)]
         if self.from_ledger and "power" not in names:
             # The report of a study stands on it, and it costs a second.
             names.insert(0, "power")
@@ -215,11 +215,11 @@ class Runs:
             return []
         kept: dict[str, list[dict[str, Any]]] = {}
 
-        def counted(convention: str, flops: str) -> Table | None:
+        def counted(convention: str, flops: str) -> RunTable | None:
             runs = kept.setdefault(convention, self._usable(convention)[0])
             if flops == "exact" and any(run["flops"] is None for run in runs):
                 return None
-            return Table.of(runs, flops)
+            return RunTable.of(runs, flops)
 
         conventions = tuple(COLUMN_OF) if self.from_ledger else (self.options.convention,)
         rows = by_convention(counted, conventions, replace(self.options), names)

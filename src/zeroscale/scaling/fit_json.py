@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from zeroscale.scaling.estimators.isoflop import IsoflopFit
     from zeroscale.scaling.estimators.kaplan import KaplanFit
     from zeroscale.scaling.estimators.surface_fit import SurfaceFit
-    from zeroscale.scaling.run_table import Table
+    from zeroscale.scaling.run_table import RunTable
 
 # The compute-optimal path is written from the smallest run's FLOPs to this many times the largest's, for figures.
 FRONTIER_POINTS = 33
 FRONTIER_REACH = 10.0
 
 
-def surface(fit: "SurfaceFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
+def surface(fit: "SurfaceFit", table: "RunTable", budgets: Sequence[float]) -> dict[str, Any]:
     """`chinchilla` and `vpnls`."""
     per_token = table.per_token()
     return {
@@ -62,7 +62,7 @@ def surface(fit: "SurfaceFit", table: "Table", budgets: Sequence[float]) -> dict
     }
 
 
-def isoflop(fit: "IsoflopFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
+def isoflop(fit: "IsoflopFit", table: "RunTable", budgets: Sequence[float]) -> dict[str, Any]:
     """Approach 2, with its parabolas."""
     used = {run for one in fit.budgets if one.used for run in one.runs}
     return {
@@ -97,7 +97,7 @@ def isoflop(fit: "IsoflopFit", table: "Table", budgets: Sequence[float]) -> dict
     }
 
 
-def envelope(fit: "EnvelopeFit", table: "Table", budgets: Sequence[float]) -> dict[str, Any]:
+def envelope(fit: "EnvelopeFit", table: "RunTable", budgets: Sequence[float]) -> dict[str, Any]:
     """Approach 1."""
     return {
         "form": fit.form,
@@ -116,7 +116,7 @@ def envelope(fit: "EnvelopeFit", table: "Table", budgets: Sequence[float]) -> di
     }
 
 
-def kaplan(fit: "KaplanFit", table: "Table") -> dict[str, Any]:
+def kaplan(fit: "KaplanFit", table: "RunTable") -> dict[str, Any]:
     """Kaplan's three laws; `parameters` are those of L(N, D)."""
     ones = {"L(N)": fit.by_size, "L(D)": fit.by_data}
     return {
@@ -176,7 +176,7 @@ def _optimum(found: Any) -> dict[str, Any]:
     }
 
 
-def _frontier(optimum: Callable[[float], Any], table: "Table") -> list[dict[str, Any]]:
+def _frontier(optimum: Callable[[float], Any], table: "RunTable") -> list[dict[str, Any]]:
     """The optimum over a range of budgets, evenly in ln C."""
     import numpy
 
@@ -184,12 +184,12 @@ def _frontier(optimum: Callable[[float], Any], table: "Table") -> list[dict[str,
     return [_optimum(optimum(float(flops))) for flops in grid]
 
 
-def _counted(table: "Table") -> dict[str, Any]:
+def _counted(table: "RunTable") -> dict[str, Any]:
     """How C was counted, and what a token costs as exp(log_scale) N^power where an optimum is asked for."""
     return {"counted": table.counted, "per_token": asdict(table.per_token() or SIX_ND)}
 
 
-def _left_out(pairs: Sequence[tuple[int, str]], table: "Table") -> list[dict[str, Any]]:
+def _left_out(pairs: Sequence[tuple[int, str]], table: "RunTable") -> list[dict[str, Any]]:
     """Each run with what it measured, so that a figure can show it among those that count."""
     return [
         {"cell": table.names[run], "rule": rule}
@@ -198,12 +198,12 @@ def _left_out(pairs: Sequence[tuple[int, str]], table: "Table") -> list[dict[str
     ]
 
 
-def _point(table: "Table", run: int) -> dict[str, Any]:
+def _point(table: "RunTable", run: int) -> dict[str, Any]:
     """A run as the law saw it: `flops` by the count that the fit used; `name` tells checkpoints of a cell apart."""
     return {**shown(table.runs[run]), "name": table.names[run], "flops": float(table.flops[run])}
 
 
-def _points(table: "Table", fitted: Any, residuals: Sequence[float]) -> list[dict[str, Any]]:
+def _points(table: "RunTable", fitted: Any, residuals: Sequence[float]) -> list[dict[str, Any]]:
     return [
         {**_point(table, run), "fitted": plain(value), "log_residual": plain(residual)}
         for run, (value, residual) in enumerate(zip(fitted, residuals, strict=True))

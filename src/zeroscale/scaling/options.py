@@ -52,7 +52,7 @@ class Options:
             return tuple(law for law in LAWS if law != "benchmarks" or law in self.law)
         return tuple(law for law in LAWS if law in self.law)
 
-    def insists(self, law: str) -> bool:
+    def is_required(self, law: str) -> bool:
         """Whether the law was asked for by name: then it is an error, not a remark, when it cannot be fitted."""
         return law in self.law
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.run import Cell
+from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -37,10 +37,10 @@ class Selection:
     left_out: list[dict[str, Any]]
 
 
-def usable(
+def select_runs(
     frame: "DataFrame",
     convention: str,
-    cells: Sequence[Cell] = (),
+    cells: Sequence[Run] = (),
     *,
     checkpoints: str = "last",
     keep: Mapping[str, Any] | None = None,
@@ -68,7 +68,7 @@ def usable(
     else:
         runs = [_from_csv(row) for row in frame.to_dict("records")]
     runs = _within(_not_named(runs, left_out, leave_out), left_out, keep or {})
-    runs = _without_twins(runs, left_out)
+    runs = _drop_duplicates(runs, left_out)
     if not runs:
         reasons = "; ".join(f"{entry['cell']}: {entry['rule']}" for entry in left_out)
         raise ZeroscaleError(f"no run can be fitted ({reasons}): finish at least two sizes")
@@ -86,7 +86,7 @@ def select(runs: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -
 def _finished(
     rows: list[dict[str, Any]],
     column: str,
-    cells: Sequence[Cell],
+    cells: Sequence[Run],
     left_out: list[dict[str, Any]],
     wanted: str,
 ) -> list[dict[str, Any]]:
@@ -193,7 +193,7 @@ def _within(
     return kept
 
 
-def _without_twins(runs: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _drop_duplicates(runs: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of runs that differ in other settings than size, tokens and seed (a learning-rate sweep), the best counts."""
     best: dict[tuple[Any, ...], dict[str, Any]] = {}
     for run in sorted(runs, key=lambda run: run["loss"]):

@@ -14,7 +14,7 @@ EXACT, SIX_ND = "exact", "6nd"
 
 
 @dataclass(frozen=True)
-class Table:
+class RunTable:
     """n runs; `flops` are C by `counted`, exact (the ledger's or the CSV's own column) or 6 N D."""
 
     runs: tuple[dict[str, Any], ...]
@@ -27,7 +27,7 @@ class Table:
     counted: str
 
     @classmethod
-    def of(cls, runs: Sequence[dict[str, Any]], counted: str = "auto") -> "Table":
+    def of(cls, runs: Sequence[dict[str, Any]], counted: str = "auto") -> "RunTable":
         """From the runs of `points.usable`.
 
         Raises:

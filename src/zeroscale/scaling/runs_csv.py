@@ -12,7 +12,7 @@ from pandas import DataFrame
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.ledger import collect
-from zeroscale.runs.study import read_cells
+from zeroscale.runs.study import read_runs
 from zeroscale.scaling.options import COLUMNS
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def read(runs: Path) -> "DataFrame":
         raise ZeroscaleError(
             f"{runs} does not exist: give a study's directory or a CSV with columns params, tokens, loss"
         )
-    found = read_cells(runs)
+    found = read_runs(runs)
     if not found:
         raise ZeroscaleError(f"{runs} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
     frame = collect(runs)

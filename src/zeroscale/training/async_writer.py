@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 
-class Writer:
+class AsyncCheckpointWriter:
     """Runs jobs in the background, each after the one before it.
 
     `wait` and `check` raise what a job raised, in the thread that trains: a full disk ends the run there.

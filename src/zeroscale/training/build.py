@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroscale.config.train import TrainSettings, shape
+from zeroscale.config.train import TrainConfig, model_config
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import loader
@@ -22,7 +22,7 @@ from zeroscale.training.lr_schedule import lr_at
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from zeroscale.training.module import Around, LanguageModel
+    from zeroscale.training.module import Callback, LanguageModel
 
 
 def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
@@ -31,18 +31,18 @@ def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., N
     return prepare.prepare(data, tokenizer, directory, progress)
 
 
-def model(settings: TrainSettings, tokens: Corpus) -> GPT:
+def model(settings: TrainConfig, tokens: Corpus) -> GPT:
     """The decoder with its initial weights: a function of the shape and the seed."""
     if tokens.tokenizer.vocab_size > settings.vocab_size:
         raise ZeroscaleError(
             f"the tokenizer has {tokens.tokenizer.vocab_size} tokens, more than the {settings.vocab_size} that "
             "model.vocab_size and tokenizer.vocab_size say; set model.vocab_size=null"
         )
-    return GPT(shape(settings, tokens.tokenizer.vocab_size), settings.seed)
+    return GPT(model_config(settings, tokens.tokenizer.vocab_size), settings.seed)
 
 
-def lit(
-    settings: TrainSettings, gpt: GPT, around: Sequence["Around"] = (), start: Path | None = None
+def module(
+    settings: TrainConfig, gpt: GPT, around: Sequence["Callback"] = (), start: Path | None = None
 ) -> "LanguageModel":
     """The model with its optimizer and learning rate, to go on from a checkpoint, or from its initial weights; `around`
     its steps the journal, checkpoints, scores."""
@@ -71,7 +71,7 @@ def lit(
     )
 
 
-def rate(settings: TrainSettings, step: int) -> float:
+def rate(settings: TrainConfig, step: int) -> float:
     """The learning rate of optimizer step `step` (from 0)."""
     return lr_at(
         step,
@@ -83,7 +83,7 @@ def rate(settings: TrainSettings, step: int) -> float:
     )
 
 
-def batches(settings: TrainSettings, tokens: Corpus, rank: int, first_step: int) -> Any:
+def batches(settings: TrainConfig, tokens: Corpus, rank: int, first_step: int) -> Any:
     """A rank's micro-batches, those of a step together, from a step on."""
     from zeroscale.data.loader import Steps
 
@@ -93,7 +93,7 @@ def batches(settings: TrainSettings, tokens: Corpus, rank: int, first_step: int)
     return loader.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
 
 
-def trainer(settings: TrainSettings, directory: Path) -> "pl.Trainer":
+def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
     """Lightning's trainer with everything of its own switched off that we do ourselves (precision is `lit`'s)."""
     import pytorch_lightning as pl
 

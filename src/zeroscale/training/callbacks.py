@@ -9,22 +9,22 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from zeroscale.config.train import TrainSettings
-from zeroscale.core.jsonl import Recorder
+from zeroscale.config.train import TrainConfig
+from zeroscale.core.jsonl import JsonlWriter
 from zeroscale.runs import checkpoint, status
 from zeroscale.training import train_state
-from zeroscale.training.async_writer import Writer
-from zeroscale.training.guards import Spikes, Stopped
-from zeroscale.training.module import Around, LanguageModel
+from zeroscale.training.async_writer import AsyncCheckpointWriter
+from zeroscale.training.guards import LossSpikeDetector, Stopped
+from zeroscale.training.module import Callback, LanguageModel
 from zeroscale.training.progress_bar import ProgressLine
 from zeroscale.training.throughput import Stopwatch, mfu, peak_memory_bytes
 from zeroscale.training.trackers.tracker import Tracker
 
 
-class _AfterStep(Around):
+class _AfterStep(Callback):
     """Acts after optimizer steps."""
 
-    def __init__(self, settings: TrainSettings, stopwatch: Stopwatch) -> None:
+    def __init__(self, settings: TrainConfig, stopwatch: Stopwatch) -> None:
         self.settings = settings
         self.stopwatch = stopwatch
         self._last = settings.steps
@@ -34,18 +34,18 @@ class _AfterStep(Around):
         return step == self._last or (every is not None and step % every == 0)
 
 
-class Journal(_AfterStep):
+class MetricsLogger(_AfterStep):
     """Measures each step, validates when due, and writes one line to metrics.jsonl, the tracker and the terminal."""
 
     def __init__(
         self,
-        settings: TrainSettings,
+        settings: TrainConfig,
         stopwatch: Stopwatch,
         *,
-        recorder: Recorder | None,
+        recorder: JsonlWriter | None,
         tracker: Tracker,
         progress: ProgressLine,
-        spikes: Spikes,
+        spikes: LossSpikeDetector,
         validate: Callable[[], dict[str, float]],
         device_name: str | None,
     ) -> None:
@@ -105,7 +105,7 @@ class Journal(_AfterStep):
             "mfu": mfu(rate, self._flops_per_token, self._device_name, run.devices, run.precision),
             **measured,
         }
-        spike = self._spikes.height(loss)
+        spike = self._spikes.update(loss)
         if spike is not None:
             row["spike"] = spike
             self._progress.say(f"step {step}: loss {loss:.3f} is a spike: {spike:.2f} above the median of 64 before")
@@ -124,13 +124,13 @@ class Checkpoints(_AfterStep):
 
     def __init__(
         self,
-        settings: TrainSettings,
+        settings: TrainConfig,
         stopwatch: Stopwatch,
         *,
         cell: Path,
-        recorder: Recorder | None,
-        journal: Journal,
-        writer: Writer,
+        recorder: JsonlWriter | None,
+        journal: MetricsLogger,
+        writer: AsyncCheckpointWriter,
         describe: dict[str, Any],
     ) -> None:
         super().__init__(settings, stopwatch)
@@ -139,9 +139,9 @@ class Checkpoints(_AfterStep):
         self._journal = journal
         self._writer = writer
         self._describe = describe
-        self._snapshots: train_state.Snapshots | None = None
+        self._snapshots: train_state.StateSnapshot | None = None
         run = settings.trainer
-        self._policy = checkpoint.Policy(run.keep_checkpoints, run.keep_every_tokens, run.keep_best)
+        self._policy = checkpoint.RetentionPolicy(run.keep_checkpoints, run.keep_every_tokens, run.keep_best)
         self._saved: int | None = None
 
     def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
@@ -159,9 +159,9 @@ class Checkpoints(_AfterStep):
         if self._saved == step:
             return
         if self._snapshots is None:
-            self._snapshots = train_state.Snapshots(lit.model, lit.optimizer_list, keep=trainer.is_global_zero)
+            self._snapshots = train_state.StateSnapshot(lit.model, lit.optimizer_list, keep=trainer.is_global_zero)
         self._writer.wait()
-        weights, state = self._snapshots.take()
+        weights, state = self._snapshots.capture()
         self._saved = step
         if trainer.is_global_zero:
             meta = {
@@ -187,11 +187,11 @@ class Checkpoints(_AfterStep):
         status.write(self.cell, "running", step=step)
 
 
-class Scores(_AfterStep):
+class Evaluation(_AfterStep):
     """Scores the cards at chosen steps, through the function that `zeroscale eval` calls."""
 
     def __init__(
-        self, settings: TrainSettings, stopwatch: Stopwatch, checkpoints: Checkpoints, score: Callable[[Path], None]
+        self, settings: TrainConfig, stopwatch: Stopwatch, checkpoints: Checkpoints, score: Callable[[Path], None]
     ) -> None:
         super().__init__(settings, stopwatch)
         self._checkpoints = checkpoints
@@ -213,7 +213,7 @@ class StopOnSignal(_AfterStep):
     """On SIGTERM, or after the step it was told: finish the optimizer step, write its checkpoint, leave."""
 
     def __init__(
-        self, settings: TrainSettings, stopwatch: Stopwatch, checkpoints: Checkpoints, stop_after: int | None = None
+        self, settings: TrainConfig, stopwatch: Stopwatch, checkpoints: Checkpoints, stop_after: int | None = None
     ) -> None:
         super().__init__(settings, stopwatch)
         self._checkpoints = checkpoints
@@ -222,9 +222,9 @@ class StopOnSignal(_AfterStep):
 
     def begin(self, trainer: pl.Trainer, lit: LanguageModel) -> None:
         # Lightning's own handler would leave in the middle of an accumulated step; ours takes its place.
-        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGTERM, self._on_signal)
 
-    def _ask(self, *_: Any) -> None:
+    def _on_signal(self, *_: Any) -> None:
         self._asked = True
 
     def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:

@@ -10,11 +10,11 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.utils.checkpoint import checkpoint
 
-from zeroscale.config.trainer import TrainerSettings
+from zeroscale.config.trainer import TrainerConfig
 from zeroscale.model.gpt import GPT
 
 
-def strategy(run: TrainerSettings) -> Any:
+def strategy(run: TrainerConfig) -> Any:
     """Lightning's strategy; it saves and loads nothing (`snapshot` does)."""
     if run.devices == 1:
         return "auto"
@@ -26,12 +26,12 @@ def strategy(run: TrainerSettings) -> Any:
     return DDPStrategy(gradient_as_bucket_view=True)
 
 
-def environment(run: TrainerSettings) -> Any:
+def environment(run: TrainerConfig) -> Any:
     """Who the ranks are: torchrun's; a single-rank cell inside a SLURM job must not be taken for one rank of many."""
     return TorchElasticEnvironment() if run.devices > 1 else LightningEnvironment()
 
 
-def machines(run: TrainerSettings) -> tuple[int, int]:
+def machines(run: TrainerConfig) -> tuple[int, int]:
     """(machines, devices on each), as torchrun has shared out the ranks."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE", run.devices)) if run.devices > 1 else 1
     return run.devices // local, local

@@ -9,12 +9,12 @@ from typing import Any
 
 from zeroscale.config.diff import differences
 from zeroscale.config.hashing import NOT_HASHED, as_dict
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import checkpoint
 
 
-class NotFinite(ZeroscaleError):
+class NonFiniteLoss(ZeroscaleError):
     """The loss or the gradient of a step is no number; the weights are those of the step before."""
 
     def __init__(self, step: int, loss: float, norm: float) -> None:
@@ -29,10 +29,10 @@ def check_finite(step: int, loss: float, norm: float) -> None:
         NotFinite: before any weight has been changed by this step.
     """
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise NotFinite(step, loss, norm)
+        raise NonFiniteLoss(step, loss, norm)
 
 
-def diverged(error: NotFinite, cell: Path) -> ZeroscaleError:
+def divergence_error(error: NonFiniteLoss, cell: Path) -> ZeroscaleError:
     """What the user is told: the step and its batch, the last good checkpoint, what may help."""
     kept = checkpoint.all_of(cell)
     good = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint had been written yet"
@@ -43,7 +43,7 @@ def diverged(error: NotFinite, cell: Path) -> ZeroscaleError:
     )
 
 
-class Spikes:
+class LossSpikeDetector:
     """Says when a logged loss stands out from those before it.
 
     A spike is more than 6 robust standard deviations (1.4826 · median absolute deviation; Iglewicz and Hoaglin 1993)
@@ -56,7 +56,7 @@ class Spikes:
     def __init__(self, losses: Iterable[float] = ()) -> None:
         self._losses: deque[float] = deque(losses, maxlen=self._WINDOW)
 
-    def height(self, loss: float) -> float | None:
+    def update(self, loss: float) -> float | None:
         """Nats above the median where it is a spike, else None; remembers the loss."""
         height = None
         if len(self._losses) == self._WINDOW and loss - min(self._losses) > 0.1:
@@ -68,7 +68,7 @@ class Spikes:
         return height
 
 
-def check_same_run(start: Path, meta: dict[str, Any], wanted: TrainSettings, corpus: Any) -> None:
+def check_same_run(start: Path, meta: dict[str, Any], wanted: TrainConfig, corpus: Any) -> None:
     """Whether a run may go on from one of its own checkpoints.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
 from zeroscale.runs import checkpoint, status
@@ -26,7 +26,7 @@ SHARED = (
 _POLL_SECONDS = 1.0
 
 
-def directory(settings: TrainSettings) -> Path:
+def directory(settings: TrainConfig) -> Path:
     """The parent's directory."""
     if settings.init_from.run == "trunk":
         trunk = settings.trunk()
@@ -34,7 +34,7 @@ def directory(settings: TrainSettings) -> Path:
     return Path(settings.init_from.run or "")
 
 
-def wait(settings: TrainSettings, train: Callable[[TrainSettings], Any], say: Callable[[str], None]) -> str:
+def wait(settings: TrainConfig, train: Callable[[TrainConfig], Any], say: Callable[[str], None]) -> str:
     """Returns when the parent's checkpoint can be read: a trunk that is not there is trained (`train` gives an outcome
     with `state`, `reason` and `good`), one that another process is training is waited for.
 
@@ -71,7 +71,7 @@ def _taken(cell: Path) -> bool:
         return True
 
 
-def start(settings: TrainSettings, corpus: Any, say: Callable[[str], None]) -> Path | None:
+def start(settings: TrainConfig, corpus: Any, say: Callable[[str], None]) -> Path | None:
     """The parent's checkpoint.
 
     A trunk may have dropped the very step where the decay begins: an earlier one gives the same run, for until then
@@ -101,7 +101,7 @@ def start(settings: TrainSettings, corpus: Any, say: Callable[[str], None]) -> P
             )
     if found is None:
         return None
-    meta = checkpoint.continued(found)
+    meta = checkpoint.read_meta(found)
     guards.check_same_data(found, meta, corpus)
     other = diff.differences(_shared(meta["settings"]), _shared(as_dict(settings)))
     if other:

@@ -2,11 +2,11 @@
 
 import math
 
-from zeroscale.config.optimizer import ScheduleSettings
+from zeroscale.config.optimizer import ScheduleConfig
 
 
 def lr_at(
-    step: int, *, peak: float, steps: int, batch_tokens: int, schedule: ScheduleSettings, decay_start: int = 0
+    step: int, *, peak: float, steps: int, batch_tokens: int, schedule: ScheduleConfig, decay_start: int = 0
 ) -> float:
     """The learning rate of optimizer step `step` (from 0).
 

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from zeroscale.config.optimizer import OptimizerSettings
+from zeroscale.config.optimizer import OptimizerConfig
 from zeroscale.data.loader import MicroBatch
 from zeroscale.model.gpt import GPT
 from zeroscale.training import guards, train_state
@@ -28,7 +28,7 @@ class Progress:
     lr: float = 0.0
 
 
-class Around:
+class Callback:
     """What acts around optimizer steps; every method may be left out."""
 
     def begin(self, trainer: pl.Trainer, lit: "LanguageModel") -> None:
@@ -51,11 +51,11 @@ class LanguageModel(pl.LightningModule):
     def __init__(
         self,
         model: GPT,
-        optimizer: OptimizerSettings,
+        optimizer: OptimizerConfig,
         rate: Callable[[int], float],
         *,
         seed: int,
-        around: Sequence[Around] = (),
+        around: Sequence[Callback] = (),
         start: Path | None = None,
         first_step: int = 0,
         mixed: bool = False,

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from zeroscale.config.optimizer import OptimizerSettings
+    from zeroscale.config.optimizer import OptimizerConfig
 
 
-def optimizers(model: nn.Module, settings: "OptimizerSettings", lr: float) -> list[torch.optim.Optimizer]:
+def optimizers(model: nn.Module, settings: "OptimizerConfig", lr: float) -> list[torch.optim.Optimizer]:
     """The optimizers that step together, at the same learning rate."""
     if settings.name == "adamw":
         return [adamw(list(model.parameters()), settings, lr)]
@@ -19,7 +19,7 @@ def optimizers(model: nn.Module, settings: "OptimizerSettings", lr: float) -> li
     return [muon(matrices, settings, lr), adamw(rest, settings, lr)]
 
 
-def adamw(parameters: list[nn.Parameter], settings: "OptimizerSettings", lr: float) -> torch.optim.AdamW:
+def adamw(parameters: list[nn.Parameter], settings: "OptimizerConfig", lr: float) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only: gains and biases (one dimension) have nothing to decay towards zero."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
@@ -35,7 +35,7 @@ def is_hidden_matrix(name: str, parameter: torch.Tensor) -> bool:
     return name.startswith("blocks.") and parameter.dim() == 2
 
 
-def muon(matrices: list[nn.Parameter], settings: "OptimizerSettings", lr: float) -> torch.optim.Optimizer:
+def muon(matrices: list[nn.Parameter], settings: "OptimizerConfig", lr: float) -> torch.optim.Optimizer:
     """Muon (Jordan et al. 2024) in Moonshot's form (Liu et al. 2025, section 2.2, equation 4).
 
     Updates have AdamW's usual size (root mean square 0.2), so that one learning rate and one weight decay serve both.

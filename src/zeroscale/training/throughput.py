@@ -90,7 +90,7 @@ def peak_memory_bytes(cuda: bool) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def told(stopwatch: Stopwatch, share_of_peak: float | None, memory_bytes: int) -> str:
+def format_throughput(stopwatch: Stopwatch, share_of_peak: float | None, memory_bytes: int) -> str:
     """A run's throughput in one line."""
     shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in stopwatch.shares().items() if share >= 0.0005)
     utilisation = "no MFU (peak unknown)" if share_of_peak is None else f"MFU {100 * share_of_peak:.1f} %"

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.config import hashing
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.files import write_json
 
 
 def train(
     cell: Path,
-    wanted: TrainSettings,
+    wanted: TrainConfig,
     tokens: Any,
     progress: Any,
     view: Any,
-    score: Callable[[TrainSettings, Path], Any],
+    score: Callable[[TrainConfig, Path], Any],
 ) -> None:
     """Trains a run from its last whole checkpoint on. `score` measures a checkpoint on the run's benchmarks."""
     import torch
@@ -25,7 +25,7 @@ def train(
     from zeroscale.core import jsonl
     from zeroscale.eval import held_out
     from zeroscale.training import build, callbacks, guards
-    from zeroscale.training.async_writer import Writer
+    from zeroscale.training.async_writer import AsyncCheckpointWriter
     from zeroscale.training.throughput import Stopwatch
 
     rank_zero = int(os.environ.get("RANK", "0")) == 0
@@ -34,18 +34,18 @@ def train(
     recorder = None
     if rank_zero:
         _describe(cell, wanted, tokens, gpu, torch.get_num_threads(), start)
-        recorder = jsonl.Recorder(cell / jsonl.METRICS)
+        recorder = jsonl.JsonlWriter(cell / jsonl.METRICS)
     gpt = build.model(wanted, tokens)
     text = held_out.held_out_text(wanted, tokens)
     stopwatch = Stopwatch(kept[-1]["seconds"] if kept else 0.0)
-    writer = Writer()
-    journal = callbacks.Journal(
+    writer = AsyncCheckpointWriter()
+    journal = callbacks.MetricsLogger(
         wanted,
         stopwatch,
         recorder=recorder,
         tracker=view,
         progress=progress,
-        spikes=guards.Spikes(row["train/loss"] for row in kept),
+        spikes=guards.LossSpikeDetector(row["train/loss"] for row in kept),
         validate=lambda: text.measure(gpt),
         device_name=gpu,
     )
@@ -63,29 +63,29 @@ def train(
             "corpus": tokens.fingerprint,
         },
     )
-    scores = callbacks.Scores(wanted, stopwatch, saves, lambda path: score(wanted, path) and None)
+    scores = callbacks.Evaluation(wanted, stopwatch, saves, lambda path: score(wanted, path) and None)
     # A quick check of a run's first steps (`reproduce steps=N`): the schedule is the whole run's.
     stop_after = int(os.environ.get("ZEROSCALE_STOP_AFTER", "0")) or None
     around = [journal, saves, scores, callbacks.StopOnSignal(wanted, stopwatch, saves, stop_after)]
-    trainer, lit = build.trainer(wanted, cell), build.lit(wanted, gpt, around, start)
+    trainer, lit = build.trainer(wanted, cell), build.module(wanted, gpt, around, start)
     before = signal.getsignal(signal.SIGTERM)
     try:
         trainer.fit(lit, build.batches(wanted, tokens, trainer.global_rank, lit.progress.step))
         saves.finish()
-    except guards.NotFinite as error:
+    except guards.NonFiniteLoss as error:
         writer.close()
-        raise guards.diverged(error, cell) from error
+        raise guards.divergence_error(error, cell) from error
     finally:
         signal.signal(signal.SIGTERM, before)
         writer.close()
         if recorder:
             recorder.close()
     if rank_zero:
-        _sum_up(cell, wanted, stopwatch, gpu, progress)
+        _log_summary(cell, wanted, stopwatch, gpu, progress)
 
 
 def _start(
-    cell: Path, wanted: TrainSettings, tokens: Any, progress: Any, rank_zero: bool
+    cell: Path, wanted: TrainConfig, tokens: Any, progress: Any, rank_zero: bool
 ) -> tuple[Path | None, list[dict[str, Any]]]:
     """The checkpoint to go on from, the cell's own or its parent's, and the record that it stands on."""
     from zeroscale.core import jsonl
@@ -95,7 +95,7 @@ def _start(
     start = checkpoint.latest(cell, progress.say)
     source = cell
     if start is not None:
-        guards.check_same_run(start, checkpoint.continued(start), wanted, tokens)
+        guards.check_same_run(start, checkpoint.read_meta(start), wanted, tokens)
     elif wanted.init_from.run is not None:
         source = init_from.directory(wanted)
         start = init_from.start(wanted, tokens, progress.say)
@@ -104,19 +104,17 @@ def _start(
         progress.say(f"{wanted.cell}: goes on from step {checkpoint.step_of(start)}{where}")
     if not rank_zero:
         return start, []
-    checkpoint.sweep(cell)
+    checkpoint.remove_partial(cell)
     step = checkpoint.step_of(start) if start else 0
     if source == cell:
-        return start, jsonl.cut_back(cell / jsonl.METRICS, step)
+        return start, jsonl.truncate_after(cell / jsonl.METRICS, step)
     # What a branch shares with its parent is part of its own record: each step once, from the first on.
     kept = [row for row in jsonl.read(source / jsonl.METRICS) if row["step"] <= step]
     jsonl.write(cell / jsonl.METRICS, kept)
     return start, kept
 
 
-def _describe(
-    cell: Path, wanted: TrainSettings, tokens: Any, gpu: str | None, threads: int, start: Path | None
-) -> None:
+def _describe(cell: Path, wanted: TrainConfig, tokens: Any, gpu: str | None, threads: int, start: Path | None) -> None:
     """What the run is made with, before its first step here."""
     from zeroscale.data.batch_layout import layout_of
     from zeroscale.runs import checkpoint, manifest
@@ -130,7 +128,7 @@ def _describe(
     tokens.tokenizer.save(cell / "tokenizer")
 
 
-def _sum_up(cell: Path, wanted: TrainSettings, stopwatch: Any, gpu: str | None, progress: Any) -> None:
+def _log_summary(cell: Path, wanted: TrainConfig, stopwatch: Any, gpu: str | None, progress: Any) -> None:
     """Where the time went: into the manifest, and a line for whoever watches."""
     from zeroscale.core.files import read_json
     from zeroscale.training import throughput
@@ -145,4 +143,4 @@ def _sum_up(cell: Path, wanted: TrainSettings, stopwatch: Any, gpu: str | None, 
         "peak_memory_bytes": throughput.peak_memory_bytes(gpu is not None),
     }
     write_json(cell / "manifest.json", facts)
-    progress.say(f"{wanted.cell}: {throughput.told(stopwatch, share, facts['peak_memory_bytes'])}")
+    progress.say(f"{wanted.cell}: {throughput.format_throughput(stopwatch, share, facts['peak_memory_bytes'])}")

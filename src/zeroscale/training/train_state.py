@@ -21,7 +21,7 @@ from zeroscale.runs import checkpoint
 Names = dict[str, Tensor]
 
 
-class Snapshots:
+class StateSnapshot:
     """Takes snapshots of one model and its optimizers into buffers that are used again.
 
     A snapshot is overwritten by the next: whoever writes it out must have finished before.
@@ -34,7 +34,7 @@ class Snapshots:
         self._keep = keep
         self._buffers: Names = {}
 
-    def take(self) -> tuple[Names, Names]:
+    def capture(self) -> tuple[Names, Names]:
         """(weights, optimizer state) on the host. All ranks of a sharded model must call this together."""
         weights = {name: self._copy(f"w/{name}", tensor) for name, tensor in _weights(self._model).items()}
         state = {

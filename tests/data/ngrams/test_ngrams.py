@@ -90,7 +90,7 @@ def test_a_hash_is_of_the_words_and_not_of_their_place():
 @settings(max_examples=50, deadline=None)
 @given(st.text(st.sampled_from("ab '-é"), max_size=600), st.integers(0, 5))
 def test_the_last_words_are_the_end_of_the_text_from_the_nth_word_on(text, number):
-    end = ngrams.last_words(text, number)
+    end = ngrams.trailing_words(text, number)
     assert text.endswith(end)
     words = plain_words(text)
     assert plain_words(end) == (words[-number:] if number else [])
@@ -120,13 +120,13 @@ def test_few_other_characters_and_many_are_folded_alike(text):
     # One way mends bytes in place, the other goes by code points: which, the share of such characters says.
     text = text.replace("\0", " ")
     for some in (text, "x" * 9000 + text, text + "é" * 900):
-        got = normalize.fold(some).decode().split(" ")
+        got = normalize.normalize(some).decode().split(" ")
         assert [word for word in got if word] == [word for word in folded_plainly(some) if word]
 
 
 def test_every_character_is_folded_as_python_says():
     every = "".join(map(chr, range(1, 0x110000)))
-    assert [w for w in normalize.fold(every).decode().split(" ") if w] == [w for w in folded_plainly(every) if w]
+    assert [w for w in normalize.normalize(every).decode().split(" ") if w] == [w for w in folded_plainly(every) if w]
     for begin in range(0, len(every), 5_000):
         few = every[begin : begin + 40] + "a" * 8000
-        assert [w for w in normalize.fold(few).decode().split(" ") if w] == [w for w in folded_plainly(few) if w]
+        assert [w for w in normalize.normalize(few).decode().split(" ") if w] == [w for w in folded_plainly(few) if w]

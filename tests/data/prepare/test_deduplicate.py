@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from datasketch import MinHash, MinHashLSH
 
-from zeroscale.data.prepare.deduplicate import SEED, Seen, Sketches, exact_key, shingles
+from zeroscale.data.prepare.deduplicate import SEED, DeduplicationIndex, MinHasher, exact_key, shingles
 
 
 def some_text(draw: random.Random, words: int = 400) -> list[str]:
@@ -49,12 +49,12 @@ def test_a_signature_is_datasketchs():
     theirs = MinHash(num_perm=64, seed=SEED, hashfunc=int)
     for value in shingles(text).tolist():
         theirs.update(value)
-    assert np.array_equal(Sketches(0.8, 64).signature(text), theirs.hashvalues)
+    assert np.array_equal(MinHasher(0.8, 64).signature(text), theirs.hashvalues)
 
 
 def test_signatures_estimate_the_similarity():
     draw = random.Random(2)
-    sketches, errors = Sketches(0.8, 256), []
+    sketches, errors = MinHasher(0.8, 256), []
     for share in np.linspace(0, 0.3, 30):
         first = some_text(draw)
         second = changed(draw, first, share)
@@ -72,9 +72,9 @@ def test_near_duplicates_are_those_that_comparing_all_pairs_finds(threshold):
         texts.append(some_text(draw, 300))
         texts += [changed(draw, texts[-1], draw.choice([0.0, 0.005, 0.02, 0.05, 0.2])) for _ in range(3)]
     draw.shuffle(texts)
-    sketches = Sketches(threshold, 128)
+    sketches = MinHasher(threshold, 128)
     signatures = [sketches.signature(" ".join(text)) for text in texts]
-    seen = Seen(sqlite3.connect(":memory:"), sketches)
+    seen = DeduplicationIndex(sqlite3.connect(":memory:"), sketches)
     found = [seen.near(signature) for signature in signatures]
     kept, expected = [], []
     for signature in signatures:
@@ -94,9 +94,9 @@ def pairwise_equal_until(found: list[bool], expected: list[bool]) -> list[tuple[
 
 def test_what_datasketchs_index_finds_is_found():
     draw = random.Random(4)
-    sketches = Sketches(0.7, 128)
+    sketches = MinHasher(0.7, 128)
     theirs = MinHashLSH(num_perm=128, params=sketches.bands)
-    seen = Seen(sqlite3.connect(":memory:"), sketches)
+    seen = DeduplicationIndex(sqlite3.connect(":memory:"), sketches)
     kept = {}
     text = some_text(draw)
     for number in range(200):
@@ -112,16 +112,16 @@ def test_what_datasketchs_index_finds_is_found():
 
 
 def test_the_first_stays_and_exact_ones_are_counted_once():
-    seen = Seen(sqlite3.connect(":memory:"), None)
+    seen = DeduplicationIndex(sqlite3.connect(":memory:"), None)
     assert [seen.exact(exact_key(text)) for text in ("a", "b", "a ", "c", "b", "a")] == [0, 0, 1, 0, 1, 1]
 
 
 def test_nothing_that_was_not_committed_is_remembered(tmp_path):
-    sketches = Sketches(0.8, 64)
+    sketches = MinHasher(0.8, 64)
     signature = sketches.signature("some words that are more than five")
     for expected in (False, False, True):
         database = sqlite3.connect(tmp_path / "seen", isolation_level=None)
-        seen = Seen(database, sketches)
+        seen = DeduplicationIndex(database, sketches)
         database.execute("BEGIN")
         assert seen.near(signature) is expected and seen.exact(b"k" * 16) is expected
         if expected is False and list(tmp_path.glob("second")):
@@ -133,7 +133,7 @@ def test_nothing_that_was_not_committed_is_remembered(tmp_path):
 @pytest.mark.parametrize("permutations", [16, 128, 256])
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.9, 1.0])
 def test_bands_leave_no_pair_at_the_threshold_to_chance(threshold, permutations):
-    bands, rows = Sketches(threshold, permutations).bands
+    bands, rows = MinHasher(threshold, permutations).bands
     assert bands * rows <= permutations and 1 - (1 - threshold**rows) ** bands >= 0.99
     # One row more in each would not do.
     assert rows == permutations or 1 - (1 - threshold ** (rows + 1)) ** (permutations // (rows + 1)) < 0.99

@@ -13,8 +13,8 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.prepare import encode
-from zeroscale.data.prepare.deduplicate import Sketches
-from zeroscale.data.prepare.encode import Work, encode_all
+from zeroscale.data.prepare.deduplicate import MinHasher
+from zeroscale.data.prepare.encode import EncodeJob, encode_all
 from zeroscale.data.tokenizer import Tokenizer
 
 
@@ -24,7 +24,7 @@ def some_batches(number: int = 12) -> list[SimpleNamespace]:
 
 def test_the_number_of_processes_does_not_matter():
     tokenizer = Tokenizer.train_bpe(["text of batch and more text"] * 3, 270)
-    work = Work(tokenizer, 0.3, exact=True, sketches=Sketches(0.8, 16))
+    work = EncodeJob(tokenizer, 0.3, exact=True, sketches=MinHasher(0.8, 16))
     alone = list(encode_all(work, some_batches(), 1))
     for workers in (2, 3):
         beside = list(encode_all(work, some_batches(), workers))
@@ -49,7 +49,7 @@ def test_batches_are_read_no_further_than_the_work_needs():
             taken.append(number)
             yield SimpleNamespace(texts=["a"])
 
-    results = encode_all(Work(Tokenizer.bytes(), 0.5), endless(), 2)
+    results = encode_all(EncodeJob(Tokenizer.bytes(), 0.5), endless(), 2)
     for _ in range(5):
         next(results)
     results.close()
@@ -60,7 +60,7 @@ def test_a_process_that_is_killed_is_one_message(monkeypatch):
     started = []
     start = encode._start
     monkeypatch.setattr(encode, "_start", lambda: started.append(start()) or started[-1])
-    results = encode_all(Work(Tokenizer.bytes(), 0.5), some_batches(50), 2)
+    results = encode_all(EncodeJob(Tokenizer.bytes(), 0.5), some_batches(50), 2)
     next(results)
     for child in started:
         child.kill()

@@ -61,7 +61,7 @@ def test_whole_and_unchanged_data_are_the_benchmark(tmp_path: Path, tokenizer: T
     write(tmp_path / "mine.jsonl", ROWS)
     digest = pins.digest(rows(*ROWS), ("question", "answer"))
     loaded, _ = load(pinned(tmp_path, {"rows": 30, "called": "riddles", "sha256": digest}), tmp_path, tokenizer)
-    assert loaded.standing == pins.Standing(True, "30 riddles, content as pinned", digest)
+    assert loaded.standing == pins.DataCheck(True, "30 riddles, content as pinned", digest)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_other_data_are_refused_unless_asked_for_and_then_said(
 ) -> None:
     write(tmp_path / "mine.jsonl", kept)
     card = pinned(tmp_path, {"rows": 30, "called": "riddles", "sha256": "0" * 64})
-    with pytest.raises(pins.OtherData) as caught:
+    with pytest.raises(pins.DataMismatch) as caught:
         load(card, tmp_path, tokenizer)
     message = str(caught.value)
     assert "mine.jsonl is not the benchmark" in message and said in message and "allow_other_data=true" in message
@@ -104,9 +104,9 @@ def test_an_excerpt_that_the_card_knows_is_never_taken_for_the_benchmark(tmp_pat
     excerpts = [{"names": ["few.jsonl"], "what": "riddles for children"}]
     write(tmp_path / "few.jsonl", ROWS)
     card = pinned(tmp_path, {"rows": 30, "called": "riddles"}, excerpts=excerpts)
-    with pytest.raises(pins.OtherData, match="riddles for children"):
+    with pytest.raises(pins.DataMismatch, match="riddles for children"):
         load(card, tmp_path, tokenizer)
-    with pytest.raises(pins.OtherData, match="riddles for children"):
+    with pytest.raises(pins.DataMismatch, match="riddles for children"):
         load(pinned(tmp_path, None, excerpts=excerpts), tmp_path, tokenizer)
     loaded, _ = load(card, tmp_path, tokenizer, allow=True)
     assert loaded.standing.words == "other data: riddles for children"
@@ -144,7 +144,7 @@ PARTS = {
 @pytest.mark.parametrize("name", PARTS)
 def test_parts_of_a_benchmark_are_named_as_such(data: Path, tokenizer: Tokenizer, name: str) -> None:
     (card,) = registry.resolve([name])
-    with pytest.raises(pins.OtherData, match=PARTS[name]):
+    with pytest.raises(pins.DataMismatch, match=PARTS[name]):
         load(card, data, tokenizer)
     loaded, _ = load(card, data, tokenizer, allow=True)
     assert PARTS[name] in loaded.standing.words

@@ -143,7 +143,7 @@ def test_scores_are_told_of_clean_and_of_overlapping_examples(scored, capsys):
     for name, chosen in (("clean", [i for i in range(total) if i not in (0, 3, 5)]), ("overlapping", [0, 3, 5])):
         expected = {
             metric: value
-            for part in scores.measure(whole.family, whole.options, [rows[i] for i in chosen])
+            for part in scores.compute_metrics(whole.family, whole.options, [rows[i] for i in chosen])
             for metric, value in part.scores.items()
         }
         there = {metric: score["value"] for metric, score in lambada["scores"][name].items()}

@@ -2,14 +2,14 @@
 
 import pytest
 
-from zeroscale.eval.engine.cost import Cost, added, with_rate, words
+from zeroscale.eval.engine.cost import Usage, added, with_rate, words
 
 
 def test_costs_add_up_and_of_memory_the_largest_counts():
-    first = Cost(seconds=1.5, tokens=10, padding=1, saved=5, peak_memory=300)
-    both = first.plus(Cost(seconds=0.5, tokens=20, new_tokens=4, peak_memory=200))
-    assert both == Cost(2.0, 30, 1, 5, 4, 300)
-    assert both.since(first) == Cost(0.5, 20, 0, 0, 4, 300)
+    first = Usage(seconds=1.5, tokens=10, padding=1, saved=5, peak_memory=300)
+    both = first.add(Usage(seconds=0.5, tokens=20, new_tokens=4, peak_memory=200))
+    assert both == Usage(2.0, 30, 1, 5, 4, 300)
+    assert both.since(first) == Usage(0.5, 20, 0, 0, 4, 300)
     assert added({}, {"tokens": 3, "peak_memory": 7}) == {"tokens": 3, "peak_memory": 7}
 
 

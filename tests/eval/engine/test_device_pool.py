@@ -25,12 +25,12 @@ def requests() -> list[rq.Request]:
         return tuple(draw.randrange(256) for _ in range(size))
 
     story = words(50)
-    found: list[rq.Request] = [rq.Continuation(story, words(5)) for _ in range(10)]
-    found += [rq.Continuation(words(draw.randint(5, 90)), words(3)) for _ in range(20)]
+    found: list[rq.Request] = [rq.LogLikelihood(story, words(5)) for _ in range(10)]
+    found += [rq.LogLikelihood(words(draw.randint(5, 90)), words(3)) for _ in range(20)]
     return [
         *found,
-        *(rq.Generation(words(20), 6, rq.Stop("never")) for _ in range(6)),
-        rq.Rolling(words(200), 64, 64, 256),
+        *(rq.GenerateUntil(words(20), 6, rq.Stop("never")) for _ in range(6)),
+        rq.RollingLogLikelihood(words(200), 64, 64, 256),
     ]
 
 
@@ -54,7 +54,7 @@ def test_two_processes_answer_as_one_engine(model, tokenizer, pool):
     done: list[tuple[int, int]] = []
     found = pool.run(requests(), lambda *share: done.append(share))
     for answer, other in zip(found, expected, strict=True):
-        if isinstance(answer, rq.Generated):
+        if isinstance(answer, rq.GenerateResult):
             assert answer == other
         else:
             np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)
@@ -66,7 +66,7 @@ def test_two_processes_answer_as_one_engine(model, tokenizer, pool):
 
 def test_after_a_fault_the_processes_answer_the_next_questions(model, tokenizer, pool):
     """And not with what was left over from those before."""
-    wrong = [*requests(), rq.Continuation((1, 300), (2,))]  # an id that no row of the embedding has
+    wrong = [*requests(), rq.LogLikelihood((1, 300), (2,))]  # an id that no row of the embedding has
     with pytest.raises(ZeroscaleError, match="device cpu: IndexError"):
         pool.run(wrong)
     some = requests()[3:9]
@@ -88,14 +88,14 @@ def test_a_lost_process_ends_the_work_and_what_was_answered_is_kept(model, token
     monkeypatch.setattr(pool, "run", cut_off)
     for _ in range(2):  # nor does the next card find a traceback, or the answers to this one's questions
         with pytest.raises(ZeroscaleError, match="the process of device 1 is lost"):
-            run_requests.answer(groups, pool, tmp_path / "journal", "key")
+            run_requests.run_requests(groups, pool, tmp_path / "journal", "key")
     assert len(list((tmp_path / "journal").iterdir())) == 3
 
     engine = Engine(model, tokenizer)
-    resumed = run_requests.answer(groups, engine, tmp_path / "journal", "key")
+    resumed = run_requests.run_requests(groups, engine, tmp_path / "journal", "key")
     assert resumed.from_before > 0.2
     for (answer,), other in zip(resumed.answers, Engine(model, tokenizer).run(requests()), strict=True):
-        if isinstance(answer, rq.Generated):
+        if isinstance(answer, rq.GenerateResult):
             assert answer == other
         else:
             np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)

@@ -29,17 +29,17 @@ def some_requests() -> list[rq.Request]:
 
     requests: list[rq.Request] = []
     for number in range(12):
-        requests.append(rq.Continuation(tokens(1, 200), tokens(1, 9), excluded=(5, 6, 7)))
-        requests.append(rq.Rolling(tokens(2, 300), 64, 40, 256 if number % 2 else None))
+        requests.append(rq.LogLikelihood(tokens(1, 200), tokens(1, 9), excluded=(5, 6, 7)))
+        requests.append(rq.RollingLogLikelihood(tokens(2, 300), 64, 40, 256 if number % 2 else None))
         requests.append(
-            rq.Generation(tokens(2, 100), 6, rq.Stop("never"), top_k=2 if number % 2 else None, seed=number)
+            rq.GenerateUntil(tokens(2, 100), 6, rq.Stop("never"), top_k=2 if number % 2 else None, seed=number)
         )
     return requests
 
 
 def test_log_probabilities_equal_the_direct_computation(model: GPT, tokenizer: Tokenizer) -> None:
     context, target = tuple(b"\nThe cat sat on the"), tuple(b" mat")
-    (answer,) = Engine(model, tokenizer).run([rq.Continuation(context, target)])
+    (answer,) = Engine(model, tokenizer).run([rq.LogLikelihood(context, target)])
     with torch.no_grad():
         full = model(torch.tensor([context + target])).log_softmax(-1)[0]
     places = range(len(context) - 1, len(context) + len(target) - 1)
@@ -50,7 +50,7 @@ def test_log_probabilities_equal_the_direct_computation(model: GPT, tokenizer: T
 
 def test_rolling_equals_the_direct_computation_window_by_window(model: GPT, tokenizer: Tokenizer) -> None:
     tokens = tuple(b"It was a bright cold day in April, and the clocks were striking thirteen.")
-    (answer,) = Engine(model, tokenizer).run([rq.Rolling(tokens, 32, 32, tokenizer.eos)])
+    (answer,) = Engine(model, tokenizer).run([rq.RollingLogLikelihood(tokens, 32, 32, tokenizer.eos)])
     stream = (tokenizer.eos, *tokens)
     direct: list[float] = []
     while len(direct) < len(tokens):
@@ -70,10 +70,10 @@ def test_flags_mark_the_greedy_token_and_the_one_that_is_left_when_others_are_ex
         first, second = model(torch.tensor([context]))[0, -1].topk(2).indices.tolist()
     answers = Engine(model, tokenizer).run(
         [
-            rq.Continuation(context, (first,)),
-            rq.Continuation(context, (first,), excluded=(first,)),
-            rq.Continuation(context, (second,)),
-            rq.Continuation(context, (second,), excluded=(first,)),
+            rq.LogLikelihood(context, (first,)),
+            rq.LogLikelihood(context, (first,), excluded=(first,)),
+            rq.LogLikelihood(context, (second,)),
+            rq.LogLikelihood(context, (second,), excluded=(first,)),
         ]
     )
     assert [(bool(a.greedy[0]), a.first_filtered) for a in answers] == [
@@ -94,7 +94,7 @@ def test_order_and_batch_size_do_not_matter(model: GPT, tokenizer: Tokenizer, ba
     for index, answer in zip(order, shuffled, strict=True):
         wanted = expected[index]
         assert type(answer) is type(wanted)
-        if isinstance(answer, rq.Generated):
+        if isinstance(answer, rq.GenerateResult):
             assert answer == wanted
         else:
             np.testing.assert_allclose(answer.logprobs, wanted.logprobs, atol=1e-5)
@@ -103,7 +103,7 @@ def test_order_and_batch_size_do_not_matter(model: GPT, tokenizer: Tokenizer, ba
 def test_a_shared_context_changes_no_score_and_saves_its_tokens(model: GPT, tokenizer: Tokenizer) -> None:
     context = tuple(b"\nThere were ten of them, and each of them was")
     targets = [b" tall", b" a small one", b" x", b"", b" ten feet tall, if not more"]
-    requests = [rq.Continuation(context, tuple(b" " + target), excluded=(32,)) for target in targets]
+    requests = [rq.LogLikelihood(context, tuple(b" " + target), excluded=(32,)) for target in targets]
     together = Engine(model, tokenizer)
     for answer, request in zip(together.run(requests), requests, strict=True):
         (alone,) = Engine(model, tokenizer).run([request])
@@ -119,8 +119,8 @@ def test_a_shared_context_changes_no_score_and_saves_its_tokens(model: GPT, toke
 def test_the_head_in_small_pieces_changes_nothing(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, dtype) -> None:
     model = GPT(GPTConfig(257, 128, 2, 32, 2), seed=3).to(dtype)
     barred = tuple(range(0, 257, 3))
-    requests = [rq.Continuation(tuple(range(n, n + 20)), tuple(range(9, 20)), excluded=barred) for n in range(8)]
-    requests += [rq.Continuation((7, 8), (n,), excluded=(n, 255 - n)) for n in range(5)]
+    requests = [rq.LogLikelihood(tuple(range(n, n + 20)), tuple(range(9, 20)), excluded=barred) for n in range(8)]
+    requests += [rq.LogLikelihood((7, 8), (n,), excluded=(n, 255 - n)) for n in range(5)]
     whole = Engine(model, tokenizer).run(requests)
     monkeypatch.setattr(logprobs, "CPU_COLUMNS", 50)
     monkeypatch.setattr(logprobs, "CPU_CHUNK", 150)
@@ -139,7 +139,7 @@ def test_of_equal_logits_the_first_is_the_greedy_choice(model: GPT, tokenizer: T
     low, high = sorted((best, 200 if best < 200 else 100))
     for columns in (257, 50):
         monkeypatch.setattr(logprobs, "CPU_COLUMNS", columns)
-        answers = Engine(twins, tokenizer).run([rq.Continuation(context, (token,)) for token in (low, high)])
+        answers = Engine(twins, tokenizer).run([rq.LogLikelihood(context, (token,)) for token in (low, high)])
         assert [bool(answer.greedy[0]) for answer in answers] == [True, False]
         assert answers[0].logprobs == pytest.approx(answers[1].logprobs, abs=1e-6)
 
@@ -148,12 +148,12 @@ def test_never_makes_logits_for_all_positions(
     model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = []
-    states = logprobs.score_states
+    states = logprobs.token_logprobs
     monkeypatch.setattr(
         loglikelihood, "score_states", lambda gpt, picked, *rest: rows.append(len(picked)) or states(gpt, picked, *rest)
     )
     monkeypatch.setattr(model, "logits", None)
-    Engine(model, tokenizer).run([rq.Continuation(tuple(range(n, 100)), (1, 2)) for n in range(4)])
+    Engine(model, tokenizer).run([rq.LogLikelihood(tuple(range(n, 100)), (1, 2)) for n in range(4)])
     assert sum(rows) == 8
 
 
@@ -181,18 +181,18 @@ def conversations() -> list[rq.Request]:
     for _ in range(3):
         said = words(30)
         for _ in range(5):
-            requests.append(rq.Generation(said, 8, rq.Stop("newline"), logprobs=True))
+            requests.append(rq.GenerateUntil(said, 8, rq.Stop("newline"), logprobs=True))
             said += words(rng.randint(5, 12))
         story = words(60)
-        requests += [rq.Continuation(story, words(rng.randint(1, 9)), excluded=(3, 4)) for _ in range(10)]
+        requests += [rq.LogLikelihood(story, words(rng.randint(1, 9)), excluded=(3, 4)) for _ in range(10)]
     header = words(40)
-    return requests + [rq.Continuation(header + words(rng.randint(3, 20)), words(4)) for _ in range(12)]
+    return requests + [rq.LogLikelihood(header + words(rng.randint(3, 20)), words(4)) for _ in range(12)]
 
 
 def assert_same(found: list[rq.Answer], expected: list[rq.Answer], exactly: bool = False) -> None:
     for answer, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(answer.logprobs, other.logprobs, **({"rtol": 0} if exactly else {"atol": 1e-5}))
-        if isinstance(answer, rq.Generated):
+        if isinstance(answer, rq.GenerateResult):
             assert answer.tokens == other.tokens
         else:
             assert (answer.greedy == other.greedy).all() and answer.first_filtered == other.first_filtered
@@ -233,7 +233,7 @@ class Other(torch.nn.Module):
 def test_another_kind_of_model_reads_the_same_context_once_where_it_is_long(
     model: GPT, tokenizer: Tokenizer, context: int, passes: int
 ) -> None:
-    requests = [rq.Continuation(tuple(range(context)), (n, 1, n)) for n in range(10)]
+    requests = [rq.LogLikelihood(tuple(range(context)), (n, 1, n)) for n in range(10)]
     other = Other(model)
     engine = Engine(other, tokenizer)
     assert_same(engine.run(requests), Engine(model, tokenizer).run(requests))
@@ -242,7 +242,7 @@ def test_another_kind_of_model_reads_the_same_context_once_where_it_is_long(
 
 
 def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(model: GPT, tokenizer: Tokenizer) -> None:
-    requests = [*conversations(), *(one for one in some_requests() if not isinstance(one, rq.Rolling))]
+    requests = [*conversations(), *(one for one in some_requests() if not isinstance(one, rq.RollingLogLikelihood))]
     together = Engine(model, tokenizer, deterministic=True).run(requests)
     order = list(range(len(requests)))
     random.Random(1).shuffle(order)
@@ -251,7 +251,7 @@ def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(mo
         alone = together[place]
         if answer.logprobs is not None:
             np.testing.assert_array_equal(answer.logprobs, alone.logprobs)
-        if isinstance(answer, rq.Generated):
+        if isinstance(answer, rq.GenerateResult):
             assert answer.tokens == alone.tokens
 
 
@@ -293,7 +293,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_work_goes_on(
     for answer, other in zip(answers, expected, strict=True):
         if answer.logprobs is not None:
             np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5)
-        if isinstance(answer, rq.Generated):
+        if isinstance(answer, rq.GenerateResult):
             assert answer.tokens == other.tokens
 
 
@@ -302,7 +302,7 @@ def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
     model: GPT, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setattr(grouping, "_CPU_SPARED", 0)
-    requests = [one for one in conversations() if isinstance(one, rq.Generation)]
+    requests = [one for one in conversations() if isinstance(one, rq.GenerateUntil)]
     whole = Engine(model, tokenizer)
     expected = whole.run(requests)
     hidden, branches, refused = model.hidden, continuous_batching.Branches, []
@@ -343,7 +343,7 @@ def test_one_request_that_does_not_fit_is_said(model: GPT, tokenizer: Tokenizer,
 
 def test_generation_is_the_greedy_continuation(model: GPT, tokenizer: Tokenizer) -> None:
     prompt = list(b"Who is there?")
-    (answer,) = Engine(model, tokenizer).run([rq.Generation(tuple(prompt), 5, rq.Stop("never"))])
+    (answer,) = Engine(model, tokenizer).run([rq.GenerateUntil(tuple(prompt), 5, rq.Stop("never"))])
     expected = []
     with torch.no_grad():
         for _ in range(5):
@@ -355,7 +355,7 @@ def test_weights_that_are_not_finite_are_refused(tokenizer: Tokenizer) -> None:
     broken = GPT(GPTConfig(vocab_size=257, n_positions=16, n_layer=1, d_model=8, n_head=1))
     broken.ln_f.weight.data.fill_(float("nan"))
     with pytest.raises(ZeroscaleError, match="not finite"):
-        Engine(broken, tokenizer).run([rq.Continuation((1,), (2,))])
+        Engine(broken, tokenizer).run([rq.LogLikelihood((1,), (2,))])
 
 
 def test_the_global_generator_and_the_training_mode_stay(tokenizer: Tokenizer) -> None:
@@ -374,7 +374,7 @@ def test_generated_tokens_have_transformers_log_probabilities(model: GPT, tokeni
     theirs = transformers.GPT2LMHeadModel.from_pretrained(tmp_path, local_files_only=True).eval()
     prompts = [tuple(b"The cat"), tuple(b"A dog and a house, and then")]
     answers = Engine(model, tokenizer).run(
-        [rq.Generation(prompt, 12, rq.Stop("never"), logprobs=True) for prompt in prompts]
+        [rq.GenerateUntil(prompt, 12, rq.Stop("never"), logprobs=True) for prompt in prompts]
     )
     for prompt, answer in zip(prompts, answers, strict=True):
         made = theirs.generate(
@@ -393,10 +393,10 @@ def test_generated_tokens_have_transformers_log_probabilities(model: GPT, tokeni
 
 def test_log_probabilities_of_drawn_tokens_are_among_all_tokens(model: GPT, tokenizer: Tokenizer) -> None:
     prompt = tuple(b"The cat")
-    request = rq.Generation(prompt, 8, rq.Stop("never"), top_k=2, seed=3, logprobs=True)
+    request = rq.GenerateUntil(prompt, 8, rq.Stop("never"), top_k=2, seed=3, logprobs=True)
     engine = Engine(model, tokenizer)
     (answer,) = engine.run([request])
-    (scored,) = engine.run([rq.Continuation(prompt, answer.tokens)])
+    (scored,) = engine.run([rq.LogLikelihood(prompt, answer.tokens)])
     np.testing.assert_allclose(answer.logprobs, scored.logprobs, atol=1e-5)
     (plain,) = engine.run([replace(request, logprobs=False)])
     assert plain.tokens == answer.tokens and plain.logprobs is None
@@ -405,9 +405,9 @@ def test_log_probabilities_of_drawn_tokens_are_among_all_tokens(model: GPT, toke
 def test_a_generation_stops_at_the_first_of_several_texts(model: GPT, tokenizer: Tokenizer) -> None:
     prompt = tuple(b"The cat")
     engine = Engine(model, tokenizer)
-    (free,) = engine.run([rq.Generation(prompt, 24, rq.Stop("never"))])
+    (free,) = engine.run([rq.GenerateUntil(prompt, 24, rq.Stop("never"))])
     assert len(free.text) > 6
     stop = free.text[3:5]
-    (stopped,) = engine.run([rq.Generation(prompt, 24, rq.Stop("texts", texts=("never said", stop)))])
+    (stopped,) = engine.run([rq.GenerateUntil(prompt, 24, rq.Stop("texts", texts=("never said", stop)))])
     end = free.text.index(stop) + len(stop)
     assert stopped.text == free.text[:end]

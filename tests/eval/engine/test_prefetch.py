@@ -19,7 +19,7 @@ def test_the_next_is_made_while_this_one_is_worked_on_and_no_more_than_that():
         return f"made of {number}"
 
     found = []
-    for number, get in prefetch.ahead(range(5), make):
+    for number, get in prefetch.prefetch(range(5), make):
         found.append((number, get()))
         if number == 0:
             assert second.wait(5), "the second is made before it is asked for"
@@ -34,21 +34,21 @@ def test_a_fault_is_raised_where_its_own_is_asked_for_and_the_others_go_on():
         return number
 
     found = []
-    for number, get in prefetch.ahead(range(3), make):
+    for number, get in prefetch.prefetch(range(3), make):
         if number == 1:
             with pytest.raises(ZeroscaleError, match="nothing to ask"):
                 get()
         else:
             found.append(get())
     assert found == [0, 2]
-    assert list(prefetch.ahead([], make)) == []
+    assert list(prefetch.prefetch([], make)) == []
 
 
 def test_time_left_counts_what_this_attempt_did(monkeypatch):
     clock = iter([0.0, 0.0, 30.0, 31.0, 60.0, 70.0])
     monkeypatch.setattr(prefetch.time, "monotonic", lambda: next(clock))
     said: list[str] = []
-    tick = prefetch.ticker("lambada", said.append)
+    tick = prefetch.progress_printer("lambada", said.append)
     for share in (0.4, 0.5, 0.52, 0.6, 1.0):  # an earlier attempt did the first 40 %
         tick(share)
     assert said == ["lambada: 50%, 150 s left", "lambada: 60%, 120 s left"]

@@ -18,7 +18,7 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine import run_requests
 from zeroscale.eval.engine.engine import Engine
-from zeroscale.eval.engine.journal import Journal
+from zeroscale.eval.engine.journal import AnswerLog
 from zeroscale.model.gpt import GPT
 
 
@@ -31,15 +31,15 @@ def groups() -> list[list[rq.Request]]:
 
     shared = tokens(40)
     return [
-        *([rq.Continuation(tokens(draw.randrange(5, 100)), tokens(3))] for _ in range(20)),
-        [rq.Continuation(shared, tokens(n)) for n in (1, 4, 2)],
-        [rq.Rolling(tokens(700), 128, 100, 256)],
+        *([rq.LogLikelihood(tokens(draw.randrange(5, 100)), tokens(3))] for _ in range(20)),
+        [rq.LogLikelihood(shared, tokens(n)) for n in (1, 4, 2)],
+        [rq.RollingLogLikelihood(tokens(700), 128, 100, 256)],
         [
-            rq.Generation(tokens(30), 12, rq.Stop("newline"), top_k=2, seed=3),
-            rq.Generation(tokens(9), 5, rq.Stop("never")),
+            rq.GenerateUntil(tokens(30), 12, rq.Stop("newline"), top_k=2, seed=3),
+            rq.GenerateUntil(tokens(9), 5, rq.Stop("never")),
         ],
         [],
-        [rq.Rolling(tokens(1), 128, 128, None)],
+        [rq.RollingLogLikelihood(tokens(1), 128, 128, None)],
     ]
 
 
@@ -60,7 +60,7 @@ def test_in_chunks_as_in_one_go(model: GPT, tokenizer: Tokenizer, tmp_path: Path
     whole = iter(Engine(model, tokenizer).run([request for group in asked for request in group]))
     monkeypatch.setattr(run_requests, "CHUNK_TOKENS", 300)
     engine = Engine(model, tokenizer, batch_tokens=64)
-    answered = run_requests.answer(asked, engine, tmp_path / "journal", "key")
+    answered = run_requests.run_requests(asked, engine, tmp_path / "journal", "key")
     assert len(list((tmp_path / "journal").iterdir())) > 5
     assert [len(given) for given in answered.answers] == [len(group) for group in asked]
     for given in answered.answers:
@@ -73,19 +73,19 @@ def test_what_was_cut_off_goes_on_to_the_same_bits(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, monkeypatch, after: int
 ) -> None:
     monkeypatch.setattr(run_requests, "CHUNK_TOKENS", 300)
-    whole = run_requests.answer(groups(), Engine(model, tokenizer, 64), tmp_path / "whole", "key")
-    append, left = Journal.append, iter(range(after))
+    whole = run_requests.run_requests(groups(), Engine(model, tokenizer, 64), tmp_path / "whole", "key")
+    append, left = AnswerLog.append, iter(range(after))
 
-    def cut_off(self: Journal, *chunk: object) -> None:
+    def cut_off(self: AnswerLog, *chunk: object) -> None:
         if next(left, None) is None:
             raise KeyboardInterrupt
         append(self, *chunk)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Journal, "append", cut_off)
-        run_requests.answer(groups(), Engine(model, tokenizer, 64), tmp_path / "cut", "key")
+        patch.setattr(AnswerLog, "append", cut_off)
+        run_requests.run_requests(groups(), Engine(model, tokenizer, 64), tmp_path / "cut", "key")
     engine = Engine(model, tokenizer, 64)
-    resumed = run_requests.answer(groups(), engine, tmp_path / "cut", "key")
+    resumed = run_requests.run_requests(groups(), engine, tmp_path / "cut", "key")
     assert all(
         same(one, other, exactly=True)
         for mine, theirs in zip(whole.answers, resumed.answers, strict=True)
@@ -103,7 +103,7 @@ def test_another_key_or_other_questions_begin_anew_and_a_damaged_chunk_is_asked_
 
     def cost(key: str, asked: list[list[rq.Request]]) -> int:
         engine = Engine(model, tokenizer, 64)
-        run_requests.answer(asked, engine, tmp_path / "journal", key)
+        run_requests.run_requests(asked, engine, tmp_path / "journal", key)
         return engine.cost.tokens
 
     whole = cost("key", groups())
@@ -111,7 +111,7 @@ def test_another_key_or_other_questions_begin_anew_and_a_damaged_chunk_is_asked_
     assert cost("other", groups()) == whole
     assert cost("key", groups()) == whole  # the other key's answers took the journal's place
     changed = groups()
-    changed[0] = [rq.Continuation((1, 2, 3), (4,))]
+    changed[0] = [rq.LogLikelihood((1, 2, 3), (4,))]
     assert cost("key", changed) > 0.9 * whole
     chunks = sorted((tmp_path / "journal").iterdir())
     chunks[1].write_text(chunks[1].read_text()[:-40])

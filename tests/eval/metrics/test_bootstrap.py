@@ -46,7 +46,7 @@ def test_correlated_rows_of_a_unit_widen_the_interval() -> None:
     units = np.repeat(np.arange(40), 25)
     values = with_ones(rng.normal(size=40)[units] + 0.1 * rng.normal(size=1000))
     alone = bootstrap.bootstrap(values, mean, 0, 1000)["mean"]
-    grouped = bootstrap.bootstrap(bootstrap.by_unit(values, units), mean, 0, 1000)["mean"]
+    grouped = bootstrap.bootstrap(bootstrap.sum_by_cluster(values, units), mean, 0, 1000)["mean"]
     assert grouped.value == pytest.approx(alone.value)
     assert grouped.units == 40
     assert (grouped.high - grouped.low) > 3 * (alone.high - alone.low)
@@ -90,7 +90,7 @@ def test_the_bound_holds_as_often_as_it_says() -> None:
     for truth in (0.002, 0.01, 0.03):
         samples = (rng.random((2000, 100)) < truth).astype(float)
         unanimous = samples[~samples.any(axis=1)]
-        missed = sum(bootstrap.unanimous(0.0, 100, (0.0, 1.0))[1] < truth for _ in unanimous)
+        missed = sum(bootstrap.degenerate_interval(0.0, 100, (0.0, 1.0))[1] < truth for _ in unanimous)
         assert missed / len(samples) <= 0.03
 
 

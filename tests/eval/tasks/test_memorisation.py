@@ -20,7 +20,7 @@ from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards import sources
 from zeroscale.eval.cards.rows import Row, jsonl
 from zeroscale.eval.engine.engine import Engine
-from zeroscale.eval.engine.requests import Generation, Stop
+from zeroscale.eval.engine.requests import GenerateUntil, Stop
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 
@@ -129,7 +129,7 @@ def scored(corpus, tmp_path_factory):
     """A result of the card, its rows and the model."""
     folder = tmp_path_factory.mktemp("scored")
     mine = Card(folder, prompt_tokens=12, continuation_tokens=12, passages=60)
-    where = corpus_cards.passages(mine.card, "paper", corpus.directory, 0, folder)
+    where = corpus_cards.draw_passages(mine.card, "paper", corpus.directory, 0, folder)
     model = trained(corpus)
     (result,) = evaluate.score_cards(
         model,
@@ -161,7 +161,7 @@ def test_one_pass_says_what_greedy_decoding_says(scored, corpus):
     _, rows, model = scored
     engine = Engine(model, corpus.tokenizer)
     tokens = [(corpus.tokenizer.encode(row["prompt"]), corpus.tokenizer.encode(row["reference"]), row) for row in rows]
-    asked = [Generation(tuple(prompt), len(reference), Stop("never")) for prompt, reference, _ in tokens]
+    asked = [GenerateUntil(tuple(prompt), len(reference), Stop("never")) for prompt, reference, _ in tokens]
     for (_, reference, row), answer in zip(tokens, engine.run(asked), strict=True):
         same = [a == b for a, b in zip(answer.tokens, reference, strict=True)]
         assert row["right"] == all(same)
@@ -217,4 +217,4 @@ def test_a_limit_takes_as_many_of_each_group():
 
 def test_occurrences_of_a_window_at_the_very_end_count(corpus):
     end = corpus.read("train", corpus.n_train_tokens - 8, 8)
-    assert passages.occurrences(corpus, np.stack([end, np.zeros(8, dtype=np.int64)])).tolist() == [1, 0]
+    assert passages.count_occurrences(corpus, np.stack([end, np.zeros(8, dtype=np.int64)])).tolist() == [1, 0]

@@ -17,7 +17,7 @@ from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards import sources
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.engine import Engine
-from zeroscale.eval.engine.requests import Scored
+from zeroscale.eval.engine.requests import LogLikelihoodResult
 from zeroscale.eval.tasks.pronoun import Pronoun, as_lm_eval, by_grammar
 from zeroscale.model.gpt import GPT
 
@@ -115,8 +115,8 @@ def test_the_likelier_candidate_is_chosen_by_each_scoring(tokenizer: Tokenizer) 
     task = make(tokenizer)
     examples = task.examples([row("Ann saw Eve as [she] ran.", "Ann", "Eve", label=label) for label in (0, 1)])
 
-    def scored(total: float) -> Scored:
-        return Scored(np.array([total]), np.array([False]), False)
+    def scored(total: float) -> LogLikelihoodResult:
+        return LogLikelihoodResult(np.array([total]), np.array([False]), False)
 
     answers = [scored(-1.0), scored(-9.0), scored(-2.0), scored(-8.0)]  # Ann by the rest, Eve by the whole
     outcomes = [outcome for example in examples for outcome in task.outcome(example, answers)]

@@ -14,7 +14,7 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import evaluate, results, tasks
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Generated, Stop
+from zeroscale.eval.engine.requests import GenerateResult, Stop
 from zeroscale.eval.tasks.question_answer import by_confidence, most_confident
 from zeroscale.model.gpt import GPT
 
@@ -29,8 +29,8 @@ def rows(n: int) -> list[Row]:
     return [Row(f"row {i}", {"question": f"what is {i}", "answer": [f"number {i}", str(i)]}) for i in range(n)]
 
 
-def answered(text: str, *logprobs: float) -> Generated:
-    return Generated(tuple(range(len(logprobs))), text, logprobs=np.array(logprobs))
+def answered(text: str, *logprobs: float) -> GenerateResult:
+    return GenerateResult(tuple(range(len(logprobs))), text, logprobs=np.array(logprobs))
 
 
 def test_pairs_drawn_by_seed_stand_before_the_question(tokenizer: Tokenizer) -> None:

@@ -21,7 +21,7 @@ from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards import sources
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.detokenise import RULES
-from zeroscale.eval.engine.requests import Rolled
+from zeroscale.eval.engine.requests import RollingResult
 from zeroscale.eval.evaluate import score_cards
 from zeroscale.eval.results import Result, read_records
 
@@ -154,7 +154,7 @@ def test_the_ends_of_lines_count_as_words_or_not(tokenizer: Tokenizer) -> None:
     for count_eos in (True, False):
         task = make("ptb", tokenizer, count_eos=count_eos)
         (example,) = task.examples(rows)
-        words.append(task.outcome(example, [Rolled(np.zeros(len("it's N\nso <unk>\n")), 1)])[0]["words"])
+        words.append(task.outcome(example, [RollingResult(np.zeros(len("it's N\nso <unk>\n")), 1)])[0]["words"])
     assert words == [7, 5]
 
 
@@ -173,7 +173,7 @@ def test_a_token_that_reaches_over_a_seam_belongs_to_where_it_begins(name: str) 
     (example,) = task.examples(sources.read(card, "sample", None, task.parse).rows)
     (request,) = task.requests(example)
     logprobs = -np.arange(1.0, len(request.tokens) + 1)
-    rows = task.outcome(example, [Rolled(logprobs, 1)])
+    rows = task.outcome(example, [RollingResult(logprobs, 1)])
     parts = [part.text for part in task.parts(example)]
     end = begin = place = 0
     for row, part in zip(rows, parts, strict=True):

@@ -10,7 +10,7 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import evaluate, results, tasks
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Generated, Generation
+from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil
 from zeroscale.model.gpt import GPT
 
 
@@ -28,13 +28,13 @@ def test_the_hint_and_the_first_three_sentences_are_kept(tokenizer: Tokenizer) -
     task = make(tokenizer)
     (example,) = task.examples([row(article="News. ", highlights="A .\nB .", id="x")])
     request, plain = task.requests(example)
-    assert isinstance(request, Generation)
+    assert isinstance(request, GenerateUntil)
     assert tokenizer.decode(request.prompt) == "News.\nTL;DR:"
     assert tokenizer.decode(request.prompt[-request.protected :]) == "\nTL;DR:"
     assert (request.max_new_tokens, request.top_k, request.truncate) == (100, 2, "right")
     assert tokenizer.decode(plain.prompt) == "News."
     assert (plain.max_new_tokens, plain.top_k, plain.truncate, plain.protected) == (100, 2, "right", 0)
-    given = [Generated((), " One. Two!\nThree? Four.", truncated=3), Generated((), "More news. And")]
+    given = [GenerateResult((), " One. Two!\nThree? Four.", truncated=3), GenerateResult((), "More news. And")]
     (outcome,) = task.outcome(example, given)
     assert outcome["prediction"] == "One.\nTwo!\nThree?"
     assert outcome["prediction_no_hint"] == "More news.\nAnd"
@@ -55,7 +55,7 @@ def test_summaries_draw_from_seeds_of_their_own(tokenizer: Tokenizer) -> None:
 def test_baselines_are_the_articles_own_sentences(tokenizer: Tokenizer) -> None:
     article = " ".join(f"Sentence {number} is here." for number in range(20))
     rows = [row(article=article, highlights="A", id="x"), row(article="Short one. Two.", highlights="A", id="y")]
-    given = [Generated((), ""), Generated((), "")]
+    given = [GenerateResult((), ""), GenerateResult((), "")]
     drawn = []
     for seed in (0, 0, 1):
         task = make(tokenizer, seed)
@@ -76,7 +76,7 @@ def test_lede_3_on_real_articles_comes_near_what_others_measured(data: Path, tok
     (as sebastianruder/NLP-progress lists them), in the same proportions."""
     task = make(tokenizer)
     lines = (data / "cnn_dailymail" / "validation_part.jsonl").read_text(encoding="utf-8").splitlines()
-    empty = [Generated((), ""), Generated((), "")]
+    empty = [GenerateResult((), ""), GenerateResult((), "")]
     examples = task.examples([row(**json.loads(line)) for line in lines])
     outcomes = [outcome for example in examples for outcome in task.outcome(example, empty)]
     scores = {name: value for part in task.measure(outcomes, task.options) for name, value in part.scores.items()}

@@ -10,7 +10,14 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import tasks
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Continuation, Generated, Rolled, Rolling, Scored, Stop
+from zeroscale.eval.engine.requests import (
+    GenerateResult,
+    LogLikelihood,
+    LogLikelihoodResult,
+    RollingLogLikelihood,
+    RollingResult,
+    Stop,
+)
 
 
 def make(name: str, tokenizer: Tokenizer, n_positions: int = 1024, seed: int = 0, **changed: Any) -> Any:
@@ -27,15 +34,15 @@ def text(tokenizer: Tokenizer, tokens: tuple[int, ...]) -> str:
     return tokenizer.decode(tokens)
 
 
-def scored(logprobs: list[float], greedy: list[bool], filtered: bool = False) -> Scored:
-    return Scored(np.array(logprobs), np.array(greedy), filtered)
+def scored(logprobs: list[float], greedy: list[bool], filtered: bool = False) -> LogLikelihoodResult:
+    return LogLikelihoodResult(np.array(logprobs), np.array(greedy), filtered)
 
 
 def test_lambada_asks_for_the_last_word_after_a_line_break(tokenizer: Tokenizer) -> None:
     task = make("lambada", tokenizer)
     (example,) = task.examples([row(text=" “Yes,” said Ann’s dog \n")])
     (request,) = task.requests(example)
-    assert isinstance(request, Continuation)
+    assert isinstance(request, LogLikelihood)
     assert text(tokenizer, request.context) == '\n"Yes," said Ann\'s'
     assert text(tokenizer, request.target) == " dog"
 
@@ -65,10 +72,10 @@ def test_wikitext_is_one_stream_counted_in_original_words(tokenizer: Tokenizer) 
     assert [article.title for article in example.blocks] == ["One", "Two"]
     assert task.examples([row(text=LINES.removesuffix("\n"))]) == [example]  # lines may come in one row
     (request,) = task.requests(example)
-    assert isinstance(request, Rolling)
+    assert isinstance(request, RollingLogLikelihood)
     plain = text(tokenizer, request.tokens)
     assert plain == "\n= One =\n\nIt's 1,000,\n\n== Part ==\n\n= Two =\nThe end.\n"
-    first, second = task.outcome(example, [Rolled(np.full(len(request.tokens), -1.0), 1)])
+    first, second = task.outcome(example, [RollingResult(np.full(len(request.tokens), -1.0), 1)])
     assert first["words"] + second["words"] == len(LINES.split()) + LINES.count("\n")
     assert second["bytes"] == len("= Two =\nThe end.\n") == second["tokens"] == -second["logprob"]
     assert first["bytes"] + second["bytes"] == len(plain)
@@ -79,7 +86,7 @@ def test_wikitext_without_start_token_leaves_the_first_token_unscored(tokenizer:
     (example,) = task.examples([row(text=LINES.removesuffix("\n"))])
     (request,) = task.requests(example)
     assert request.start is None
-    outcomes = task.outcome(example, [Rolled(np.full(len(request.tokens) - 1, -1.0), 1)])
+    outcomes = task.outcome(example, [RollingResult(np.full(len(request.tokens) - 1, -1.0), 1)])
     assert sum(outcome["tokens"] for outcome in outcomes) == len(request.tokens) - 1
     assert sum(outcome["words"] for outcome in outcomes) == len(LINES.split())
 
@@ -167,7 +174,7 @@ def test_coqa_takes_the_hubs_columns_too(tokenizer: Tokenizer) -> None:
 def test_coqa_scores_by_passage(tokenizer: Tokenizer) -> None:
     task = make("coqa", tokenizer)
     (example,) = task.examples([coqa_row()])
-    outcomes = task.outcome(example, [Generated((), " Ann\nQ: What?"), Generated((), " the dog.")])
+    outcomes = task.outcome(example, [GenerateResult((), " Ann\nQ: What?"), GenerateResult((), " the dog.")])
     assert [outcome["prediction"] for outcome in outcomes] == ["Ann", "the dog."]
     (measured,) = task.measure([{**outcome, "unit": 0} for outcome in outcomes], task.options)
     assert measured.scores == {"f1": 100.0, "em": 100.0}
@@ -195,7 +202,7 @@ def test_translation_takes_the_first_sentence(tokenizer: Tokenizer) -> None:
     task = make("wmt14_en_fr", tokenizer)
     pairs = task.examples([row(translation={"en": f"w {n}", "fr": "le chat est noir ."}) for n in range(6)])
     (example,) = task.select(pairs, None)
-    (outcome,) = task.outcome(example, [Generated((), " le chat est noir .\nw 3 = autre")])
+    (outcome,) = task.outcome(example, [GenerateResult((), " le chat est noir .\nw 3 = autre")])
     assert outcome["prediction"] == "le chat est noir ."
     measured, *_ = task.measure([outcome], task.options)
     assert measured.scores["bleu"] == pytest.approx(100.0)

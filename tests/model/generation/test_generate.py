@@ -9,8 +9,8 @@ import torch
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.config import GPTConfig
-from zeroscale.model.generation.decode_step import Decoder
-from zeroscale.model.generation.generate import Spent, generate, stream
+from zeroscale.model.generation.decode_step import DecodeStep
+from zeroscale.model.generation.generate import GenerationStats, generate, stream
 from zeroscale.model.gpt import GPT
 from zeroscale.model.weights import from_pretrained
 
@@ -61,7 +61,7 @@ def test_every_way_to_step_gives_what_the_whole_model_gives(fields, count, rows)
     with torch.inference_mode():
         model.hidden(tokens[:, :10], cache)
         other = cache.select(range(rows))
-        step = Decoder(model, rows, count)
+        step = DecodeStep(model, rows, count)
         for column in (10, 11):
             found = step(tokens[:, column], cache)
             expected = model.logits(model.hidden(tokens[:, column : column + 1], other))[:, 0]
@@ -73,7 +73,7 @@ def test_weights_laid_out_anew_change_no_bit(lively, monkeypatch):
     found = {}
     for free in (0, 2**60):
         monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
-        step = Decoder(lively, 16, 20)
+        step = DecodeStep(lively, 16, 20)
         cache = lively.new_cache(16, 30)
         with torch.inference_mode():
             lively.hidden(torch.tensor([(row * 20)[:20] for row in rows]), cache)
@@ -95,7 +95,7 @@ def families() -> list[list[int]]:
 
 @pytest.mark.parametrize("batch_size", [2, 5, 64])
 def test_common_beginnings_are_read_once_and_change_nothing(lively, batch_size):
-    rows, spent, apart = families(), Spent(), Spent()
+    rows, spent, apart = families(), GenerationStats(), GenerationStats()
     expected = [recomputed(lively, row, 12) for row in rows]
     shared = list(stream(lively, rows, 12, batch_size=batch_size, spent=spent))
     alone = list(stream(lively, rows, 12, batch_size=batch_size, share=False, spent=apart))

@@ -9,10 +9,10 @@ import torch
 
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.generation import continuous_batching, grouping, prefix_tree
-from zeroscale.model.generation.continuous_batching import SharedSlots, Slots
-from zeroscale.model.generation.decode_step import Decoder
-from zeroscale.model.generation.generate import Spent, stream
-from zeroscale.model.generation.shared_prefix import Branches, Ground, Trunk
+from zeroscale.model.generation.continuous_batching import ContinuousBatch, SharedPrefixBatch
+from zeroscale.model.generation.decode_step import DecodeStep
+from zeroscale.model.generation.generate import GenerationStats, stream
+from zeroscale.model.generation.shared_prefix import Prefix, PrefixBuffer, SharedPrefixCache
 from zeroscale.model.gpt import GPT
 from zeroscale.model.weights import from_pretrained
 
@@ -71,7 +71,7 @@ def rows_of(pieces, count: int) -> list[list[int]]:
 
 
 def groups(model: GPT, prompts, batch_size: int = 64, columns: int | None = None, share: bool = True) -> list:
-    made = grouping.seatings(model, [tuple(row) for row in prompts], NEW, batch_size, columns, share)
+    made = grouping.group_prompts(model, [tuple(row) for row in prompts], NEW, batch_size, columns, share)
     return [one.func for one in made]
 
 
@@ -90,21 +90,21 @@ def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
     reference.load_state_dict(model.to(dtype).state_dict())  # what bf16 holds, computed in fp32
     sequences = [tuple(row) for row in families()]
     with torch.inference_mode():
-        read = list(prefix_tree.plant(sequences, range(len(sequences)), 60))
-        layout = prefix_tree.lay_out(read)
+        read = list(prefix_tree.build_tries(sequences, range(len(sequences)), 60))
+        layout = prefix_tree.pack(read)
         cache = model.new_cache(*layout.tokens.shape)
         model.hidden(layout.tokens, cache, layout.positions, layout.mask)
-        branches = Branches(model.config, 16, 4, dtype)
+        branches = SharedPrefixCache(model.config, 16, 4, dtype)
         said: list[list[int]] = []
 
         def join(number: int) -> None:
-            trunk = Trunk(*cache.columns(number, len(read[number])), read[number].paths, Ground(0, 0))
+            trunk = Prefix(*cache.columns(number, len(read[number])), read[number].paths, PrefixBuffer(0, 0))
             for place, member in enumerate(read[number].members):
-                branches.graft(trunk, place)
+                branches.attach(trunk, place)
                 said.append(list(sequences[member]))
 
         join(0)
-        step = Decoder(model, branches.batch, 4)
+        step = DecodeStep(model, branches.batch, 4)
         for number in range(4):
             if number < 3:
                 join(number + 1)
@@ -123,12 +123,12 @@ def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
 def test_families_and_singles_get_what_each_gets_alone(lively, always, monkeypatch, batch_size, columns):
     prompts = [*families(), *singles()]
     random.Random(batch_size).shuffle(prompts)
-    monkeypatch.setattr(grouping, "_worth_a_trunk", _every_family)
-    assert groups(lively, prompts, batch_size, columns) == [SharedSlots, Slots]
-    spent = Spent()
+    monkeypatch.setattr(grouping, "_shares_enough_prefix", _every_family)
+    assert groups(lively, prompts, batch_size, columns) == [SharedPrefixBatch, ContinuousBatch]
+    spent = GenerationStats()
     pieces = stream(lively, prompts, NEW, batch_size=batch_size, columns=columns, spent=spent)
     assert rows_of(pieces, len(prompts)) == [recomputed(lively, prompt) for prompt in prompts]
-    tries = prefix_tree.plant([tuple(row) for row in prompts], range(len(prompts)), 72)
+    tries = prefix_tree.build_tries([tuple(row) for row in prompts], range(len(prompts)), 72)
     assert spent.read == sum(map(len, tries)), "each trie is read once, however few rows there are"
     assert spent.read + spent.saved == sum(map(len, prompts))
 
@@ -140,7 +140,7 @@ def _every_family(model, plants, prompts, new_tokens):
 @pytest.mark.parametrize("batch_size", [2, 4, 64])
 def test_rows_leave_and_enter_in_the_middle(lively, always, batch_size):
     prompts = families()
-    assert groups(lively, prompts, batch_size) == [SharedSlots]
+    assert groups(lively, prompts, batch_size) == [SharedPrefixBatch]
 
     def cut(row: list[int]) -> list[int]:
         ends = [place for place, token in enumerate(row) if token % 5 == 0]
@@ -173,7 +173,7 @@ def test_greedy_equals_transformers(reference, always, tmp_path):
     theirs.save_pretrained(tmp_path)
     ours = from_pretrained(tmp_path)
     prompts = families(211)
-    assert groups(ours, prompts) == [SharedSlots]
+    assert groups(ours, prompts) == [SharedPrefixBatch]
     found = rows_of(stream(ours, prompts, NEW, batch_size=7), len(prompts))
     for prompt, row in zip(prompts, found, strict=True):
         ids = torch.tensor([prompt])
@@ -185,10 +185,10 @@ def test_greedy_equals_transformers(reference, always, tmp_path):
 
 def test_a_trie_goes_with_its_last_row_and_no_more_stand_than_there_is_room_for(lively, always, monkeypatch):
     """Rows for four, room for two tries or so: the next is read when one has gone."""
-    alive: weakref.WeakSet[Trunk] = weakref.WeakSet()
+    alive: weakref.WeakSet[Prefix] = weakref.WeakSet()
     made, held = [], []
 
-    class Watched(Trunk):
+    class Watched(Prefix):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             alive.add(self)
@@ -196,11 +196,11 @@ def test_a_trie_goes_with_its_last_row_and_no_more_stand_than_there_is_room_for(
 
     monkeypatch.setattr(continuous_batching, "Trunk", Watched)
     prompts = families()
-    plants = list(prefix_tree.plant([tuple(row) for row in prompts], range(len(prompts)), 72))
+    plants = list(prefix_tree.build_tries([tuple(row) for row in prompts], range(len(prompts)), 72))
     room = 70
     monkeypatch.setattr(
         "zeroscale.model.generation.generate.seatings",
-        lambda model, kept, *_: [partial(SharedSlots, model, kept, plants, 4, NEW, room)],
+        lambda model, kept, *_: [partial(SharedPrefixBatch, model, kept, plants, 4, NEW, room)],
     )
     for _ in stream(lively, prompts, NEW, stop=lambda new: new[-1] % 5 == 0):
         held.append([trunk.keys.shape[2] for trunk in alive])
@@ -212,16 +212,16 @@ def test_a_trie_goes_with_its_last_row_and_no_more_stand_than_there_is_room_for(
 
 def test_what_is_not_worth_a_trunk_has_caches_of_its_own(lively):
     prompts = [*families(), *singles()]
-    assert groups(lively, prompts) == [Slots], "a few columns are read faster than products are started"
+    assert groups(lively, prompts) == [ContinuousBatch], "a few columns are read faster than products are started"
     long = [tuple(range(40))] * 200
-    assert groups(lively, long) == [SharedSlots]
-    assert groups(lively, long, share=False) == [Slots]
-    assert groups(lively, long, batch_size=1) == [Slots]
-    assert groups(lively, [*long, *singles()]) == [SharedSlots, Slots]
+    assert groups(lively, long) == [SharedPrefixBatch]
+    assert groups(lively, long, share=False) == [ContinuousBatch]
+    assert groups(lively, long, batch_size=1) == [ContinuousBatch]
+    assert groups(lively, [*long, *singles()]) == [SharedPrefixBatch, ContinuousBatch]
     wide = GPT(GPTConfig(vocab_size=257, n_positions=48, n_layer=1, d_model=512, n_head=4))
     some = [tuple(range(40))] * 10
-    assert groups(wide, some) == [SharedSlots]
-    assert groups(wide, [*some, *singles()]) == [Slots], "further steps read more weights than trunks spare"
+    assert groups(wide, some) == [SharedPrefixBatch]
+    assert groups(wide, [*some, *singles()]) == [ContinuousBatch], "further steps read more weights than trunks spare"
 
 
 def test_samples_of_one_prompt_are_those_of_prompts_apart(lively, always):

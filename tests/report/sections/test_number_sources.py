@@ -6,7 +6,7 @@ import pytest
 from support import study_fixture
 
 from zeroscale.report.sections import headline, number_sources
-from zeroscale.report.sections.run_health import conducts
+from zeroscale.report.sections.run_health import run_health
 from zeroscale.report.tables import study_tables
 from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.study import read_study
@@ -52,7 +52,7 @@ def test_a_number_of_the_ledger_leads_to_its_line(read, study):
 
 
 def test_every_number_of_the_first_screen_leads_somewhere(read):
-    shown = headline.facts(read, size_law.read_law(read), conducts(read))
+    shown = headline.facts(read, size_law.read_law(read), run_health(read))
     plain = ("runs done", "worst-behaved run")
     told = {fact["label"]: fact.get("from") for fact in shown if fact["label"] not in plain}
     assert set(told) == {"lowest loss", "exponent α", "hold-out error"}

@@ -31,30 +31,30 @@ def jump(study, run, step, nats):
 
 
 def test_a_failed_run_is_the_worst_and_says_why(study):
-    worst, *rest = run_health.conducts(read_study(study))
-    assert worst.label == "pocket-xl" and worst.grade == run_health.FAILED
+    worst, *rest = run_health.run_health(read_study(study))
+    assert worst.label == "pocket-xl" and worst.severity == run_health.FAILED
     assert worst.worst.startswith("failed at step 3: the loss is not finite at step 3")
     assert worst.remarks[1] == "the training loss was not finite at one logged step, first at step 2"
-    assert {one.grade for one in rest} == {run_health.NOTHING}
+    assert {one.severity for one in rest} == {run_health.NOTHING}
 
 
 def test_a_jump_of_the_loss_is_found_at_its_step(short):
     jump(short, "pocket-s", 120, 2.5)
-    worst = run_health.conducts(read_study(short))[0]
-    assert (worst.label, worst.grade) == ("pocket-s", run_health.JUMPS)
+    worst = run_health.run_health(read_study(short))[0]
+    assert (worst.label, worst.severity) == ("pocket-s", run_health.JUMPS)
     assert worst.jump[1] == 120 and worst.jump[0] == pytest.approx(2.5, abs=0.3)
     assert "at step 120" in worst.worst
 
 
 def test_noise_is_no_jump_and_the_first_fall_is_none_either(short):
-    assert {one.grade for one in run_health.conducts(read_study(short))} == {run_health.NOTHING}
+    assert {one.severity for one in run_health.run_health(read_study(short))} == {run_health.NOTHING}
 
 
 def test_a_loss_that_rises_to_the_end_is_worse_than_a_jump(short):
     jump(short, "pocket-s", 120, 2.5)
     change(short, "pocket-m", 150, **{"train/loss": 6.0})
-    first, second, *_ = run_health.conducts(read_study(short))
-    assert (first.label, first.grade) == ("pocket-m", run_health.RISES)
+    first, second, *_ = run_health.run_health(read_study(short))
+    assert (first.label, first.severity) == ("pocket-m", run_health.RISES)
     assert first.worst.endswith("nats above its lowest") and second.label == "pocket-s"
 
 
@@ -62,9 +62,9 @@ def test_a_run_cut_off_is_named_and_one_that_goes_on_is_not(short):
     for run, state in (("pocket-s", "resumable"), ("pocket-m", "running")):
         (short / run / "DONE").unlink()
         study_fixture.write_json(short / run / "status.json", {"state": state, "reason": "", "step": 90})
-    found = {one.label: one for one in run_health.conducts(read_study(short))}
+    found = {one.label: one for one in run_health.run_health(read_study(short))}
     assert found["pocket-s"].worst == "not done at step 90 (resumable)"
-    assert found["pocket-m"].grade == run_health.NOTHING
+    assert found["pocket-m"].severity == run_health.NOTHING
 
 
 def test_where_nothing_is_wrong_the_farthest_above_the_law_comes_first(short):
@@ -73,14 +73,14 @@ def test_where_nothing_is_wrong_the_farthest_above_the_law_comes_first(short):
     for point, off in zip(fit["laws"]["val/loss"]["points"], (0.001, -0.03, 0.02, 0.0), strict=True):
         point["log_residual"] = off
     path.write_text(json.dumps(fit))
-    worst = run_health.conducts(read_study(short))[0]
+    worst = run_health.run_health(read_study(short))[0]
     assert worst.label == "pocket-m" and worst.off == 0.02
     assert worst.worst.startswith(f"{100 * math.expm1(0.02):.1f}\u00a0% above the law")
 
 
 def test_the_table_has_a_row_for_every_run(study):
     read = read_study(study)
-    table = run_health.table(read, run_health.conducts(read))
+    table = run_health.table(read, run_health.run_health(read))
     assert table["rows"][0]["cells"][0]["text"] == "pocket-xl"
     assert len(table["rows"]) == 5 and all(len(row["cells"]) == len(table["columns"]) for row in table["rows"])
     remarks = {row["cells"][0]["text"]: row["cells"][-1]["text"] for row in table["rows"]}
@@ -90,5 +90,5 @@ def test_the_table_has_a_row_for_every_run(study):
 def test_runs_without_a_step_are_no_fault(tmp_path):
     study_fixture.write_failed(tmp_path / "pocket/pocket-xl")
     (tmp_path / "pocket/pocket-xl/metrics.jsonl").unlink()
-    (one,) = run_health.conducts(read_study(tmp_path / "pocket"))
-    assert one.grade == run_health.FAILED and one.jump is None
+    (one,) = run_health.run_health(read_study(tmp_path / "pocket"))
+    assert one.severity == run_health.FAILED and one.jump is None

@@ -5,12 +5,12 @@ from pathlib import Path
 from support import study_fixture
 
 from zeroscale.report.views import study
-from zeroscale.runs.run import Cell
+from zeroscale.runs.run import Run
 
 
-def run(name: str, model: str | None, seed: int = 0, tokens: int | None = None) -> Cell:
+def run(name: str, model: str | None, seed: int = 0, tokens: int | None = None) -> Run:
     settings = {"model": {"name": model}, "seed": seed, "trainer": {"tokens": tokens}} if model else {}
-    return Cell(name, Path(), "done", "", 1, settings, {})
+    return Run(name, Path(), "done", "", 1, settings, {})
 
 
 def test_a_model_with_one_run_is_its_name():

@@ -13,7 +13,7 @@ from support import wandb_log
 from support import wandb_server
 
 from zeroscale.cli.commands import send
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.report.views.study import read_study
 from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.report.wandb import workspace
@@ -56,7 +56,7 @@ def copied(study, report, tmp_path_factory) -> Path:
 def sent(copied, own_wandb) -> tuple[Path, list[str]]:
     """The study with its offline runs, and what was said."""
     told: list[str] = []
-    wanted = TrackerSettings(name="wandb", mode="offline", project="laws")
+    wanted = TrackerConfig(name="wandb", mode="offline", project="laws")
     assert send.send_study(copied, copied / "report", wanted, told.append)
     return copied, told
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_is_the_same_artifact_in_its_own_run_and_in_the_fits(sent, 
 def test_sent_again_nothing_is_doubled(sent):
     folder, _ = sent
     told: list[str] = []
-    wanted = TrackerSettings(name="wandb", mode="offline", project="laws")
+    wanted = TrackerConfig(name="wandb", mode="offline", project="laws")
     assert send.send_study(folder, folder / "report", wanted, told.append)
     assert sum("is there already" in line for line in told) == 5
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
@@ -191,7 +191,7 @@ def test_online_cells_fit_and_lineage_arrive(served, copied, tmp_path, monkeypat
     folder = Path(shutil.copytree(copied, tmp_path / "pocket", ignore=shutil.ignore_patterns("wandb*")))
     monkeypatch.setattr(workspace, "available", lambda: False)
     told: list[str] = []
-    assert send.send_study(folder, folder / "report", TrackerSettings(name="wandb", mode="online"), told.append)
+    assert send.send_study(folder, folder / "report", TrackerConfig(name="wandb", mode="online"), told.append)
     by_name = {run.facts["displayName"]: run for run in served.runs.values()}
     assert set(by_name) == {*study_fixture.SIZES, "pocket-xl", "pocket-report"}
     made = {one for name in study_fixture.SIZES for one in by_name[name].made}

@@ -6,7 +6,7 @@ from scipy.optimize import approx_fprime, minimize
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Surface, fit_chinchilla, fit_vpnls
-from zeroscale.scaling.numerics.batched_bfgs import minimise as descend
+from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs as descend
 from zeroscale.scaling.numerics.chinchilla_objective import GRID, Runs
 
 # Hoffmann et al. 2022, approach 3, rounded as in the paper.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.results import scores_of
 from zeroscale.training.trackers import tracker
-from zeroscale.training.trackers.follower import Follower, Place
+from zeroscale.training.trackers.follower import Follower, SyncState
 from zeroscale.training.trackers.local import Files
 
 BATCH = 256
@@ -41,14 +41,14 @@ def score(cell: Path, step: int, value: float = 0.25) -> None:
 class Kept:
     """A place in memory."""
 
-    name, lacks, told = "memory", "it is in the files", "kept"
+    name, missing_message, done_message = "memory", "it is in the files", "kept"
 
-    def __init__(self, place: Place | None = None) -> None:
+    def __init__(self, place: SyncState | None = None) -> None:
         self.rows: list[dict] = []
-        self.at = place or Place()
+        self.at = place or SyncState()
         self.exit_code: int | None = None
 
-    def place(self) -> Place:
+    def place(self) -> SyncState:
         return self.at
 
     def add(self, row: dict) -> None:
@@ -90,7 +90,7 @@ def test_what_a_place_has_already_is_not_sent_again_and_what_it_lacks_is(tmp_pat
     write(tmp_path, range(1, 21))
     score(tmp_path, 5)
     score(tmp_path, 15)
-    sink = Kept(Place(step=12, scored={5: 1}))
+    sink = Kept(SyncState(step=12, scored={5: 1}))
     followed(tmp_path, sink)
     assert [row.get("step", row.get("scored_step")) for row in sink.rows] == [13, 14, 15, 15, *range(16, 21)]
 
@@ -121,7 +121,7 @@ def test_nothing_is_read_before_the_first_news(tmp_path):
     sink = Kept()
     follower = Follower(tmp_path, BATCH, sink)
     time.sleep(0.1)
-    jsonl.cut_back(tmp_path / jsonl.METRICS, 10)
+    jsonl.truncate_after(tmp_path / jsonl.METRICS, 10)
     write(tmp_path, range(11, 13))
     follower.log({})
     follower.finish(0, 20)
@@ -172,7 +172,7 @@ def test_files_hold_each_step_once_after_a_resumption(tmp_path):
     write(tmp_path, range(1, 31))
     score(tmp_path, 20)
     followed(tmp_path, Files(tmp_path), code=1)
-    jsonl.cut_back(tmp_path / jsonl.METRICS, 20)
+    jsonl.truncate_after(tmp_path / jsonl.METRICS, 20)
     write(tmp_path, range(21, 41))
     score(tmp_path, 40)
     followed(tmp_path, Files(tmp_path))
@@ -194,10 +194,10 @@ def test_tensorboard_holds_each_step_once_over_tokens_after_a_resumption(tmp_pat
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     settings = {"model": {"name": "pocket-s"}, "trainer": {"batch_tokens": BATCH}}
-    wanted = TrackerSettings(name="tensorboard")
+    wanted = TrackerConfig(name="tensorboard")
     write(tmp_path, range(1, 31))
     assert tracker.send(wanted, tmp_path, settings, {}, done=False) == "written to tensorboard/"
-    jsonl.cut_back(tmp_path / jsonl.METRICS, 20)
+    jsonl.truncate_after(tmp_path / jsonl.METRICS, 20)
     write(tmp_path, range(21, 41))
     score(tmp_path, 40)
     tracker.send(wanted, tmp_path, settings, {}, done=True)
@@ -214,4 +214,4 @@ def test_a_missing_tensorboard_is_one_message(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     write(tmp_path, range(1, 3))
     with pytest.raises(ZeroscaleError, match=r"pip install zeroscale\[tensorboard\]"):
-        tracker.send(TrackerSettings(name="tensorboard"), tmp_path, {}, {}, done=True)
+        tracker.send(TrackerConfig(name="tensorboard"), tmp_path, {}, {}, done=True)

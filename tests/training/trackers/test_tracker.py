@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import wandb_log, wandb_server
 
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
@@ -80,7 +80,7 @@ def save(cell: Path, step: int) -> None:
 
 
 def send(cell: Path, mode: str, done: bool = True) -> str:
-    return tracker.send(TrackerSettings(name="wandb", mode=mode), cell, SETTINGS, MANIFEST, done)
+    return tracker.send(TrackerConfig(name="wandb", mode=mode), cell, SETTINGS, MANIFEST, done)
 
 
 def test_offline_one_run_holds_every_step_once_after_each_resumption(cell):
@@ -88,7 +88,7 @@ def test_offline_one_run_holds_every_step_once_after_each_resumption(cell):
     assert send(cell, "offline", done=False) == "written for `wandb sync`"
     first = wandb_log.Log(wandb_log.only(cell))
     assert first.steps() == list(range(1, 31)) and first.exit_code == 1
-    jsonl.cut_back(cell / jsonl.METRICS, 20)
+    jsonl.truncate_after(cell / jsonl.METRICS, 20)
     train(cell, 21, 50)
     save(cell, 50)
     send(cell, "offline")
@@ -134,7 +134,7 @@ def test_online_a_resumed_run_goes_on_where_w_and_b_stands(cell, server):
     assert send(cell, "online", done=False) == "sent"
     (name,) = server.runs
     assert server.runs[name].steps() == list(range(1, 31)) and server.runs[name].exit_code == 1
-    jsonl.cut_back(cell / jsonl.METRICS, 20)  # the last checkpoint: W&B knows ten steps more
+    jsonl.truncate_after(cell / jsonl.METRICS, 20)  # the last checkpoint: W&B knows ten steps more
     train(cell, 21, 50)
     save(cell, 50)
     assert send(cell, "online") == "sent"
@@ -163,7 +163,7 @@ def test_a_cell_that_is_being_trained_is_left_to_its_own_process(cell):
 
 def test_a_run_that_w_and_b_s_death_befalls_goes_on_and_is_sent_afterwards(cell, server, monkeypatch, capsys):
     monkeypatch.setattr(tracker, "FINISH_SECONDS", 12.0)
-    settings = TrackerSettings(name="wandb", mode="online")
+    settings = TrackerConfig(name="wandb", mode="online")
     run = tracker._cell_run(settings, "online", cell, SETTINGS, MANIFEST, live=True)
     follower = tracker.Follower(cell, BATCH, tracker.Wandb(run, "online", cell))
     slowest = 0.0

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import BatchSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import BatchConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.stream import TokenStream
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
         return hashlib.sha256(self.tokens.astype("<u4").tobytes()).hexdigest()
 
 
-def show(wanted: BatchSettings) -> None:
+def show(wanted: BatchConfig) -> None:
     """Prints a batch.
 
     Raises:
@@ -99,7 +99,7 @@ def _show_row(row: int, batch: Batch, corpus: Corpus, context: int) -> None:
 
 def batch(config: Config) -> int:
     """Shows a batch."""
-    wanted = build(BatchSettings, config)
+    wanted = build_config(BatchConfig, config)
 
     show(wanted)
     return 0

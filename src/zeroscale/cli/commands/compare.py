@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import CompareSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import CompareConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 
 def compare(config: Config) -> int:
     """Two scored checkpoints, example by example; or two studies, law by law."""
-    wanted = build(CompareSettings, config)
+    wanted = build_config(CompareConfig, config)
     if bool(wanted.runs) == bool(wanted.studies):
         raise ZeroscaleError(
             "compare takes two of one kind: runs=[ONE,OTHER], scored checkpoints, or studies=[ONE,OTHER], studies or "
@@ -23,7 +23,7 @@ def compare(config: Config) -> int:
     return comparing.compare(wanted)
 
 
-def compare_laws(wanted: CompareSettings) -> int:
+def compare_laws(wanted: CompareConfig) -> int:
     """Two studies, or CSVs of runs, each by the law fitted to it."""
     from zeroscale.scaling.compare import compare_studies
     from zeroscale.scaling.options import Options

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import DataCommand
-from zeroscale.config.validate import build
+from zeroscale.config.commands import DataCommandConfig
+from zeroscale.config.validate import build_config
 
 
 def data(config: Config) -> int:
     """Prepares a corpus and says what is in it; with `cards`, fetches those benchmarks' data instead."""
-    wanted = build(DataCommand, config)
+    wanted = build_config(DataCommandConfig, config)
     if wanted.cards is not None:
         return _fetch(wanted)
     from zeroscale.data.prepare import prepare
@@ -28,7 +28,7 @@ def data(config: Config) -> int:
     return 0
 
 
-def _fetch(wanted: DataCommand) -> int:
+def _fetch(wanted: DataCommandConfig) -> int:
     """1 where a card's data could not be had; each says why, and the others are there."""
     from zeroscale.eval.cards import download
 

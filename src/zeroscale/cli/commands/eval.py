@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroscale.cli.commands import Labelled
-from zeroscale.config.commands import EvalSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import EvalConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Report:
         print(f"zeroscale: {where}: {error}", file=sys.stderr, flush=True)
 
 
-def score_checkpoints(wanted: list[tuple[str, EvalSettings]]) -> int:
+def score_checkpoints(wanted: list[tuple[str, EvalConfig]]) -> int:
     """Scores each; one that fails is said and the others go on. Returns the exit code."""
     from zeroscale.eval.cards import registry
 
@@ -81,7 +81,7 @@ def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
     return found
 
 
-def _score(settings: EvalSettings, report: Report) -> None:
+def _score(settings: EvalConfig, report: Report) -> None:
     from zeroscale.eval import run
     from zeroscale.eval.cards import registry
     from zeroscale.runs import resolve
@@ -123,7 +123,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _checkpoints(settings: EvalSettings, report: Report) -> list[str]:
+def _checkpoints(settings: EvalConfig, report: Report) -> list[str]:
     """Everything that one job asks for: a study stands for its cells, a run for its checkpoints."""
     from zeroscale.runs import checkpoint
 
@@ -148,7 +148,7 @@ def _cells(study: str) -> list[Path]:
     return cells
 
 
-def _rescore(settings: EvalSettings, report: Report) -> None:
+def _rescore(settings: EvalConfig, report: Report) -> None:
     """Makes the scores again from their records; says for each what changed."""
     from zeroscale.eval import results as files
     from zeroscale.eval.cards import registry
@@ -178,9 +178,7 @@ def _rescore(settings: EvalSettings, report: Report) -> None:
                 report.studies.add(cell.parent)
 
 
-def _again(
-    label: str, out: Path, names: list[tuple[str, str]], settings: EvalSettings, report: Report
-) -> "list[Result]":
+def _again(label: str, out: Path, names: list[tuple[str, str]], settings: EvalConfig, report: Report) -> "list[Result]":
     from zeroscale.eval import rescore
 
     done = []
@@ -235,5 +233,5 @@ def _show(report: Report, directories: set[Path]) -> None:
 def evaluate(configs: list[Labelled]) -> int:
     """Scores checkpoints, one after the other, and ends with one table."""
 
-    wanted = [(label, build(EvalSettings, config)) for label, config in configs]
+    wanted = [(label, build_config(EvalConfig, config)) for label, config in configs]
     return score_checkpoints(wanted)

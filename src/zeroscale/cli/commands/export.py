@@ -6,10 +6,10 @@ from typing import Any
 import yaml
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import ExportSettings
+from zeroscale.config.commands import ExportConfig
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import load
@@ -114,7 +114,7 @@ def _usage(name: str) -> list[str]:
     ]
 
 
-def _shape(run: TrainSettings, manifest: dict[str, Any]) -> list[tuple[str, ...]]:
+def _shape(run: TrainConfig, manifest: dict[str, Any]) -> list[tuple[str, ...]]:
     shape, params = run.model, manifest["params"]
     return [
         ("layers, width, heads", f"{shape.n_layer}, {shape.d_model}, {shape.n_head}"),
@@ -200,7 +200,7 @@ def _results(out: Path) -> list[Any]:
     return results
 
 
-def _public(run: TrainSettings) -> dict[str, Any]:
+def _public(run: TrainConfig) -> dict[str, Any]:
     content = as_dict(run)
     for key in PRIVATE:
         *parents, last = key.split(".")
@@ -220,7 +220,7 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
 
 def export(config: Config) -> int:
     """Writes a run in Hugging Face format."""
-    wanted = build(ExportSettings, config)
+    wanted = build_config(ExportConfig, config)
 
     export_checkpoint(Path(wanted.checkpoint), Path(wanted.out))
     print(f"{wanted.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")

@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import FitSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import FitConfig
+from zeroscale.config.validate import build_config
 
 
 def fit(config: Config) -> int:
     """Fits the laws and prints them with their doubts."""
-    wanted = build(FitSettings, config)
+    wanted = build_config(FitConfig, config)
     from zeroscale.scaling import fit as fitting
     from zeroscale.scaling.options import Options
 

@@ -4,9 +4,9 @@ from dataclasses import fields
 from typing import Any
 
 from zeroscale.cli.commands import Labelled
-from zeroscale.config.commands import PlanSettings
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import PlanConfig
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 
@@ -17,12 +17,12 @@ def plan(configs: list[Labelled]) -> int:
 
     plans, faults = [], []
     for label, config in configs:
-        extra = {field.name: config.pop(field.name) for field in fields(PlanSettings) if field.name in config}
+        extra = {field.name: config.pop(field.name) for field in fields(PlanConfig) if field.name in config}
         try:
-            wanted = build(PlanSettings, extra)
+            wanted = build_config(PlanConfig, extra)
             if wanted.devices is not None:
                 config["trainer"]["devices"] = wanted.devices
-            plans.append(_plan_cell(build(TrainSettings, config), wanted, budget))
+            plans.append(_plan_cell(build_config(TrainConfig, config), wanted, budget))
         except ZeroscaleError as error:
             faults.append(f"{label}: {error}" if label else str(error))
     if faults:
@@ -31,7 +31,7 @@ def plan(configs: list[Labelled]) -> int:
     return 0
 
 
-def _plan_cell(cell: TrainSettings, wanted: PlanSettings, budget: Any) -> Any:
+def _plan_cell(cell: TrainConfig, wanted: PlanConfig, budget: Any) -> Any:
     from zeroscale.core import machine
     from zeroscale.data.batch_layout import layout_for
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import BundleSettings, ExplainSettings, ReproduceSettings, VerifySettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import BundleConfig, ExplainConfig, ReproduceConfig, VerifyConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ EXIT = {"different": 4, "not compared": 1, "within tolerance": 3, "bit-identical
 
 def reproduce(config: Config) -> int:
     """Makes a run, or all runs of a study, again."""
-    wanted = build(ReproduceSettings, config)
+    wanted = build_config(ReproduceConfig, config)
     if (wanted.run is None) == (wanted.study is None):
         raise ZeroscaleError("reproduce takes one of two: run=DIR, or study=DIR for all runs of a study")
     from zeroscale.provenance.reproduce import reproduce as runs
     from zeroscale.provenance.reproduce import request
     from zeroscale.runs import ledger
 
-    how = request.Wanted(
+    how = request.ReproduceRequest(
         out=Path(wanted.out or Path(wanted.output_dir) / "reproduced"),
         steps=wanted.steps,
         tolerance=wanted.tolerance,
@@ -51,7 +51,7 @@ def reproduce(config: Config) -> int:
 
 
 def _print_table(found: "Sequence[Reproduction]") -> None:
-    from zeroscale.core.tables import line, widths
+    from zeroscale.core.tables import row_text, widths
 
     head = ["run", "up to step", "steps", "scores", "verdict", "why"]
     rows = [
@@ -65,14 +65,14 @@ def _print_table(found: "Sequence[Reproduction]") -> None:
         for one in found
     ]
     wide = widths([head, *rows], len(head))
-    print("\n".join(line(row, wide, right=(1, 2, 3)) for row in [head, *rows]))
+    print("\n".join(row_text(row, wide, right=(1, 2, 3)) for row in [head, *rows]))
     good = sum(one.verdict == "bit-identical" for one in found)
     print(f"{good} of {len(found)} runs are bit-identical")
 
 
 def explain(config: Config) -> int:
     """Prints the chain behind a number; non-zero where a link of it does not hold."""
-    wanted = build(ExplainSettings, config)
+    wanted = build_config(ExplainConfig, config)
     from zeroscale.eval.cards import registry as cards
     from zeroscale.provenance import explain as chain
 
@@ -88,7 +88,7 @@ def explain(config: Config) -> int:
 
 def bundle(config: Config) -> int:
     """Packs a study."""
-    wanted = build(BundleSettings, config)
+    wanted = build_config(BundleConfig, config)
     from zeroscale.provenance import bundle as bundles
 
     study = Path(wanted.study)
@@ -101,7 +101,7 @@ def bundle(config: Config) -> int:
 
 def verify(config: Config) -> int:
     """Checks a bundle, and opens it where asked to; non-zero where a file is not what was packed."""
-    wanted = build(VerifySettings, config)
+    wanted = build_config(VerifyConfig, config)
     from zeroscale.provenance import bundle_verify
 
     found = bundle_verify.verify(Path(wanted.bundle))

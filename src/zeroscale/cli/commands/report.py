@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import StudySettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import ReportConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 
 def report(config: Config) -> int:
     """Writes the dashboard, serves it, or says it in text; then a tracker gets what it lacks."""
-    wanted = build(StudySettings, config)
+    wanted = build_config(ReportConfig, config)
     studies = [Path(study) for study in wanted.study]
     tracked = wanted.tracker.name != "none"
     if wanted.watch and (tracked or wanted.format == "text"):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.cli.commands import Config
-from zeroscale.config.commands import SampleSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import SampleConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import load
-from zeroscale.model.generation.text_stream import Continuation
+from zeroscale.model.generation.text_stream import StopStringDecoder
 from zeroscale.runs import resolve
 
 SAY_EVERY_SECONDS = 5.0
@@ -40,7 +40,7 @@ class Job:
         return int.from_bytes(hashlib.sha256(f"{self.seed}\n{self.prompt}".encode()).digest()[:8], "big")
 
 
-def print_samples(wanted: SampleSettings) -> None:
+def print_samples(wanted: SampleConfig) -> None:
     """Continues every prompt and shows or writes what came.
 
     Raises:
@@ -78,7 +78,7 @@ def print_samples(wanted: SampleSettings) -> None:
     print(f"{wanted.out}: {len(rows)} continuations of {len(prompts)} prompts, {count:,} tokens, {rate:,.0f} tokens/s")
 
 
-def _prompts(wanted: SampleSettings) -> list[str]:
+def _prompts(wanted: SampleConfig) -> list[str]:
     if (wanted.prompt is None) == (wanted.prompts_file is None):
         raise ZeroscaleError('give either prompt="…" (may be empty) or prompts_file=FILE')
     if wanted.temperature == 0 and wanted.samples > 1:
@@ -121,7 +121,7 @@ def _json_prompt(line: str, where: str) -> str:
     return well_formed(prompt)
 
 
-def _load(target: resolve.CheckpointRef, wanted: SampleSettings) -> tuple[Any, Any]:
+def _load(target: resolve.CheckpointRef, wanted: SampleConfig) -> tuple[Any, Any]:
     import torch
 
     torch.set_num_threads(wanted.threads or machine.cpu_cores())
@@ -131,7 +131,7 @@ def _load(target: resolve.CheckpointRef, wanted: SampleSettings) -> tuple[Any, A
     return model, tokenizer
 
 
-def _jobs(wanted: SampleSettings, prompts: list[str], tokenizer: Any) -> list[Job]:
+def _jobs(wanted: SampleConfig, prompts: list[str], tokenizer: Any) -> list[Job]:
     # The end of a text is what comes before a new one: training separates documents by it.
     ids = [tokens or [tokenizer.eos] for tokens in tokenizer.encode_batch(prompts)]
     return [
@@ -141,7 +141,7 @@ def _jobs(wanted: SampleSettings, prompts: list[str], tokenizer: Any) -> list[Jo
     ]
 
 
-def _left_out(wanted: SampleSettings, context: int, jobs: list[Job]) -> list[int]:
+def _left_out(wanted: SampleConfig, context: int, jobs: list[Job]) -> list[int]:
     """How many tokens of each prompt do not fit, with a word about them (the rule is `model.generate`'s)."""
     room = context - wanted.max_new_tokens
     if room < 1:
@@ -162,12 +162,12 @@ def _left_out(wanted: SampleSettings, context: int, jobs: list[Job]) -> list[int
 
 
 def _grow(
-    wanted: SampleSettings, model: Any, tokenizer: Any, jobs: Sequence[Job], growing: list[Continuation]
+    wanted: SampleConfig, model: Any, tokenizer: Any, jobs: Sequence[Job], growing: list[StopStringDecoder]
 ) -> Iterator[tuple[int, str]]:
     """Continues the jobs together; yields (number of the job, text to show) as it comes."""
     from zeroscale.model.generation.generate import stream
 
-    growing += [Continuation(tokenizer, wanted.stop) for _ in jobs]
+    growing += [StopStringDecoder(tokenizer, wanted.stop) for _ in jobs]
     fed = None
 
     def stopped(_: list[int]) -> bool:
@@ -193,9 +193,9 @@ def _grow(
         yield index, one.end()
 
 
-def _all(wanted: SampleSettings, model: Any, tokenizer: Any, jobs: list[Job]) -> list[Continuation]:
+def _all(wanted: SampleConfig, model: Any, tokenizer: Any, jobs: list[Job]) -> list[StopStringDecoder]:
     """Every job's continuation, with a word on stderr now and then."""
-    ended: list[Continuation] = []
+    ended: list[StopStringDecoder] = []
     said, tokens = time.monotonic(), 0
     for tokens, _ in enumerate(_grow(wanted, model, tokenizer, jobs, ended), start=1):
         if time.monotonic() - said > SAY_EVERY_SECONDS:
@@ -204,7 +204,7 @@ def _all(wanted: SampleSettings, model: Any, tokenizer: Any, jobs: list[Job]) ->
     return ended
 
 
-def _to_terminal(wanted: SampleSettings, model: Any, tokenizer: Any, jobs: list[Job]) -> None:
+def _to_terminal(wanted: SampleConfig, model: Any, tokenizer: Any, jobs: list[Job]) -> None:
     """One after the other, each under a line of its own where there are several."""
     pictures = _PICTURES if sys.stdout.isatty() else {}
     for job in jobs:
@@ -218,7 +218,7 @@ def _to_terminal(wanted: SampleSettings, model: Any, tokenizer: Any, jobs: list[
 
 def sample(config: Config) -> int:
     """Continues prompts."""
-    wanted = build(SampleSettings, config)
+    wanted = build_config(SampleConfig, config)
 
     print_samples(wanted)
     return 0

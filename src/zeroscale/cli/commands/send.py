@@ -4,13 +4,13 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core.errors import ZeroscaleError
 
 REPORT = "report"
 
 
-def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable[[str], None] = print) -> bool:
+def send_study(study: Path, report: Path, wanted: TrackerConfig, say: Callable[[str], None] = print) -> bool:
     """Brings every cell up to date, then shows the fit (W&B only). `report` is the study's written report.
 
     Returns whether all of it has arrived, or offline, been written for `wandb sync`.
@@ -50,7 +50,7 @@ def send_study(study: Path, report: Path, wanted: TrackerSettings, say: Callable
             tags=[REPORT],
             config={"study": found.name, "runs": len(found.cells), "fit": (found.fit or {}).get("options")},
         )
-    except tracker.Away as away:
+    except tracker.TrackerUnavailable as away:
         say(f"the fit could not be sent: W&B does not answer ({away})")
         return False
     entity, project, identity = run.entity, run.project, run.id

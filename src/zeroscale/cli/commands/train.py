@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.cli.commands import Config, Labelled
-from zeroscale.config.commands import LaunchSettings, StatusSettings
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import LaunchConfig, StatusConfig
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import launcher
 from zeroscale.runs import layout, run, status
 
 
-def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> list[TrainSettings]:
+def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> list[TrainConfig]:
     """Strict settings of every cell, checked against these devices, all faults of all cells in one message."""
     cells, faults = [], []
     for label, config in configs:
         try:
-            cells.append(build(TrainSettings, config, devices))
+            cells.append(build_config(TrainConfig, config, devices))
         except ZeroscaleError as error:
             text = f"{label}: {error}" if label else str(error)
             if text not in faults:
@@ -33,7 +33,7 @@ def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> lis
     return cells
 
 
-def _check_cards(cell: TrainSettings) -> None:
+def _check_cards(cell: TrainConfig) -> None:
     """A card that does not exist, or whose files are missing, is known before training, not after."""
     if cell.cards:
         from zeroscale.eval.cards import registry, sources
@@ -46,7 +46,7 @@ def _check_cards(cell: TrainSettings) -> None:
 def train(config: Config) -> int:
     """One cell."""
     (cell,) = cells_of([("", config)], machine.device_counts())
-    outcome = launcher.run_cell(cell)
+    outcome = launcher.run(cell)
     if not outcome.good:
         print(f"zeroscale: {outcome.cell.name} {outcome.state}: {outcome.reason}", file=sys.stderr)
         return 1
@@ -54,25 +54,25 @@ def train(config: Config) -> int:
     return 0
 
 
-def run_job(config: Config, study: LaunchSettings) -> None:
+def run_job(config: Config, study: LaunchConfig) -> None:
     """One job of another launcher of Hydra's: a cell on the machine that the job was sent to.
 
     Never raises: the outcome stands in the cell's status.json.
     """
-    cell = layout.directory(build(TrainSettings, config))
+    cell = layout.directory(build_config(TrainConfig, config))
     try:
         (settings,) = cells_of([("", config)], machine.device_counts())
         if status.read(cell).state == "failed" and not study.retry_failed:
             return
-        outcome = launcher.run_cell(settings)
+        outcome = launcher.run(settings)
     except (ZeroscaleError, OSError) as error:
-        outcome = launcher.Outcome(cell, "failed", str(error))
+        outcome = launcher.RunOutcome(cell, "failed", str(error))
         status.write(cell, "failed", str(error), status.read(cell).step)
     if not outcome.good:
         print(f"{outcome.cell.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
 
 
-def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Callable[[], None] | None) -> int:
+def train_sweep(configs: list[Labelled], study: LaunchConfig, elsewhere: Callable[[], None] | None) -> int:
     """Runs a sweep and ends with the ledger and a table of its cells; non-zero when one of them is not done.
 
     `elsewhere` starts the jobs by another launcher of Hydra's; None runs the cells on this machine.
@@ -108,14 +108,14 @@ def train_sweep(configs: list[Labelled], study: LaunchSettings, elsewhere: Calla
     return 1
 
 
-def _outcome(cell: TrainSettings) -> launcher.Outcome:
+def _outcome(cell: TrainConfig) -> launcher.RunOutcome:
     directory = layout.directory(cell)
     if run.finished(cell):
-        return launcher.Outcome(directory, "done")
-    if status.taken(directory):
-        return launcher.Outcome(directory, "busy", "another process is training it")
+        return launcher.RunOutcome(directory, "done")
+    if status.is_locked(directory):
+        return launcher.RunOutcome(directory, "busy", "another process is training it")
     recorded = status.read(directory)
-    return launcher.Outcome(directory, recorded.state, recorded.reason)
+    return launcher.RunOutcome(directory, recorded.state, recorded.reason)
 
 
 def _write_ledger(study: Path) -> None:
@@ -124,7 +124,7 @@ def _write_ledger(study: Path) -> None:
     ledger.write(study)
 
 
-def _print_outcomes(outcomes: Sequence[launcher.Outcome], labels: Sequence[str]) -> None:
+def _print_outcomes(outcomes: Sequence[launcher.RunOutcome], labels: Sequence[str]) -> None:
     from rich.console import Console
 
     from zeroscale.launch import status_table
@@ -149,7 +149,7 @@ def _print_logs(console: Any, failed: Sequence[Path]) -> None:
 
 def show_status(config: Config) -> int:
     """The cells of a study, on a terminal anew until Ctrl-C; non-zero unless all are done."""
-    wanted = build(StatusSettings, config)
+    wanted = build_config(StatusConfig, config)
     from rich.console import Console
     from rich.live import Live
 

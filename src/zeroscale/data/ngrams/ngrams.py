@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zeroscale.data.ngrams.normalize import SPACE, fold
+from zeroscale.data.ngrams.normalize import SPACE, normalize
 
 BREAK = 0
 # Behind the words, so that eight bytes can be read at the beginning of any of them.
@@ -48,7 +48,7 @@ class Words(NamedTuple):
 
 def words(texts: Sequence[str]) -> Words:
     """The words of texts that are apart: no n-gram reaches from one into the next."""
-    letters = np.frombuffer(b"".join(fold(text.replace("\0", " ")) + b" \0 " for text in texts), dtype=np.uint8)
+    letters = np.frombuffer(b"".join(normalize(text.replace("\0", " ")) + b" \0 " for text in texts), dtype=np.uint8)
     keep = np.empty(len(letters), dtype=bool)
     solid = letters != SPACE
     np.logical_or(solid[1:], solid[:-1], out=keep[1:])
@@ -68,7 +68,7 @@ def of_content(content: np.ndarray) -> Words:
     return Words(content, starts, ends, np.flatnonzero(content[starts] == BREAK))
 
 
-def eights(content: np.ndarray) -> np.ndarray:
+def ngrams_of_8(content: np.ndarray) -> np.ndarray:
     """uint64 [bytes - 7]: the eight bytes from each place on; no copy."""
     return np.ndarray((max(0, len(content) - 7),), "<u8", content, 0, (1,))
 
@@ -82,7 +82,7 @@ def mix(value: np.ndarray) -> np.ndarray:
 
 def word_hashes(some: Words) -> np.ndarray:
     """uint64 [words]: a function of each word's bytes; words of up to eight bytes have hashes of their own."""
-    blocks = eights(some.content)
+    blocks = ngrams_of_8(some.content)
     lengths = some.ends - some.starts
     hashes = mix(blocks[some.starts] & _FIRST[np.minimum(lengths, 8)])
     rest, offset = np.flatnonzero(lengths > 8), 8
@@ -143,7 +143,7 @@ def spans(some: Words, first: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarra
 def same(a: np.ndarray, a_at: np.ndarray, b: np.ndarray, b_at: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Whether the `lengths` bytes from `a_at` on in one content are those from `b_at` on in another: bool."""
     equal = b_at + lengths <= len(b) - PAD
-    mine, theirs = eights(a), eights(b)
+    mine, theirs = ngrams_of_8(a), ngrams_of_8(b)
     left, offset = np.flatnonzero(equal), 0
     while left.size:
         some = _FIRST[np.minimum(lengths[left] - offset, 8)]
@@ -154,7 +154,7 @@ def same(a: np.ndarray, a_at: np.ndarray, b: np.ndarray, b_at: np.ndarray, lengt
     return equal
 
 
-def last_words(text: str, number: int) -> str:
+def trailing_words(text: str, number: int) -> str:
     """The end of a text with its last so many words: what an n-gram that goes on behind it begins with."""
     if number == 0:
         return ""

@@ -31,7 +31,7 @@ def _unicode() -> np.ndarray:
     return table
 
 
-def fold(text: str) -> bytes:
+def normalize(text: str) -> bytes:
     """UTF-8 of the text in lower case, with spaces for whatever belongs to no word."""
     if text.isascii():
         return text.encode("ascii").translate(_ASCII)

@@ -64,7 +64,7 @@ def batches(pieces: Iterable[Piece], n: int) -> Iterator[Batch]:
         count += len(last.text)
         if count >= BATCH:
             yield Batch(held, last.done, last.of)
-            tail = ngrams.last_words(held[-1], n - 1)
+            tail = ngrams.trailing_words(held[-1], n - 1)
             held, count = [], 0
     if held and last is not None:
         yield Batch(held, last.done, last.of)

@@ -14,7 +14,7 @@ from zeroscale.data.prepare.output import Batch
 OVERLAP = "overlap with "
 
 
-class Overlap:
+class Decontaminator:
     """Benchmarks' n-grams, and how many of them a document must hold to be left out."""
 
     def __init__(self, directory: Path, at_least: int) -> None:
@@ -37,7 +37,7 @@ class Overlap:
         header = self._index.header
         return {key: header[key] for key in ("n", "fingerprint")} | {"from": self._at_least, "cards": header["about"]}
 
-    def holds(self, texts: list[str]) -> np.ndarray:
+    def matches(self, texts: list[str]) -> np.ndarray:
         """Which of the documents hold so many of the n-grams, each counted as often as it stands there: bool."""
         some = ngrams.words(texts)
         hashes, first = ngrams.ngrams(some, self._index.n)
@@ -47,7 +47,7 @@ class Overlap:
     def left_out(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The batches without such documents, and with their number."""
         for batch in batches:
-            gone = self.holds(batch.texts).tolist() if batch.texts else []
+            gone = self.matches(batch.texts).tolist() if batch.texts else []
             if any(gone):
                 sizes = [len(text.encode("utf-8")) for text, out in zip(batch.texts, gone, strict=True) if out]
                 batch.left_out[self.called] = {"texts": 0, "documents": len(sizes), "bytes": sum(sizes)}
@@ -56,7 +56,7 @@ class Overlap:
             yield batch
 
 
-def overlap_of(data: Any) -> Overlap | None:
+def overlap_of(data: Any) -> Decontaminator | None:
     """What these settings leave out by n-grams; None where they leave out nothing so."""
     directory = getattr(data, "leave_out_ngrams", None)
-    return None if directory is None else Overlap(Path(directory), data.leave_out_from)
+    return None if directory is None else Decontaminator(Path(directory), data.leave_out_from)

@@ -34,7 +34,7 @@ def exact_key(text: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Sketches:
+class MinHasher:
     """MinHash of documents for one threshold of Jaccard similarity.
 
     The estimate of a similarity J has the standard error √(J(1 − J) / permutations): 0.035 at 0.8 with 128
@@ -104,10 +104,10 @@ def _mix(value: np.ndarray) -> np.ndarray:
     return value ^ (value >> np.uint64(31))
 
 
-class Seen:
+class DeduplicationIndex:
     """The documents kept so far, in tables of the caller's SQLite file; whoever commits that file commits these."""
 
-    def __init__(self, database: sqlite3.Connection, sketches: Sketches | None) -> None:
+    def __init__(self, database: sqlite3.Connection, sketches: MinHasher | None) -> None:
         self._database = database
         self._sketches = sketches
         database.execute("CREATE TABLE IF NOT EXISTS exact (key BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -138,8 +138,8 @@ class Seen:
         return False
 
 
-def settings_of(data: Any) -> tuple[bool, Sketches | None]:
+def settings_of(data: Any) -> tuple[bool, MinHasher | None]:
     """Whether exact duplicates are dropped, and how near ones are found (None: they stay)."""
     threshold = getattr(data, "near_duplicate_threshold", None)
-    sketches = None if threshold is None else Sketches(threshold, data.near_duplicate_permutations)
+    sketches = None if threshold is None else MinHasher(threshold, data.near_duplicate_permutations)
     return bool(getattr(data, "drop_exact_duplicates", False)), sketches

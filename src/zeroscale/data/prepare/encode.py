@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.prepare.deduplicate import Sketches, exact_key
+from zeroscale.data.prepare.deduplicate import MinHasher, exact_key
 from zeroscale.data.tokenizer import Tokenizer
 
 
@@ -51,13 +51,13 @@ class Encoded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Work:
+class EncodeJob:
     """What is to be done with every batch."""
 
     tokenizer: Tokenizer
     val_fraction: float
     exact: bool = False
-    sketches: Sketches | None = None
+    sketches: MinHasher | None = None
 
     def encode(self, texts: list[str]) -> Encoded:
         """A function of the texts alone."""
@@ -93,7 +93,7 @@ def dtype(tokenizer: Tokenizer) -> np.dtype:
     return np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
 
 
-def encode_all(work: Work, batches: Iterable[B], workers: int) -> Iterator[tuple[B, Encoded]]:
+def encode_all(work: EncodeJob, batches: Iterable[B], workers: int) -> Iterator[tuple[B, Encoded]]:
     """Every batch with what came of its texts, in their order.
 
     Args:
@@ -104,7 +104,7 @@ def encode_all(work: Work, batches: Iterable[B], workers: int) -> Iterator[tuple
             yield batch, work.encode(batch.texts)
         return
     waiting: deque[tuple[B, Future[Encoded]]] = deque()
-    with _Children(work, workers) as children:
+    with _WorkerPool(work, workers) as children:
         for batch in batches:
             waiting.append((batch, children.submit(batch.texts)))
             # Two batches for each child: one in work, one for the moment it is done.
@@ -115,8 +115,8 @@ def encode_all(work: Work, batches: Iterable[B], workers: int) -> Iterator[tuple
             yield batch, future.result()
 
 
-class _Children:
-    def __init__(self, work: Work, number: int) -> None:
+class _WorkerPool:
+    def __init__(self, work: EncodeJob, number: int) -> None:
         self._free: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="encoding")
@@ -145,7 +145,7 @@ class _Children:
         finally:
             self._free.put(child)
 
-    def __enter__(self) -> "_Children":
+    def __enter__(self) -> "_WorkerPool":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -82,7 +82,7 @@ class Output:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def add(self, batch: Batch, encoded: Encoded, seen: deduplicate.Seen) -> None:
+    def add(self, batch: Batch, encoded: Encoded, seen: deduplicate.DeduplicationIndex) -> None:
         """Appends the documents of a batch that have not been seen."""
         end = 0
         for number, name in enumerate(batch.names):

@@ -21,8 +21,8 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, SPLITS
 from zeroscale.data.prepare import deduplicate, output
 from zeroscale.data.prepare.decontaminate import OVERLAP, overlap_of
-from zeroscale.data.prepare.encode import Work, dtype, encode_all, split_of
-from zeroscale.data.prepare.progress import STATE, Notes, database_errors
+from zeroscale.data.prepare.encode import EncodeJob, dtype, encode_all, split_of
+from zeroscale.data.prepare.progress import STATE, ProgressDatabase, database_errors
 from zeroscale.data.sources import sources
 from zeroscale.data.sources.documents import Fault
 from zeroscale.data.tokenizer import Tokenizer
@@ -54,11 +54,11 @@ def build(data: Any, tokenizer: Any, part: Path, identity: dict[str, Any], repor
             part.mkdir(parents=True)
         elif "counts" in state:
             report(0, None, "going on where it stopped")
-        with Notes(part / STATE) as notes:
+        with ProgressDatabase(part / STATE) as notes:
             if state is None:
                 state = {"wanted": _wanted(data, identity), "source": sources.describe(data)}
                 notes.commit(state)
-            _Making(data, part, notes, state, report).make(tokenizer, identity)
+            _CorpusBuilder(data, part, notes, state, report).build(tokenizer, identity)
 
 
 def _wanted(data: Any, identity: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def _going_on(part: Path, data: Any, identity: dict[str, Any]) -> dict[str, Any]
     if not (part / STATE).is_file():
         return None
     try:
-        with Notes(part / STATE) as notes:
+        with ProgressDatabase(part / STATE) as notes:
             state = notes.read()
     except sqlite3.OperationalError:
         raise
@@ -91,16 +91,16 @@ def _going_on(part: Path, data: Any, identity: dict[str, Any]) -> dict[str, Any]
     return state
 
 
-class _Making:
+class _CorpusBuilder:
     """One making: its settings, its folder, and how far it is (`state`, as `notes` keeps it)."""
 
-    def __init__(self, data: Any, part: Path, notes: Notes, state: dict[str, Any], report: Progress) -> None:
+    def __init__(self, data: Any, part: Path, notes: ProgressDatabase, state: dict[str, Any], report: Progress) -> None:
         commit = state["source"].get("commit")
         self._data = dataclasses.replace(data, revision=commit) if commit else data
         self._part, self._notes, self._state, self._report = part, notes, state, report
         self._overlap = overlap_of(data)
 
-    def make(self, tokenizer_settings: Any, identity: dict[str, Any]) -> None:
+    def build(self, tokenizer_settings: Any, identity: dict[str, Any]) -> None:
         tokenizer = self._tokenizer(tokenizer_settings)
         splits = self._tokenise(tokenizer)
         content = sources.content_hash(self._data)
@@ -147,7 +147,7 @@ class _Making:
                 continue
             for document in item.documents:
                 number += 1
-                if self._overlap is not None and self._overlap.holds([document.text])[0]:
+                if self._overlap is not None and self._overlap.matches([document.text])[0]:
                     continue
                 if split_of(document.text, data.val_fraction) == "train":
                     found += 1
@@ -164,8 +164,8 @@ class _Making:
         """Writes the shards; returns counts and files per split."""
         data, state, last = self._data, self._state, time.monotonic()
         exact, sketches = deduplicate.settings_of(data)
-        seen = deduplicate.Seen(self._notes.database, sketches)
-        work = Work(tokenizer, data.val_fraction, exact, sketches)
+        seen = deduplicate.DeduplicationIndex(self._notes.database, sketches)
+        work = EncodeJob(tokenizer, data.val_fraction, exact, sketches)
         with output.Output(self._part, tokenizer, state) as grown:
             if not state.get("complete"):
                 batches = output.batches(data, state.get("place"))

@@ -14,7 +14,7 @@ STATE = "progress.sqlite"
 _CACHE_KIB = 64 << 10
 
 
-class Notes:
+class ProgressDatabase:
     """progress.sqlite: one JSON value, and the tables of `duplicates.Seen`, in one transaction after the other."""
 
     def __init__(self, path: Path) -> None:
@@ -23,7 +23,7 @@ class Notes:
         self.database.execute("CREATE TABLE IF NOT EXISTS state (value TEXT)")
         self.database.execute("BEGIN")
 
-    def __enter__(self) -> "Notes":
+    def __enter__(self) -> "ProgressDatabase":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards.card import SIZES, Card
-from zeroscale.eval.cards.schema import Choice, Pin
+from zeroscale.eval.cards.schema import Choice, Fingerprint
 
 COMMAND = "python -m zeroscale.eval.cards.docs_page > docs/benchmarks-of-the-paper.md"
 
@@ -80,7 +80,7 @@ def _data(card: Card) -> Iterable[str]:
     yield ""
 
 
-def _pin(pin: Pin | None) -> str:
+def _pin(pin: Fingerprint | None) -> str:
     if pin is None:
         return "its content is not pinned"
     content = f"content pinned, sha256 {pin.sha256[:12]}…" if pin.sha256 else "only their number is pinned"

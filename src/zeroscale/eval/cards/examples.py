@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.files import sha256_json
 from zeroscale.eval.cards import pins, sources
 from zeroscale.eval.cards.card import Card
-from zeroscale.eval.cards.pins import Standing
+from zeroscale.eval.cards.pins import DataCheck
 from zeroscale.eval.cards.rows import Source
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Loaded:
 
     examples: list[Any]
     origin: list[str]
-    standing: Standing
+    standing: DataCheck
     hash: str
     """Covers the examples and what those in a prompt may be drawn from."""
 

@@ -12,15 +12,15 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
 from zeroscale.eval.cards.card import Card
 from zeroscale.eval.cards.rows import Row, Rows
-from zeroscale.eval.cards.schema import Pin
+from zeroscale.eval.cards.schema import Fingerprint
 
 
-class OtherData(ZeroscaleError):
+class DataMismatch(ZeroscaleError):
     """The data are there, but they are not what the card pins."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class DataCheck:
     """What data are to the benchmark. `words` belong beside every score unless `benchmark` is true."""
 
     benchmark: bool
@@ -45,7 +45,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def check(card: Card, found: Rows, columns: Sequence[str] | None, allow_other_data: bool = False) -> Standing:
+def check(card: Card, found: Rows, columns: Sequence[str] | None, allow_other_data: bool = False) -> DataCheck:
     """What the rows are to the benchmark.
 
     Raises:
@@ -53,26 +53,26 @@ def check(card: Card, found: Rows, columns: Sequence[str] | None, allow_other_da
     """
     sha256 = digest(found.rows, columns)
     if found.source == "sample":
-        return Standing(False, f"sample: {len(found.rows)} hand-written examples, not the benchmark", sha256)
+        return DataCheck(False, f"sample: {len(found.rows)} hand-written examples, not the benchmark", sha256)
     source = card.sources.files if found.source == "files" else card.sources.hub
     pin = source.pin if source else None
     difference = _difference(pin, len(found.rows), sha256, found.excerpt)
     if difference is None and pin is None:
-        return Standing(False, f"the card pins no content (sha256 here: {sha256})", sha256)
+        return DataCheck(False, f"the card pins no content (sha256 here: {sha256})", sha256)
     if difference is None and pin.sha256 is None:
         words = f"as many {pin.called} as published ({pin.rows:,}); no copy was at hand to compare the content with"
-        return Standing(False, words, sha256)
+        return DataCheck(False, words, sha256)
     if difference is None:
-        return Standing(True, f"{pin.rows:,} {pin.called}, content as pinned", sha256)
+        return DataCheck(True, f"{pin.rows:,} {pin.called}, content as pinned", sha256)
     if not allow_other_data:
-        raise OtherData(
+        raise DataMismatch(
             f"card {card.name}: {', '.join(found.origin)} is not the benchmark: {difference}. Give the whole, released "
             "data, or score these all the same with allow_other_data=true; the result will say so."
         )
-    return Standing(False, difference, sha256)
+    return DataCheck(False, difference, sha256)
 
 
-def _difference(pin: Pin | None, rows: int, sha256: str, excerpt: str | None) -> str | None:
+def _difference(pin: Fingerprint | None, rows: int, sha256: str, excerpt: str | None) -> str | None:
     """What sets the data apart from the pin; None where nothing does."""
     named = f" ({excerpt})" if excerpt else ""
     if pin is None:

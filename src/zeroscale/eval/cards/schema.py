@@ -19,7 +19,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Pin(Part):
+class Fingerprint(Part):
     """What a source holds when it is the benchmark, whole and unchanged."""
 
     rows: Annotated[int, Field(gt=0)]
@@ -47,7 +47,7 @@ class Files(Part):
     """Looked for after `names`."""
     pool: list[list[Text]] = []
     """Alternatives again: what examples in the prompt are drawn from, where it is there."""
-    pin: Pin | None = None
+    pin: Fingerprint | None = None
 
 
 class Hub(Part):
@@ -59,7 +59,7 @@ class Hub(Part):
     revision: Text | None = None
     pool_split: Text | None = None
     """What examples in the prompt are drawn from."""
-    pin: Pin | None = None
+    pin: Fingerprint | None = None
 
 
 class Sources(Part):

@@ -14,7 +14,7 @@ from zeroscale.eval.cards import examples as loading
 from zeroscale.eval.contamination import shares, unit_texts
 from zeroscale.eval.contamination.shares import Units
 from zeroscale.eval.results import Result, Score
-from zeroscale.eval.scores import About
+from zeroscale.eval.scores import MetricInfo
 from zeroscale.eval.tasks.rolling import RollingTask
 from zeroscale.runs.resolve import ResultsLocation
 
@@ -63,14 +63,14 @@ def parts(place: ResultsLocation, result: Result, units: Units, above: float, re
     except KeyError as error:
         raise _other_data(place, result) from error
     mine = Units(scored, units.ngrams[at], units.found[at])
-    about = {name: About(score.higher_is_better, score.chance) for name, score in result.metrics.items()}
+    about = {name: MetricInfo(score.higher_is_better, score.chance) for name, score in result.metrics.items()}
     scores: dict[str, dict[str, Score]] = {}
     sizes = {}
     for name, chosen in shares.groups(mine, above).items():
         sizes[name] = int(chosen.sum())
         if sizes[name]:
             some = [row for row in rows if chosen[row["unit"]]]
-            measured = measuring.measure(result.family, result.options, some)
+            measured = measuring.compute_metrics(result.family, result.options, some)
             key = result.key
             scores[name] = measuring.score(measured, about, result.unit, key.interval_seed, key.bootstrap).metrics
     # What the result itself says, to the last digit.

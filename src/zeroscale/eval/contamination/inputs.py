@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zeroscale.config.commands import OverlapSettings
+from zeroscale.config.commands import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts, open_files, open_texts
 from zeroscale.data.ngrams.scan import ALONE_BYTES, Piece
@@ -18,7 +18,7 @@ from zeroscale.runs.resolve import ResultsLocation
 from zeroscale.runs.run import settings_of
 
 
-def places(wanted: OverlapSettings) -> list[ResultsLocation]:
+def places(wanted: OverlapConfig) -> list[ResultsLocation]:
     """The results of the run, or of each run of the study, at their last checkpoint."""
     if wanted.study and wanted.run:
         raise ZeroscaleError("give study=DIR or run=DIR, not both")
@@ -37,7 +37,7 @@ def _cells(study: str | None) -> list[Path]:
     return cells
 
 
-def run_of(wanted: OverlapSettings) -> Path | None:
+def run_of(wanted: OverlapConfig) -> Path | None:
     """The run of ours that is asked about; of a study its first; None where it is another's checkpoint, or none."""
     if wanted.study:
         return _cells(wanted.study)[0]
@@ -47,7 +47,7 @@ def run_of(wanted: OverlapSettings) -> Path | None:
     return path if path and (path / "config.yaml").is_file() else None
 
 
-def corpus(wanted: OverlapSettings) -> Texts | None:
+def corpus(wanted: OverlapConfig) -> Texts | None:
     """What is to be looked through; None where a Bloom filter stands for it, or nothing is.
 
     Raises:
@@ -65,14 +65,14 @@ def corpus(wanted: OverlapSettings) -> Texts | None:
     return open_texts(str(corpora.pop()), split=wanted.split)
 
 
-def workers(wanted: OverlapSettings, size: int) -> int:
+def workers(wanted: OverlapConfig, size: int) -> int:
     """Processes for so many bytes."""
     if wanted.workers is not None:
         return wanted.workers
     return 1 if size < ALONE_BYTES else len(os.sched_getaffinity(0))
 
 
-def readings(wanted: OverlapSettings, there: Iterable[ResultsLocation]) -> list[Reading]:
+def readings(wanted: OverlapConfig, there: Iterable[ResultsLocation]) -> list[Reading]:
     """Which cards are looked up, and where their data are: as asked, else as the run was scored."""
     cell = run_of(wanted)
     source, data_dir = wanted.cards_from, Path(wanted.data_dir) if wanted.data_dir else None
@@ -107,7 +107,7 @@ def _that_can_be_read(names: list[str], given: Iterable[str]) -> list[str]:
     return found
 
 
-def own_training(wanted: OverlapSettings, card: str, reading: Reading) -> tuple[list[Path], Iterator[Piece]] | None:
+def own_training(wanted: OverlapConfig, card: str, reading: Reading) -> tuple[list[Path], Iterator[Piece]] | None:
     """The text of a benchmark's own training split, where its files are at hand; and which files these are."""
     entry = (wanted.own_training or {}).get(card)
     if entry is None or reading.data_dir is None or reading.source != "files":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale.config.commands import OverlapSettings
+from zeroscale.config.commands import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, read_json, try_lock, write_directory
 from zeroscale.data.corpus_texts import Texts
@@ -42,7 +42,7 @@ class Looked:
     reading: Reading
 
 
-def overlap(wanted: OverlapSettings, say: Say) -> tuple[str, int]:
+def overlap(wanted: OverlapConfig, say: Say) -> tuple[str, int]:
     """Writes overlap.json. Returns what is to be shown and the exit code: 1 where something asked for is not there.
 
     Raises:
@@ -71,7 +71,7 @@ def _with(text: str, faults: list[str]) -> tuple[str, int]:
 
 
 def _look_through(
-    wanted: OverlapSettings,
+    wanted: OverlapConfig,
     corpus: Texts | None,
     directory: Path,
     cards: list[Looked],
@@ -81,7 +81,7 @@ def _look_through(
 ) -> Found:
     """The corpus past the index; then shares and scores, card by card."""
     started = time.monotonic()
-    found, about, method = search.find(wanted, corpus, directory, say)
+    found, about, method = search.search(wanted, corpus, directory, say)
     about["seconds"] = round(time.monotonic() - started, 1)
     result = Found(wanted.n, wanted.above, method, about, faults, os.environ.get("ZEROSCALE_COMMAND"))
     index = NgramIndex(directory)
@@ -105,7 +105,7 @@ def _look_through(
     return result
 
 
-def _own(wanted: OverlapSettings, card: Looked, directory: Path, mine: slice, ngrams: int, say: Say) -> Own | None:
+def _own(wanted: OverlapConfig, card: Looked, directory: Path, mine: slice, ngrams: int, say: Say) -> Own | None:
     """What a benchmark shares with its own training split, where that is at hand."""
     name = card.about["card"]
     there = inputs.own_training(wanted, name, card.reading)
@@ -121,7 +121,7 @@ def _own(wanted: OverlapSettings, card: Looked, directory: Path, mine: slice, ng
 
 @contextmanager
 def _index(
-    wanted: OverlapSettings, readings: list[Reading], faults: list[str], say: Say
+    wanted: OverlapConfig, readings: list[Reading], faults: list[str], say: Say
 ) -> Iterator[tuple[Path, list[Looked]]]:
     """The index of the cards' n-grams, kept where `ngrams` says; and the cards whose data could be read."""
     cards: list[Looked] = []
@@ -199,7 +199,7 @@ def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
     return Looked(about, [shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)
 
 
-def _out(wanted: OverlapSettings, places: list[ResultsLocation], result: Found) -> Path:
+def _out(wanted: OverlapConfig, places: list[ResultsLocation], result: Found) -> Path:
     """Where the result is written: as asked, else beside what was asked about."""
     if wanted.out:
         return Path(wanted.out)

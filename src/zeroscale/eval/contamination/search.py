@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.config.commands import OverlapSettings
+from zeroscale.config.commands import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts
 from zeroscale.data.ngrams import bloom, scan
@@ -19,8 +19,8 @@ from zeroscale.eval.contamination import inputs
 _TOGETHER = 1 << 20
 
 
-def find(
-    wanted: OverlapSettings, corpus: Texts | None, directory: Path, say: Say
+def search(
+    wanted: OverlapConfig, corpus: Texts | None, directory: Path, say: Say
 ) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
     """Returns which n-grams of the index in `directory` are found, bool [different n-grams]; the corpus, as the record
     has it; and how it was done."""
@@ -57,7 +57,7 @@ def _by_filter(some: Bloom, file: str, index: NgramIndex) -> tuple[np.ndarray, d
     return found, dict(header["corpus"]), method
 
 
-def _filter(path: Path, corpus: Texts | None, wanted: OverlapSettings, say: Say) -> Bloom:
+def _filter(path: Path, corpus: Texts | None, wanted: OverlapConfig, say: Say) -> Bloom:
     """The filter in a file, after a check that it is of this corpus; or made, where there is none."""
     if not path.exists():
         if corpus is None:
@@ -82,7 +82,7 @@ def _filter(path: Path, corpus: Texts | None, wanted: OverlapSettings, say: Say)
     return found
 
 
-def _make(path: Path, corpus: Texts, wanted: OverlapSettings, say: Say) -> Bloom:
+def _make(path: Path, corpus: Texts, wanted: OverlapConfig, say: Say) -> Bloom:
     """Two readings: one to count, so that the filter has the size that its rate needs; one to fill it."""
     workers = inputs.workers(wanted, corpus.about["bytes"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core.files import write_bytes, write_json
-from zeroscale.core.tables import NOTHING, figure, interval, line, paragraph, widths
+from zeroscale.core.tables import NOTHING, figure, interval, paragraph, row_text, widths
 from zeroscale.eval.contamination.clean_subsets import Parts
 from zeroscale.eval.contamination.shares import FORMAT, CardShare, Units
 
@@ -72,7 +72,13 @@ def as_text(found: Found) -> str:
     """The corpus, a line for each card, and the scores by part."""
     rows = [_cells(card) for card in found.cards]
     wide = widths([_HEAD, *rows], len(_HEAD))
-    lines = [paragraph(_about(found)), "", line(_HEAD, wide, _RIGHT), *(line(row, wide, _RIGHT) for row in rows), ""]
+    lines = [
+        paragraph(_about(found)),
+        "",
+        row_text(_HEAD, wide, _RIGHT),
+        *(row_text(row, wide, _RIGHT) for row in rows),
+        "",
+    ]
     lines += [paragraph(text) for text in _legend(found)]
     if marked := [card for card in found.cards if not card.is_benchmark]:
         lines += ["", *(paragraph(f"{card.card}: {card.data}", indent=4) for card in marked)]
@@ -143,7 +149,7 @@ def _scores(found: Found) -> list[str]:
         ]
         blocks.append((f"{parts.checkpoint}: {parts.card}{mark}", rows))
     wide = widths([_SCORES, *(row for _, rows in blocks for row in rows)], len(_SCORES))
-    lines = [line(_SCORES, wide, (2, 3))]
+    lines = [row_text(_SCORES, wide, (2, 3))]
     for title, rows in blocks:
-        lines += [paragraph(title, indent=4), *(line(row, wide, (2, 3)) for row in rows)]
+        lines += [paragraph(title, indent=4), *(row_text(row, wide, (2, 3)) for row in rows)]
     return lines

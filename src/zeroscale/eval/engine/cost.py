@@ -10,7 +10,7 @@ LARGEST = ("peak_memory",)
 
 
 @dataclass(frozen=True)
-class Cost:
+class Usage:
     """What answering took so far."""
 
     seconds: float = 0.0
@@ -25,12 +25,12 @@ class Cost:
     peak_memory: int = 0
     """Bytes that the process (on a GPU: torch there) had held at most by then; of several processes the largest."""
 
-    def plus(self, other: "Cost") -> "Cost":
-        return Cost(**added(asdict(self), asdict(other)))
+    def add(self, other: "Usage") -> "Usage":
+        return Usage(**added(asdict(self), asdict(other)))
 
-    def since(self, earlier: "Cost") -> "Cost":
+    def since(self, earlier: "Usage") -> "Usage":
         """What came after `earlier`."""
-        return Cost(
+        return Usage(
             **{
                 field.name: getattr(self, field.name) - (0 if field.name in LARGEST else getattr(earlier, field.name))
                 for field in fields(self)

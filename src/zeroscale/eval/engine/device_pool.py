@@ -15,7 +15,7 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.engine import requests as rq
-from zeroscale.eval.engine.cost import Cost
+from zeroscale.eval.engine.cost import Usage
 from zeroscale.eval.engine.engine import Engine, Progress
 
 # Makes the model and the tokenizer; called in each process, so it must be picklable.
@@ -31,7 +31,7 @@ class Pool:
 
     def __init__(self, load: Load, devices: list[str], threads: int, **options: Any) -> None:
         context = multiprocessing.get_context("spawn")
-        self.cost = Cost()
+        self.cost = Usage()
         self._lost = ""
         self.deterministic = bool(options.get("deterministic", False))
         self._lines: list[Connection] = []
@@ -92,8 +92,8 @@ class Pool:
                 given, spent = content
                 answers |= dict(zip(parts[number], given, strict=True))
                 seconds = max(seconds, spent.seconds)
-                self.cost = self.cost.plus(replace(spent, seconds=0.0))
-        self.cost = self.cost.plus(Cost(seconds=seconds))
+                self.cost = self.cost.add(replace(spent, seconds=0.0))
+        self.cost = self.cost.add(Usage(seconds=seconds))
         if faults:
             raise ZeroscaleError(faults[0])
         return [answers[index] for index in range(len(requests))]
@@ -134,14 +134,14 @@ def split(requests: Sequence[rq.Request], parts: int) -> list[list[int]]:
 
 
 def _tokens(request: rq.Request) -> tuple[int, ...]:
-    if isinstance(request, rq.Continuation):
+    if isinstance(request, rq.LogLikelihood):
         return request.context + request.target
-    return request.prompt if isinstance(request, rq.Generation) else request.tokens
+    return request.prompt if isinstance(request, rq.GenerateUntil) else request.tokens
 
 
 def _cost(request: rq.Request) -> int:
     # A new token costs about as much as three that are read: steps of few rows are bound by reading the weights.
-    return len(_tokens(request)) + (3 * request.max_new_tokens if isinstance(request, rq.Generation) else 0)
+    return len(_tokens(request)) + (3 * request.max_new_tokens if isinstance(request, rq.GenerateUntil) else 0)
 
 
 def _serve(line: Connection, load: Load, device: str, threads: int, options: dict[str, Any]) -> None:
@@ -154,7 +154,7 @@ def _serve(line: Connection, load: Load, device: str, threads: int, options: dic
         line.send(("ready", (engine.n_positions, engine.batch_tokens, tokenizer)))
         while True:
             requests = line.recv()
-            engine.cost = Cost()
+            engine.cost = Usage()
             try:
                 answers = engine.run(requests, lambda done, total: line.send(("progress", (done, total))))
             except Exception as error:

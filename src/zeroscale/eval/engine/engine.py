@@ -14,7 +14,7 @@ import torch
 
 from zeroscale.eval.engine import batch_size
 from zeroscale.eval.engine import requests as rq
-from zeroscale.eval.engine.cost import Cost, peak_memory
+from zeroscale.eval.engine.cost import Usage, peak_memory
 from zeroscale.eval.engine.generate import generate_all
 from zeroscale.eval.engine.loglikelihood import WindowScores, score_windows, too_long
 
@@ -51,7 +51,7 @@ class Engine:
         self.n_positions = model.config.n_positions
         self.device = next(model.parameters()).device
         self.batch_tokens = batch_tokens or batch_size.batch_tokens(model, self.device)
-        self.cost = Cost()
+        self.cost = Usage()
 
     def run(self, requests: Sequence[rq.Request], progress: Progress | None = None) -> list[rq.Answer]:
         """Answers in the order of the requests, whatever that order is.
@@ -74,14 +74,14 @@ class Engine:
     def _answers(self, requests: Sequence[rq.Request], progress: Progress | None) -> dict[int, rq.Answer]:
         windows: list[rq.Window] = []
         owners: dict[int, tuple[slice, int, int]] = {}
-        generations: dict[int, rq.Generation] = {}
+        generations: dict[int, rq.GenerateUntil] = {}
         for index, request in enumerate(requests):
             begin = len(windows)
-            if isinstance(request, rq.Continuation):
-                window, truncated, unscored = rq.continuation_window(request, self.n_positions)
+            if isinstance(request, rq.LogLikelihood):
+                window, truncated, unscored = rq.loglikelihood_window(request, self.n_positions)
                 windows.append(window)
                 owners[index] = (slice(begin, begin + 1), truncated, unscored)
-            elif isinstance(request, rq.Rolling):
+            elif isinstance(request, rq.RollingLogLikelihood):
                 windows.extend(rq.rolling_windows(request, self.n_positions))
                 owners[index] = (slice(begin, len(windows)), 0, 0)
             else:
@@ -96,7 +96,7 @@ class Engine:
 
     def spend(self, **more: float) -> None:
         """Adds to the cost."""
-        self.cost = self.cost.plus(Cost(**more))  # type: ignore[arg-type]
+        self.cost = self.cost.add(Usage(**more))  # type: ignore[arg-type]
 
     def shrink(self, tokens: int, can_be_less: bool) -> None:
         """Takes smaller batches from now on: the memory did not suffice."""
@@ -114,10 +114,10 @@ class Engine:
 
 
 def _scored(request: rq.Request, scores: list[WindowScores], truncated: int, unscored: int) -> rq.Answer:
-    if isinstance(request, rq.Rolling):
+    if isinstance(request, rq.RollingLogLikelihood):
         parts = [logprobs for logprobs, _, _ in scores]
-        return rq.Rolled(np.concatenate(parts) if parts else np.zeros(0), len(parts))
-    return rq.Scored(*scores[0], truncated=truncated, unscored=unscored)
+        return rq.RollingResult(np.concatenate(parts) if parts else np.zeros(0), len(parts))
+    return rq.LogLikelihoodResult(*scores[0], truncated=truncated, unscored=unscored)
 
 
 class _Count:

@@ -10,7 +10,7 @@ from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine.backend import Backend
 from zeroscale.eval.engine.loglikelihood import out_of_memory, too_long
 from zeroscale.eval.metrics import sentences
-from zeroscale.model.generation.generate import Spent, stream
+from zeroscale.model.generation.generate import GenerationStats, stream
 from zeroscale.model.gpt import GPT
 
 # Keys and values held at once on a CPU, and rows that step together: from 64 on a step's products are as fast per row
@@ -33,7 +33,7 @@ class _Prompt:
 
 
 def generate_all(
-    engine: Backend, requests: dict[int, rq.Generation], done: Callable[[int], None] | None = None
+    engine: Backend, requests: dict[int, rq.GenerateUntil], done: Callable[[int], None] | None = None
 ) -> dict[int, rq.Answer]:
     """Answers by the number of the request."""
     groups: dict[tuple[Any, ...], list[_Prompt]] = {}
@@ -60,7 +60,7 @@ def _continue(
     rows, columns = _room(engine, longest)
     rule = Stopping(engine, stop)
     while True:
-        spent = Spent()
+        spent = GenerationStats()
         for one in group:
             one.new, one.logprobs = [], []
         try:
@@ -109,9 +109,9 @@ def _room(engine: Backend, longest: int) -> tuple[int, int]:
     return _GPU_ROWS, free // 3 // column
 
 
-def _answer(engine: Backend, one: _Prompt, logprobs: bool) -> rq.Generated:
+def _answer(engine: Backend, one: _Prompt, logprobs: bool) -> rq.GenerateResult:
     text = engine.tokenizer.decode(one.new)
-    return rq.Generated(tuple(one.new), text, one.truncated, np.array(one.logprobs) if logprobs else None)
+    return rq.GenerateResult(tuple(one.new), text, one.truncated, np.array(one.logprobs) if logprobs else None)
 
 
 class Stopping:

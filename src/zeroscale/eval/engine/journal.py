@@ -19,11 +19,11 @@ from zeroscale.eval.engine.cost import added
 
 Answers = dict[int, list[rq.Answer]]
 # By the names that unfinished journals hold, whatever the classes are called.
-_KINDS: dict[str, type] = {"Scored": rq.Scored, "Rolled": rq.Rolled, "Generated": rq.Generated}
+_KINDS: dict[str, type] = {"Scored": rq.LogLikelihoodResult, "Rolled": rq.RollingResult, "Generated": rq.GenerateResult}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-class Journal:
+class AnswerLog:
     """Answers by the number of what was asked, under the hash of all that they depend on (`Key.answers`)."""
 
     def __init__(self, folder: Path, key: str) -> None:

@@ -13,9 +13,9 @@ from torch import Tensor
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine.backend import Backend
-from zeroscale.eval.engine.logprobs import Scores, excluded_places, score_states
+from zeroscale.eval.engine.logprobs import Scores, excluded_places, token_logprobs
 from zeroscale.model.generation import prefix_tree
-from zeroscale.model.generation.prefix_tree import Tree
+from zeroscale.model.generation.prefix_tree import PrefixTrie
 from zeroscale.model.gpt import GPT
 
 # Positions of a pass on a CPU: products are as fast as they get, and GPT-2 small's widest states take 25 MiB.
@@ -32,8 +32,8 @@ WindowScores = tuple[np.ndarray, np.ndarray, bool]
 class Pass:
     """One batch: its tries (of one window each, or of several), the positions it computes, and how."""
 
-    tries: tuple[Tree, ...]
-    compute: Callable[[list[Tree], list[rq.Window]], Tensor]
+    tries: tuple[PrefixTrie, ...]
+    compute: Callable[[list[PrefixTrie], list[rq.Window]], Tensor]
 
     @property
     def members(self) -> list[int]:
@@ -58,7 +58,7 @@ def score_windows(
         try:
             picked = batch.compute(list(batch.tries), rows)
             targets = torch.tensor([token for row in rows for token in row.targets], device=engine.device)
-            scores = score_states(engine.model, picked, targets, excluded_places(rows))
+            scores = token_logprobs(engine.model, picked, targets, excluded_places(rows))
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
@@ -71,7 +71,7 @@ def score_windows(
     return results  # type: ignore[return-value]
 
 
-def _positions(tries: Sequence[Tree]) -> int:
+def _positions(tries: Sequence[PrefixTrie]) -> int:
     return len(tries) * max(map(len, tries))
 
 
@@ -105,7 +105,7 @@ def plan(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     if not engine.share:
         tries, shared = [prefix_tree.single(inputs[number], number) for number in numbers], []
     elif isinstance(engine.model, GPT):
-        planted = list(prefix_tree.plant(inputs, numbers, 3 * engine.n_positions // 2))
+        planted = list(prefix_tree.build_tries(inputs, numbers, 3 * engine.n_positions // 2))
         tries = [tree for tree in planted if len(tree.members) == 1]
         shared = [tree for tree in planted if len(tree.members) > 1]
     else:
@@ -113,15 +113,15 @@ def plan(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     return [Pass(tuple(batch), _forward(engine)) for group in (tries, shared) for batch in _batches(engine, group)]
 
 
-def _batches(engine: Backend, tries: list[Tree]) -> list[list[Tree]]:
+def _batches(engine: Backend, tries: list[PrefixTrie]) -> list[list[PrefixTrie]]:
     if engine.device.type == "cuda":
         return prefix_tree.batches(tries, engine.batch_tokens, _GPU_CONSTANT)
     return prefix_tree.batches(tries, min(engine.batch_tokens, _CPU_PASS), _CPU_CONSTANT)
 
 
-def _forward(engine: Backend) -> Callable[[list[Tree], list[rq.Window]], Tensor]:
-    def compute(batch: list[Tree], rows: list[rq.Window]) -> Tensor:
-        layout = prefix_tree.lay_out(batch, engine.device)
+def _forward(engine: Backend) -> Callable[[list[PrefixTrie], list[rq.Window]], Tensor]:
+    def compute(batch: list[PrefixTrie], rows: list[rq.Window]) -> Tensor:
+        layout = prefix_tree.pack(batch, engine.device)
         width = layout.tokens.shape[1]
         used = sum(map(len, batch))
         asked = sum(len(row.inputs) for row in rows)
@@ -159,8 +159,8 @@ def _by_context(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     return [Pass(tuple(batch), _forward(engine)) for batch in _batches(engine, alone)] + batches
 
 
-def _after_one_context(engine: Backend) -> Callable[[list[Tree], list[rq.Window]], Tensor]:
-    def compute(batch: list[Tree], rows: list[rq.Window]) -> Tensor:
+def _after_one_context(engine: Backend) -> Callable[[list[PrefixTrie], list[rq.Window]], Tensor]:
+    def compute(batch: list[PrefixTrie], rows: list[rq.Window]) -> Tensor:
         shared = rows[0].first + 1
         width = max(len(row.inputs) for row in rows) - shared
         cache = engine.model.new_cache(1, shared + width)

@@ -29,7 +29,7 @@ Scores = tuple[np.ndarray, np.ndarray, np.ndarray]
 Excluded = dict[tuple[int, ...], list[int]]
 
 
-def score_states(model: "GPT", picked: Tensor, targets: Tensor, excluded: Excluded) -> Scores:
+def token_logprobs(model: "GPT", picked: Tensor, targets: Tensor, excluded: Excluded) -> Scores:
     """Scores of `targets` [S] after the states `picked` [S, d].
 
     Args:

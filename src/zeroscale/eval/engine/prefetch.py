@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
-from zeroscale.eval.engine.requests import Generation, Request
+from zeroscale.eval.engine.requests import GenerateUntil, Request
 
 One = TypeVar("One")
 Made = TypeVar("Made")
@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 SAY_SECONDS = 10.0
 
 
-def ahead(ones: Sequence[One], make: Callable[[One], Made]) -> Iterator[tuple[One, Callable[[], Made]]]:
+def prefetch(ones: Sequence[One], make: Callable[[One], Made]) -> Iterator[tuple[One, Callable[[], Made]]]:
     """Each of them with a call that waits for what `make` makes of it, or raises what that raised.
 
     A thread makes the next one in the meantime: tokenising needs Python and the tokenizer's own threads, computing a
@@ -36,10 +36,10 @@ def with_logprobs(requests: Sequence[Request], wanted: bool) -> list[Request]:
     """A generation tells its tokens' log-probabilities only where that is asked: it takes one more pass."""
     if not wanted:
         return list(requests)
-    return [replace(one, logprobs=True) if isinstance(one, Generation) else one for one in requests]
+    return [replace(one, logprobs=True) if isinstance(one, GenerateUntil) else one for one in requests]
 
 
-def ticker(card: str, say: Callable[[str], None] | None) -> Callable[[float], None] | None:
+def progress_printer(card: str, say: Callable[[str], None] | None) -> Callable[[float], None] | None:
     """Turns the share that is done into a line now and then, with the time left."""
     if say is None:
         return None

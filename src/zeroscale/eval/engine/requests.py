@@ -13,7 +13,7 @@ Side = Literal["left", "right"]
 
 
 @dataclass(frozen=True)
-class Continuation:
+class LogLikelihood:
     """The log-probability of `target` after `context`, token by token.
 
     `truncate` says which end of the *context* goes when both do not fit the model; at least one token of it stays.
@@ -27,7 +27,7 @@ class Continuation:
 
 
 @dataclass(frozen=True)
-class Rolling:
+class RollingLogLikelihood:
     """The log-probability of every token of a text longer than the model's context.
 
     Windows of at most `window` input tokens move on by `stride`; each token is scored once, by the first window that
@@ -53,7 +53,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerateUntil:
     """Text after `prompt`: greedy with `top_k` None, else drawn from the k likeliest tokens by `seed`.
 
     If prompt and new tokens do not fit, `truncate` says which end of the prompt goes; its last `protected` tokens
@@ -73,11 +73,11 @@ class Generation:
     new_first: bool = False
 
 
-Request = Continuation | Rolling | Generation
+Request = LogLikelihood | RollingLogLikelihood | GenerateUntil
 
 
 @dataclass(frozen=True)
-class Scored:
+class LogLikelihoodResult:
     """Answer to `Continuation`: per target token its log-probability (nats) and whether it was the greedy choice.
 
     `first_filtered`: whether the first target token is the likeliest of those not excluded. `truncated` counts
@@ -92,7 +92,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Rolled:
+class RollingResult:
     """Answer to `Rolling`: log-probabilities (nats) of all tokens, or of all but the first without a start token."""
 
     logprobs: np.ndarray
@@ -100,7 +100,7 @@ class Rolled:
 
 
 @dataclass(frozen=True)
-class Generated:
+class GenerateResult:
     """Answer to `Generation`: the new tokens (the end of text is not among them) and their text.
 
     `logprobs`, where asked for: log-probability (nats) of each new token among all tokens, whatever it was drawn from.
@@ -112,7 +112,7 @@ class Generated:
     logprobs: np.ndarray | None = None
 
 
-Answer = Scored | Rolled | Generated
+Answer = LogLikelihoodResult | RollingResult | GenerateResult
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def fit(tokens: tuple[int, ...], room: int, side: Side) -> tuple[int, ...]:
     return tokens[excess:] if side == "left" else tokens[:room]
 
 
-def continuation_window(request: Continuation, n_positions: int) -> tuple[Window, int, int]:
+def loglikelihood_window(request: LogLikelihood, n_positions: int) -> tuple[Window, int, int]:
     """The one window of a continuation, context tokens dropped, target tokens left unscored."""
     assert request.context and request.target, "a continuation needs a context and a target"
     target = request.target[:n_positions]
@@ -143,7 +143,7 @@ def continuation_window(request: Continuation, n_positions: int) -> tuple[Window
     return window, len(request.context) - len(context), len(request.target) - len(target)
 
 
-def rolling_windows(request: Rolling, n_positions: int) -> list[Window]:
+def rolling_windows(request: RollingLogLikelihood, n_positions: int) -> list[Window]:
     """The windows of a rolling request; together they score each token once, in order."""
     size = min(request.window, n_positions)
     stride = min(request.stride, size)
@@ -159,7 +159,7 @@ def rolling_windows(request: Rolling, n_positions: int) -> list[Window]:
     return windows
 
 
-def generation_prompt(request: Generation, n_positions: int) -> tuple[tuple[int, ...], int, int]:
+def generation_prompt(request: GenerateUntil, n_positions: int) -> tuple[tuple[int, ...], int, int]:
     """The prompt that fits, the new tokens that fit after it, and how many prompt tokens were dropped.
 
     New tokens get the room they ask for up to half of the model's positions; a long prompt may not push them out. With

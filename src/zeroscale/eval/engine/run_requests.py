@@ -14,7 +14,7 @@ import numpy as np
 
 from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine.cost import added
-from zeroscale.eval.engine.journal import Answers, Journal
+from zeroscale.eval.engine.journal import AnswerLog, Answers
 
 if TYPE_CHECKING:
     from zeroscale.eval.engine.device_pool import Pool
@@ -39,11 +39,11 @@ class Answered:
     answers: list[list[rq.Answer]]
     cost: dict[str, float]
     from_before: float
-    journal: Journal
+    journal: AnswerLog
 
 
 @dataclass(frozen=True)
-class _Atom:
+class _RequestGroup:
     """Requests that are asked together: all of an example's, or one window of a long text.
 
     `places` says what each is a part of: (example, number of its request).
@@ -55,7 +55,7 @@ class _Atom:
     longest: int
 
 
-def answer(
+def run_requests(
     groups: Sequence[Sequence[rq.Request]],
     engine: "Engine | Pool",
     folder: Path,
@@ -64,7 +64,7 @@ def answer(
 ) -> Answered:
     """Answers the requests of each example; what the journal in `folder` has under `key` is not asked again."""
     atoms = _atoms(groups, engine.n_positions)
-    journal = Journal(folder, _journal_key(key, atoms))
+    journal = AnswerLog(folder, _journal_key(key, atoms))
     answers, cost = journal.read()
     total = sum(atom.tokens for atom in atoms)
     before = done = sum(atoms[number].tokens for number in answers)
@@ -85,7 +85,7 @@ def answer(
     return Answered(_together(groups, atoms, answers), cost, before / max(total, 1), journal)
 
 
-def _journal_key(key: str, atoms: list[_Atom]) -> str:
+def _journal_key(key: str, atoms: list[_RequestGroup]) -> str:
     """`key` and the requests themselves: answers to other questions are never taken, whatever the reason."""
     digest = sha256(key.encode())
     for atom in atoms:
@@ -99,13 +99,13 @@ def _short(value: Any) -> Any:
     return hash(value) if isinstance(value, tuple) and value and isinstance(value[0], int) else value
 
 
-def _atoms(groups: Sequence[Sequence[rq.Request]], n_positions: int) -> list[_Atom]:
+def _atoms(groups: Sequence[Sequence[rq.Request]], n_positions: int) -> list[_RequestGroup]:
     atoms = []
     for example, group in enumerate(groups):
         together: list[tuple[tuple[int, int], rq.Request]] = []
         for number, request in enumerate(group):
             place = (example, number)
-            if isinstance(request, rq.Rolling):
+            if isinstance(request, rq.RollingLogLikelihood):
                 atoms += [_atom([(place, window)]) for window in _windows(request, n_positions)]
             else:
                 together.append((place, request))
@@ -114,32 +114,32 @@ def _atoms(groups: Sequence[Sequence[rq.Request]], n_positions: int) -> list[_At
     return atoms
 
 
-def _windows(request: rq.Rolling, n_positions: int) -> list[rq.Continuation]:
+def _windows(request: rq.RollingLogLikelihood, n_positions: int) -> list[rq.LogLikelihood]:
     """The windows of a long text, each as a request of its own that leads to the same pass over the model."""
     return [
-        rq.Continuation(window.inputs[: window.first + 1], window.targets)
+        rq.LogLikelihood(window.inputs[: window.first + 1], window.targets)
         for window in rq.rolling_windows(request, n_positions)
     ]
 
 
-def _atom(members: list[tuple[tuple[int, int], rq.Request]]) -> _Atom:
+def _atom(members: list[tuple[tuple[int, int], rq.Request]]) -> _RequestGroup:
     """`tokens` counts a context that several requests share once, as the engine does."""
     contexts: set[tuple[int, ...]] = set()
     rest = longest = 0
     for _, request in members:
-        if isinstance(request, rq.Generation):
+        if isinstance(request, rq.GenerateUntil):
             context, more = request.prompt, request.max_new_tokens
         else:
-            assert isinstance(request, rq.Continuation)
+            assert isinstance(request, rq.LogLikelihood)
             context, more = request.context, len(request.target)
         contexts.add(context)
         rest += more
         longest = max(longest, len(context) + more)
     places, requests = zip(*members, strict=True)
-    return _Atom(places, requests, rest + sum(map(len, contexts)), longest)
+    return _RequestGroup(places, requests, rest + sum(map(len, contexts)), longest)
 
 
-def _chunks(atoms: list[_Atom], tokens: int) -> list[list[int]]:
+def _chunks(atoms: list[_RequestGroup], tokens: int) -> list[list[int]]:
     """Longest first, so that a batch holds requests of like length, and one too large for the device fails at once."""
     chunks: list[list[int]] = []
     room = 0
@@ -159,7 +159,9 @@ def _within(progress: Progress | None, before: float, share: float) -> Callable[
     return lambda done, total: progress(before + share * done / total)
 
 
-def _together(groups: Sequence[Sequence[rq.Request]], atoms: list[_Atom], answers: Answers) -> list[list[rq.Answer]]:
+def _together(
+    groups: Sequence[Sequence[rq.Request]], atoms: list[_RequestGroup], answers: Answers
+) -> list[list[rq.Answer]]:
     """Answers in the order of each example's requests; a long text's windows as one answer again."""
     parts: dict[tuple[int, int], list[rq.Answer]] = {}
     for number, atom in enumerate(atoms):
@@ -167,13 +169,15 @@ def _together(groups: Sequence[Sequence[rq.Request]], atoms: list[_Atom], answer
             parts.setdefault(place, []).append(given)
     return [
         [
-            _rolled(parts.get((example, number), [])) if isinstance(request, rq.Rolling) else parts[example, number][0]
+            _rolled(parts.get((example, number), []))
+            if isinstance(request, rq.RollingLogLikelihood)
+            else parts[example, number][0]
             for number, request in enumerate(group)
         ]
         for example, group in enumerate(groups)
     ]
 
 
-def _rolled(windows: list[rq.Answer]) -> rq.Rolled:
-    logprobs = [window.logprobs for window in windows if isinstance(window, rq.Scored)]
-    return rq.Rolled(np.concatenate(logprobs) if logprobs else np.zeros(0), len(windows))
+def _rolled(windows: list[rq.Answer]) -> rq.RollingResult:
+    logprobs = [window.logprobs for window in windows if isinstance(window, rq.LogLikelihoodResult)]
+    return rq.RollingResult(np.concatenate(logprobs) if logprobs else np.zeros(0), len(windows))

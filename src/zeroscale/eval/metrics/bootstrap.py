@@ -32,10 +32,10 @@ class Interval:
     low: float | None
     high: float | None
     units: int
-    method: Literal["bootstrap", "unanimous", "none"] = "bootstrap"
+    method: Literal["bootstrap", "degenerate_interval", "none"] = "bootstrap"
 
 
-def unanimous(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
+def degenerate_interval(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
     """(low, high) for the mean of a bounded score that was `value` in every one of `units` units.
 
     Had a share q of all units another score, none of n would show it with probability (1 - q)^n; so q is at most
@@ -48,17 +48,17 @@ def unanimous(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
     return value - share * (value - low), value + share * (high - value)
 
 
-def between(value: float, drawn: np.ndarray, units: int, bounds: Bounds | None) -> Interval:
+def percentile_interval(value: float, drawn: np.ndarray, units: int, bounds: Bounds | None) -> Interval:
     """The interval of a score from its resamples [resamples]."""
     low, high = (float(edge) for edge in np.percentile(drawn, [LOW, HIGH]))
     if np.isfinite(low) and high - low <= ROUNDING * max(abs(low), abs(high)):
         if bounds is None:
             return Interval(value, None, None, units, "none")
-        return Interval(value, *unanimous(value, units, bounds), units, "unanimous")
+        return Interval(value, *degenerate_interval(value, units, bounds), units, "unanimous")
     return Interval(value, low, high, units)
 
 
-def by_unit(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
+def sum_by_cluster(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Sums the rows of [n, k] that share a unit → [number of units, k], in order of the units' numbers."""
     _, places = np.unique(units, return_inverse=True)
     sums = np.zeros((int(places.max()) + 1, statistics.shape[1]))
@@ -96,4 +96,4 @@ def bootstrap(
         if len(statistics) < 2 or resamples < 1:
             return {name: Interval(value, None, None, len(statistics), "none") for name, value in point.items()}
         drawn = values(resample(statistics, seed, resamples))
-        return {name: between(value, drawn[name], len(statistics), bounds) for name, value in point.items()}
+        return {name: percentile_interval(value, drawn[name], len(statistics), bounds) for name, value in point.items()}

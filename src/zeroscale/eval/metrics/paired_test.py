@@ -62,13 +62,13 @@ def differences(
         one, two = values(first.sum(axis=0)), values(second.sum(axis=0))
         drawn = bootstrap.resample(np.hstack([first, second]), seed, resamples) if units > 1 else None
         edges = None if drawn is None else _apart(values(drawn[:, :k]), values(drawn[:, k:]))
-        swapped, exact = _exchanges(moved, seed, resamples)
+        swapped, exact = _sign_flips(moved, seed, resamples)
         under = _apart(values(first.sum(axis=0) + swapped), values(second.sum(axis=0) - swapped))
         found = {}
         for name, value in _apart(one, two).items():
             interval = Interval(float(value), None, None, units, "none")
             if edges is not None and np.isfinite(value):
-                interval = bootstrap.between(float(value), edges[name], units, _reach(bounds))
+                interval = bootstrap.percentile_interval(float(value), edges[name], units, _reach(bounds))
             found[name] = Difference(
                 first=_finite(one[name]),
                 second=_finite(two[name]),
@@ -93,7 +93,7 @@ def _reach(bounds: Bounds | None) -> Bounds | None:
     return None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
 
 
-def _exchanges(moved: np.ndarray, seed: int, number: int) -> tuple[np.ndarray, bool]:
+def _sign_flips(moved: np.ndarray, seed: int, number: int) -> tuple[np.ndarray, bool]:
     """What exchanging the outcomes of some units adds to the first model's sums, [exchanges, k], and whether these are
     all there are. Units [m, k] whose outcomes are the same change nothing and are not among `moved`."""
     m = len(moved)

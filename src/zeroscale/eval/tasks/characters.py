@@ -11,7 +11,7 @@ from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Rolled
+from zeroscale.eval.engine.requests import RollingResult
 from zeroscale.eval.tasks.base import Outcome
 from zeroscale.eval.tasks.rolling import Part, RollingOptions, RollingTask
 
@@ -76,7 +76,7 @@ class Characters(RollingTask[Passage]):
     def parts(self, example: Passage) -> list[Part]:
         return [Part(block) for block in example.blocks]
 
-    def outcome(self, example: Passage, answers: Sequence[Rolled]) -> list[Outcome]:
+    def outcome(self, example: Passage, answers: Sequence[RollingResult]) -> list[Outcome]:
         logprobs, tokens = self.shares(example, answers)
         return [
             {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Continuation, Scored, Side
+from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class ClozeWord(Task[Passage]):
             context = context.rstrip()
         return Passage(("\n" if self.options.leading_newline else "") + context, word)
 
-    def requests(self, example: Passage) -> list[Continuation]:
+    def requests(self, example: Passage) -> list[LogLikelihood]:
         # White space at the seam goes to the word's side, where the tokenizer puts it and lm-evaluation-harness too.
         text = example.context.rstrip()
         context, target = self.pair(text, example.context[len(text) :] + " " + example.word)
-        return [Continuation(context, target, self.options.truncate, self._stop_tokens)]
+        return [LogLikelihood(context, target, self.options.truncate, self._stop_tokens)]
 
     @cached_property
     def _stop_tokens(self) -> tuple[int, ...]:
@@ -73,7 +73,7 @@ class ClozeWord(Task[Passage]):
         encoded = self.tokenizer.encode_batch(words)
         return tuple(sorted({ids[0] for ids in encoded if len(ids) == 1}))
 
-    def outcome(self, example: Passage, answers: Sequence[Scored]) -> list[Outcome]:
+    def outcome(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
         (answer,) = answers
         greedy = answer.greedy
         row = {

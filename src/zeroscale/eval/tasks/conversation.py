@@ -10,7 +10,7 @@ from pydantic import Field
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Generated, Generation, Side, Stop
+from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.tasks import base
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
 
@@ -92,14 +92,14 @@ class Conversation(Task[Dialogue]):
             so_far += f"{last} {references[0]}{options.after_answer}"
         return turns if options.turns == "every" else turns[-1:]
 
-    def requests(self, example: Dialogue) -> list[Generation]:
+    def requests(self, example: Dialogue) -> list[GenerateUntil]:
         options = self.options
         stop = Stop("newline") if options.stop == "\n" else Stop("texts", texts=(options.stop,))
         requests = []
         for turn in self._turns(example):
             prompt, protected = self.prompt(turn.so_far, turn.last)
             requests.append(
-                Generation(
+                GenerateUntil(
                     prompt,
                     options.max_new_tokens,
                     stop,
@@ -110,7 +110,7 @@ class Conversation(Task[Dialogue]):
             )
         return requests
 
-    def outcome(self, example: Dialogue, answers: Sequence[Generated]) -> list[Outcome]:
+    def outcome(self, example: Dialogue, answers: Sequence[GenerateResult]) -> list[Outcome]:
         return [
             {
                 "conversation": example.id,

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Continuation, Scored, Side
+from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side
 from zeroscale.eval.metrics import bootstrap
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
 
@@ -93,10 +93,10 @@ class Memorisation(Task[Passage]):
                 chosen.append(passage)
         return chosen
 
-    def requests(self, example: Passage) -> list[Continuation]:
-        return [Continuation(example.prompt, example.continuation, self.options.truncate)]
+    def requests(self, example: Passage) -> list[LogLikelihood]:
+        return [LogLikelihood(example.prompt, example.continuation, self.options.truncate)]
 
-    def outcome(self, example: Passage, answers: Sequence[Scored]) -> list[Outcome]:
+    def outcome(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
         (answer,) = answers
         wrong = np.flatnonzero(~answer.greedy)
         right = int(wrong[0]) if len(wrong) else len(answer.greedy)

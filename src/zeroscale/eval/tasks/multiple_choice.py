@@ -10,7 +10,7 @@ from pydantic import Field
 
 from zeroscale.eval.cards.rows import Row, jsonl
 from zeroscale.eval.detokenise.penn import detokenise_treebank
-from zeroscale.eval.engine.requests import Continuation, Scored, Side, fit
+from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side, fit
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions
 
 if TYPE_CHECKING:
@@ -98,16 +98,16 @@ class MultipleChoice(Task[Question]):
         context = before.rstrip(" \n")
         return context, before[len(context) :], after
 
-    def requests(self, example: Question) -> list[Continuation]:
+    def requests(self, example: Question) -> list[LogLikelihood]:
         context, space, after = self._split(example)
         pairs = [self.pair(context, space + self._plain(candidate) + after) for candidate in example.candidates]
         # All candidates are judged after the same context: it leaves room for the longest of them.
         longest = max(len(target) for _, target in pairs)
         context = pairs[0][0] or (self.tokenizer.eos,)  # nothing stands before a blank that opens the text
         shared = fit(context, max(1, self.n_positions + 1 - longest), self.options.truncate)
-        return [Continuation(shared, target, self.options.truncate) for _, target in pairs]
+        return [LogLikelihood(shared, target, self.options.truncate) for _, target in pairs]
 
-    def outcome(self, example: Question, answers: Sequence[Scored]) -> list[Outcome]:
+    def outcome(self, example: Question, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
         scores = [float(answer.logprobs.sum()) for answer in answers]
         chosen = max(range(len(scores)), key=scores.__getitem__)
         right = example.candidates.index(example.answer)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row, jsonl
-from zeroscale.eval.engine.requests import Continuation, Scored, Side
+from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Pronoun(Task[Schema]):
         space = "" if re.match(r"[.,;:!?)]", rest) else " "
         return example.before + by_grammar(candidate, example.pronoun), space + rest
 
-    def requests(self, example: Schema) -> list[Continuation]:
+    def requests(self, example: Schema) -> list[LogLikelihood]:
         """For each candidate: the rest after it, then the whole sentence after the end-of-text token."""
         prefix = self.shown(lambda shot: "".join(self._filled(shot, shot.answer)) + "\n")
         start = (self.tokenizer.eos,)
@@ -85,11 +85,11 @@ class Pronoun(Task[Schema]):
             sentence = (*context, *target)
             given = (*start, *sentence[:scored_from])
             partial = start + context if self.options.start_token else context
-            requests.append(Continuation(partial, target, self.options.truncate))
-            requests.append(Continuation(given, sentence[scored_from:], self.options.truncate))
+            requests.append(LogLikelihood(partial, target, self.options.truncate))
+            requests.append(LogLikelihood(given, sentence[scored_from:], self.options.truncate))
         return requests
 
-    def outcome(self, example: Schema, answers: Sequence[Scored]) -> list[Outcome]:
+    def outcome(self, example: Schema, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
         partial, full = ([float(answer.logprobs.sum()) for answer in answers[kind::2]] for kind in (0, 1))
         chosen, chosen_full = (max(range(2), key=scores.__getitem__) for scores in (partial, full))
         return [

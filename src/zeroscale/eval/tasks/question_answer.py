@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Generated, Generation, Side, Stop
+from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.metrics.statistics import normalise_answer
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
 
@@ -77,14 +77,14 @@ class QuestionAnswer(Task[Question]):
         shown = self.shown(lambda shot: f"{self._asked(shot)} {shot.answers[0]}{options.between}")
         return options.description + shown, self._asked(example)
 
-    def requests(self, example: Question) -> list[Generation]:
+    def requests(self, example: Question) -> list[GenerateUntil]:
         options = self.options
         prompt, protected = self.prompt(*self._prompt(example))
         stop = Stop("newline") if options.stop_at == "\n" else Stop("texts", texts=tuple(options.stop_at))
         limit, side = options.max_new_tokens, options.truncate
-        return [Generation(prompt, limit, stop, side, protected, logprobs=True, new_first=options.new_first)]
+        return [GenerateUntil(prompt, limit, stop, side, protected, logprobs=True, new_first=options.new_first)]
 
-    def outcome(self, example: Question, answers: Sequence[Generated]) -> list[Outcome]:
+    def outcome(self, example: Question, answers: Sequence[GenerateResult]) -> list[Outcome]:
         (answer,) = answers
         assert answer.logprobs is not None
         prediction = re.split(f"[{re.escape(self.options.stop_at)}]", answer.text)[0]

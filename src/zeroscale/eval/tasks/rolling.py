@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from zeroscale.eval.engine.requests import Rolled, Rolling
+from zeroscale.eval.engine.requests import RollingLogLikelihood, RollingResult
 from zeroscale.eval.tasks.base import Task, TaskOptions
 
 TextT = TypeVar("TextT")
@@ -49,7 +49,7 @@ class RollingTask(Task[TextT]):
         self._stride = min(options.stride or self._window, self._window)
         if options.window and options.window > n_positions:
             self.notes.append(f"window {n_positions} instead of {options.window}: the model has no more positions")
-        self._last: tuple[TextT, list[Any], list[Rolling]] | None = None
+        self._last: tuple[TextT, list[Any], list[RollingLogLikelihood]] | None = None
 
     @abstractmethod
     def parts(self, example: TextT) -> Sequence[Part]:
@@ -59,7 +59,7 @@ class RollingTask(Task[TextT]):
         """Whether the model reads each part on its own, after a start of its own."""
         return False
 
-    def prepared(self, example: TextT) -> tuple[list[Any], list[Rolling]]:
+    def prepared(self, example: TextT) -> tuple[list[Any], list[RollingLogLikelihood]]:
         """Parts and requests. Kept, for both are asked for twice and may take a while.
 
         Texts are encoded as one, however long; no token ends where a part does unless it would in any case.
@@ -69,14 +69,14 @@ class RollingTask(Task[TextT]):
             texts = [part.text for part in parts]
             ids = self.tokenizer.encode_batch(texts if self.apart() else ["".join(texts)])
             start = self.tokenizer.eos if self.options.start_token else None
-            requests = [Rolling(tuple(tokens), self._window, self._stride, start) for tokens in ids]
+            requests = [RollingLogLikelihood(tuple(tokens), self._window, self._stride, start) for tokens in ids]
             self._last = example, parts, requests
         return self._last[1], self._last[2]
 
-    def requests(self, example: TextT) -> list[Rolling]:  # type: ignore[override]
+    def requests(self, example: TextT) -> list[RollingLogLikelihood]:  # type: ignore[override]
         return self.prepared(example)[1]
 
-    def shares(self, example: TextT, answers: Sequence[Rolled]) -> tuple[np.ndarray, np.ndarray]:
+    def shares(self, example: TextT, answers: Sequence[RollingResult]) -> tuple[np.ndarray, np.ndarray]:
         """Log-probability (nats) and number of scored tokens of each part.
 
         A token belongs to the part in which its first byte stands.

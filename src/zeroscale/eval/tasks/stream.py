@@ -11,7 +11,7 @@ from pydantic import Field
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.detokenise import RULES, lm_eval
-from zeroscale.eval.engine.requests import Rolled
+from zeroscale.eval.engine.requests import RollingResult
 from zeroscale.eval.tasks.base import Outcome
 from zeroscale.eval.tasks.rolling import Part, RollingOptions, RollingTask
 
@@ -132,7 +132,7 @@ class Stream(RollingTask[Text]):
         text = "".join(line.text + end for line in lines)
         return _Plain(text, words, len(text.encode()), sum(not line.exact for line in lines))
 
-    def outcome(self, example: Text, answers: Sequence[Rolled]) -> list[Outcome]:
+    def outcome(self, example: Text, answers: Sequence[RollingResult]) -> list[Outcome]:
         logprobs, tokens = self.shares(example, answers)
         plain, _ = self.prepared(example)
         return [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Generated, Generation, Side, Stop
+from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.metrics import sentences
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
 
@@ -65,7 +65,7 @@ class Summary(Task[Article]):
         """Its own seed for each article and use, whatever else is scored."""
         return int.from_bytes(sha256(f"{self.seed}/{example.id}{use}".encode()).digest()[:8])
 
-    def requests(self, example: Article) -> list[Generation]:
+    def requests(self, example: Article) -> list[GenerateUntil]:
         """The summary after the hint, then what follows the article alone."""
         options = self.options
         stop = Stop("sentences", options.sentences)
@@ -73,11 +73,11 @@ class Summary(Task[Article]):
         hinted, protected = self.prompt(example.article, options.hint)
         plain, _ = self.prompt(example.article, "")
         return [
-            Generation(hinted, length, stop, options.truncate, protected, k, self._seed(example)),
-            Generation(plain, length, stop, options.truncate, 0, k, self._seed(example, "/no hint")),
+            GenerateUntil(hinted, length, stop, options.truncate, protected, k, self._seed(example)),
+            GenerateUntil(plain, length, stop, options.truncate, 0, k, self._seed(example, "/no hint")),
         ]
 
-    def outcome(self, example: Article, answers: Sequence[Generated]) -> list[Outcome]:
+    def outcome(self, example: Article, answers: Sequence[GenerateResult]) -> list[Outcome]:
         hinted, plain = answers
         article = sentences.split(example.article)
         draw = Random(self._seed(example, "/random"))
@@ -97,7 +97,7 @@ class Summary(Task[Article]):
             }
         ]
 
-    def _summary(self, answer: Generated) -> str:
+    def _summary(self, answer: GenerateResult) -> str:
         return "\n".join(sentences.split(answer.text)[: self.options.sentences])
 
     @staticmethod

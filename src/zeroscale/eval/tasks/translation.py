@@ -9,7 +9,7 @@ from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row
-from zeroscale.eval.engine.requests import Generated, Generation, Stop
+from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Stop
 from zeroscale.eval.metrics import sentences
 from zeroscale.eval.tasks import base
 from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
@@ -85,14 +85,14 @@ class Translation(Task[Pair]):
         """The sentence and what calls for its translation."""
         return f"{self.options.before}{pair.source}{self.options.between}"
 
-    def requests(self, example: Pair) -> list[Generation]:
+    def requests(self, example: Pair) -> list[GenerateUntil]:
         options = self.options
         shots = self.shown(lambda shot: f"{self._asked(shot)} {shot.target}\n")
         prompt, protected = self.prompt(shots, self._asked(example))
         stop = Stop("newline") if options.translation == "first line" else Stop("sentences", 1)
-        return [Generation(prompt, options.max_new_tokens, stop, "left", protected, new_first=options.new_first)]
+        return [GenerateUntil(prompt, options.max_new_tokens, stop, "left", protected, new_first=options.new_first)]
 
-    def outcome(self, example: Pair, answers: Sequence[Generated]) -> list[Outcome]:
+    def outcome(self, example: Pair, answers: Sequence[GenerateResult]) -> list[Outcome]:
         (answer,) = answers
         return [
             {

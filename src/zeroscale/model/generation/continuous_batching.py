@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from zeroscale.model.generation import prefix_tree
-from zeroscale.model.generation.decode_step import Decoder
-from zeroscale.model.generation.prefix_tree import Tree
-from zeroscale.model.generation.shared_prefix import Branches, Ground, Trunk
+from zeroscale.model.generation.decode_step import DecodeStep
+from zeroscale.model.generation.prefix_tree import PrefixTrie
+from zeroscale.model.generation.shared_prefix import Prefix, PrefixBuffer, SharedPrefixCache
 from zeroscale.model.gpt import GPT
 from zeroscale.model.kv_cache import KVCache
 
@@ -68,10 +68,10 @@ class _Queue:
         return family[:count]
 
 
-def _read(model: GPT, batch: Sequence[Tree], owner: _Queue) -> tuple[KVCache, Tensor]:
+def _read(model: GPT, batch: Sequence[PrefixTrie], owner: _Queue) -> tuple[KVCache, Tensor]:
     """Computes tries side by side → their keys and values, a row for each, and the logits [n, V] of what follows each
     prompt, trie by trie. In inference mode."""
-    layout = prefix_tree.lay_out(batch, model.wte.weight.device)
+    layout = prefix_tree.pack(batch, model.wte.weight.device)
     cache = model.new_cache(*layout.tokens.shape)
     hidden = model.hidden(layout.tokens, cache, layout.positions, layout.mask)
     used = sum(map(len, batch))
@@ -81,7 +81,7 @@ def _read(model: GPT, batch: Sequence[Tree], owner: _Queue) -> tuple[KVCache, Te
     return cache, model.logits(torch.stack(last))
 
 
-def _passes(model: GPT, plants: Sequence[Tree]) -> list[list[Tree]]:
+def _passes(model: GPT, plants: Sequence[PrefixTrie]) -> list[list[PrefixTrie]]:
     on_gpu = model.wte.weight.device.type == "cuda"
     limits = (_GPU_PROMPT_TOKENS, _GPU_CONSTANT) if on_gpu else (_CPU_PROMPT_TOKENS, _CPU_CONSTANT)
     # Those that branch apart: the others need no mask.
@@ -92,7 +92,7 @@ def _passes(model: GPT, plants: Sequence[Tree]) -> list[list[Tree]]:
     ]
 
 
-class Slots(_Queue):
+class ContinuousBatch(_Queue):
     """Rows of one model, each with a prompt of its own length and a cache of its own."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Slots(_Queue):
         # The last new token is never fed back.
         self.cache = model.new_cache(rows, longest + new_tokens - 1 + _SPARE_COLUMNS)
         self.cache.drop(range(rows))
-        self._decoder: Decoder | None = None
+        self._decoder: DecodeStep | None = None
         self._steps = (new_tokens - 1) * math.ceil(sum(map(len, families)) / rows)
 
     def should_enter(self) -> bool:
@@ -127,7 +127,7 @@ class Slots(_Queue):
         if not self.cache.batch:
             self.cache.length = max(len(self.prompts[member]) for member in chosen)
         plants = (
-            prefix_tree.plant(self.prompts, chosen, largest(self.model))
+            prefix_tree.build_tries(self.prompts, chosen, largest(self.model))
             if self.share
             else [prefix_tree.single(self.prompts[member], member) for member in chosen]
         )
@@ -145,7 +145,7 @@ class Slots(_Queue):
     def step(self, tokens: Tensor) -> Tensor:
         """Feeds each row's new token [rows]; the logits [rows, V] of the one after it."""
         if self._decoder is None:
-            self._decoder = Decoder(self.model, len(tokens), self._steps)
+            self._decoder = DecodeStep(self.model, len(tokens), self._steps)
         self.cache.make_room(1)
         return self._decoder(tokens, self.cache)
 
@@ -154,7 +154,7 @@ class Slots(_Queue):
         return self.cache.drop(rows)
 
 
-class SharedSlots(_Queue):
+class SharedPrefixBatch(_Queue):
     """Rows that begin alike: each trie is read whole and once, and stands until the last of its prompts has ended.
 
     Args:
@@ -163,18 +163,24 @@ class SharedSlots(_Queue):
     """
 
     def __init__(
-        self, model: GPT, prompts: Prompts, plants: Sequence[Tree], rows: int, new_tokens: int, room: float = math.inf
+        self,
+        model: GPT,
+        prompts: Prompts,
+        plants: Sequence[PrefixTrie],
+        rows: int,
+        new_tokens: int,
+        room: float = math.inf,
     ) -> None:
         super().__init__(prompts, rows, [tree.members for tree in plants])
         self.model, self.room = model, room
         weight = model.wte.weight
-        self.branches = Branches(model.config, rows, new_tokens - 1, weight.dtype, weight.device)
+        self.branches = SharedPrefixCache(model.config, rows, new_tokens - 1, weight.dtype, weight.device)
         self.held = 0
         """Columns that tries take."""
         self._trees = {member: tree for tree in plants for member in tree.members}
-        self._waiting: dict[int, tuple[Trunk, int, Tensor]] = {}
+        self._waiting: dict[int, tuple[Prefix, int, Tensor]] = {}
         """Prompts that have been read and have no row yet: trunk, place in it, logits of what follows."""
-        self._decoder: Decoder | None = None
+        self._decoder: DecodeStep | None = None
         self._steps = (new_tokens - 1) * math.ceil(len(self._trees) / rows)
 
     def should_enter(self) -> bool:
@@ -187,7 +193,7 @@ class SharedSlots(_Queue):
             return True
         return self._fits(self._trees[member]) and (free == self.rows or free >= max(1, self.rows // 4))
 
-    def _fits(self, tree: Tree) -> bool:
+    def _fits(self, tree: PrefixTrie) -> bool:
         return not self.held or self.held + len(tree) <= self.room
 
     @torch.inference_mode()
@@ -195,7 +201,7 @@ class SharedSlots(_Queue):
         """Fills free rows, reading further tries where need be; as `Slots.enter`."""
         free = self.rows - self.branches.batch
         chosen: list[int] = []
-        fresh: list[Tree] = []
+        fresh: list[PrefixTrie] = []
         while self.queue and len(chosen) < free:
             member = self.queue[-1][0]
             if member not in self._waiting:
@@ -210,23 +216,23 @@ class SharedSlots(_Queue):
         logits = []
         for member in chosen:
             trunk, place, following = self._waiting.pop(member)
-            self.branches.graft(trunk, place)
+            self.branches.attach(trunk, place)
             logits.append(following)
         return chosen, torch.stack(logits)
 
-    def _plant(self, batch: list[Tree]) -> None:
+    def _plant(self, batch: list[PrefixTrie]) -> None:
         cache, logits = _read(self.model, batch, self)
-        ground = Ground(cache.batch * cache.length, len(logits))
+        ground = PrefixBuffer(cache.batch * cache.length, len(logits))
         self.held += ground.columns - sum(map(len, batch))
         rows = iter(logits)
         for row, tree in enumerate(batch):
-            trunk = Trunk(*cache.columns(row, len(tree)), tree.paths, ground)
+            trunk = Prefix(*cache.columns(row, len(tree)), tree.paths, ground)
             self._waiting |= {member: (trunk, place, next(rows)) for place, member in enumerate(tree.members)}
 
     def step(self, tokens: Tensor) -> Tensor:
         """As `Slots.step`."""
         if self._decoder is None:
-            self._decoder = Decoder(self.model, len(tokens), self._steps)
+            self._decoder = DecodeStep(self.model, len(tokens), self._steps)
         return self._decoder(tokens, self.branches)
 
     def leave(self, rows: list[int]) -> list[int]:
@@ -239,7 +245,7 @@ class SharedSlots(_Queue):
         return self.branches.drop(rows)
 
 
-class Batch(_Queue):
+class FixedBatch(_Queue):
     """The same for a model of transformers, whose cache takes no rows in later: a batch runs to its end."""
 
     def __init__(self, model: Any, prompts: Prompts, rows: int) -> None:

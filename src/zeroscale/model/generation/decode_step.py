@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from zeroscale.core.machine import free_memory
 from zeroscale.model import cpu_kernels
-from zeroscale.model.generation.shared_prefix import Branches
+from zeroscale.model.generation.shared_prefix import SharedPrefixCache
 from zeroscale.model.gpt import ACTIVATIONS, GPT
 from zeroscale.model.kv_cache import KVCache
 
@@ -40,7 +40,7 @@ class _Layer:
     scale: float
 
 
-class Decoder:
+class DecodeStep:
     """Steps of one batch of a model. The weights must not change while it is in use.
 
     Which kernel multiplies depends on the number of rows and steps asked for alone, so that a generation gives the
@@ -103,7 +103,7 @@ class Decoder:
         return weight if self._rows is None else cpu_kernels.reorder(weight, self._rows)
 
     @torch.inference_mode()
-    def __call__(self, tokens: Tensor, cache: KVCache | Branches) -> Tensor:
+    def __call__(self, tokens: Tensor, cache: KVCache | SharedPrefixCache) -> Tensor:
         """Tokens [rows], which continue `cache` and are added to it → the logits [rows, V] of what comes next."""
         rows = tokens.shape[0]
         positions, mask = cache.positions(1), cache.mask(1)

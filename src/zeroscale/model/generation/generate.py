@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.generation.grouping import AnySlots, seatings
-from zeroscale.model.generation.sampling import Pick, uniform_numbers
+from zeroscale.model.generation.grouping import AnySlots, group_prompts
+from zeroscale.model.generation.sampling import Sampler, uniform_numbers
 from zeroscale.model.gpt import GPT
 
 Stop = Callable[[list[int]], bool]
@@ -30,7 +30,7 @@ class New(NamedTuple):
 
 
 @dataclass
-class Spent:
+class GenerationStats:
     """What a generation took: prompt tokens computed, those that shared beginnings spared, positions of padding."""
 
     read: int = 0
@@ -67,7 +67,7 @@ def stream(
     vocab_size: int | None = None,
     logprobs: bool = False,
     share: bool = True,
-    spent: Spent | None = None,
+    spent: GenerationStats | None = None,
 ) -> Iterator[New]:
     """Yields each new token of each prompt as soon as it is known.
 
@@ -99,9 +99,9 @@ def stream(
     kept = [tuple(prompt[-room:]) for prompt in prompts]
     seeds = _seeds(seed, len(kept))
     draws = None if temperature == 0 else uniform_numbers(seeds, max_new_tokens)
-    pick = Pick(temperature, top_k, top_p, vocab_size)
+    pick = Sampler(temperature, top_k, top_p, vocab_size)
     new: list[list[int]] = [[] for _ in kept]
-    for slots in seatings(model, kept, max_new_tokens, batch_size, columns, share):
+    for slots in group_prompts(model, kept, max_new_tokens, batch_size, columns, share):
         running = _Running(model, slots(), new, pick, draws)
         while running.slots.queue or running.prompts:
             logits = running.enter() if running.slots.should_enter() else running.step()
@@ -165,7 +165,7 @@ def _check(
 class _Running:
     """The rows that are being continued."""
 
-    def __init__(self, model: GPT, slots: AnySlots, new: list[list[int]], pick: Pick, draws: Tensor | None) -> None:
+    def __init__(self, model: GPT, slots: AnySlots, new: list[list[int]], pick: Sampler, draws: Tensor | None) -> None:
         self.model, self.slots, self.new, self.pick, self.draws = model, slots, new, pick, draws
         self.prompts: list[int] = []
         """The prompt of each row."""

@@ -6,8 +6,14 @@ from functools import partial
 from typing import Any
 
 from zeroscale.model.generation import prefix_tree
-from zeroscale.model.generation.continuous_batching import Batch, Prompts, SharedSlots, Slots, largest
-from zeroscale.model.generation.prefix_tree import Tree
+from zeroscale.model.generation.continuous_batching import (
+    ContinuousBatch,
+    FixedBatch,
+    Prompts,
+    SharedPrefixBatch,
+    largest,
+)
+from zeroscale.model.generation.prefix_tree import PrefixTrie
 from zeroscale.model.gpt import GPT
 
 # A trunk is worth products of its own where it spares a third of the columns that a step of its rows would read, and,
@@ -16,10 +22,10 @@ _SHARE_SPARED = 1 / 3
 _CPU_SPARED = 2**17
 _GPU_SPARED = 2**27
 
-AnySlots = Slots | SharedSlots | Batch
+AnySlots = ContinuousBatch | SharedPrefixBatch | FixedBatch
 
 
-def seatings(
+def group_prompts(
     model: Any, prompts: Prompts, new_tokens: int, batch_size: int, columns: int | None, share: bool
 ) -> list[Callable[[], AnySlots]]:
     """The groups in their order, each to be made when the one before is gone. Arguments as `generate.stream`."""
@@ -27,13 +33,13 @@ def seatings(
         return []
     # A model of transformers behind the same surface steps through its own modules.
     if not isinstance(model, GPT):
-        return [partial(Batch, model, prompts, min(batch_size, len(prompts)))]
+        return [partial(FixedBatch, model, prompts, min(batch_size, len(prompts)))]
     plants = (
-        list(prefix_tree.plant(prompts, range(len(prompts)), largest(model)))
+        list(prefix_tree.build_tries(prompts, range(len(prompts)), largest(model)))
         if share
         else [prefix_tree.single(prompt, member) for member, prompt in enumerate(prompts)]
     )
-    shared = _worth_a_trunk(model, plants, prompts, new_tokens) if batch_size > 1 else []
+    shared = _shares_enough_prefix(model, plants, prompts, new_tokens) if batch_size > 1 else []
     apart = {id(tree) for tree in shared}
     families = [tree.members for tree in plants if id(tree) not in apart]
     found: list[Callable[[], AnySlots]] = []
@@ -44,13 +50,13 @@ def seatings(
         if columns is not None:
             longest = max(len(prompts[member]) for family in families for member in family)
             rows = max(1, min(rows, columns // (longest + new_tokens)))
-        found.append(partial(Slots, model, prompts, families, rows, new_tokens, share))
+        found.append(partial(ContinuousBatch, model, prompts, families, rows, new_tokens, share))
     return found
 
 
 def _with_trunks(
-    model: GPT, prompts: Prompts, plants: list[Tree], new_tokens: int, batch_size: int, columns: int | None
-) -> Callable[[], SharedSlots]:
+    model: GPT, prompts: Prompts, plants: list[PrefixTrie], new_tokens: int, batch_size: int, columns: int | None
+) -> Callable[[], SharedPrefixBatch]:
     """Of the memory at most a half for what rows own, the rest for trunks."""
     rows, room = min(batch_size, sum(len(tree.members) for tree in plants)), math.inf
     if columns is not None:
@@ -59,10 +65,12 @@ def _with_trunks(
         columns = columns * element // max(4, element)
         rows = max(1, min(rows, columns // 2 // new_tokens))
         room = columns - rows * new_tokens
-    return partial(SharedSlots, model, prompts, plants, rows, new_tokens, room)
+    return partial(SharedPrefixBatch, model, prompts, plants, rows, new_tokens, room)
 
 
-def _worth_a_trunk(model: GPT, plants: Sequence[Tree], prompts: Prompts, new_tokens: int) -> list[Tree]:
+def _shares_enough_prefix(
+    model: GPT, plants: Sequence[PrefixTrie], prompts: Prompts, new_tokens: int
+) -> list[PrefixTrie]:
     """Tries whose rows should share them in every step. They take steps of their own: where there are other rows, that
     must spare more than reading the weights for these."""
     config, weight = model.config, model.wte.weight

@@ -22,7 +22,7 @@ MIN_PLAIN = 64
 
 
 @dataclass
-class Tree:
+class PrefixTrie:
     """One trie. `paths[member]` are the places in the row of a sequence's tokens, one by one."""
 
     tokens: list[int] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Tree:
         self.paths.append([*ancestors, *range(begin, end)])
 
 
-def common(a: Sequence[int], b: Sequence[int]) -> int:
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """Tokens that two sequences have in common at their beginnings."""
     size = min(len(a), len(b))
     if a[:size] == b[:size]:
@@ -65,19 +65,19 @@ def common(a: Sequence[int], b: Sequence[int]) -> int:
     return low
 
 
-def plant(sequences: Sequence[Tokens], members: Iterable[int], largest: int) -> Iterator[Tree]:
+def build_tries(sequences: Sequence[Tokens], members: Iterable[int], largest: int) -> Iterator[PrefixTrie]:
     """Tries of at most `largest` nodes (or of one sequence) over `sequences[member]`; together they hold each once.
 
     Neighbours in sorted order share the most, so one pass over them finds every trie.
     """
-    tree = Tree()
+    tree = PrefixTrie()
     last: Sequence[int] = ()
     for member in sorted(members, key=lambda member: sequences[member]):
         sequence = sequences[member]
-        shared = common(last, sequence)
+        shared = common_prefix(last, sequence)
         if tree.members and (shared < MIN_SHARED or len(tree) + len(sequence) - shared > largest):
             yield tree
-            tree, shared = Tree(), 0
+            tree, shared = PrefixTrie(), 0
         tree.grow(sequence, shared)
         tree.members.append(member)
         last = sequence
@@ -85,14 +85,14 @@ def plant(sequences: Sequence[Tokens], members: Iterable[int], largest: int) -> 
         yield tree
 
 
-def single(sequence: Sequence[int], member: int) -> Tree:
+def single(sequence: Sequence[int], member: int) -> PrefixTrie:
     """The trie of one sequence."""
-    tree = Tree(members=[member])
+    tree = PrefixTrie(members=[member])
     tree.grow(sequence, 0)
     return tree
 
 
-def batches(trees: Iterable[Tree], budget: int, constant: int) -> list[list[Tree]]:
+def batches(trees: Iterable[PrefixTrie], budget: int, constant: int) -> list[list[PrefixTrie]]:
     """Tries that go through the model together, the longest first; each batch at most `budget` positions (or one trie).
 
     A batch costs its rows times its longest row, and a constant for reading the weights and starting the kernels.
@@ -113,7 +113,7 @@ def batches(trees: Iterable[Tree], budget: int, constant: int) -> list[list[Tree
         costs = least[low:end] + (end - np.arange(low, end)) * lengths[low:end] + constant
         best = int(costs.argmin())
         least[end], begins[end] = costs[best], low + best
-    found: list[list[Tree]] = []
+    found: list[list[PrefixTrie]] = []
     end = count
     while end:
         begin = int(begins[end])
@@ -123,7 +123,7 @@ def batches(trees: Iterable[Tree], budget: int, constant: int) -> list[list[Tree
 
 
 @dataclass(frozen=True)
-class Layout:
+class PackedTries:
     """Tries side by side, as the model takes them: each a row, padded on the right to the widest."""
 
     tokens: Tensor
@@ -135,7 +135,7 @@ class Layout:
     None where all are: plain causal."""
 
 
-def lay_out(trees: Sequence[Tree], device: torch.device | str = "cpu") -> Layout:
+def pack(trees: Sequence[PrefixTrie], device: torch.device | str = "cpu") -> PackedTries:
     """Rows, positions and mask. A padding node sees itself alone and is seen by none."""
     width = max(map(len, trees))
     tokens = torch.zeros((len(trees), width), dtype=torch.long)
@@ -143,7 +143,7 @@ def lay_out(trees: Sequence[Tree], device: torch.device | str = "cpu") -> Layout
         # Padding on the right is not seen by what stands before it.
         for row, tree in enumerate(trees):
             tokens[row, : len(tree)] = torch.tensor(tree.tokens)
-        return Layout(tokens.to(device), torch.arange(width, device=device), None)
+        return PackedTries(tokens.to(device), torch.arange(width, device=device), None)
     positions = torch.zeros_like(tokens)
     mask = torch.zeros((len(trees), width, width), dtype=torch.bool)
     mask.diagonal(dim1=1, dim2=2).fill_(True)
@@ -157,4 +157,4 @@ def lay_out(trees: Sequence[Tree], device: torch.device | str = "cpu") -> Layout
     # What every row begins with, its first sequence, takes the causal way: half the work, and no mask to read.
     plain = min(tree.stretches[0][1] for tree in trees)
     mask = mask[:, None, plain if plain >= MIN_PLAIN else 0 :]
-    return Layout(tokens.to(device), positions.to(device), mask.to(device))
+    return PackedTries(tokens.to(device), positions.to(device), mask.to(device))

@@ -9,7 +9,7 @@ from torch import Tensor
 from zeroscale.core.errors import ZeroscaleError
 
 
-class Pick:
+class Sampler:
     """Chooses each row's next token from its logits."""
 
     def __init__(

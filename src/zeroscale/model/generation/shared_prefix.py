@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Ground:
+class PrefixBuffer:
     """Memory that the trunks of one pass over the model stand in, and the members that need it still."""
 
     columns: int
     open: int
 
 
-class Trunk:
+class Prefix:
     """A trie's keys and values [n_layer, H, T, d/H], and which of its T columns each member sees."""
 
-    def __init__(self, keys: Tensor, values: Tensor, paths: Sequence[Sequence[int]], ground: Ground) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, paths: Sequence[Sequence[int]], ground: PrefixBuffer) -> None:
         # Half precision would round the scores, which attention elsewhere sums in fp32.
         wide = torch.promote_types(keys.dtype, torch.float32)
         self.keys, self.values = keys.to(wide), values.to(wide)
@@ -45,12 +45,12 @@ class Trunk:
 class _Part:
     """Rows of one trunk, [begin, end) in the order of `Branches._order`."""
 
-    def __init__(self, trunk: Trunk, begin: int, members: list[int]) -> None:
+    def __init__(self, trunk: Prefix, begin: int, members: list[int]) -> None:
         self.trunk, self.begin, self.end = trunk, begin, begin + len(members)
         self.visible = trunk.visible if members == list(range(len(trunk.visible))) else trunk.visible[members]
 
 
-class Branches:
+class SharedPrefixCache:
     """At most `rows` rows on trunks, each with room for `columns` tokens of its own; steps as with a `KVCache`."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Branches:
         self._touched = 0
         """Columns that hold numbers in every row."""
         self._columns = torch.arange(columns, device=device)
-        self._trunks: list[tuple[Trunk, int]] = []
+        self._trunks: list[tuple[Prefix, int]] = []
         """Each row's trunk, and which of its members the row is."""
         self._owned: list[int] = []
         """Tokens that each row has added."""
@@ -74,14 +74,14 @@ class Branches:
     def batch(self) -> int:
         return len(self._trunks)
 
-    def graft(self, trunk: Trunk, member: int) -> None:
+    def attach(self, trunk: Prefix, member: int) -> None:
         """Adds a row that continues a member of a trunk."""
         assert self.batch < self._keys.shape[1], "the caller counts the free rows"
         self._trunks.append((trunk, member))
         self._owned.append(0)
         self._parts = None
 
-    def trunk(self, row: int) -> Trunk:
+    def trunk(self, row: int) -> Prefix:
         return self._trunks[row][0]
 
     def drop(self, rows: Sequence[int]) -> list[int]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 
-class Continuation:
+class StopStringDecoder:
     """A text that grows token by token and shows only what cannot change any more.
 
     Held back: bytes that are not yet a whole character, and an end that may become a stop string. All that was shown,

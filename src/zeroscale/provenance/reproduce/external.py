@@ -9,10 +9,10 @@ from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded_run
 from zeroscale.provenance.reproduce import rescore
 from zeroscale.runs import manifest, resolve
-from zeroscale.runs.results import ORIGIN, Scored, results_in
+from zeroscale.runs.results import ORIGIN, ResultFile, results_in
 
 if TYPE_CHECKING:
-    from zeroscale.provenance.reproduce.request import Wanted
+    from zeroscale.provenance.reproduce.request import ReproduceRequest
 
 Say = Callable[[str], None]
 
@@ -25,7 +25,7 @@ def check(directory: Path) -> recorded_run.Check:
     return checks
 
 
-def surroundings(results: list[Scored]) -> tuple[dict[str, Any], dict[str, Any]]:
+def surroundings(results: list[ResultFile]) -> tuple[dict[str, Any], dict[str, Any]]:
     """With what the last of them was scored, as far as it is recorded, and with what it would be here."""
     import torch
 
@@ -34,7 +34,9 @@ def surroundings(results: list[Scored]) -> tuple[dict[str, Any], dict[str, Any]]
     return then, manifest.surroundings(gpu, then.get("threads") or torch.get_num_threads())
 
 
-def score_again(directory: Path, wanted: "Wanted", say: Say) -> tuple[Path, list[Scored], list[Scored]]:
+def score_again(
+    directory: Path, wanted: "ReproduceRequest", say: Say
+) -> tuple[Path, list[ResultFile], list[ResultFile]]:
     """Where they were scored again, the recorded results, and the new ones.
 
     Raises:

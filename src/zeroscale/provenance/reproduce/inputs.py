@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.trainer import InitSettings, TrackerSettings
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.trainer import InitFromConfig, TrackerConfig
 from zeroscale.config.validate import combination_faults
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
@@ -19,16 +19,16 @@ from zeroscale.launch import launcher
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce.request import Inputs
 from zeroscale.runs import manifest
-from zeroscale.runs.results import Json, Scored
+from zeroscale.runs.results import Json, ResultFile
 
 if TYPE_CHECKING:
     from zeroscale.data.corpus import Corpus
-    from zeroscale.provenance.reproduce.request import Wanted
+    from zeroscale.provenance.reproduce.request import ReproduceRequest
 
 Say = Callable[[str], None]
 
 
-def gather(run: Recorded, wanted: "Wanted", until: int, say: Say) -> Inputs:
+def gather(run: Recorded, wanted: "ReproduceRequest", until: int, say: Say) -> Inputs:
     """Finds all that it takes up to a step; what is missing or is another stands in `Inputs.lacking`, in words."""
     settings = relocated(run, wanted)
     on_cpu = bool(run.manifest) and not (run.manifest.get("hardware") or {}).get("gpu")
@@ -36,7 +36,7 @@ def gather(run: Recorded, wanted: "Wanted", until: int, say: Say) -> Inputs:
     # A run that `accelerator: auto` put on a CPU is made again on a CPU, whatever is here.
     hidden = () if on_cpu and settings.trainer.accelerator == "auto" and machine.gpus() else None
     threads = settings.trainer.threads or run.manifest.get("threads")
-    place = launcher.Place(gpus=hidden, threads=threads)
+    place = launcher.Placement(gpus=hidden, threads=threads)
     environment = machine.child_environment(kind, threads, settings.trainer.devices)
     threads = int(environment["OMP_NUM_THREADS"])
     tokens, reason = None, _without_devices(settings)
@@ -51,7 +51,7 @@ def gather(run: Recorded, wanted: "Wanted", until: int, say: Say) -> Inputs:
     return Inputs(settings, tokens, place, threads, facts, settings.data_dir, lacking)
 
 
-def relocated(run: Recorded, wanted: "Wanted") -> TrainSettings:
+def relocated(run: Recorded, wanted: "ReproduceRequest") -> TrainConfig:
     """The run's settings with the places of this machine, and without a tracker."""
     there, base = run.settings, _base(run)
     data: Any = there.data
@@ -67,7 +67,7 @@ def relocated(run: Recorded, wanted: "Wanted") -> TrainSettings:
     parent = there.init_from.run
     start = there.init_from
     if parent not in (None, "trunk"):
-        start = InitSettings(run=found(parent, base), tokens=start.tokens, trunk_tokens=start.trunk_tokens)
+        start = InitFromConfig(run=found(parent, base), tokens=start.tokens, trunk_tokens=start.trunk_tokens)
     return dataclasses.replace(
         there,
         data=data,
@@ -75,7 +75,7 @@ def relocated(run: Recorded, wanted: "Wanted") -> TrainSettings:
         init_from=start,
         data_dir=wanted.data_dir or (found(there.data_dir, base) if there.data_dir else None),
         output_dir=str(wanted.out),
-        tracker=TrackerSettings(name="none"),
+        tracker=TrackerConfig(name="none"),
     )
 
 
@@ -92,17 +92,17 @@ def found(path: str, base: Path) -> str:
     return moved if not glob.glob(path) and glob.glob(moved) else path
 
 
-def _corpus(run: Recorded, settings: TrainSettings, wanted: "Wanted", say: Say) -> "tuple[Corpus | None, str]":
+def _corpus(run: Recorded, settings: TrainConfig, wanted: "ReproduceRequest", say: Say) -> "tuple[Corpus | None, str]":
     """The corpus: the recorded one where it is at hand, else made again; or None and why it cannot be had."""
     from zeroscale.data.prepare import prepare
-    from zeroscale.launch.worker import stages
+    from zeroscale.launch.worker import progress_callback
     from zeroscale.training import build
 
     directory = prepare.corpus_directory(wanted.out / "corpora", settings.data, settings.tokenizer)
     expected = (run.manifest.get("corpus") or {}).get("fingerprint")
     if not wanted.prepare_corpus and not directory.exists():
         _adopt(run.directory.resolve().parents[1] / "corpora" / directory.name, directory, expected, say)
-    progress = stages(lambda text: say(f"  {text}"))
+    progress = progress_callback(lambda text: say(f"  {text}"))
     try:
         return build.corpus(settings.data, settings.tokenizer, str(wanted.out), progress), ""
     except ZeroscaleError as error:
@@ -110,7 +110,7 @@ def _corpus(run: Recorded, settings: TrainSettings, wanted: "Wanted", say: Say) 
         return None, f"its corpus cannot be had: {error}{hint}"
 
 
-def _without_devices(settings: TrainSettings) -> str:
+def _without_devices(settings: TrainConfig) -> str:
     """What the run needs and this machine lacks, or nothing."""
     faults = combination_faults(settings, machine.device_counts())
     return f"this machine is not enough: {'; '.join(faults)}" if faults else ""
@@ -128,7 +128,7 @@ def _adopt(there: Path, here: Path, expected: str | None, say: Say) -> None:
         say(f"  corpus     that of the run, in {there} (prepare_corpus=true makes it again)")
 
 
-def _facts(settings: TrainSettings, tokens: "Corpus", kind: str, threads: int) -> Json:
+def _facts(settings: TrainConfig, tokens: "Corpus", kind: str, threads: int) -> Json:
     """The manifest that a run with these settings would get here."""
     import torch
 
@@ -140,7 +140,7 @@ def _facts(settings: TrainSettings, tokens: "Corpus", kind: str, threads: int) -
     return facts
 
 
-def _with_cards(run: Recorded, results: Sequence[Scored], settings: TrainSettings) -> tuple[TrainSettings, list[str]]:
+def _with_cards(run: Recorded, results: Sequence[ResultFile], settings: TrainConfig) -> tuple[TrainConfig, list[str]]:
     """The settings with those cards that can be scored here, and what is to be said of the others, and of cards and
     data that are not those that gave `results`."""
     known: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from zeroscale.provenance.recorded_run import Check
 from zeroscale.runs.manifest import MANIFEST, PACKAGES
 
 if TYPE_CHECKING:
-    from zeroscale.provenance.reproduce.request import Reproduction, Wanted
+    from zeroscale.provenance.reproduce.request import ReproduceRequest, Reproduction
 
 Say = Callable[[str], None]
 
@@ -52,7 +52,9 @@ def tell_differences(
         say("  note       the recorded source had uncommitted changes: they are source.diff in the run's directory")
 
 
-def tell_verdict(found: "Reproduction", steps: int, wanted: "Wanted", say: Say, told: Sequence[str] = ()) -> None:
+def tell_verdict(
+    found: "Reproduction", steps: int, wanted: "ReproduceRequest", say: Say, told: Sequence[str] = ()
+) -> None:
     """Part by part, then the whole; of the notes those that were not `told` before."""
     for name, part in found.parts.items():
         if name == "weights" and not part.compared:

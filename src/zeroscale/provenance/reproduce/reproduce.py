@@ -14,7 +14,7 @@ from zeroscale.provenance import compare_environment, compare_runs, recorded_run
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce import external, messages, rescore
 from zeroscale.provenance.reproduce import inputs as gathering
-from zeroscale.provenance.reproduce.request import Inputs, Reproduction, Wanted
+from zeroscale.provenance.reproduce.request import Inputs, ReproduceRequest, Reproduction
 from zeroscale.runs import checkpoint, layout, results, status
 from zeroscale.runs.manifest import MANIFEST
 
@@ -23,7 +23,7 @@ RECORD = "reproduction.json"
 Say = Callable[[str], None]
 
 
-def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
+def reproduce(directory: Path, wanted: ReproduceRequest, say: Say) -> Reproduction:
     """Trains and scores a run again and compares.
 
     Raises:
@@ -54,7 +54,7 @@ def reproduce(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     return found
 
 
-def _until(run: Recorded, wanted: Wanted) -> int:
+def _until(run: Recorded, wanted: ReproduceRequest) -> int:
     """The last step to be trained and compared: what was asked for, of what was recorded.
 
     Raises:
@@ -99,7 +99,7 @@ def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: 
     if there is not None and checkpoint.step_of(there) >= until and (not whole or status.read_done(cell)):
         say("             was trained there before, by this source; remove it to have it trained again")
         return True
-    outcome = launcher.run_cell(inputs.settings, inputs.place, None if whole else until)
+    outcome = launcher.run(inputs.settings, inputs.place, None if whole else until)
     if outcome.good or (outcome.state == "resumable" and status.read(cell).step >= until and not whole):
         return True
     found.notes.append(f"the reproduction is {outcome.state}: {outcome.reason}")
@@ -107,7 +107,7 @@ def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: 
     return max((row["step"] for row in jsonl.read(cell / jsonl.METRICS)), default=0) >= until
 
 
-def _compare(run: Recorded, cell: Path, wanted: Wanted, found: Reproduction) -> None:
+def _compare(run: Recorded, cell: Path, wanted: ReproduceRequest, found: Reproduction) -> None:
     until = found.until or 0
     here = recorded_run.read(cell)
     found.parts["steps"] = compare_runs.steps(run.metrics, here.metrics, wanted.tolerance, until)
@@ -122,7 +122,7 @@ def _compare(run: Recorded, cell: Path, wanted: Wanted, found: Reproduction) -> 
         found.verdict = compare_runs.worst([found.verdict, "not compared"])
 
 
-def _scores_alone(run: Recorded, wanted: Wanted, inputs: Inputs, say: Say) -> Reproduction:
+def _scores_alone(run: Recorded, wanted: ReproduceRequest, inputs: Inputs, say: Say) -> Reproduction:
     """What cannot be trained again here, for want of its corpus or devices, may still have checkpoints to be scored."""
     found = Reproduction(run.directory, notes=list(inputs.lacking))
     for note in inputs.lacking:
@@ -137,7 +137,7 @@ def _scores_alone(run: Recorded, wanted: Wanted, inputs: Inputs, say: Say) -> Re
     return found
 
 
-def _foreign(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
+def _foreign(directory: Path, wanted: ReproduceRequest, say: Say) -> Reproduction:
     """The scores of a checkpoint that is no run."""
     say(f"{directory.name}: scores of a checkpoint, as recorded in {directory}")
     messages.tell_files(external.check(directory), say)
@@ -152,7 +152,9 @@ def _foreign(directory: Path, wanted: Wanted, say: Say) -> Reproduction:
     return found
 
 
-def _record(found: Reproduction, compared: compare_environment.Comparison, wanted: Wanted, seconds: float) -> None:
+def _record(
+    found: Reproduction, compared: compare_environment.Comparison, wanted: ReproduceRequest, seconds: float
+) -> None:
     assert found.directory is not None
     value: dict[str, Any] = {
         "recorded": str(found.run),
@@ -178,11 +180,11 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def study(directory: Path, wanted: Wanted, say: Say) -> list[Reproduction]:
+def study(directory: Path, wanted: ReproduceRequest, say: Say) -> list[Reproduction]:
     """Every cell of a study that left steps behind, the smallest models first; a fault of one is noted at it."""
-    from zeroscale.runs.study import read_cells
+    from zeroscale.runs.study import read_runs
 
-    cells = read_cells(directory)
+    cells = read_runs(directory)
     if not cells:
         raise ZeroscaleError(f"{directory} holds no runs (no subdirectory has a config.yaml): is it a study's?")
     found = []

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zeroscale.config.train import TrainSettings
+from zeroscale.config.train import TrainConfig
 from zeroscale.data.corpus import Corpus
 from zeroscale.launch import launcher
 from zeroscale.provenance.compare_runs import Agreement, Verdict
@@ -11,7 +11,7 @@ from zeroscale.runs.results import Json
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReproduceRequest:
     """How runs are to be made again."""
 
     out: Path
@@ -49,9 +49,9 @@ class Reproduction:
 class Inputs:
     """All that training and scoring again needs. `tokens` is None where it cannot be trained here."""
 
-    settings: TrainSettings
+    settings: TrainConfig
     tokens: "Corpus | None"
-    place: launcher.Place
+    place: launcher.Placement
     threads: int
     facts: Json
     """The manifest as it would be written here; {} where it cannot be trained here."""

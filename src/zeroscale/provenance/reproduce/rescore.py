@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from zeroscale.config.commands import EvalSettings
-from zeroscale.config.validate import build
+from zeroscale.config.commands import EvalConfig
+from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import run as scoring
@@ -16,7 +16,7 @@ from zeroscale.provenance.compare_runs import other_question
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce.request import Inputs
 from zeroscale.runs import checkpoint, resolve
-from zeroscale.runs.results import Scored, results_of
+from zeroscale.runs.results import ResultFile, results_of
 
 Say = Callable[[str], None]
 
@@ -37,14 +37,14 @@ def score_missing(run: Recorded, cell: Path, inputs: Inputs, until: int | None, 
     _score_steps(todo, cell, None, inputs, say)
 
 
-def score_recorded(run: Recorded, out: Path, inputs: Inputs, say: Say) -> list[Scored]:
+def score_recorded(run: Recorded, out: Path, inputs: Inputs, say: Say) -> list[ResultFile]:
     """Scores the run's own checkpoints again, into `out`; returns what came of it."""
     on_cards = [one for one in run.results if one.content["source"] != "corpus"]
     _score_steps(on_cards, run.directory, out, inputs, say)
     return results_of(out)
 
 
-def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: Inputs, say: Say) -> None:
+def _score_steps(results: list[ResultFile], cell: Path, out: Path | None, inputs: Inputs, say: Say) -> None:
     """Scores those checkpoints of a cell that are there, into its own evals/ or into those of `out`."""
     on_cpu = inputs.place.gpus == ()
     for step in sorted({one.step for one in results}):
@@ -65,7 +65,7 @@ def _score_steps(results: list[Scored], cell: Path, out: Path | None, inputs: In
 
 
 def score(
-    results: Iterable[Scored],
+    results: Iterable[ResultFile],
     target: resolve.CheckpointRef,
     data_dir: str | None,
     threads: int | None,
@@ -92,7 +92,7 @@ def score(
 
 def _settings(
     target: resolve.CheckpointRef, cards: list[str], source: str, asked: dict[str, Any], data_dir: str | None
-) -> EvalSettings:
+) -> EvalConfig:
     """The settings of `eval` that ask for these cards; its own for what a result's key does not say."""
     with open(paths.conf() / "eval.yaml", encoding="utf-8") as file:
         defaults = yaml.safe_load(file)
@@ -106,4 +106,4 @@ def _settings(
     if source == "corpus":
         # Held-out text is scored in any case.
         asked |= {"cards": [], "cards_from": None, "protocol": "paper"}
-    return build(EvalSettings, {**defaults, **asked})
+    return build_config(EvalConfig, {**defaults, **asked})

@@ -5,7 +5,17 @@ import math
 from zeroscale.core import format
 from zeroscale.core.format import flops_text, number, power_text
 from zeroscale.report.figures.plot import Axis, Mark, Plot, linear_reach, log_reach, spread
-from zeroscale.report.views.fit_file import LOSS, SIZE, Json, budget_said, ranged, run_of, runs_of, said, value_of
+from zeroscale.report.views.fit_file import (
+    LOSS,
+    SIZE,
+    Json,
+    budget_said,
+    describe,
+    run_of,
+    runs_of,
+    value_of,
+    with_interval,
+)
 
 # More labels than these would lie over each other.
 LABELS = 8
@@ -36,7 +46,7 @@ def isoflop(law: Json) -> Plot | None:
                 ink="ramp",
                 place=place,
                 symbol=symbol,  # type: ignore[arg-type]
-                hover=[said(row) + _why(row) for row in rows],
+                hover=[describe(row) + _why(row) for row in rows],
                 cells=[run_of(row) for row in rows],
             )
             for rows, symbol in ((inside, "circle"), (nearest, "circle-open"))
@@ -95,5 +105,5 @@ def _minimum(one: Json) -> list[Mark]:
     if not one.get("used") or not n or loss is None:
         return []
     ends = {"low": [value_of(one["params"], "low")], "high": [value_of(one["params"], "high")]}
-    hover = [f"minimum at {ranged(one['params'])} parameters\n{flops_text(float(one['flops']))}"]
+    hover = [f"minimum at {with_interval(one['params'])} parameters\n{flops_text(float(one['flops']))}"]
     return [Mark("points", [n], [loss], symbol="star", along="x", hover=hover, **ends)]

@@ -21,11 +21,11 @@ from zeroscale.report.views.fit_file import (
     SURFACES,
     TOKENS,
     Json,
-    banded,
+    band,
+    describe,
     path_of,
     run_of,
     runs_of,
-    said,
     value_of,
 )
 from zeroscale.report.views.study import Cell
@@ -62,7 +62,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
         sizes if len(sizes) <= CURVES else [sizes[round(i * (len(sizes) - 1) / (CURVES - 1))] for i in range(CURVES)]
     )
     frontier = path_of(law, "loss")
-    *marks, best = banded(frontier, "best size at each budget") if frontier else [None]
+    *marks, best = band(frontier, "best size at each budget") if frontier else [None]
     for i, group in enumerate(sizes):
         place, n = (i, len(sizes)), math.exp(sum(math.log(row["params"]) for row in group) / len(group))
         c = [row["flops"] for row in group]
@@ -77,7 +77,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
                 [row["loss"] for row in group],
                 ink="ramp",
                 place=place,
-                hover=[said(row) for row in group],
+                hover=[describe(row) for row in group],
                 cells=[run_of(row) for row in group],
                 text=format.scaled(n) if end else "",
             )
@@ -151,7 +151,7 @@ def residuals(name: str, law: Json) -> Plot | None:
                 off,
                 ink="ramp",
                 place=(i, len(sizes)),
-                hover=[f"{said(row)}\n{one:+.2f} % off the law" for row, one in zip(group, off, strict=True)],
+                hover=[f"{describe(row)}\n{one:+.2f} % off the law" for row, one in zip(group, off, strict=True)],
                 cells=[run_of(row) for row in group],
                 other={label: [row[key] for row in group] for label, (key, _) in axes.items()},
             )

@@ -12,7 +12,7 @@ from zeroscale.report.views.fit_file import (
     COUNTED,
     SURFACES,
     Json,
-    banded,
+    band,
     budget_said,
     path_of,
     value_of,
@@ -33,7 +33,7 @@ def optima(laws: Json, what: What = "params") -> Plot | None:
         return None
     name, title, axis, letter, power, key = _SHOWN[what]
     first = next(iter(lines))
-    marks = banded(lines[first], CALLED[first])
+    marks = band(lines[first], CALLED[first])
     for law, dash in zip([law for law in lines if law != first], ("dash", "dot", "dashdot"), strict=False):
         c, best, *_ = zip(*lines[law], strict=True)
         ink: Any = "muted" if law != "vpnls" else "text"

@@ -13,7 +13,7 @@ RAMP = ("#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c
 KEPT = ("data", "layout")
 
 
-def painted(spec: dict[str, Any]) -> dict[str, Any]:
+def themed(spec: dict[str, Any]) -> dict[str, Any]:
     """Traces and layout with colours instead of inks, and nothing that only the page understands."""
     figure = copy.deepcopy({key: spec[key] for key in KEPT})
     for trace in figure["data"]:

@@ -33,7 +33,7 @@ def read_examples(cells: Iterable[Cell], per_card: int = PER_CARD) -> list[Row]:
                 continue
             new = {"card": result["card"], "protocol": result.get("protocol"), "family": str(result.get("family"))}
             card = cards.setdefault(key, {**new, "badges": [], "n": 0, "by_id": {}})
-            card["badges"].append(badges.badge(result))
+            card["badges"].append(badges.badges(result))
             rows, total = _first_rows(result["examples"], per_card)
             card["n"] = max(card["n"], total)
             for identity, shown in _shown(rows, result, cell):

@@ -4,7 +4,7 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.report.sections import number_sources, run_health, scaling_laws
-from zeroscale.report.sections.run_health import Conduct
+from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.views import size_law
 from zeroscale.report.views.fit_file import SURFACES
 from zeroscale.report.views.loss_curves import Curve
@@ -20,7 +20,7 @@ def verdict(study: Study, shown: Law) -> str:
     return scaling_laws.verdict(study) or size_law.verdict(shown)
 
 
-def facts(study: Study, shown: Law, behaved: list[Conduct]) -> list[Fact]:
+def facts(study: Study, shown: Law, behaved: list[RunHealth]) -> list[Fact]:
     """The few numbers of the first screen; `from` says where one comes from."""
     found = [_done(study), *_lowest(shown)]
     over_data = scaling_laws.facts(study)
@@ -73,11 +73,11 @@ def _held_out(study: Study, shown: Law) -> list[Fact]:
     return [{"label": "hold-out error", "value": error, "note": note, "from": origin}]
 
 
-def _worst(behaved: list[Conduct]) -> Fact:
+def _worst(behaved: list[RunHealth]) -> Fact:
     """The run to look at first; its remarks are in the table of runs."""
     one = behaved[0]
     said = one.worst or "nothing wrong"
-    if one.grade == run_health.NOTHING:
+    if one.severity == run_health.NOTHING:
         said = f"nothing wrong; {one.worst}".removesuffix("; ")
     return {"label": "worst-behaved run", "value": one.label, "note": said, "href": "#runs", "name": True}
 

@@ -27,14 +27,14 @@ RUN = ("settings hash", "seed", "source", "corpus", "tokenizer", "command")
 RESULT = ("card hash", "data hash", "weights hash", "tokenizer", "data", "harness version")
 
 
-class Strings:
+class StringTable:
     """Each text once: `place` gives its number."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._places: dict[str, int] = {}
 
-    def place(self, text: str) -> int:
+    def index(self, text: str) -> int:
         if text not in self._places:
             self._places[text] = len(self.texts)
             self.texts.append(text)
@@ -43,12 +43,12 @@ class Strings:
 
 def describe(cells: Iterable[Cell]) -> dict[str, Any]:
     """`{labels: {run, result}, strings, runs: {run: [place]}, results: {path: {run, step, n, facts: [place]}}}`."""
-    strings = Strings()
+    strings = StringTable()
     runs, results = {}, {}
     for cell in cells:
-        runs[cell.name] = [strings.place(text) for text in _of_run(cell)]
+        runs[cell.name] = [strings.index(text) for text in _of_run(cell)]
         for step, result in latest(cell).values():
-            facts = [strings.place(text) for text in _of_result(result)]
+            facts = [strings.index(text) for text in _of_result(result)]
             results[str(result.get("path"))] = {"run": cell.name, "step": step, "facts": facts}
     return {"labels": {"run": RUN, "result": RESULT}, "strings": strings.texts, "runs": runs, "results": results}
 

@@ -23,12 +23,12 @@ FAILED, NOT_FINITE, NOT_DONE, RISES, JUMPS, NOTHING = range(5, -1, -1)
 
 
 @dataclass(frozen=True)
-class Conduct:
+class RunHealth:
     """One run. `grade` is of the worst remark, from NOTHING to FAILED; `worst` says it in words."""
 
     cell: str
     label: str
-    grade: int
+    severity: int
     size: float
     """How bad, among those of the same grade."""
     worst: str
@@ -41,11 +41,11 @@ class Conduct:
     """ln of the measured loss over the law's."""
 
 
-def conducts(study: Study) -> list[Conduct]:
+def run_health(study: Study) -> list[RunHealth]:
     """Every run's, the worst first. A run that is still going on is not judged for not being done."""
     off = residuals(study.fit)
     found = [_conduct(cell, off.get(cell.name)) for cell in study.cells]
-    return sorted(found, key=lambda one: (-one.grade, -one.size))
+    return sorted(found, key=lambda one: (-one.severity, -one.size))
 
 
 def residuals(fit: dict[str, Any] | None) -> dict[str, float]:
@@ -60,7 +60,7 @@ def residuals(fit: dict[str, Any] | None) -> dict[str, float]:
     return {}
 
 
-def _conduct(cell: Cell, off: float | None) -> Conduct:
+def _conduct(cell: Cell, off: float | None) -> RunHealth:
     graded = _graded(cell)
     losses = np.array([_float(row.get("train/loss")) for row in cell.metrics if "train/loss" in row])
     steps = [int(number(row.get("step")) or 0) for row in cell.metrics if "train/loss" in row]
@@ -76,7 +76,7 @@ def _conduct(cell: Cell, off: float | None) -> Conduct:
     remarks = [text for _, _, text in graded]
     mild = off if off is not None else jump[0] if jump else 0.0
     grade, size, worst = graded[0] if graded else (NOTHING, mild, _mildest(off, jump))
-    return Conduct(cell.name, cell.label, grade, size, worst, remarks, train, jump, off)
+    return RunHealth(cell.name, cell.label, grade, size, worst, remarks, train, jump, off)
 
 
 def _graded(cell: Cell) -> list[tuple[int, float, str]]:
@@ -136,7 +136,7 @@ def _float(value: Any) -> float:
     return math.nan if known is None else known
 
 
-def table(study: Study, found: list[Conduct]) -> dict[str, Any]:
+def table(study: Study, found: list[RunHealth]) -> dict[str, Any]:
     """A row per run, the worst first."""
     cells = {cell.name: cell for cell in study.cells}
     columns = [
@@ -152,7 +152,7 @@ def table(study: Study, found: list[Conduct]) -> dict[str, Any]:
     return {"columns": columns, "rows": [_row(cells[one.cell], one) for one in found]}
 
 
-def _row(cell: Cell, one: Conduct) -> dict[str, Any]:
+def _row(cell: Cell, one: RunHealth) -> dict[str, Any]:
     def value(known: float | None, show: Any, note: str = "") -> dict[str, Any]:
         told = {"text": "–", "sort": "–"} if known is None else {"text": show(known), "sort": known}
         return told | ({"note": note} if note else {})
@@ -173,6 +173,6 @@ def _row(cell: Cell, one: Conduct) -> dict[str, Any]:
                 f"step {one.jump[1]:,}" if one.jump else "",
             ),
             value(percent, lambda off: f"{off:+.2g}{format.SPACE}%".replace("-", format.MINUS)),
-            {"text": remarks, "sort": f"{5 - one.grade} {remarks}"},
+            {"text": remarks, "sort": f"{5 - one.severity} {remarks}"},
         ]
     }

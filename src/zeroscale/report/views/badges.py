@@ -9,7 +9,7 @@ SAMPLE = "SAMPLE"
 Result = dict[str, Any]
 
 
-def badge(result: Result) -> str:
+def badges(result: Result) -> str:
     """The leading words of a result's `mark`: "PART, LIMITED" of "PART: 150 of 500 stories; LIMITED to …"."""
     if result.get("card") == HELD_OUT:
         return "HELD-OUT TEXT"
@@ -36,5 +36,5 @@ def notes(results: list[tuple[str, Result]]) -> list[str]:
     for reason in dict.fromkeys(one for found in reasons.values() for one in found):
         runs = [label for label, found in reasons.items() if reason in found]
         told.append(reason + ("." if len(runs) == len(results) else f" ({', '.join(runs)})."))
-    unknown = dict.fromkeys(str(result.get("data")) for _, result in results if badge(result) == BENCHMARK)
+    unknown = dict.fromkeys(str(result.get("data")) for _, result in results if badges(result) == BENCHMARK)
     return told + [f"The data: {text}." for text in unknown if text.startswith(("as many", "the card pins"))]

@@ -121,7 +121,7 @@ def _card(key: str, results: list[tuple[Cell, int, dict[str, Any]]]) -> Card:
     main = next((result["main_metric"] for _, _, result in results if result.get("main_metric") in names), None)
     if main is not None:
         names.sort(key=lambda name: name != main)
-    badges = list(dict.fromkeys(marks.badge(result) for _, _, result in results))
+    badges = list(dict.fromkeys(marks.badges(result) for _, _, result in results))
     panels = [_panel(name, results, names) for name in names if not _is_baseline(name, names)]
     panels = [panel for panel in panels if panel.points]
     sample = all(text.startswith(SAMPLE) for text in badges)
@@ -165,7 +165,7 @@ def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: li
         low, high = number(entry.get("low")), number(entry.get("high"))
         path = str(result.get("path", ""))
         count = None if n is None else int(n)
-        said = marks.badge(result)
+        said = marks.badges(result)
         points.append(Point(cell.name, cell.label, cell.params, step, value, low, high, count, path, said))
         chance = number(entry.get("chance")) if chance is None else chance
         higher = bool(entry.get("higher_is_better", True))

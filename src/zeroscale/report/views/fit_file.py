@@ -36,7 +36,7 @@ def run_of(row: Json) -> str:
     return str(row.get("cell") or "").partition(" at step ")[0]
 
 
-def said(row: Json) -> str:
+def describe(row: Json) -> str:
     name = row.get("name") or row.get("cell") or ""
     return (
         f"{name}\n{format.scaled(row['params'])} parameters, {format.scaled(row['tokens'])} tokens\n"
@@ -54,7 +54,7 @@ def path_of(law: Json | None, what: str) -> Path:
     return rows if len(rows) > 1 else []
 
 
-def banded(path: Path, name: str) -> list[Mark]:
+def band(path: Path, name: str) -> list[Mark]:
     c, value, low, high = (list(column) for column in zip(*path, strict=True))
     line = Mark("line", c, value, name=name)
     if any(end is None or end <= 0 for end in [*low, *high]):
@@ -62,7 +62,7 @@ def banded(path: Path, name: str) -> list[Mark]:
     return [Mark("band", c, low=low, high=high), line]
 
 
-def ranged(estimate: Json) -> str:
+def with_interval(estimate: Json) -> str:
     """ "1.2 M (0.9 M to 1.5 M)"."""
     value, low, high = (value_of(estimate, end) for end in ("value", "low", "high"))
     known = f" ({format.scaled(low)} to {format.scaled(high)})" if low is not None and high is not None else ""
@@ -70,7 +70,7 @@ def ranged(estimate: Json) -> str:
 
 
 def budget_said(one: Json) -> str:
-    what = ranged(one["params"]) if one.get("used") else f"not used, {one.get('reason')}"
+    what = with_interval(one["params"]) if one.get("used") else f"not used, {one.get('reason')}"
     return f"{flops_text(float(one['flops']))}: {what}"
 
 

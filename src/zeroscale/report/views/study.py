@@ -31,7 +31,7 @@ class Cell:
     `label` is what a reader calls the run; `name`, its directory, is what identifies it.
     """
 
-    run: run_files.Cell
+    run: run_files.Run
     metrics: list[dict[str, Any]]
     scores: dict[int, list[dict[str, Any]]]
     rows: list[dict[str, Any]]
@@ -110,7 +110,7 @@ def read_study(directory: Path, keep: bool = True) -> Study:
         ZeroscaleError: the directory is none, holds no run, or a file in it is damaged.
     """
     directory = Path(directory)
-    runs = study.read_cells(directory)
+    runs = study.read_runs(directory)
     if not runs:
         raise ZeroscaleError(
             f"{directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
@@ -124,7 +124,7 @@ def read_study(directory: Path, keep: bool = True) -> Study:
     return Study(directory.resolve().name, directory, cells, fit if isinstance(fit, dict) else None)
 
 
-def labels(runs: list[run_files.Cell]) -> dict[str, str]:
+def labels(runs: list[run_files.Run]) -> dict[str, str]:
     """Short names by run: the model's, with the seed, the tokens or both where a model has several runs; the run's own
     where that does not tell them apart."""
     called: dict[str, str] = {}
@@ -135,35 +135,35 @@ def labels(runs: list[run_files.Cell]) -> dict[str, str]:
     return {run.name: called.get(run.name, run.name) for run in runs}
 
 
-def _model(run: run_files.Cell) -> str:
+def _model(run: run_files.Run) -> str:
     return run.model or ""
 
 
-def _with_seed(run: run_files.Cell) -> str:
+def _with_seed(run: run_files.Run) -> str:
     return f"{run.model} seed {run.seed}" if run.model else ""
 
 
-def _with_tokens(run: run_files.Cell) -> str:
+def _with_tokens(run: run_files.Run) -> str:
     return f"{run.model}, {_tokens(run)}" if run.model and _tokens(run) else ""
 
 
-def _with_both(run: run_files.Cell) -> str:
+def _with_both(run: run_files.Run) -> str:
     return f"{_with_tokens(run)}, seed {run.seed}" if _with_tokens(run) else ""
 
 
-def _tokens(run: run_files.Cell) -> str:
+def _tokens(run: run_files.Run) -> str:
     """What the run trains on in all; "" where its settings do not say."""
     tokens = number((run.settings.get("trainer") or {}).get("tokens"))
     return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
-def _cell(run: run_files.Cell, rows: list[dict[str, Any]], label: str) -> Cell:
+def _cell(run: run_files.Run, rows: list[dict[str, Any]], label: str) -> Cell:
     metrics = [row for _, row in sorted(run_files.read_metrics(run).items())]
     scores = {step: _results(run, step) for step in recorded_steps(run)}
     return Cell(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
 
 
-def _results(run: run_files.Cell, step: int) -> list[dict[str, Any]]:
+def _results(run: run_files.Run, step: int) -> list[dict[str, Any]]:
     """A step's results, each with the `path` of its file, as the report shows it, and its `examples` where there."""
     results = read_results(run, step)
     for result in results:

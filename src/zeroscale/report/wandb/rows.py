@@ -18,7 +18,7 @@ from zeroscale.report.views.benchmarks import Card
 from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.sections.examples import read_examples
 from zeroscale.report.views.size_law import Law
-from zeroscale.report.figures.plotly_themed import painted
+from zeroscale.report.figures.plotly_themed import themed
 from zeroscale.report.figures.plot import Axis
 from zeroscale.report.figures.plot import Mark
 from zeroscale.report.figures.plot import Plot
@@ -56,7 +56,7 @@ def figures(study: Study, by_size: Law) -> dict[str, dict[str, Any]]:
     order = {cell.name: place for place, cell in enumerate(study.cells)}
     found = {"law": plotly_panels.law(by_size, order)} if by_size.points else {}
     found |= {plot.name: plotly_plot.spec(plot) for plot in law_plots.plots(scaling_laws.laws_of(study))}
-    return {name: painted(spec) for name, spec in found.items()}
+    return {name: themed(spec) for name, spec in found.items()}
 
 
 def _by_size(law: Law) -> Chart:

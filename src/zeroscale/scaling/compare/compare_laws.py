@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.compare.ladders import Fitted, Ladder, fit_over_surface, interval, matched
+from zeroscale.scaling.compare.ladders import Fitted, ModelLadder, fit_over_surface, interval, matched
 from zeroscale.scaling.compare.over_compute import fit_over_compute
 from zeroscale.scaling.laws.estimate import Estimate, finite
 from zeroscale.scaling.numerics.arrays import checked, groups, seeds_of
@@ -114,7 +114,7 @@ def compare_laws(
     )
 
 
-def _ladder(columns: Columns, name: str, exact: bool) -> Ladder:
+def _ladder(columns: Columns, name: str, exact: bool) -> ModelLadder:
     missing = [key for key in ("params", "tokens", "loss") if key not in columns]
     if missing:
         raise ZeroscaleError(f"{name} has no {' and no '.join(missing)}: it needs params, tokens and loss of each run")
@@ -127,10 +127,10 @@ def _ladder(columns: Columns, name: str, exact: bool) -> Ladder:
     if not len(values[0]):
         raise ZeroscaleError(f"{name} has no runs")
     flops = values[3] if exact else 6 * values[0] * values[1]
-    return Ladder(*values[:3], flops, seeds, exact)
+    return ModelLadder(*values[:3], flops, seeds, exact)
 
 
-def _chosen(law: str, one: Ladder, other: Ladder) -> str:
+def _chosen(law: str, one: ModelLadder, other: ModelLadder) -> str:
     if law != "auto":
         return law
     wide = all(
@@ -141,7 +141,7 @@ def _chosen(law: str, one: Ladder, other: Ladder) -> str:
     return "chinchilla" if wide and not (one.tied or other.tied) else "compute"
 
 
-def _budgets(one: Ladder, other: Ladder) -> tuple[float, ...]:
+def _budgets(one: ModelLadder, other: ModelLadder) -> tuple[float, ...]:
     low = max(float(one.flops.min()), float(other.flops.min()))
     high = min(float(one.flops.max()), float(other.flops.max()))
     return ((low * high) ** 0.5, high, 10 * high) if low < high else (high, 10 * high)
@@ -175,7 +175,7 @@ def _differences(one: Fitted, other: Fitted) -> dict[str, Estimate]:
 
 
 def _warnings(
-    one: Ladder, other: Ladder, fits: tuple[Fitted, Fitted], at: Sequence[AtBudget], names: tuple[str, str]
+    one: ModelLadder, other: ModelLadder, fits: tuple[Fitted, Fitted], at: Sequence[AtBudget], names: tuple[str, str]
 ) -> list[str]:
     found = [f"{name}: {warning}" for name, fit in zip(names, fits, strict=True) for warning in fit.warnings]
     begin = max(float(one.flops.min()), float(other.flops.min()))

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_json, write_text
-from zeroscale.core.tables import interval, line, markdown, paragraph, widths
-from zeroscale.runs.run import Cell
+from zeroscale.core.tables import interval, markdown, paragraph, row_text, widths
+from zeroscale.runs.run import Run
 from zeroscale.scaling.compare.compare_laws import LawComparison, compare_laws
 from zeroscale.scaling.fit import read_runs
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.run_table import Table
+from zeroscale.scaling.run_table import RunTable
 
 HEAD = ("", "first", "second", "difference", "95 % interval")
 _RIGHT = (1, 2, 3)
@@ -76,12 +76,12 @@ def _name(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _columns(table: Table) -> dict[str, Any]:
+def _columns(table: RunTable) -> dict[str, Any]:
     exact = {"flops": table.flops} if table.counted == "exact" else {}
     return {"params": table.params, "tokens": table.tokens, "loss": table.loss, "seed": table.seeds, **exact}
 
 
-def _unlike(one: Sequence[Cell], other: Sequence[Cell], names: tuple[str, str]) -> list[str]:
+def _unlike(one: Sequence[Run], other: Sequence[Run], names: tuple[str, str]) -> list[str]:
     """Why the losses of two studies are no measurements of one thing."""
     found = []
     for part, called in _SAME.items():
@@ -96,7 +96,7 @@ def _unlike(one: Sequence[Cell], other: Sequence[Cell], names: tuple[str, str]) 
     return found
 
 
-def _fingerprints(cells: Sequence[Cell], part: str) -> set[str]:
+def _fingerprints(cells: Sequence[Run], part: str) -> set[str]:
     return {str(known) for cell in cells if (known := (cell.manifest.get(part) or {}).get("fingerprint"))}
 
 
@@ -119,7 +119,7 @@ def as_text(found: dict[str, Any]) -> str:
     ]
     rows = _rows(found)
     wide = widths([HEAD, *rows], len(HEAD))
-    text += [line(HEAD, wide, _RIGHT), *(line(row, wide, _RIGHT) for row in rows), ""]
+    text += [row_text(HEAD, wide, _RIGHT), *(row_text(row, wide, _RIGHT) for row in rows), ""]
     return "\n".join(text + [paragraph(note) for note in _notes(found)])
 
 

@@ -19,7 +19,7 @@ APART = 1_000_003
 
 
 @dataclass(frozen=True)
-class Ladder:
+class ModelLadder:
     """n runs of one recipe: N, D, loss, C, [n] each. `exact`: C is given, else 6 N D."""
 
     params: "ndarray"
@@ -29,7 +29,7 @@ class Ladder:
     seeds: "ndarray | None"
     exact: bool
 
-    def take(self, rows: "ndarray") -> "Ladder":
+    def take(self, rows: "ndarray") -> "ModelLadder":
         columns = {name: getattr(self, name)[rows] for name in ("params", "tokens", "loss", "flops")}
         return replace(self, **columns, seeds=None if self.seeds is None else self.seeds[rows])
 
@@ -79,7 +79,7 @@ def interval(value: float, draws: "ndarray | None", tail: float) -> Estimate:
     return Estimate(finite(value), finite(float(low)), finite(float(high)))
 
 
-def matched(one: Ladder, other: Ladder) -> "tuple[ndarray, ndarray] | str":
+def matched(one: ModelLadder, other: ModelLadder) -> "tuple[ndarray, ndarray] | str":
     """Orders of both in which run i of one belongs to run i of the other; or why there are none.
 
     Runs belong together where their sizes have the same rank (two architectures hardly have the same N), their token
@@ -109,7 +109,7 @@ def matched(one: Ladder, other: Ladder) -> "tuple[ndarray, ndarray] | str":
 
 
 def fit_over_surface(
-    law: str, one: Ladder, other: Ladder, bootstrap: int, random_seed: int, paired: bool
+    law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
 ) -> tuple[Fitted, Fitted]:
     """Both by Chinchilla's form; runs in the same order draw the same runs where `paired`."""
     from zeroscale.scaling.estimators.chinchilla import fit_chinchilla

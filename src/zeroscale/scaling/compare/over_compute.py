@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.compare.ladders import APART, Fitted, Ladder
+from zeroscale.scaling.compare.ladders import APART, Fitted, ModelLadder
 from zeroscale.scaling.estimators.bootstrap import RESAMPLE_RUNS_FROM
 from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
 from zeroscale.scaling.estimators.power_law_solver import Solutions, solve
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fit_over_compute(
-    law: str, one: Ladder, other: Ladder, bootstrap: int, random_seed: int, paired: bool
+    law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
 ) -> tuple[Fitted, Fitted]:
     """Both by L(C) = E + (C_c/C)^gamma, E only where both ladders carry it: else the laws would not be of one form.
 
@@ -61,7 +61,7 @@ def fit_over_compute(
 
 
 def _together(
-    fits: list[PowerLawFit], ladders: tuple[Ladder, Ladder], count: int, seed: int
+    fits: list[PowerLawFit], ladders: tuple[ModelLadder, ModelLadder], count: int, seed: int
 ) -> tuple[Solutions, Solutions] | None:
     """Refits of losses moved by noise that two small ladders share as far as their residuals do.
 

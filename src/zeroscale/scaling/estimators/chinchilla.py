@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.scaling.estimators.surface_fit import Solved, SurfaceFit, fit_surface
 from zeroscale.scaling.laws.surface import Surface
-from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, Runs
-from zeroscale.scaling.numerics.newton import polish
+from zeroscale.scaling.numerics.newton import newton
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +31,9 @@ class Approach3:
         """From all 4,500 starts; the best few ends are polished by Newton's method, the best of these is the law."""
         import numpy
 
-        found = minimise(runs.value_and_gradient, runs.starts())
+        found = batched_bfgs(runs.value_and_gradient, runs.starts())
         best = _different(found.theta, found.value)
-        ends = [polish(runs, _one(runs.law(found.theta[row : row + 1]))) for row in best]
+        ends = [newton(runs, _one(runs.law(found.theta[row : row + 1]))) for row in best]
         end = min(ends, key=lambda end: end.objective)
         close = end.objective * (1 + REACHED) + len(runs) * _EXACT**2 / 2
         reached = int(numpy.count_nonzero(found.value <= close))
@@ -43,8 +43,8 @@ class Approach3:
 
     def near(self, runs: Runs, law: Surface) -> Solved:
         """From one law, for data that differ little from those it was fitted to."""
-        found = minimise(runs.value_and_gradient, runs.theta(law))
-        end = polish(runs, _one(runs.law(found.theta)))
+        found = batched_bfgs(runs.value_and_gradient, runs.theta(law))
+        end = newton(runs, _one(runs.law(found.theta)))
         return Solved(end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, 1, 1)
 
     def resampled(self, runs: Runs, weights: "ndarray", solved: Solved) -> Surface:
@@ -52,7 +52,7 @@ class Approach3:
         import numpy
 
         starts = numpy.repeat(runs.theta(solved.law), len(weights), axis=0)
-        found = minimise(runs.value_and_gradient, starts, weights, inverse_hessian=solved.inverse_hessian)
+        found = batched_bfgs(runs.value_and_gradient, starts, weights, inverse_hessian=solved.inverse_hessian)
         return runs.law(found.theta)
 
 

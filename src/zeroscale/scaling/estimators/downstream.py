@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.results import read_results
-from zeroscale.runs.run import Cell
+from zeroscale.runs.run import Run
 from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
 from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
 from zeroscale.scaling.fit_json import estimates
@@ -37,7 +37,7 @@ ACCURACIES = ("acc", "accuracy", "acc_norm", "acc_last_token", "acc_stop_words",
 NOT_BENCHMARKS = ("val", "train", "held_out")
 
 
-def chances(cells: Sequence[Cell]) -> dict[str, float]:
+def chances(cells: Sequence[Run]) -> dict[str, float]:
     """What guessing gives, by column of the ledger, as the results of a study's cells say it."""
     found: dict[str, float] = {}
     for cell in cells:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, Line, optimum
+from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import checked, groups, units
 
@@ -26,7 +26,7 @@ _NEVER = "its size is lowest at no budget"
 class EnvelopeFit:
     """The line through the envelope. `sizes` are those the line rests on; `left_out` is (run, rule)."""
 
-    line: Line
+    line: OptimumPowerLaw
     parameters: dict[str, Estimate]
     sizes: tuple[float, ...]
     span: tuple[float, float]
@@ -37,7 +37,7 @@ class EnvelopeFit:
     n_points: int
     method: str | None
     warnings: tuple[str, ...]
-    draws: Line | None
+    draws: OptimumPowerLaw | None
     form: str = FORM
 
     def optimum(self, flops: float) -> FrontierOptimum:
@@ -81,7 +81,7 @@ def fit_envelope(
         )
     log_c, log_n, log_d, winners = found
     middle = float(log_c.mean())
-    line = Line.through(log_c, log_n, log_d, middle)
+    line = OptimumPowerLaw.through(log_c, log_n, log_d, middle)
     draws, method, spoilt = _draw(curves, middle, len(n), bootstrap, random_seed)
     warnings = units(n, d, losses)
     if spoilt > 0.1:
@@ -170,7 +170,7 @@ class _Curves:
 
 def _draw(
     curves: _Curves, middle: float, n: int, times: int, random_seed: int
-) -> tuple[Line | None, str | None, float]:
+) -> tuple[OptimumPowerLaw | None, str | None, float]:
     """Lines of resampled runs, how they were made, and the share of draws that had no envelope."""
     import numpy
 
@@ -181,10 +181,14 @@ def _draw(
     for drawn in generator.multinomial(n, numpy.full(n, 1 / n), times):
         found = curves.envelope(drawn, _DRAWN_BUDGETS)
         if found is not None:
-            lines.append(Line.through(*found[:3], middle))
+            lines.append(OptimumPowerLaw.through(*found[:3], middle))
     if len(lines) < times / 2:
         return None, None, 1 - len(lines) / times
     stacked = (
         numpy.array([getattr(line, name) for line in lines]) for name in ("n_height", "n_slope", "d_height", "d_slope")
     )
-    return Line(middle, *stacked), f"{times} times, {n} of the {n} runs drawn with replacement", 1 - len(lines) / times
+    return (
+        OptimumPowerLaw(middle, *stacked),
+        f"{times} times, {n} of the {n} runs drawn with replacement",
+        1 - len(lines) / times,
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import compact
 from zeroscale.scaling.diagnostics import number, sentence
-from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, Line, optimum
+from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import checked, groups, units
 
@@ -47,7 +47,7 @@ class Budget:
 class IsoflopFit:
     """The line through the optima. `left_out` is (run, rule) of every run that the line does not rest on."""
 
-    line: Line
+    line: OptimumPowerLaw
     parameters: dict[str, Estimate]
     budgets: tuple[Budget, ...]
     left_out: tuple[tuple[int, str], ...]
@@ -56,7 +56,7 @@ class IsoflopFit:
     n_points: int
     method: str | None
     warnings: tuple[str, ...]
-    draws: Line | None
+    draws: OptimumPowerLaw | None
     form: str = FORM
 
     def optimum(self, flops: float) -> FrontierOptimum:
@@ -198,17 +198,17 @@ class _Curve:
         return far + ([] if self.reason is None else [(int(run), self.reason) for run in self.runs])
 
 
-def _line(curves: list[_Curve], vertices: "ndarray", middle: float) -> Line:
+def _line(curves: list[_Curve], vertices: "ndarray", middle: float) -> OptimumPowerLaw:
     """The line through minima [..., m] of m curves."""
     import numpy
 
     log_flops = numpy.array([math.log(curve.flops) for curve in curves])
     tokens = numpy.stack([curve.tokens_at(vertices[..., i]) for i, curve in enumerate(curves)], axis=-1)
-    return Line.through(log_flops, vertices, tokens, middle)
+    return OptimumPowerLaw.through(log_flops, vertices, tokens, middle)
 
 
 def _draw(
-    curves: list[_Curve], line: Line, squares: float, freedom: int, times: int, random_seed: int
+    curves: list[_Curve], line: OptimumPowerLaw, squares: float, freedom: int, times: int, random_seed: int
 ) -> tuple["ndarray | None", str | None]:
     """Minima [S, m] that might as well have been found, and how they were made."""
     import numpy
@@ -230,7 +230,7 @@ def _draw(
     return found + moves, words
 
 
-def _scatter(curves: list[_Curve], line: Line, moves: "ndarray") -> float:
+def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "ndarray") -> float:
     """Standard deviation in ln N that the optima show about the line beyond their own errors; 0 where they show none.
 
     The t that makes sum_i off_i^2 / (error_i^2 + t^2) equal to its degrees of freedom (Paule & Mandel 1982).

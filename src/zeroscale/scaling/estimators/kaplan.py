@@ -19,7 +19,7 @@ from zeroscale.scaling.estimators.bootstrap_surface import over_runs
 from zeroscale.scaling.estimators.power_law_solver import solve
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import checked, groups, units
-from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
 if TYPE_CHECKING:
@@ -113,14 +113,14 @@ def fit_kaplan(
         )
     objective = _Objective(n, d, losses, delta)
     starts = objective.starts()
-    found = minimise(objective, starts)
+    found = batched_bfgs(objective, starts)
     best = int(numpy.argmin(found.value))
-    again = minimise(objective, found.theta[best : best + 1], tolerance=1e-15)
+    again = batched_bfgs(objective, found.theta[best : best + 1], tolerance=1e-15)
     law = objective.law(again.theta[0])
     draws = None
     if bootstrap:
         weights = over_runs(n, d, bootstrap, random_seed, parameters=4)
-        drawn = minimise(objective, numpy.repeat(again.theta, bootstrap, axis=0), weights)
+        drawn = batched_bfgs(objective, numpy.repeat(again.theta, bootstrap, axis=0), weights)
         draws = objective.law(drawn.theta.T)
     close = float(again.value[0]) * (1 + REACHED) + len(n) * 1e-12 / 2
     longest = numpy.array([d[size == one].max() for one in size])

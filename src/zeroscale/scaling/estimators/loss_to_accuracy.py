@@ -15,7 +15,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimators.bootstrap_surface import over_runs
 from zeroscale.scaling.laws.estimate import Estimate, quantiles
 from zeroscale.scaling.numerics.arrays import checked
-from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -95,14 +95,14 @@ def fit_loss_to_accuracy(
     scores = numpy.asarray(accuracy, float)
     _valid(losses, scores, chance)
     objective = _Objective(losses, scores, chance, fit_ceiling)
-    found = minimise(objective, objective.starts())
+    found = batched_bfgs(objective, objective.starts())
     best = int(numpy.argmin(found.value))
     theta = found.theta[best]
     draws = None
     needed = objective.size + 1
     if bootstrap and len(losses) > needed:
         weights = over_runs(losses, losses, bootstrap, random_seed, parameters=objective.size)
-        again = minimise(objective, numpy.repeat(theta[None], bootstrap, axis=0), weights)
+        again = batched_bfgs(objective, numpy.repeat(theta[None], bootstrap, axis=0), weights)
         draws = numpy.stack(objective.natural(again.theta), axis=1)
     k, place, ceiling = (float(part[0]) for part in objective.natural(theta[None]))
     spread = (None, None, None) if draws is None else tuple(draws.T)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.power_law import PowerLaw
 from zeroscale.scaling.numerics.levenberg_marquardt import (
-    CURVE,
-    LINE,
-    Data,
+    POWER_LAW,
+    POWER_LAW_WITH_FLOOR,
+    Dataset,
     from_curve,
-    polish,
+    levenberg_marquardt,
     start_with_floor,
     to_curve,
 )
@@ -80,16 +80,20 @@ def solve(
     weights = numpy.ones_like(log_loss) if weights is None else weights.astype(float)
     log_n = numpy.log(params)
     centre = log_n.mean()
-    data = Data(log_n - centre, log_loss, weights, delta)
+    data = Dataset(log_n - centre, log_loss, weights, delta)
     straight = start_with_floor(data, 0.0)
-    line, value, converged = polish(data, LINE, straight[:, :2])
+    line, value, converged = levenberg_marquardt(data, POWER_LAW, straight[:, :2])
     candidates = [(numpy.concatenate([line, 0 * line[:, :1]], axis=1), value, converged)]
     if irreducible:
         starts = numpy.stack([start_with_floor(data, share) for share in _TRIED])
         curved = numpy.stack([to_curve(start) for start in starts])
-        order = numpy.argsort(numpy.stack([data.objective(CURVE, start) for start in curved]), axis=0)[:_POLISHED]
+        order = numpy.argsort(numpy.stack([data.objective(POWER_LAW_WITH_FLOOR, start) for start in curved]), axis=0)[
+            :_POLISHED
+        ]
         for row in order:
-            theta, value, converged = polish(data, CURVE, numpy.take_along_axis(curved, row[None, :, None], 0)[0])
+            theta, value, converged = levenberg_marquardt(
+                data, POWER_LAW_WITH_FLOOR, numpy.take_along_axis(curved, row[None, :, None], 0)[0]
+            )
             candidates.append((from_curve(theta), value, converged))
     thetas, values, flags = (numpy.stack(column) for column in zip(*candidates, strict=True))
     best = numpy.argmin(values, axis=0)[None]

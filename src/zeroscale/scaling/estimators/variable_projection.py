@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.scaling.estimators.surface_fit import Solved, SurfaceFit, fit_surface
 from zeroscale.scaling.laws.surface import Surface
-from zeroscale.scaling.numerics.batched_bfgs import minimise
+from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import Runs
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class VariableProjection:
         table = numpy.stack(numpy.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
         value = Projection(runs)(numpy.log(table), None)[0].reshape(STEPS, STEPS)
         starts = table[_valleys(value)]
-        found = minimise(Projection(runs), numpy.log(starts))
+        found = batched_bfgs(Projection(runs), numpy.log(starts))
         close = found.value.min() * (1 + 1e-4) + 1e-16 * float((runs.loss**2).sum())
         reached = int(numpy.count_nonzero(found.value <= close))
         return self._polished(runs, found.theta[int(numpy.argmin(found.value))], len(starts), reached)
@@ -52,7 +52,7 @@ class VariableProjection:
         """From one law, for data that differ little from those it was fitted to."""
         import numpy
 
-        found = minimise(Projection(runs), numpy.log(_bounded([[law.alpha, law.beta]])))
+        found = batched_bfgs(Projection(runs), numpy.log(_bounded([[law.alpha, law.beta]])))
         return self._polished(runs, found.theta[0], 1, 1)
 
     def resampled(self, runs: Runs, weights: "ndarray", solved: Solved) -> Surface:
@@ -60,13 +60,13 @@ class VariableProjection:
         import numpy
 
         start = numpy.log(_bounded([[solved.law.alpha, solved.law.beta]]))
-        found = minimise(Projection(runs), numpy.repeat(start, len(weights), axis=0), weights)
+        found = batched_bfgs(Projection(runs), numpy.repeat(start, len(weights), axis=0), weights)
         return Projection(runs).laws(found.theta, weights)
 
     def _polished(self, runs: Runs, log_exponents: "ndarray", starts: int, reached: int) -> Solved:
         import numpy
 
-        law, converged = polish(runs, Projection(runs).laws(log_exponents[None], None))
+        law, converged = gauss_newton(runs, Projection(runs).laws(log_exponents[None], None))
         fitted = law(runs.params, runs.tokens)
         squares = float(((fitted - runs.loss) ** 2).sum())
         with numpy.errstate(all="ignore"):
@@ -164,7 +164,7 @@ def nnls(columns: "ndarray", target: "ndarray", weights: "ndarray") -> "ndarray"
     return best / length
 
 
-def polish(runs: Runs, laws: Surface) -> tuple[Surface, bool]:
+def gauss_newton(runs: Runs, laws: Surface) -> tuple[Surface, bool]:
     """Gauss-Newton on all five parameters, by orthogonal factors, from the first of the laws. Terms at zero stay there.
 
     The projection's normal equations square the condition number; this brings back the digits they cost.

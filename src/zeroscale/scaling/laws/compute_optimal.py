@@ -12,7 +12,7 @@ FORM = "N_opt = G C^a, D_opt = H C^b"
 
 
 @dataclass(frozen=True)
-class Line:
+class OptimumPowerLaw:
     """ln N_opt and ln D_opt as straight lines of ln C, each an intercept and a slope [..] at ln C = `middle`."""
 
     middle: float
@@ -22,7 +22,9 @@ class Line:
     d_slope: Any
 
     @classmethod
-    def through(cls, log_flops: "ndarray", log_params: "ndarray", log_tokens: "ndarray", middle: float) -> "Line":
+    def through(
+        cls, log_flops: "ndarray", log_params: "ndarray", log_tokens: "ndarray", middle: float
+    ) -> "OptimumPowerLaw":
         """Ordinary least squares; log_params and log_tokens [..., m] may hold many sets of points."""
         x = log_flops - middle
         n_height, n_slope = _straight(x, log_params)
@@ -43,10 +45,10 @@ class Line:
         with numpy.errstate(over="ignore"):
             return numpy.exp(self.d_height + self.d_slope * (numpy.log(flops) - self.middle))
 
-    def parameters(self, draws: "Line | None") -> dict[str, Estimate]:
+    def parameters(self, draws: "OptimumPowerLaw | None") -> dict[str, Estimate]:
         """a, b, G and H with their intervals."""
 
-        def coefficient(line: "Line", height: Any, slope: Any) -> Any:
+        def coefficient(line: "OptimumPowerLaw", height: Any, slope: Any) -> Any:
             import numpy
 
             with numpy.errstate(over="ignore"):
@@ -78,7 +80,7 @@ class FrontierOptimum:
     tokens: Estimate
 
 
-def optimum(line: Line, draws: Line | None, flops: float) -> FrontierOptimum:
+def optimum(line: OptimumPowerLaw, draws: OptimumPowerLaw | None, flops: float) -> FrontierOptimum:
     """The compute-optimal N and D of a line, with the interval of its draws."""
     return FrontierOptimum(
         flops,

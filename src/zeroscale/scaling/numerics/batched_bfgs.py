@@ -33,7 +33,7 @@ class Minima:
     converged: "ndarray"
 
 
-def minimise(
+def batched_bfgs(
     objective: Objective,
     starts: "ndarray",
     weights: "ndarray | None" = None,

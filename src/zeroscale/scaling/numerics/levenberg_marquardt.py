@@ -19,7 +19,7 @@ _ITERATIONS = 300
 
 
 @dataclass(frozen=True)
-class Form:
+class Model:
     """A curve: ln L [S, n] at x [n] for theta [S, k], its derivatives [S, n, k], and theta put back into its range."""
 
     log_loss: Callable[["ndarray", "ndarray"], "ndarray"]
@@ -28,7 +28,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Data:
+class Dataset:
     """S data sets over the same n sizes: x [n] (ln N, centred), y [S, n] (ln L), weights [S, n]."""
 
     x: "ndarray"
@@ -36,10 +36,10 @@ class Data:
     weights: "ndarray"
     delta: float
 
-    def take(self, rows: "ndarray") -> "Data":
-        return Data(self.x, self.y[rows], self.weights[rows], self.delta)
+    def take(self, rows: "ndarray") -> "Dataset":
+        return Dataset(self.x, self.y[rows], self.weights[rows], self.delta)
 
-    def objective(self, form: Form, theta: "ndarray") -> "ndarray":
+    def objective(self, form: Model, theta: "ndarray") -> "ndarray":
         """[S]: sum of Huber terms; infinite where a parameter has run away."""
         import numpy
 
@@ -99,11 +99,11 @@ def _curve_project(theta: "ndarray") -> "ndarray":
 
 
 # theta = (ln h, alpha) and theta = (h, s, alpha).
-LINE = Form(_line_log_loss, _line_jacobian, lambda theta: theta)
-CURVE = Form(_curve_log_loss, _curve_jacobian, _curve_project)
+POWER_LAW = Model(_line_log_loss, _line_jacobian, lambda theta: theta)
+POWER_LAW_WITH_FLOOR = Model(_curve_log_loss, _curve_jacobian, _curve_project)
 
 
-def start_with_floor(data: Data, share: float) -> "ndarray":
+def start_with_floor(data: Dataset, share: float) -> "ndarray":
     """[S, 3], (ln A at x = 0, alpha, E) by least squares of ln(L - E), for E = share of the smallest loss."""
     import numpy
 
@@ -140,7 +140,7 @@ def from_curve(theta: "ndarray") -> "ndarray":
         return numpy.stack([numpy.log(power), alpha, numpy.maximum(height - power, 0.0)], axis=1)
 
 
-def polish(data: Data, form: Form, theta: "ndarray") -> tuple["ndarray", "ndarray", "ndarray"]:
+def levenberg_marquardt(data: Dataset, form: Model, theta: "ndarray") -> tuple["ndarray", "ndarray", "ndarray"]:
     """From each start to its optimum: (theta [S, k], objective [S], converged [S])."""
     import numpy
 
@@ -164,7 +164,7 @@ def polish(data: Data, form: Form, theta: "ndarray") -> tuple["ndarray", "ndarra
     return theta, value, converged
 
 
-def _step(data: Data, form: Form, theta: "ndarray", damping: "ndarray") -> "ndarray":
+def _step(data: Dataset, form: Model, theta: "ndarray", damping: "ndarray") -> "ndarray":
     """[S, k], the damped Gauss-Newton step (Marquardt's scaling), residuals beyond delta weighted down to it."""
     import numpy
 

@@ -17,7 +17,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Polished:
+class NewtonResult:
     """The law, its objective, whether it is a stationary point, and the inverse Hessian there (None if singular).
 
     `inverse_hessian` is in the coordinates of `Runs.theta`, as `descent.minimise` wants it.
@@ -30,7 +30,7 @@ class Polished:
     inverse_hessian: "ndarray | None"
 
 
-def polish(runs: Runs, law: Surface) -> Polished:
+def newton(runs: Runs, law: Surface) -> NewtonResult:
     """From a point near an optimum to the optimum.
 
     Huber's function is quadratic within delta and straight beyond, so that the Hessian is that of the runs within
@@ -53,7 +53,7 @@ def polish(runs: Runs, law: Surface) -> Polished:
             damping *= 10
         if damping > 1e8 or (numpy.abs(step) <= 1e-16 * (1 + numpy.abs(theta))).all():
             break
-    return Polished(
+    return NewtonResult(
         _law(runs, theta), state.value, _stationary(runs, theta, state), state.residual, _inverse(theta, state.hessian)
     )
 

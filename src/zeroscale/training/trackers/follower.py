@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 @dataclass
-class Place:
+class SyncState:
     """How far a place has come: the last step that it shows (0 for none), and how many results of each scored step."""
 
     step: int = 0
@@ -36,12 +36,12 @@ class Sink(Protocol):
     """A place that shows a run. Its methods are called by one thread, in order; any of them may block or raise."""
 
     name: str
-    lacks: str
+    missing_message: str
     """What to say where it does not get everything."""
-    told: str
+    done_message: str
     """What has become of a run that it was given whole."""
 
-    def place(self) -> Place:
+    def place(self) -> SyncState:
         """What it shows already."""
 
     def add(self, row: Row) -> None:
@@ -62,7 +62,7 @@ class Follower:
         self._batch_tokens = batch_tokens
         self._sink = sink
         self._offset = 0
-        self._at = Place()
+        self._at = SyncState()
         self._news, self._ending = threading.Event(), threading.Event()
         self._exit_code = 1
         self.whole = False
@@ -108,7 +108,7 @@ class Follower:
 
     def _say(self, error: Exception) -> None:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"{self._cell.name}: {self._sink.name}: {reason}; {self._sink.lacks}", flush=True)
+        print(f"{self._cell.name}: {self._sink.name}: {reason}; {self._sink.missing_message}", flush=True)
 
     def _send(self, last: bool = False) -> None:
         """Steps and scores in order. A checkpoint's scores are whole when training has gone on, or ended."""

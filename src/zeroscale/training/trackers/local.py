@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors
-from zeroscale.training.trackers.follower import SCORED, Place, Row
+from zeroscale.training.trackers.follower import SCORED, Row, SyncState
 
 TENSORBOARD = "tensorboard"
 CSV_FILES = {"steps": "metrics.csv", "scores": "scores.csv"}
@@ -21,7 +21,7 @@ LACKS = "the run goes on without it; metrics.jsonl has every step"
 class TensorBoard:
     """Every number over tokens: `tensorboard --logdir outputs/<study>`."""
 
-    name, lacks, told = "TensorBoard", LACKS, f"written to {TENSORBOARD}/"
+    name, missing_message, done_message = "TensorBoard", LACKS, f"written to {TENSORBOARD}/"
 
     def __init__(self, cell: Path, config: dict[str, Any]) -> None:
         try:
@@ -36,8 +36,8 @@ class TensorBoard:
             self._writer = SummaryWriter(str(cell / TENSORBOARD))
         self._writer.add_text("config", f"```\n{json.dumps(config, indent=2)}\n```", 0)
 
-    def place(self) -> Place:
-        return Place()
+    def place(self) -> SyncState:
+        return SyncState()
 
     def add(self, row: Row) -> None:
         for name, value in row.items():
@@ -53,13 +53,13 @@ class TensorBoard:
 class Files:
     """metrics.csv and scores.csv in the cell: a line per logged step and per scored checkpoint, for spreadsheets."""
 
-    name, lacks, told = "files", LACKS, f"written to {' and '.join(CSV_FILES.values())}"
+    name, missing_message, done_message = "files", LACKS, f"written to {' and '.join(CSV_FILES.values())}"
 
     def __init__(self, cell: Path) -> None:
         self._tables = {key: _Table(cell / name) for key, name in CSV_FILES.items()}
 
-    def place(self) -> Place:
-        return Place()
+    def place(self) -> SyncState:
+        return SyncState()
 
     def add(self, row: Row) -> None:
         self._tables["steps"].add(row)

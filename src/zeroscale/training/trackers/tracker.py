@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zeroscale.config.hashing import as_dict
-from zeroscale.config.train import TrainSettings
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.train import TrainConfig
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.runs import status
 from zeroscale.runs.results import scored_steps
-from zeroscale.training.trackers.follower import FINISH_SECONDS, SCORED, Follower, Place, Row, Sink
+from zeroscale.training.trackers.follower import FINISH_SECONDS, SCORED, Follower, Row, Sink, SyncState
 from zeroscale.training.trackers.local import Files, TensorBoard
 from zeroscale.training.trackers.wandb_files import RUN_ID, SENT, all_of, is_sent, put_aside, read_note, run_id
 
@@ -46,7 +46,7 @@ class Silent:
         """Nothing."""
 
 
-def start(settings: TrainSettings, cell: Path) -> Tracker:
+def start(settings: TrainConfig, cell: Path) -> Tracker:
     """The tracker that the settings ask for.
 
     Raises:
@@ -55,15 +55,15 @@ def start(settings: TrainSettings, cell: Path) -> Tracker:
     facts = {"settings_hash": settings.hash(), "params": vars(settings.params)}
     try:
         sink = _sink(settings.tracker, cell, as_dict(settings), facts, live=True)
-    except Away as away:
+    except TrackerUnavailable as away:
         # An offline run would be a second one of this name: what W&B lacks is sent from the files afterwards.
-        print(f"{cell.name}: W&B does not answer ({away}); {Wandb.lacks}", flush=True)
+        print(f"{cell.name}: W&B does not answer ({away}); {Wandb.missing_message}", flush=True)
         return Silent()
     return Silent() if sink is None else Follower(cell, settings.trainer.batch_tokens, sink)
 
 
 def _sink(
-    tracker: TrackerSettings, cell: Path, settings: dict[str, Any], manifest: dict[str, Any], live: bool
+    tracker: TrackerConfig, cell: Path, settings: dict[str, Any], manifest: dict[str, Any], live: bool
 ) -> Sink | None:
     if tracker.name == "none":
         return None
@@ -84,7 +84,7 @@ class Wandb:
     """
 
     name = "W&B"
-    lacks = (
+    missing_message = (
         "the run goes on without it. metrics.jsonl has every step: `zeroscale report study=… tracker=wandb` sends what "
         "W&B lacks"
     )
@@ -92,13 +92,13 @@ class Wandb:
     def __init__(self, run: Any, mode: str, cell: Path) -> None:
         self._run = run
         self._mode = mode
-        self.told = "sent" if mode == "online" else "written for `wandb sync`"
+        self.done_message = "sent" if mode == "online" else "written for `wandb sync`"
         self._cell = cell
-        self._at = Place()
+        self._at = SyncState()
         run.define_metric("tokens")
         run.define_metric("*", step_metric="tokens")
 
-    def place(self) -> Place:
+    def place(self) -> SyncState:
         """Of a run that W&B knows already, how far it has come: its summary holds the last value of everything."""
         if self._mode == "online":
             known = self._run.summary
@@ -106,8 +106,8 @@ class Wandb:
             note = read_note(self._cell)
             sent = note["scored"] if note.get("id") == self._run.id and note.get("mode") == "online" else {}
             scored = {step: sent.get(str(step), n) for step, n in scored_steps(self._cell).items() if step <= last}
-            self._at = Place(int(known.get("step") or 0), scored)
-        return Place(self._at.step, dict(self._at.scored))
+            self._at = SyncState(int(known.get("step") or 0), scored)
+        return SyncState(self._at.step, dict(self._at.scored))
 
     def add(self, row: Row) -> None:
         self._run.log({key: value for key, value in row.items() if value is not None})
@@ -135,14 +135,14 @@ class Wandb:
             self._run.log_artifact(artifact, aliases=["latest", self._cell.parent.name])
 
 
-def send(tracker: TrackerSettings, cell: Path, settings: dict[str, Any], manifest: dict[str, Any], done: bool) -> str:
+def send(tracker: TrackerConfig, cell: Path, settings: dict[str, Any], manifest: dict[str, Any], done: bool) -> str:
     """Shows a cell as its files tell it now: W&B gets what it lacks, or offline one run that holds everything. Says
     what was done. A cell that is being trained is left to its own process.
 
     Raises:
         ZeroscaleError: W&B does not accept the user, or a package is missing.
     """
-    if status.taken(cell):
+    if status.is_locked(cell):
         return "is being trained: its own process sends it"
     rows = jsonl.read(cell / jsonl.METRICS)
     if not rows:
@@ -151,7 +151,7 @@ def send(tracker: TrackerSettings, cell: Path, settings: dict[str, Any], manifes
         return "is there already"
     try:
         sink = _sink(tracker, cell, settings, manifest, live=False)
-    except Away as away:
+    except TrackerUnavailable as away:
         return f"could not be sent: W&B does not answer ({away})"
     if sink is None:
         return "is not sent: W&B is disabled"
@@ -160,11 +160,11 @@ def send(tracker: TrackerSettings, cell: Path, settings: dict[str, Any], manifes
     follower.finish(0 if done else 1, _SEND_SECONDS)
     if not follower.whole:
         return "could not be sent"
-    return sink.told
+    return sink.done_message
 
 
 def _cell_run(
-    tracker: TrackerSettings, mode: str, cell: Path, settings: dict[str, Any], manifest: dict[str, Any], live: bool
+    tracker: TrackerConfig, mode: str, cell: Path, settings: dict[str, Any], manifest: dict[str, Any], live: bool
 ) -> Any:
     """The cell's run. Offline it will hold everything, and it must be the only one of its name that W&B gets: runs of
     one name overwrite each other there, or stand one after the other, as its version has it."""
@@ -193,13 +193,11 @@ def _cell_run(
     )
 
 
-class Away(Exception):
+class TrackerUnavailable(Exception):
     """W&B does not answer."""
 
 
-def connect(
-    tracker: TrackerSettings, mode: str, folder: Path, *, identity: str, live: bool = True, **facts: Any
-) -> Any:
+def connect(tracker: TrackerConfig, mode: str, folder: Path, *, identity: str, live: bool = True, **facts: Any) -> Any:
     """A W&B run in `folder`; `live` ones record the system's metrics. Online it goes on from what W&B has of it.
 
     Raises:
@@ -221,7 +219,7 @@ def connect(
         refused = isinstance(error, wandb.errors.AuthenticationError | wandb.errors.UsageError)
         if mode == "offline" or refused or _REFUSAL.search(reason):
             raise _refused(f"W&B does not start: {reason}") from error
-        raise Away(reason) from error
+        raise TrackerUnavailable(reason) from error
 
 
 def _first(error: Exception) -> str:
@@ -235,7 +233,7 @@ def _refused(reason: str) -> ZeroscaleError:
     )
 
 
-def mode_of(tracker: TrackerSettings) -> str:
+def mode_of(tracker: TrackerConfig) -> str:
     """`auto` is online where the user is logged in, else offline; WANDB_MODE is respected.
 
     Raises:

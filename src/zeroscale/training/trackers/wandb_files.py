@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from zeroscale.config.trainer import TrackerSettings
+from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_text
 from zeroscale.runs.results import scored_steps
@@ -32,7 +32,7 @@ def all_of(cell: Path, rows: list[Row], done: bool) -> dict[str, Any]:
     return {"step": rows[-1]["step"], "scored": scored, "state": "done" if done else "not done"}
 
 
-def is_sent(cell: Path, tracker: TrackerSettings, mode: str, last: dict[str, Any]) -> bool:
+def is_sent(cell: Path, tracker: TrackerConfig, mode: str, last: dict[str, Any]) -> bool:
     """Whether the note that the last sending left tells of all this, and offline, whether its run is still there."""
     note = read_note(cell)
     if any(note.get(key) != value for key, value in last.items()) or note.get("project") != tracker.project:
