@@ -92,8 +92,8 @@ def memory_per_device(shape: Shape, step: Step) -> Memory:
         gradients    s P; FSDP: s P / devices, and one layer's whole and on its way out
         kept         T (2 s d + h (6 d + 2 i) + 4 H + 16) for each layer: the inputs of both norms, their outputs, q, k,
                      v, attention's output, the MLP before and after GELU, and in fp32 the norms' and softmax's sums;
-                     2 d and i numbers less where model/recompute.py makes the norms' and GELU's outputs again (T d and T i
-                     of 2^19 or more, no autocast, not compiled). Autocast also keeps half-precision copies of weights
+                     2 d and i numbers less where model/recompute.py makes the norms' and GELU's outputs again (T d and
+                     T i of 2^19 or more, no autocast, not compiled). Autocast also keeps half-precision weights
         head         a chunk of logits in fp32, the gradients by the last states and by the head's weight
 
     They are not all there at once. The peak is the largest of three moments:
