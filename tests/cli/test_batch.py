@@ -166,7 +166,7 @@ class TestRefusals:
 
 def test_the_command_needs_no_torch_and_no_lightning(cell):
     code = (
-        "import sys; from zeroscale import cli; code = cli.main(sys.argv[1:])\n"
+        "import sys; from zeroscale.cli import main; code = main.main(sys.argv[1:])\n"
         "print([m for m in ('torch', 'pytorch_lightning', 'datasets') if m in sys.modules], code)"
     )
     done = subprocess.run(

@@ -163,7 +163,7 @@ def test_bad_input_is_one_message_and_a_non_zero_exit(arguments, words, capsys, 
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
-    code = "import sys; from zeroscale import cli; cli.main(['--help']); print(sorted(sys.modules))"
+    code = "import sys; from zeroscale.cli import main; main.main(['--help']); print(sorted(sys.modules))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     for command in main.COMMANDS:
         assert f"  {command} " in output
@@ -172,7 +172,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
 
 
 def test_plan_does_not_import_torch(tmp_path):
-    code = "import sys; from zeroscale import cli; cli.main(['plan', '+sweeps=pocket']); print('torch' in sys.modules)"
+    code = "import sys; from zeroscale.cli import main; main.main(['plan', '+sweeps=pocket']); print('torch' in sys.modules)"
     before = time.monotonic()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert result.stdout.splitlines()[-1] == "False" and "total of 4" in result.stdout

@@ -83,7 +83,7 @@ def told():
     return child
 encode._start = told
 batches = (SimpleNamespace(texts=["some text " * 1000]) for _ in range(10**9))
-for number, _ in enumerate(encode.encode_all(encode.Work(Tokenizer.bytes(), 0.5), batches, 2)):
+for number, _ in enumerate(encode.encode_all(encode.EncodeJob(Tokenizer.bytes(), 0.5), batches, 2)):
     if number == 3:
         print("working", flush=True)
 """

@@ -305,7 +305,7 @@ def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
     requests = [one for one in conversations() if isinstance(one, rq.GenerateUntil)]
     whole = Engine(model, tokenizer)
     expected = whole.run(requests)
-    hidden, branches, refused = model.hidden, continuous_batching.Branches, []
+    hidden, branches, refused = model.hidden, continuous_batching.SharedPrefixCache, []
 
     def refuse() -> None:
         refused.append(1)
@@ -315,7 +315,9 @@ def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
         monkeypatch.setattr(model, "hidden", lambda x, *rest: refuse() if x.numel() > 100 else hidden(x, *rest))
     else:
         monkeypatch.setattr(
-            continuous_batching, "Branches", lambda g, rows, *rest: refuse() if rows > 3 else branches(g, rows, *rest)
+            continuous_batching,
+            "SharedPrefixCache",
+            lambda g, rows, *rest: refuse() if rows > 3 else branches(g, rows, *rest),
         )
     engine = Engine(model, tokenizer)
     assert_same_generations(engine.run(requests), expected)

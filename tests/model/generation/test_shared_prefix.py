@@ -199,7 +199,7 @@ def test_a_trie_goes_with_its_last_row_and_no_more_stand_than_there_is_room_for(
     plants = list(prefix_tree.build_tries([tuple(row) for row in prompts], range(len(prompts)), 72))
     room = 70
     monkeypatch.setattr(
-        "zeroscale.model.generation.generate.seatings",
+        "zeroscale.model.generation.generate.group_prompts",
         lambda model, kept, *_: [partial(SharedPrefixBatch, model, kept, plants, 4, NEW, room)],
     )
     for _ in stream(lively, prompts, NEW, stop=lambda new: new[-1] % 5 == 0):
