@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.core import paths
+from zeroscale.core import marks, paths
 from zeroscale.core.format import number
+from zeroscale.core.marks import Reason
 
 if TYPE_CHECKING:
     from zeroscale.eval.cards.card import Card
@@ -48,8 +49,8 @@ class Row:
     unit: str
     higher_is_better: bool
     chance: float | None
-    mark: str
-    """Why this is no score of the benchmark. Where it says anything there is nothing from others beside it."""
+    reasons: tuple[Reason, ...]
+    """Why this is no score of the benchmark. Where there is any, there is nothing from others beside it."""
     data: str
     interval_notes: tuple[str, ...]
     """Of the card: which intervals are none of the bootstrap's, and why."""
@@ -61,9 +62,15 @@ class Row:
     """Ours less the paper's, where the protocol is the paper's too."""
     others: tuple[Published, ...]
 
+    @property
+    def mark(self) -> str:
+        """The reasons in words; empty for a score of the benchmark."""
+        return marks.text(self.reasons)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        """Plain values; the field `mark` has the reasons in words."""
+        content = {("mark" if name == "reasons" else name): value for name, value in asdict(self).items()}
+        return {**content, "mark": self.mark}
 
 
 def nearest(params: int, sizes: Iterable[str]) -> str | None:
@@ -79,7 +86,7 @@ def rows(checkpoint: str, results: "Iterable[Result]", cards: "Mapping[str, Card
 def _row(checkpoint: str, result: "Result", metric: str, card: "Card | None") -> Row:
     score = result.metrics[metric]
     paper, others = None, ()
-    if card is not None and not result.mark:
+    if card is not None and not result.reasons:
         paper = _paper(card, metric, result.params_non_embedding)
         others = _others(card, metric, result.params_non_embedding)
     comparable = result.protocol == "paper"
@@ -98,7 +105,7 @@ def _row(checkpoint: str, result: "Result", metric: str, card: "Card | None") ->
         unit=result.unit,
         higher_is_better=score.higher_is_better,
         chance=score.chance,
-        mark=result.mark,
+        reasons=result.reasons,
         data=result.data,
         interval_notes=tuple(result.interval_notes),
         truncated=result.truncated,

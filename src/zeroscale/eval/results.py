@@ -9,16 +9,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from zeroscale.core import marks
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.core.marks import Reason, SubsetJson
 from zeroscale.eval.metrics.bootstrap import Interval
 from zeroscale.runs import manifest
 
 # Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
 HARNESS_VERSION = 3
 
-# How `pins.Standing.words` begin where data are known not to be the benchmark.
-_NOT_THE_BENCHMARK = ("part:", "other data:")
 # Where a whole benchmark's scores wait while those of a part of it stand in their place.
 _WHOLE = ".whole"
 
@@ -92,10 +92,10 @@ class Result:
     options: dict[str, Any] = field(default_factory=dict)
     """The protocol's choices, as the family takes them."""
     data: str = ""
-    """What the data are to the benchmark (`pins.Standing.words`)."""
+    """What the data are to the benchmark (`pins.DataCheck.words`)."""
     is_benchmark: bool = False
     """Whether the data are, by number and content, what the card pins."""
-    subset: dict[str, Any] | None = None
+    subset: SubsetJson | None = None
     """How the examples were drawn, where a suite asks for a part of them."""
     seconds: float = 0.0
     truncated: int = 0
@@ -138,18 +138,14 @@ class Result:
         return self.key.source == "sample"
 
     @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The marks: why these are no scores of the benchmark; none where nothing is known against them."""
+        return marks.reasons(self.source, self.data, self.subset, self.key.limit)
+
+    @property
     def mark(self) -> str:
-        """Why these are no scores of the benchmark; empty where they are, or where nothing is known against it."""
-        reasons = ["SAMPLE, no benchmark"] if self.is_sample else []
-        if self.key.source == "corpus":
-            reasons.append("held-out text")
-        if self.data.startswith(_NOT_THE_BENCHMARK):
-            reasons.append(self.data.split(":")[0].upper() + ":" + self.data.partition(":")[2])
-        if self.subset:
-            reasons.append(f"SUBSET {self.subset['suite']}, {self.subset['examples']:,} drawn")
-        if self.key.limit is not None:
-            reasons.append(f"LIMITED to the first {self.key.limit:,}")
-        return "; ".join(reasons)
+        """`reasons` in words, as the file holds them."""
+        return marks.text(self.reasons)
 
     def to_json(self) -> dict[str, Any]:
         """The file's content: the key's fields at the top, then the rest."""
@@ -237,7 +233,7 @@ def write(out: Path, result: Result, outcomes: Sequence[dict[str, Any]]) -> Resu
     import pyarrow.parquet
 
     before = load(out, result.card, result.protocol)
-    if before is not None and not before.mark and result.mark and _intact(out, before):
+    if before is not None and not before.reasons and result.reasons and _intact(out, before):
         _move(before, out, out / _WHOLE)
     summary, records = paths(out, result.card, result.protocol)
     with disk_errors(summary):

@@ -12,6 +12,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.marks import Mark
 from zeroscale.eval import load
 from zeroscale.runs import checkpoint, resolve
 
@@ -171,7 +172,7 @@ def _scores(target: resolve.CheckpointRef) -> list[str]:
             "Rows marked SAMPLE come from a dozen hand-written examples that test the machinery: they are no benchmark "
             "results and say nothing about the model."
         )
-    if any(result.mark and not result.is_sample and result.source != "corpus" for result in results):
+    if any(reason.mark not in (Mark.SAMPLE, Mark.HELD_OUT) for result in results for reason in result.reasons):
         notes.append(
             "Other words in capitals mark scores of a part of a benchmark, or of other data: no results of it."
         )

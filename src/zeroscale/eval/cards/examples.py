@@ -31,7 +31,7 @@ def load(card: Card, task: "Task", source: Source, data_dir: Path | None, allow_
     """Reads and checks a card's data; gives `task` the pool of its prompts' examples, where there is one.
 
     Raises:
-        OtherData: the data are not what the card pins, and `allow_other_data` is false.
+        DataMismatch: the data are not what the card pins, and `allow_other_data` is false.
         ZeroscaleError: they are missing or malformed.
     """
     rows = sources.read(card, source, data_dir, task.parse)

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zeroscale.core import marks
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
+from zeroscale.core.marks import Mark
 from zeroscale.eval.cards.card import Card
 from zeroscale.eval.cards.rows import Row, Rows
 from zeroscale.eval.cards.schema import Fingerprint
@@ -49,7 +51,7 @@ def check(card: Card, found: Rows, columns: Sequence[str] | None, allow_other_da
     """What the rows are to the benchmark.
 
     Raises:
-        OtherData: they are not what the card pins, and that was not allowed; the message says both.
+        DataMismatch: they are not what the card pins, and that was not allowed; the message says both.
     """
     sha256 = digest(found.rows, columns)
     if found.source == "sample":
@@ -76,11 +78,12 @@ def _difference(pin: Fingerprint | None, rows: int, sha256: str, excerpt: str | 
     """What sets the data apart from the pin; None where nothing does."""
     named = f" ({excerpt})" if excerpt else ""
     if pin is None:
-        return f"other data: {excerpt}" if excerpt else None
+        return marks.data_words(Mark.OTHER_DATA, excerpt) if excerpt else None
     if rows < pin.rows:
-        return f"part: {rows:,} of {pin.rows:,} {pin.called}{named}"
+        return marks.data_words(Mark.PART, f"{rows:,} of {pin.rows:,} {pin.called}{named}")
     if rows > pin.rows:
-        return f"other data: {rows:,} {pin.called} where the benchmark has {pin.rows:,}{named}"
+        return marks.data_words(Mark.OTHER_DATA, f"{rows:,} {pin.called} where the benchmark has {pin.rows:,}{named}")
     if pin.sha256 is not None and sha256 != pin.sha256:
-        return f"other data: {rows:,} {pin.called}, but their sha256 is {sha256}, and the card pins {pin.sha256}{named}"
-    return f"other data: {excerpt}" if excerpt else None
+        detail = f"{rows:,} {pin.called}, but their sha256 is {sha256}, and the card pins {pin.sha256}{named}"
+        return marks.data_words(Mark.OTHER_DATA, detail)
+    return marks.data_words(Mark.OTHER_DATA, excerpt) if excerpt else None

@@ -32,7 +32,7 @@ class Interval:
     low: float | None
     high: float | None
     units: int
-    method: Literal["bootstrap", "degenerate_interval", "none"] = "bootstrap"
+    method: Literal["bootstrap", "unanimous", "none"] = "bootstrap"
 
 
 def degenerate_interval(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
