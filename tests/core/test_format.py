@@ -51,6 +51,25 @@ def test_durations(seconds, text):
     assert format.duration(seconds).replace("\u00a0", " ") == text
 
 
+def test_durations_are_read_at_a_glance():
+    assert [format.duration(seconds, "clock") for seconds in (5, 65, 3705)] == ["0:05", "1:05", "1:01:45"]
+    short = [format.duration(seconds, "short") for seconds in (45, 720, 11_520, 440_640, None)]
+    assert short == ["45 s", "12 min", "3.2 h", "5.1 d", "–"]
+
+
+def test_general_numbers_have_four_digits():
+    assert [format.general(value) for value in (0.325649, 1.8e20, None)] == ["0.3256", "1.8e+20", "–"]
+    assert format.general(0.0123456, signed=True) == "+0.01235"
+    assert format.general(None, missing=format.NOT_FINITE) == "not finite"
+
+
+def test_an_interval_is_written_by_what_it_is_given():
+    assert format.interval(0.31, 0.33333, show=format.general) == "0.31 to 0.3333"
+    assert format.interval(None, 1.0, show=format.general, missing="none") == "none"
+    assert format.interval(1.0, None, show=format.general, unbounded=("–∞", "∞")) == "1 to ∞"
+    assert format.interval(None, None, show=format.general, missing="–", unbounded=("–∞", "∞")) == "–"
+
+
 def test_counts_in_words():
     assert format.count(4, "size") == "four sizes"
     assert format.count(1, "size") == "one size"

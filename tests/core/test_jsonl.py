@@ -1,7 +1,6 @@
 import json
 
 from zeroscale.core import jsonl
-from zeroscale.training.progress_bar import duration
 
 
 def test_a_resumed_record_holds_each_step_once(tmp_path):
@@ -22,7 +21,3 @@ def test_a_resumed_record_holds_each_step_once(tmp_path):
 
 def test_nothing_to_cut_back_makes_no_file(tmp_path):
     assert jsonl.truncate_after(tmp_path / "metrics.jsonl", 0) == [] and not list(tmp_path.iterdir())
-
-
-def test_durations_are_read_at_a_glance():
-    assert [duration(seconds) for seconds in (5, 65, 3705)] == ["0:05", "1:05", "1:01:45"]

@@ -53,7 +53,7 @@ def write_page():
 
     def write(*studies, **options):
         with pytest.MonkeyPatch.context() as patch:
-            for module in ("figures", "table_files"):
+            for module in ("figures.matplotlib_files", "tables.table_files"):
                 patch.setattr(f"zeroscale.report.{module}.write", lambda *_: [])
             return dashboard.write(*studies, **options)
 

@@ -1,11 +1,19 @@
-"""Numbers and sentences as people read them. No figure, no page, no file."""
+"""Numbers, counts, sizes, durations and intervals as text.
+
+Two ways of writing a number: `figure` typesets it for the report (a true minus sign, powers of ten as `^{…}`),
+`general` writes it for terminals and files (as printf's %g does). Counts: `count` in words, `scaled` typeset with a
+letter, `compact` in three digits and a letter. Times: `duration`. Bytes: `size`. Ranges: `interval`.
+"""
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 SPACE = "\u00a0"  # between a number and its unit: no line break there
 MINUS = "\u2212"
+NOTHING = "–"  # stands for a value that is unknown
+NOT_FINITE = "not finite"
 SUPERSCRIPTS = str.maketrans(f"0123456789-{MINUS}", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻")
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -29,6 +37,11 @@ def figure(value: float, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
+def general(value: float | None, *, signed: bool = False, missing: str = NOTHING) -> str:
+    """Four significant digits as %g writes them: 0.3256, 1.8e+20; `signed`: with a plus sign too."""
+    return missing if value is None else f"{value:{'+' if signed else ''}.4g}"
+
+
 def flat(text: str) -> str:
     """`figure`'s powers of ten in characters, for texts without markup: "2 × 10^{−5}" → "2 × 10⁻⁵"."""
     return re.sub(rf"\^\{{([0-9{MINUS}-]+)\}}", lambda power: power[1].translate(SUPERSCRIPTS), text)
@@ -37,7 +50,7 @@ def flat(text: str) -> str:
 def scaled(value: float | None, unit: str = "", names: str = "K M B T") -> str:
     """25344 → "25.3 K"; with a unit and SI prefixes: `scaled(3.2e13, "FLOP", "k M G T P E Z Y")` → "32.0 TFLOP"."""
     if value is None:
-        return "–"
+        return NOTHING
     prefixes = ["", *names.split()]
     power = 0 if abs(value) < 1 else min(len(prefixes) - 1, int(math.log10(abs(value)) / 3 + 1e-9))
     scaled_value = value / 1000.0**power
@@ -52,10 +65,25 @@ def flops(value: float | None) -> str:
     return scaled(value, "FLOP", "k M G T P E Z Y")
 
 
-def duration(seconds: float | None) -> str:
-    """ "48 s", "3 min 05 s", "2 h 10 min"."""
+def duration(seconds: float | None, style: Literal["full", "short", "clock"] = "full") -> str:
+    """Seconds as text; "–" where unknown.
+
+    Args:
+        style: `full`: "48 s", "3 min 05 s", "2 h 10 min", typeset; `short`: "45 s", "12 min", "3.2 h" and, from two
+            days on, "5.1 d"; `clock`: "1:05", "12:40", "3:05:00".
+    """
     if seconds is None:
-        return "–"
+        return NOTHING
+    if style == "clock":
+        minutes, rest = divmod(max(0, round(seconds)), 60)
+        return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+    if style == "short":
+        hours = seconds / 3600
+        if hours >= 48:
+            return f"{hours / 24:.1f} d"
+        if hours >= 1:
+            return f"{hours:.1f} h"
+        return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{seconds:.0f} s"
     if seconds < 60:
         return f"{seconds:.3g}{SPACE}s"
     whole = round(seconds)
@@ -64,20 +92,46 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600:,}{SPACE}h {whole % 3600 // 60:02d}{SPACE}min"
 
 
-def size(n_bytes: float | None) -> str:
-    """Bytes in binary units."""
+def size(n_bytes: float | None, style: Literal["scaled", "GiB"] = "scaled") -> str:
+    """Bytes in binary units; "–" where unknown.
+
+    Args:
+        style: `scaled`: "1.5 GiB", typeset; `GiB`: the number alone, with enough digits for a small model.
+    """
     if n_bytes is None:
-        return "–"
+        return NOTHING
+    if style == "GiB":
+        gib = n_bytes / 2**30
+        if 0 < gib < 0.095:
+            return f"{gib:.2g}"
+        return f"{gib:.2f}" if gib < 9.995 else f"{gib:.1f}"
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if n_bytes >= scale:
             return f"{n_bytes / scale:.3g}{SPACE}{unit}" if n_bytes < 1000 * scale else f"{n_bytes / scale:,.0f} {unit}"
     return f"{n_bytes:.0f}{SPACE}B"
 
 
-def interval(low: float | None, high: float | None, digits: int = 3) -> str:
-    """ "0.021 to 0.342", both ends to the decimals of the wider; empty where there is none."""
-    if low is None or high is None:
-        return ""
+def interval(
+    low: float | None,
+    high: float | None,
+    digits: int = 3,
+    *,
+    show: Callable[[float], str] | None = None,
+    missing: str = "",
+    unbounded: tuple[str, str] | None = None,
+) -> str:
+    """ "0.021 to 0.342", both ends to the decimals of the wider, or each as `show` writes it.
+
+    Args:
+        missing: the text where an end is None.
+        unbounded: the texts of an end that is None beside one that is known, where that means infinity.
+    """
+    if (low is None and high is None) or (unbounded is None and (low is None or high is None)):
+        return missing
+    if show is not None:
+        texts = unbounded or ("", "")
+        return f"{texts[0] if low is None else show(low)} to {texts[1] if high is None else show(high)}"
+    assert low is not None and high is not None
     widest = max(abs(low), abs(high))
     if not 1e-3 <= widest < 1e6:
         return f"{figure(low, digits)} to {figure(high, digits)}"
@@ -118,25 +172,6 @@ def compact(value: float) -> str:
         return f"{value:.0f}"
     digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
     return f"{value:.{digits}f}{' kMBTP'[power]}"
-
-
-def gibibytes(value: int) -> str:
-    """Bytes in GiB, with enough digits for a pocket model."""
-    gib = value / 2**30
-    if 0 < gib < 0.095:
-        return f"{gib:.2g}"
-    return f"{gib:.2f}" if gib < 9.995 else f"{gib:.1f}"
-
-
-def hours(hours: float | None) -> str:
-    """Hours as "3.2 h", "12 min", "45 s" or, from two days on, "5.1 d"; "–" where unknown."""
-    if hours is None:
-        return "–"
-    if hours >= 48:
-        return f"{hours / 24:.1f} d"
-    if hours >= 1:
-        return f"{hours:.1f} h"
-    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
 
 
 def money(value: float) -> str:

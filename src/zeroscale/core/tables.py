@@ -11,24 +11,8 @@ from zeroscale.core import format
 
 # What a terminal of 80 to 100 columns shows without breaking lines.
 WIDTH = 100
-NOTHING = "–"
 
 Cells = Sequence[str]
-
-
-def figure(value: float | None) -> str:
-    """Four digits."""
-    return "not finite" if value is None else f"{value:.4g}"
-
-
-def signed(value: float | None) -> str:
-    """Four digits and the sign."""
-    return NOTHING if value is None else f"{value:+.4g}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """`0.31 to 0.33`."""
-    return NOTHING if low is None or high is None else f"{low:.4g} to {high:.4g}"
 
 
 def widths(rows: Sequence[Cells], columns: int) -> list[int]:

@@ -8,7 +8,8 @@ from itertools import groupby
 from pathlib import Path
 
 from zeroscale.core.files import write_json, write_text
-from zeroscale.core.tables import NOTHING, figure, interval, markdown, paragraph, row_text, signed, widths
+from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
+from zeroscale.core.tables import markdown, paragraph, row_text, widths
 from zeroscale.eval.score_table import count
 
 HEAD = ("", "first", "second", "difference", "95 % interval", "p", "better")
@@ -97,8 +98,18 @@ def write(directory: Path, found: Comparison) -> list[Path]:
 
 
 def _cells(one: MetricComparison) -> tuple[str, ...]:
-    scores = (figure(one.first), figure(one.second), signed(one.difference))
-    return (f"  {one.metric}", *scores, interval(one.low, one.high), _p_value(one.p), one.better)
+    scores = (
+        general(one.first, missing=NOT_FINITE),
+        general(one.second, missing=NOT_FINITE),
+        general(one.difference, signed=True),
+    )
+    return (
+        f"  {one.metric}",
+        *scores,
+        interval(one.low, one.high, show=general, missing=NOTHING),
+        _p_value(one.p),
+        one.better,
+    )
 
 
 def _p_value(p: float | None) -> str:

@@ -7,7 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from zeroscale.core.files import write_json, write_text
-from zeroscale.core.tables import NOTHING, figure, interval, markdown, paragraph, row_text, signed, widths
+from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
+from zeroscale.core.tables import markdown, paragraph, row_text, widths
 from zeroscale.eval.published import SIZES, Published, Row, nearest
 
 HEAD = ("", "ours", "95 % interval", "the paper's", "difference", "others")
@@ -86,17 +87,21 @@ def _besides(row: Row) -> list[str]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     """The columns of `HEAD`; of a score that is none of the benchmark, its mark in the place of the last three."""
-    ours = (f"  {row.metric}", figure(row.value), interval(row.low, row.high))
+    ours = (
+        f"  {row.metric}",
+        general(row.value, missing=NOT_FINITE),
+        interval(row.low, row.high, show=general, missing=NOTHING),
+    )
     if row.mark:
         first = row.mark.split(" ")[0].split(";")[0]
         return (*ours, _INSTEAD.get(first, f"{first.rstrip(':')}, not the benchmark"))
-    return (*ours, _number(row.paper), signed(row.difference) if row.paper else "", _numbers(row.others))
+    return (*ours, _number(row.paper), general(row.difference, signed=True) if row.paper else "", _numbers(row.others))
 
 
 def _number(published: Published | None) -> str:
     if published is None:
         return NOTHING
-    return f"{published.value:.4g} ({_size(published)})"
+    return f"{general(published.value)} ({_size(published)})"
 
 
 def _size(published: Published) -> str:
@@ -107,7 +112,7 @@ def _size(published: Published) -> str:
 def _numbers(published: Sequence[Published]) -> str:
     if not published:
         return ""
-    values = ", ".join(f"{one.value:.4g}" for one in published)
+    values = ", ".join(general(one.value) for one in published)
     return f"{values} ({_size(published[0])})"
 
 
@@ -155,9 +160,16 @@ def as_markdown(rows: Sequence[Row]) -> str:
     table = []
     for row in rows:
         beside = "; ".join(f"**{part}**" if part == row.mark else part for part in _besides(row))
-        ours = (row.checkpoint, row.card, row.protocol, row.metric, figure(row.value), interval(row.low, row.high))
+        ours = (
+            row.checkpoint,
+            row.card,
+            row.protocol,
+            row.metric,
+            general(row.value, missing=NOT_FINITE),
+            interval(row.low, row.high, show=general, missing=NOTHING),
+        )
         paper = _number(row.paper) if row.paper else ""
-        difference = signed(row.difference) if row.paper else ""
+        difference = general(row.difference, signed=True) if row.paper else ""
         table.append((*ours, count(row.n, row.units, row.unit), paper, difference, _numbers(row.others), beside))
     notes = [f"- {note}" for note in _notes(rows)]
     return "\n".join([*markdown(head, table), *(["", *notes] if notes else [])]) + "\n"

@@ -4,8 +4,7 @@ import io
 from collections.abc import Sequence
 
 from zeroscale.config.published_rules import RULES
-from zeroscale.core.format import compact, gibibytes, money
-from zeroscale.core.format import hours as duration
+from zeroscale.core.format import compact, duration, money, size
 from zeroscale.launch.plan import Plan
 
 
@@ -83,12 +82,16 @@ def _row(plan: Plan) -> dict[str, str]:
         "FLOPs": f"{plan.flops:.2e}",
         "6ND": f"{plan.flops_6nd:.2e}",
         "micro-batch": f"{plan.micro_batch_rows} × {plan.accumulation}",
-        "GiB/device": "" if several else gibibytes(plan.memory.peak),
-        "GiB ddp": gibibytes(plan.memory_ddp.peak) if several else "",
-        "GiB fsdp": gibibytes(plan.memory_fsdp.peak) if several else "",
-        "hours": duration(plan.hours),
+        "GiB/device": "" if several else size(plan.memory.peak, "GiB"),
+        "GiB ddp": size(plan.memory_ddp.peak, "GiB") if several else "",
+        "GiB fsdp": size(plan.memory_fsdp.peak, "GiB") if several else "",
+        "hours": _hours(plan.hours),
         "cost": "" if plan.cost is None else money(plan.cost),
     }
+
+
+def _hours(hours: float | None) -> str:
+    return duration(None if hours is None else 3600 * hours, "short")
 
 
 def _totals(plans: Sequence[Plan]) -> dict[str, str]:
@@ -99,7 +102,7 @@ def _totals(plans: Sequence[Plan]) -> dict[str, str]:
         "steps": f"{sum(plan.steps for plan in plans):,}",
         "FLOPs": f"{sum(plan.flops for plan in plans):.2e}",
         "6ND": f"{sum(plan.flops_6nd for plan in plans):.2e}",
-        "hours": duration(None if not hours or None in hours else sum(hours)),
+        "hours": _hours(None if not hours or None in hours else sum(hours)),
         "cost": "" if None in costs else money(sum(costs)),
     }
     for title, memory in (
@@ -107,7 +110,7 @@ def _totals(plans: Sequence[Plan]) -> dict[str, str]:
         ("GiB ddp", [plan.memory_ddp for plan in plans]),
         ("GiB fsdp", [plan.memory_fsdp for plan in plans]),
     ):
-        totals[title] = f"≤ {gibibytes(max((one.peak for one in memory if one is not None), default=0))}"
+        totals[title] = f"≤ {size(max((one.peak for one in memory if one is not None), default=0), 'GiB')}"
     return totals
 
 

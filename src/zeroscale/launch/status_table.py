@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.core.format import hours
+from zeroscale.core.format import duration
 from zeroscale.runs import ledger, status
 from zeroscale.runs.run import Run
 
@@ -158,7 +158,7 @@ def progress(rows: Sequence[Row]) -> "Table":
             _number(row.loss, ".3f"),
             _number(row.val_loss, ".3f"),
             _number(row.tokens_per_s, ",.0f"),
-            "" if row.seconds_left is None else hours(row.seconds_left / 3600),
+            "" if row.seconds_left is None else duration(row.seconds_left, "short"),
             row.reason,
         )
     done = sum(row.state == "done" for row in rows)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from zeroscale.core.format import compact
+from zeroscale.core.format import compact, general, interval
 from zeroscale.scaling.run_selection import EARLIER, SHORTER
 
 N_MEANS = {
@@ -90,16 +90,14 @@ def _surface(name: str, law: dict[str, Any], fit: dict[str, Any]) -> list[str]:
 def _parameters(parameters: dict[str, Any], width: int = 6) -> list[str]:
     lines = []
     for name, estimate in parameters.items():
-        value = "beyond floating point" if estimate["value"] is None else f"{estimate['value']:.4g}"
+        value = general(estimate["value"], missing="beyond floating point")
         lines.append(f"  {name:<{width}} {value:<11} {_interval(estimate['low'], estimate['high'])}")
     return lines
 
 
 def _interval(low: float | None, high: float | None) -> str:
-    if low is None and high is None:
-        return "no interval"
-    ends = ("–∞" if low is None else f"{low:.4g}", "∞" if high is None else f"{high:.4g}")
-    return f"95 % interval {ends[0]} to {ends[1]}"
+    ends = interval(low, high, show=general, unbounded=("–∞", "∞"))
+    return f"95 % interval {ends}" if ends else "no interval"
 
 
 def _optima(optima: Sequence[dict[str, Any]]) -> list[str]:
@@ -117,9 +115,8 @@ def _optima(optima: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _range(estimate: dict[str, Any]) -> str:
-    if estimate["low"] is None or estimate["high"] is None:
-        return ""
-    return f" ({compact(estimate['low'])} to {compact(estimate['high'])})"
+    ends = interval(estimate["low"], estimate["high"], show=compact)
+    return f" ({ends})" if ends else ""
 
 
 def _hold_out(held: dict[str, Any] | None) -> list[str]:

@@ -7,15 +7,9 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from zeroscale.core.format import duration
+
 _LINE_SECONDS = 5.0
-
-
-def duration(seconds: float) -> str:
-    """1:05, 12:40, 3:05:00."""
-    whole = max(0, round(seconds))
-    hours, rest = divmod(whole, 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 class ProgressLine:
@@ -52,7 +46,7 @@ class ProgressLine:
         line_due = time.monotonic() - self._last_line > _LINE_SECONDS or step == self._total
         if self._quiet or not (self._bar or line_due):
             return
-        left = duration((self._total - step) * self._rate)
+        left = duration((self._total - step) * self._rate, "clock")
         words = f"loss {loss:.3f}" + (f"  val {val_loss:.3f}" if val_loss is not None else "")
         words += f"  {tokens_per_s / 1000:.1f}k tokens/s  {left} left"
         if self._bar:

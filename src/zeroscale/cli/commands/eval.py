@@ -195,7 +195,7 @@ def _again(label: str, out: Path, names: list[tuple[str, str]], settings: EvalCo
 
 
 def _changes(before: "Result", after: "Result") -> str:
-    from zeroscale.core.tables import figure, interval
+    from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
 
     if after == before:
         return "as it was, to the last bit"
@@ -203,9 +203,11 @@ def _changes(before: "Result", after: "Result") -> str:
     for metric, now in after.metrics.items():
         was = before.metrics[metric]
         if now.value != was.value:
-            parts.append(f"{metric} {figure(was.value)} → {figure(now.value)}")
+            before_after = (general(score.value, missing=NOT_FINITE) for score in (was, now))
+            parts.append(f"{metric} {' → '.join(before_after)}")
         if (now.low, now.high) != (was.low, was.high):
-            parts.append(f"{metric}'s interval {interval(was.low, was.high)} → {interval(now.low, now.high)}")
+            before_after = (interval(score.low, score.high, show=general, missing=NOTHING) for score in (was, now))
+            parts.append(f"{metric}'s interval {' → '.join(before_after)}")
     old, new = (f"{one.key.bootstrap:,} resamples, seed {one.key.interval_seed}" for one in (before, after))
     how = f"{old} → {new}" if old != new else new
     return f"{how}: {'; '.join(parts) or 'the same numbers'}"

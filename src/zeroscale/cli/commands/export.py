@@ -12,6 +12,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import NOT_FINITE, general, interval
 from zeroscale.core.marks import Mark
 from zeroscale.eval import load
 from zeroscale.runs import checkpoint, resolve
@@ -163,9 +164,9 @@ def _scores(target: resolve.CheckpointRef) -> list[str]:
     for result in results:
         data = _data(result)
         for metric, score in result.metrics.items():
-            value = "not finite" if score.value is None else f"{score.value:.4g}"
-            interval = "none" if score.low is None or score.high is None else f"{score.low:.4g} to {score.high:.4g}"
-            rows.append((result.card, result.protocol, metric, value, interval, f"{score.n:,}", data))
+            value = general(score.value, missing=NOT_FINITE)
+            ends = interval(score.low, score.high, show=general, missing="none")
+            rows.append((result.card, result.protocol, metric, value, ends, f"{score.n:,}", data))
     notes = ["Zero-shot, by `zeroscale eval`. The intervals are 95 % intervals over the examples scored."]
     if any(result.is_sample for result in results):
         notes.append(

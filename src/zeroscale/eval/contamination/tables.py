@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core.files import write_bytes, write_json
-from zeroscale.core.tables import NOTHING, figure, interval, paragraph, row_text, widths
+from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
+from zeroscale.core.tables import paragraph, row_text, widths
 from zeroscale.eval.contamination.clean_subsets import Parts
 from zeroscale.eval.contamination.shares import FORMAT, CardShare, Units
 
@@ -140,8 +141,8 @@ def _scores(found: Found) -> list[str]:
                 f"  {metric}" if part == "all" else "",
                 named.get(part, part),
                 f"{parts.units[part]:,}",
-                figure(scores[metric].value),
-                interval(scores[metric].low, scores[metric].high),
+                general(scores[metric].value, missing=NOT_FINITE),
+                interval(scores[metric].low, scores[metric].high, show=general, missing=NOTHING),
             )
             for metric in parts.scores["all"]
             for part, scores in parts.scores.items()

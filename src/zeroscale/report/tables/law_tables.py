@@ -87,8 +87,7 @@ def _estimate(found: Any, show: Any = None, digits: int = 3) -> Entry:
     low, high = value_of(found, "low"), value_of(found, "high")
     if show is None:
         return entry(format.figure(value, digits), value, note=format.interval(low, high, digits), ends=(low, high))
-    known = "" if low is None or high is None else f"{show(low)} to {show(high)}"
-    return entry(show(value), value, note=known, ends=(low, high))
+    return entry(show(value), value, note=format.interval(low, high, show=show), ends=(low, high))
 
 
 def optimal(laws: Json) -> dict[str, Any] | None:

@@ -65,8 +65,8 @@ def band(path: Path, name: str) -> list[Mark]:
 def with_interval(estimate: Json) -> str:
     """ "1.2 M (0.9 M to 1.5 M)"."""
     value, low, high = (value_of(estimate, end) for end in ("value", "low", "high"))
-    known = f" ({format.scaled(low)} to {format.scaled(high)})" if low is not None and high is not None else ""
-    return format.scaled(value) + known
+    ends = format.interval(low, high, show=format.scaled)
+    return format.scaled(value) + (f" ({ends})" if ends else "")
 
 
 def budget_said(one: Json) -> str:

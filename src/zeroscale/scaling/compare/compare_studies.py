@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_json, write_text
-from zeroscale.core.tables import interval, markdown, paragraph, row_text, widths
+from zeroscale.core.format import NOTHING, general, interval
+from zeroscale.core.tables import markdown, paragraph, row_text, widths
 from zeroscale.runs.run import Run
 from zeroscale.scaling.compare.compare_laws import LawComparison, compare_laws
 from zeroscale.scaling.fit import read_runs
@@ -128,32 +129,25 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     rows = []
     for name, difference in found["differences"].items():
         called = {"a": "a of N_opt ~ C^a"}.get(name, name)
-        values = (_short(found["parameters"][which][name]["value"]) for which in (0, 1))
+        values = (general(found["parameters"][which][name]["value"]) for which in (0, 1))
         rows.append((called, *values, *_gap(difference)))
     for one in found["at"]:
         loss = f"loss at C = {one['flops']:.3g}"
-        rows.append((loss, _short(one["first"]["value"]), _short(one["second"]["value"]), *_gap(one["difference"])))
+        rows.append((loss, general(one["first"]["value"]), general(one["second"]["value"]), *_gap(one["difference"])))
         times = one["multiplier"]
-        known = "–" if times["value"] is None and times["low"] is None else interval_open(times["low"], times["high"])
-        reached = "never" if times["value"] is None else f"x {times['value']:.4g}"
+        # An end that is None is infinite: the second never reaches that loss.
+        known = interval(times["low"], times["high"], show=general, missing=NOTHING, unbounded=("∞", "∞"))
+        if times["value"] is None and times["low"] is None:
+            known = NOTHING
+        reached = "never" if times["value"] is None else f"x {general(times['value'])}"
         rows.append(("  compute for the first's loss", "x 1", reached, "", known))
     return rows
 
 
-def _short(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
-
-
 def _gap(difference: dict[str, Any]) -> tuple[str, str]:
     value = difference["value"]
-    return ("–" if value is None else f"{value:+.4g}", interval(difference["low"], difference["high"]))
-
-
-def interval_open(low: float | None, high: float | None) -> str:
-    """An interval whose upper end may be infinite."""
-    if low is None and high is None:
-        return "–"
-    return f"{'∞' if low is None else f'{low:.4g}'} to {'∞' if high is None else f'{high:.4g}'}"
+    ends = interval(difference["low"], difference["high"], show=general, missing=NOTHING)
+    return (general(value, signed=True), ends)
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
