@@ -32,8 +32,8 @@ def test_it_says_the_law_with_its_interval_the_hold_out_and_every_warning(study,
 
 def test_every_run_and_every_score_stands_in_it(study, shown):
     found = read_study(study)
-    for cell in found.cells:
-        assert cell.label in shown
+    for run in found.runs:
+        assert run.label in shown
     for card in study_fixture.CARDS:
         assert f"\n{card} " in shown
     assert "SAMPLE" in shown and "higher" not in shown.lower().split("scores beside")[0][-1:]

@@ -14,12 +14,12 @@ from zeroscale.report.figures.axes import padded
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.views.size_law import Law
-from zeroscale.report.views.study import Cell, Study
+from zeroscale.report.views.study import RunView, StudyView
 
 JOINED = " + "
 
 
-def merge(studies: Sequence[Study]) -> Study:
+def merge(studies: Sequence[StudyView]) -> StudyView:
     """One study of all runs, from the smallest model to the largest; a run's name and label begin with its study's.
 
     It has no fit of its own: the laws stay those of its parts.
@@ -35,12 +35,12 @@ def merge(studies: Sequence[Study]) -> Study:
         raise ZeroscaleError(f"study: {twice} is named twice; name each study once")
     parent = Path(os.path.commonpath(places))
     names = told_apart(studies)
-    cells = [cell for study, name in zip(studies, names, strict=True) for cell in _cells(study, name)]
-    cells.sort(key=lambda cell: cell.params or float("inf"))
-    return Study(JOINED.join(names), parent, cells, None)
+    runs = [run for study, name in zip(studies, names, strict=True) for run in _prefixed_runs(study, name)]
+    runs.sort(key=lambda run: run.params or float("inf"))
+    return StudyView(JOINED.join(names), parent, runs, None)
 
 
-def told_apart(studies: Sequence[Study]) -> list[str]:
+def told_apart(studies: Sequence[StudyView]) -> list[str]:
     """Each study's name; with as many of the folders above it as it takes where two have the same."""
     places = [study.directory.resolve().parts for study in studies]
     for depth in range(1, max(map(len, places)) + 1):
@@ -50,7 +50,7 @@ def told_apart(studies: Sequence[Study]) -> list[str]:
     return names
 
 
-def _cells(study: Study, name: str) -> list[Cell]:
+def _prefixed_runs(study: StudyView, name: str) -> list[RunView]:
     """A study's runs with its name before theirs, in the paths of their results too; their folders in full."""
 
     def moved(result: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +58,12 @@ def _cells(study: Study, name: str) -> list[Cell]:
 
     return [
         replace(
-            cell,
-            run=replace(cell.run, name=f"{name}/{cell.name}", directory=cell.run.directory.resolve()),
-            label=f"{name} / {cell.label}",
-            scores={step: [moved(result) for result in results] for step, results in cell.scores.items()},
+            run,
+            run=replace(run.run, name=f"{name}/{run.name}", directory=run.directory.resolve()),
+            label=f"{name} / {run.label}",
+            scores={step: [moved(result) for result in results] for step, results in run.scores.items()},
         )
-        for cell in study.cells
+        for run in study.runs
     ]
 
 
@@ -86,9 +86,9 @@ def figure(laws: Sequence[tuple[str, Law]], index: dict[str, int]) -> dict[str, 
             line = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hovertemplate": hover, "showlegend": False}
             traces.append(line | {"meta": meta})
         hovers = [
-            f"<b>{plotly_panels.plain(name)} / {plotly_panels.plain(one.label(cell))}</b><br>{format.scaled(n)}"
+            f"<b>{plotly_panels.plain(name)} / {plotly_panels.plain(one.label(run))}</b><br>{format.scaled(n)}"
             f" parameters<br>validation loss {format.figure(loss, 4)}"
-            for cell, n, loss in one.points
+            for run, n, loss in one.points
         ]
         traces.append(
             {
@@ -101,7 +101,7 @@ def figure(laws: Sequence[tuple[str, Law]], index: dict[str, int]) -> dict[str, 
                 "cliponaxis": False,
                 "marker": {"size": 9, "symbol": plotly_panels.symbol(place)},
                 "hovertext": hovers,
-                "customdata": [[f"{name}/{cell}"] for cell, _, _ in one.points],
+                "customdata": [[f"{name}/{run}"] for run, _, _ in one.points],
                 "hovertemplate": "%{hovertext}<extra></extra>",
                 "meta": meta,
             }
@@ -113,15 +113,15 @@ def figure(laws: Sequence[tuple[str, Law]], index: dict[str, int]) -> dict[str, 
     return {"data": traces, "layout": layout}
 
 
-def doubt(studies: Sequence[Study]) -> str | None:
+def doubt(studies: Sequence[StudyView]) -> str | None:
     """Why losses per token may not be set against each other, where that is so."""
 
-    def trained_on(cell: Cell) -> tuple[str, str]:
-        parts = (cell.manifest.get(name) or {} for name in ("corpus", "tokenizer"))
+    def trained_on(run: RunView) -> tuple[str, str]:
+        parts = (run.manifest.get(name) or {} for name in ("corpus", "tokenizer"))
         corpus, tokenizer = (str(part.get("fingerprint")) for part in parts)
         return corpus, tokenizer
 
-    found = [{trained_on(cell) for cell in study.cells if cell.manifest} for study in studies]
+    found = [{trained_on(run) for run in study.runs if run.manifest} for study in studies]
     kinds = set().union(*found)
     differ = [
         name
@@ -150,7 +150,7 @@ def verdict(laws: Sequence[tuple[str, Law]], comparable: bool = True) -> str:
     return f"{text} with {format.scaled(params)} parameters."
 
 
-def table(studies: Sequence[Study], laws: Sequence[tuple[str, Law]], worst: Sequence[RunHealth]) -> dict[str, Any]:
+def table(studies: Sequence[StudyView], laws: Sequence[tuple[str, Law]], worst: Sequence[RunHealth]) -> dict[str, Any]:
     """A row per study: runs, lowest loss, exponent with its interval, hold-out error, the worst-behaved run."""
     columns: list[dict[str, Any]] = [
         {"label": "study"},
@@ -164,9 +164,9 @@ def table(studies: Sequence[Study], laws: Sequence[tuple[str, Law]], worst: Sequ
     return {"columns": columns, "rows": rows}
 
 
-def _row(study: Study, law: tuple[str, Law], worst: RunHealth) -> list[dict[str, Any]]:
+def _row(study: StudyView, law: tuple[str, Law], worst: RunHealth) -> list[dict[str, Any]]:
     name, one = law
-    done = sum(cell.done for cell in study.cells)
+    done = sum(run.done for run in study.runs)
     best = min(one.points, key=lambda point: point[2]) if one.points else None
     letter, value, low, high = exponent(study, one)
     held = 100 * (one.hold_out.predicted / one.hold_out.measured - 1) if one.hold_out else None
@@ -180,7 +180,7 @@ def _row(study: Study, law: tuple[str, Law], worst: RunHealth) -> list[dict[str,
         error = {"text": f"{held:+.1f}{format.SPACE}%".replace("-", format.MINUS), "sort": held}
     return [
         {"text": name, "sort": name, "origin": study.shown_path},
-        {"text": f"{done} of {len(study.cells)}", "sort": done},
+        {"text": f"{done} of {len(study.runs)}", "sort": done},
         lowest,
         fitted,
         error,
@@ -188,7 +188,7 @@ def _row(study: Study, law: tuple[str, Law], worst: RunHealth) -> list[dict[str,
     ]
 
 
-def exponent(study: Study, one: Law) -> tuple[str, float | None, float | None, float | None]:
+def exponent(study: StudyView, one: Law) -> tuple[str, float | None, float | None, float | None]:
     """(a or α, its value, its interval): of the law that the study's own first screen speaks of."""
     laws = scaling_laws.laws_of(study)
     lead = scaling_laws.leading(laws)

@@ -16,7 +16,7 @@ from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.benchmarks import Card, Panel
 from zeroscale.report.views.loss_curves import Curve, curves
 from zeroscale.report.views.size_law import Law
-from zeroscale.report.views.study import Cell, Study, read_study
+from zeroscale.report.views.study import RunView, StudyView, read_study
 
 # Of more runs than these only the largest say something in the examples: a column each must fit on a screen.
 SIZES_WITH_EXAMPLES = 8
@@ -26,9 +26,9 @@ SIZES_WITH_EXAMPLES = 8
 class PageData:
     """Studies as they were read, and their runs in one list (`study`, the study itself where there is one)."""
 
-    parts: list[Study]
+    parts: list[StudyView]
     names: list[str]
-    study: Study
+    study: StudyView
     laws: list[Law]
     cards: list[Card]
     drawn: list[Curve]
@@ -40,7 +40,7 @@ class PageData:
     @property
     def order(self) -> dict[str, int]:
         """A run's place on the page."""
-        return {cell.name: place for place, cell in enumerate(self.study.cells)}
+        return {run.name: place for place, run in enumerate(self.study.runs)}
 
     def prefix(self, part: int) -> str:
         """What stands before a run's own name on the page."""
@@ -49,14 +49,14 @@ class PageData:
     def order_of(self, part: int) -> dict[str, int]:
         """A run's place on the page by the name it has in its study."""
         order = self.order
-        return {cell.name: order[self.prefix(part) + cell.name] for cell in self.parts[part].cells}
+        return {run.name: order[self.prefix(part) + run.name] for run in self.parts[part].runs}
 
 
 def read(studies: list[Path], keep: bool = True) -> PageData:
     """Reads every study; with `keep` false nothing is written into one."""
     parts = [read_study(Path(study), keep) for study in studies]
     merged = multi_study.merge(parts)
-    cards, drawn = benchmarks.read_cards(merged), curves(merged.cells)
+    cards, drawn = benchmarks.read_cards(merged), curves(merged.runs)
     names = [parts[0].name] if len(parts) == 1 else multi_study.told_apart(parts)
     return PageData(parts, names, merged, [size_law.read_law(part) for part in parts], cards, drawn)
 
@@ -71,7 +71,7 @@ def describe(found: PageData, shown_examples: list[dict[str, Any]]) -> dict[str,
         "studies": found.names,
         "paths": [part.shown_path for part in found.parts],
         **_first(found, behaved),
-        "cells": _cells(found),
+        "cells": _runs(found),
         "laws": _laws(found),
         "curves": plotly_curves.describe(found.drawn, order),
         "paper": _paper(found),
@@ -86,7 +86,7 @@ def describe(found: PageData, shown_examples: list[dict[str, Any]]) -> dict[str,
         "examples": shown_examples,
         "cost": study_tables.cost(study),
         "provenance": study_tables.provenance(study),
-        "origins": number_sources.describe(study.cells),
+        "origins": number_sources.describe(study.runs),
         "again": _again(found),
     }
 
@@ -94,7 +94,7 @@ def describe(found: PageData, shown_examples: list[dict[str, Any]]) -> dict[str,
 def _together(found: PageData, behaved: list[list[run_health.RunHealth]]) -> list[run_health.RunHealth]:
     """The runs of all studies, each judged by its own study's law."""
     every = [
-        replace(one, cell=found.prefix(part) + one.cell, label=f"{found.names[part]} / {one.label}")
+        replace(one, run=found.prefix(part) + one.run, label=f"{found.names[part]} / {one.label}")
         for part, ones in enumerate(behaved)
         for one in ones
     ]
@@ -146,23 +146,23 @@ def _law(shown: Law, order: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _cells(found: PageData) -> list[dict[str, Any]]:
+def _runs(found: PageData) -> list[dict[str, Any]]:
     """Every run, in order: `series` is its colour of `palette`, a study's where there are several."""
     prefixes = {name: part for part, name in enumerate(found.names)}
 
-    def part(cell: Cell) -> int:
-        return 0 if found.alone else next(i for name, i in prefixes.items() if cell.name.startswith(f"{name}/"))
+    def part(run: RunView) -> int:
+        return 0 if found.alone else next(i for name, i in prefixes.items() if run.name.startswith(f"{name}/"))
 
     return [
         {
-            "name": cell.label,
-            "run": cell.name,
-            "size": format.scaled(cell.params),
-            "study": part(cell),
-            "series": place if found.alone else part(cell),
+            "name": run.label,
+            "run": run.name,
+            "size": format.scaled(run.params),
+            "study": part(run),
+            "series": place if found.alone else part(run),
             "symbol": plotly_panels.symbol(place),
         }
-        for place, cell in enumerate(found.study.cells)
+        for place, run in enumerate(found.study.runs)
     ]
 
 
@@ -247,8 +247,8 @@ def read_examples(found: PageData) -> list[dict[str, Any]]:
     each = max(1, SIZES_WITH_EXAMPLES // len(found.parts))
     chosen = []
     for part in range(len(found.parts)):
-        names = {found.prefix(part) + cell.name for cell in found.parts[part].cells if cell.done}
-        chosen += [cell for cell in found.study.cells if cell.name in names][-each:]
+        names = {found.prefix(part) + run.name for run in found.parts[part].runs if run.done}
+        chosen += [run for run in found.study.runs if run.name in names][-each:]
     return examples.read_examples(chosen)
 
 

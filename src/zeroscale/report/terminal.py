@@ -15,7 +15,7 @@ from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.fit_file import CALLED
 from zeroscale.report.views.loss_curves import curves
-from zeroscale.report.views.study import Study, read_study
+from zeroscale.report.views.study import StudyView, read_study
 
 NARROWEST, WIDEST = 80, 120
 RUNS = 20  # more than these are in results.csv
@@ -47,7 +47,7 @@ def report(paths: Sequence[Path]) -> str:
     return "\n".join(render(read_study(Path(path), keep=False), width, colours) for path in paths)
 
 
-def render(study: Study, width: int = 100, colours: bool = False) -> str:
+def render(study: StudyView, width: int = 100, colours: bool = False) -> str:
     """All of it, no line longer than `width` columns; headings in bold where `colours`."""
     cards = benchmarks.read_cards(study)
     by_size = size_law.read_law(study)
@@ -60,12 +60,12 @@ def _headed(title: str, body: Block, colours: bool) -> Block:
     return [f"\x1b[1m{title}\x1b[0m" if colours else title.upper(), *body] if body else []
 
 
-def _answer(study: Study, by_size: size_law.Law, width: int) -> Block:
+def _answer(study: StudyView, by_size: size_law.Law, width: int) -> Block:
     """What one look should tell."""
-    done = sum(cell.done for cell in study.cells)
+    done = sum(run.done for run in study.runs)
     held = None if scaling_laws.leading(scaling_laws.laws_of(study)) else size_law.hold_out_sentence(by_size)
     said = [
-        f"{study.name}: {done} of {len(study.cells)} runs done ({study.shown_path}).",
+        f"{study.name}: {done} of {len(study.runs)} runs done ({study.shown_path}).",
         headline.verdict(study, by_size),
         *(f"{fact['label']}: {fact['value']}; {fact['note']}" for fact in scaling_laws.facts(study)),
         held,
@@ -73,8 +73,8 @@ def _answer(study: Study, by_size: size_law.Law, width: int) -> Block:
     return [line for text in said if text for line in _wrapped(text, width)]
 
 
-def _warnings(study: Study, by_size: size_law.Law, width: int) -> Block:
-    told = scaling_laws.warnings(study, by_size) + headline.faults(study, by_size, curves(study.cells))
+def _warnings(study: StudyView, by_size: size_law.Law, width: int) -> Block:
+    told = scaling_laws.warnings(study, by_size) + headline.faults(study, by_size, curves(study.runs))
     for run in study_tables.unfinished(study):
         told.append(f"{run['run']} is {run['state']} at step {run['step']}: {run['reason']} ({run['log']})")
     for one in (study.fit or {}).get("not_fitted") or []:
@@ -83,7 +83,7 @@ def _warnings(study: Study, by_size: size_law.Law, width: int) -> Block:
 
 
 def _sections(
-    study: Study, cards: list[benchmarks.Card], by_size: size_law.Law, width: int
+    study: StudyView, cards: list[benchmarks.Card], by_size: size_law.Law, width: int
 ) -> Iterator[tuple[str, Block]]:
     if by_size.form:
         first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
@@ -100,7 +100,7 @@ def _sections(
     yield "Scores beside the paper's", _wrapped(said, width) + _table(beside, width)
 
 
-def _behaved(study: Study) -> Table:
+def _behaved(study: StudyView) -> Table:
     table = run_health.table(study, run_health.run_health(study))
     return {**table, "rows": table["rows"][:RUNS]}
 

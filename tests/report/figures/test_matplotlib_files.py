@@ -24,7 +24,7 @@ def drawn(study, tmp_path_factory) -> Path:
         # matplotlib warns of a glyph that its font lacks: a box would stand in the figure.
         warnings.simplefilter("error")
         written = matplotlib_files.write(
-            folder, found, size_law.read_law(found), curves(found.cells), benchmarks.read_cards(found)
+            folder, found, size_law.read_law(found), curves(found.runs), benchmarks.read_cards(found)
         )
     assert sorted(written) == sorted(folder.iterdir())
     return folder
@@ -55,7 +55,7 @@ def test_an_svg_is_whole_xml_without_a_script_or_a_link(drawn):
 
 def test_the_same_study_gives_the_same_bytes(study, drawn, tmp_path):
     found = read_study(study)
-    matplotlib_files.write(tmp_path, found, size_law.read_law(found), curves(found.cells), [])
+    matplotlib_files.write(tmp_path, found, size_law.read_law(found), curves(found.runs), [])
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
 
@@ -77,5 +77,5 @@ def test_a_study_with_many_runs_has_figures_too(tmp_path):
     sizes = {f"m{i:03d}": 10_000 + 1_000 * i for i in range(30)}
     folder = study_fixture.write_study(tmp_path / "many", sizes, n_steps=4, scored=False, failed=False)
     found = read_study(folder)
-    written = matplotlib_files.write(tmp_path / "out", found, size_law.read_law(found), curves(found.cells), [])
+    written = matplotlib_files.write(tmp_path / "out", found, size_law.read_law(found), curves(found.runs), [])
     assert {path.stem for path in written} >= {"law", "loss_over_tokens"}

@@ -30,11 +30,11 @@ def test_without_any_of_the_four_there_is_no_figure_1(tmp_path):
 
 
 def test_figure_4_is_the_exponential_of_the_losses(read, study):
-    plot = paper_figures.perplexity(read, curves(read.cells))
+    plot = paper_figures.perplexity(read, curves(read.runs))
     marks = {mark.name: mark for mark in plot.marks if mark.name}
     assert marks["test"].x == list(study_fixture.SIZES.values())
     test = marks["test"]
-    for name, n, value, low in zip(test.cells, test.x, test.y, test.low, strict=True):
+    for name, n, value, low in zip(test.runs, test.x, test.y, test.low, strict=True):
         assert value == pytest.approx(math.exp(study_fixture.loss_of(n)))
         score = json.loads((study / name / "evals/step-00000500/held_out.corpus.json").read_text())["metrics"]["loss"]
         assert low == pytest.approx(math.exp(score["low"]))
@@ -49,10 +49,10 @@ def test_of_several_runs_of_a_size_the_best_counts(tmp_path):
         path = study / "pocket-s-again" / name
         path.write_text(path.read_text().replace(f"{study_fixture.loss_of(102_400)}", "2.5"))
     read = read_study(study)
-    test = next(m for m in paper_figures.perplexity(read, curves(read.cells)).marks if m.name == "test")
-    assert len(test.x) == 4 and test.cells[1] == "pocket-s-again" and test.y[1] == pytest.approx(math.exp(2.5))
+    test = next(m for m in paper_figures.perplexity(read, curves(read.runs)).marks if m.name == "test")
+    assert len(test.x) == 4 and test.runs[1] == "pocket-s-again" and test.y[1] == pytest.approx(math.exp(2.5))
 
 
 def test_one_size_alone_is_no_figure(tmp_path):
     read = read_study(study_fixture.write_study(tmp_path / "one", {"pocket-s": 102_400}, n_steps=10, scored=False))
-    assert paper_figures.perplexity(read, curves(read.cells)) is None
+    assert paper_figures.perplexity(read, curves(read.runs)) is None

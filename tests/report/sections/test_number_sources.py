@@ -29,7 +29,7 @@ def looked_up(told, from_):
 def test_a_score_leads_to_its_hashes(read, study):
     cards = benchmarks.read_cards(read)
     table = number_sources.attach(study_tables.results(read, cards), read, cards)
-    told = number_sources.describe(read.cells)
+    told = number_sources.describe(read.runs)
     place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "lambada")
     from_ = table["rows"][2]["cells"][place]["from"]
     assert (from_["run"], from_["step"], from_["metric"]) == ("pocket-m", 500, "lambada/perplexity")
@@ -63,6 +63,6 @@ def test_every_number_of_the_first_screen_leads_somewhere(read):
 
 
 def test_long_texts_stand_once(read):
-    told = number_sources.describe(read.cells)
+    told = number_sources.describe(read.runs)
     assert len(told["strings"]) == len(set(told["strings"]))
     assert len(told["results"]) == 4 * (len(study_fixture.CARDS) + 1)  # and the held-out text, of four sizes

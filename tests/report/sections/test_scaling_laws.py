@@ -179,7 +179,7 @@ def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
         assert shown[called]["warnings"] == fitted["warnings"], name
     assert "starts reached the best optimum" in shown["chinchilla (approach 3)"]["how"]
     read.fit["not_fitted"] = [{"law": "envelope", "reason": "too few"}]
-    told = scaling_laws.describe(read, size_law.read_law(read), {cell.name: i for i, cell in enumerate(read.cells)})
+    told = scaling_laws.describe(read, size_law.read_law(read), {run.name: i for i, run in enumerate(read.runs)})
     assert told["not_fitted"] == [{"law": "envelope (approach 1)", "reason": "too few"}]
 
 
@@ -196,7 +196,7 @@ def test_an_older_fit_lacks_a_figure_and_nothing_breaks(folder, missing):
     found = read_study(folder)
     for fitted in found.fit["laws"].values():
         fitted.pop(missing, None)
-    told = scaling_laws.describe(found, size_law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
+    told = scaling_laws.describe(found, size_law.read_law(found), {run.name: i for i, run in enumerate(found.runs)})
     assert told["tables"] and law_tables.doubts(found.fit)
 
 
@@ -214,7 +214,7 @@ def test_laws_without_intervals_are_shown_without(folder, tmp_path):
     study = Path(shutil.copytree(folder, tmp_path / "isoflop", ignore=shutil.ignore_patterns("report")))
     (study / "fit.json").write_text(json.dumps(bare(json.loads((study / "fit.json").read_text()))))
     found = read_study(study)
-    told = scaling_laws.describe(found, size_law.read_law(found), {cell.name: i for i, cell in enumerate(found.cells)})
+    told = scaling_laws.describe(found, size_law.read_law(found), {run.name: i for i, run in enumerate(found.runs)})
     assert [one["name"] for one in told["figures"]] == ON_PAGE
     assert "No intervals." in told["doubts"][0]["how"]
     assert not any(mark.kind == "band" for mark in law_plots.optima(scaling_laws.laws_of(found)).marks)
@@ -263,15 +263,15 @@ def test_the_best_data_follow_from_the_best_size(laws):
 
 
 def test_the_envelope_is_the_lowest_of_the_training_curves(read):
-    plot = law_plots.envelope(read.cells)
+    plot = law_plots.envelope(read.runs)
     lowest = next(mark for mark in plot.marks if mark.name)
     curves = [mark for mark in plot.marks if mark.kind == "line" and not mark.name]
-    assert len(curves) == len(read.cells)
+    assert len(curves) == len(read.runs)
     for curve in curves:
         under = numpy.exp(numpy.interp(numpy.log(curve.x), numpy.log(lowest.x), numpy.log(lowest.y)))
         assert (under <= 1.05 * numpy.array(curve.y)).all()
     assert min(lowest.y) == pytest.approx(min(min(curve.y) for curve in curves), rel=0.01)
-    assert law_plots.envelope([cell for cell in read.cells if cell.label.startswith("n96000")]) is None
+    assert law_plots.envelope([run for run in read.runs if run.label.startswith("n96000")]) is None
 
 
 def test_the_exponent_by_convention_has_a_line_for_each_row(read):
@@ -285,9 +285,9 @@ def test_the_exponent_by_convention_has_a_line_for_each_row(read):
 
 
 def test_every_run_in_a_law_figure_can_be_asked_for(laws, read):
-    names = {cell.name for cell in read.cells}
+    names = {run.name for run in read.runs}
     for plot in law_plots.plots(laws):
         for mark in plot.marks:
-            assert set(mark.cells) <= names, plot.name
-            assert len(mark.cells) in (0, len(mark.x))
-    assert any(mark.cells for mark in law_plots.isoflop(laws["isoflop"]).marks)
+            assert set(mark.runs) <= names, plot.name
+            assert len(mark.runs) in (0, len(mark.x))
+    assert any(mark.runs for mark in law_plots.isoflop(laws["isoflop"]).marks)

@@ -64,7 +64,7 @@ def test_a_whole_benchmarks_panel_has_the_papers_points_and_others(whole):
     assert [value for _, _, value in shown.published] == [35.13, 15.60, 10.87, 8.63]
     assert shown.published[0][:2] == ("GPT-2 small, the paper", 85_056_000.0)
     assert [value for _, _, value in shown.reproduced] == [40.055, 10.634]
-    order = {cell.name: i for i, cell in enumerate(read_study(whole).cells)}
+    order = {run.name: i for i, run in enumerate(read_study(whole).runs)}
     traces = plotly_panels.panel(shown, order)["data"]
     assert next(trace["y"][0] for trace in traces if trace.get("marker", {}).get("symbol") == "x-thin") == 35.13
     low, high = plotly_panels.panel(shown, order)["layout"]["xaxis"]["range"]

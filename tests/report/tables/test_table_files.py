@@ -40,11 +40,11 @@ def test_each_table_is_written_three_times_and_the_same_each_time(found, cards, 
 
 def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every):
     rows = list(csv.DictReader(io.StringIO(core_tables.as_csv(every["results"][1]))))
-    cell = next(cell for cell in found.cells if cell.done)
-    row = next(row for row in rows if row["run"] == cell.label)
-    assert float(row["validation loss"]) == cell.row["val/loss"]
-    assert float(row["parameters"]) == cell.params
-    point = next(c for c in cell.scores[cell.row["step"]] if c["card"] == "wsc273")["metrics"]["acc"]
+    run = next(run for run in found.runs if run.done)
+    row = next(row for row in rows if row["run"] == run.label)
+    assert float(row["validation loss"]) == run.row["val/loss"]
+    assert float(row["parameters"]) == run.params
+    point = next(c for c in run.scores[run.row["step"]] if c["card"] == "wsc273")["metrics"]["acc"]
     assert float(row["wsc273"]) == point["value"]
     assert (float(row["wsc273/low"]), float(row["wsc273/high"])) == (point["low"], point["high"])
     assert len(rows) == 4  # the failed run has no checkpoint, and no row

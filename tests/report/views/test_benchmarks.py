@@ -86,7 +86,7 @@ def test_a_score_that_is_not_finite_is_left_out(short):
     result = json.loads(path.read_text())
     result["metrics"]["bleu"]["value"] = None
     study_fixture.write_json(path, result)
-    assert [p.cell for p in card_of(read_study(short), "wmt14_en_fr").panels[0].points] == [
+    assert [p.run for p in card_of(read_study(short), "wmt14_en_fr").panels[0].points] == [
         "pocket-s",
         "pocket-m",
         "pocket-l",
@@ -139,7 +139,7 @@ def test_the_way_back_is_complete(study):
 
 def test_examples_are_bounded_and_matched_across_sizes(study):
     read = read_study(study)
-    shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.cells if c.done])}
+    shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.runs if c.done])}
     assert "held_out" not in shown and len(shown) == len(study_fixture.CARDS)
     for found in shown.values():
         assert len(found) == 14 <= examples.PER_CARD
@@ -158,7 +158,7 @@ def test_a_samples_first_example_is_not_a_whole_benchmarks(short):
     rows = [row | {"content": "f" * 16, "target": "ship"} for row in pyarrow.parquet.read_table(path).to_pylist()]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     read = read_study(short)
-    shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.cells if c.done])}
+    shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.runs if c.done])}
     answered = {example["target"]: [one["cell"] for one in example["answers"]] for example in shown["lambada"]}
     assert answered == {"boat": ["pocket-xs", "pocket-s", "pocket-m"], "ship": ["pocket-l"]}
 
@@ -167,7 +167,7 @@ def test_right_and_wrong_are_the_records(study):
     import pyarrow.parquet
 
     read = read_study(study)
-    shown = {card["card"]: card["examples"] for card in examples.read_examples(read.cells[:1])}
+    shown = {card["card"]: card["examples"] for card in examples.read_examples(read.runs[:1])}
     folder = study / "pocket-xs/evals/step-00000500"
     records = pyarrow.parquet.read_table(folder / "lambada.paper.examples.parquet").to_pylist()
     assert [example["answers"][0]["right"] for example in shown["lambada"]] == [row["right"] for row in records]
@@ -263,7 +263,7 @@ def test_baselines_are_lines_in_the_panel_they_are_compared_with(study):
 def test_a_line_through_the_sizes_is_named_in_the_panels_text(study):
     panel = card_of(read_study(study), "cnn_dailymail").panels[0]
     assert plotly_panels.legend(panel) == "dotted: without the hint"
-    order = {cell.name: i for i, cell in enumerate(read_study(study).cells)}
+    order = {run.name: i for i, run in enumerate(read_study(study).runs)}
     named = [max(trace["text"]) for trace in plotly_panels.panel(panel, order)["data"] if "text" in trace]
     assert named == ["lede-3", "random-3"]
 
@@ -271,7 +271,7 @@ def test_a_line_through_the_sizes_is_named_in_the_panels_text(study):
 def test_sizes_scored_on_other_data_are_not_joined_by_a_line(short):
     def joined():
         study = read_study(short)
-        order = {cell.name: i for i, cell in enumerate(study.cells)}
+        order = {run.name: i for i, run in enumerate(study.runs)}
         panel = card_of(study, "coqa").panels[0]
         return any(
             trace["mode"] == "lines" and len(trace["x"]) == 4 for trace in plotly_panels.panel(panel, order)["data"]

@@ -44,13 +44,13 @@ def test_smoothing_lowers_noise_and_does_not_lag_behind_the_first_fall():
 def test_many_runs_share_one_budget_of_points(tmp_path):
     names = {f"run-{i}": 10_000 * (i + 1) for i in range(60)}
     folder = study_fixture.write_study(tmp_path / "many", names, fit=False, failed=False, scored=False)
-    drawn = loss_curves.curves(read_study(folder).cells)
+    drawn = loss_curves.curves(read_study(folder).runs)
     assert sum(len(curve.train) for curve in drawn) <= loss_curves.POINTS_IN_ALL
     assert all(curve.n_logged == 500 for curve in drawn)
 
 
 def test_steps_that_were_not_finite_are_named(study):
-    drawn = {curve.cell: curve for curve in loss_curves.curves(read_study(study).cells)}
+    drawn = {curve.run: curve for curve in loss_curves.curves(read_study(study).runs)}
     assert drawn["pocket-xl"].not_finite == [2]
     assert drawn["pocket-xl"].train == [8.4, None]
     assert drawn["pocket-m"].not_finite == []

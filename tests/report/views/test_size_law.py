@@ -21,7 +21,7 @@ def small(tmp_path):
 
 def test_points_are_the_ledgers_and_failed_runs_are_none(study):
     read = size_law.read_law(read_study(study))
-    assert [(cell, n) for cell, n, _ in read.points] == list(SIZES.items())
+    assert [(run, n) for run, n, _ in read.points] == list(SIZES.items())
     assert [loss for _, _, loss in read.points] == pytest.approx([loss_of(n) for n in SIZES.values()])
 
 
@@ -110,7 +110,7 @@ def test_what_the_fit_command_writes_is_understood(small):
     shown = size_law.read_law(read_study(read.directory))
     assert shown.parameters["alpha"][0] == pytest.approx(0.09, rel=1e-3)
     assert [point[0] for point in shown.points] == list(SIZES)
-    assert shown.hold_out.cell == "pocket-l" and shown.hold_out.predicted == pytest.approx(
+    assert shown.hold_out.run == "pocket-l" and shown.hold_out.predicted == pytest.approx(
         shown.hold_out.measured, rel=1e-3
     )
     assert shown.band and shown.method and shown.warnings

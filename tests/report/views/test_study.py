@@ -40,8 +40,8 @@ def test_the_last_words_of_a_log_are_plain_and_bounded(tmp_path):
     study_fixture.write_failed(folder / "pocket-xl")
     lines = [f"line {i}" for i in range(5_000)] + ["half\rwhole", "\x1b[1;31mred\x1b[0m", "x" * 9_000, ""]
     (folder / "pocket-xl/log.txt").write_bytes("\n".join(lines).encode() + b"\xff\n")
-    (cell,) = study.read_study(folder).cells
-    said = cell.last_words().splitlines()
+    (run,) = study.read_study(folder).runs
+    said = run.last_words().splitlines()
     assert len(said) == 12 and said[-4:] == ["whole", "red", "x" * study.LOG_WIDTH, "\ufffd"]
     (folder / "pocket-xl/log.txt").unlink()
-    assert cell.last_words() == "" and cell.log.name == "status.json"
+    assert run.last_words() == "" and run.log.name == "status.json"

@@ -23,10 +23,10 @@ def send_study(study: Path, report: Path, wanted: TrackerConfig, say: Callable[[
 
     found = read_study(study)
     whole = True
-    for cell in found.cells:
-        told = tracker.send(wanted, cell.run.directory, cell.settings, cell.manifest, cell.done)
+    for run in found.runs:
+        told = tracker.send(wanted, run.directory, run.settings, run.manifest, run.done)
         whole = whole and not told.startswith("could not be sent")
-        say(f"{cell.name} {told}")
+        say(f"{run.name} {told}")
     if wanted.name != "wandb":
         return whole
     mode = tracker.mode_of(wanted)
@@ -48,7 +48,7 @@ def send_study(study: Path, report: Path, wanted: TrackerConfig, say: Callable[[
             job_type=REPORT,
             name=f"{found.name}-report",
             tags=[REPORT],
-            config={"study": found.name, "runs": len(found.cells), "fit": (found.fit or {}).get("options")},
+            config={"study": found.name, "runs": len(found.runs), "fit": (found.fit or {}).get("options")},
         )
     except tracker.TrackerUnavailable as away:
         say(f"the fit could not be sent: W&B does not answer ({away})")
@@ -56,9 +56,9 @@ def send_study(study: Path, report: Path, wanted: TrackerConfig, say: Callable[[
     entity, project, identity = run.entity, run.project, run.id
     fit_run.write(found, report, run, mode, tracker.checkpoint_artifact, say)
     if mode == "offline":
-        cells = [path for cell in found.cells for path in wandb_files.offline_runs(cell.run.directory)]
-        if cells:
-            say(f"and its {len(cells)} cells before it: wandb sync {found.shown_path}/*/wandb/offline-run-*")
+        offline = [path for view in found.runs for path in wandb_files.offline_runs(view.directory)]
+        if offline:
+            say(f"and its {len(offline)} runs before it: wandb sync {found.shown_path}/*/wandb/offline-run-*")
     elif workspace.available():
         try:
             for address in workspace.save(found, entity, project, identity):

@@ -9,7 +9,7 @@ from zeroscale.core import format
 from zeroscale.core.format import number, power_text
 from zeroscale.report.figures.plot import Axis, Mark, Plot, log_reach
 from zeroscale.report.views.fit_file import COMPUTE, LOSS
-from zeroscale.report.views.study import Cell
+from zeroscale.report.views.study import RunView
 
 BUDGETS = 60
 # A run's curve has so many validation losses at least, or its size says nothing of what lies between two budgets.
@@ -18,20 +18,20 @@ FEWEST = 3
 FURTHEST = 2.5
 
 
-def envelope(cells: Sequence[Cell]) -> Plot | None:
+def envelope(runs: Sequence[RunView]) -> Plot | None:
     """Validation loss over FLOPs, a line for each run in the colour of its size, and the envelope under them."""
-    curves = [(cell, curve) for cell in cells if cell.params and len(curve := _curve(cell)) >= FEWEST]
-    sizes = sorted({cell.params for cell, _ in curves if cell.params})
+    curves = [(run, curve) for run in runs if run.params and len(curve := _curve(run)) >= FEWEST]
+    sizes = sorted({run.params for run, _ in curves if run.params})
     if len(sizes) < FEWEST:
         return None
     places = {size: (i, len(sizes)) for i, size in enumerate(sizes)}
     marks = []
-    for cell, curve in curves:
-        assert cell.params is not None
+    for run, curve in curves:
+        assert run.params is not None
         c, loss = [c for c, _ in curve], [loss for _, loss in curve]
-        marks.append(Mark("line", c, loss, ink="ramp", place=places[cell.params]))
+        marks.append(Mark("line", c, loss, ink="ramp", place=places[run.params]))
     for size in (sizes[0], sizes[-1]):
-        c, loss = max((curve for cell, curve in curves if cell.params == size), key=len)[-1]
+        c, loss = max((curve for run, curve in curves if run.params == size), key=len)[-1]
         marks.append(Mark("label", [c], [loss], ink="muted", text=format.scaled(size)))
     budgets, lowest = _lowest([curve for _, curve in curves])
     marks.append(Mark("line", budgets, lowest, name="lowest loss for the budget"))
@@ -50,9 +50,9 @@ def envelope(cells: Sequence[Cell]) -> Plot | None:
     )
 
 
-def _curve(cell: Cell) -> list[tuple[float, float]]:
+def _curve(run: RunView) -> list[tuple[float, float]]:
     """(C, loss) of a run's validation losses."""
-    rows = [(number(row.get("flops")), number(row.get("val/loss"))) for row in cell.metrics if "val/loss" in row]
+    rows = [(number(row.get("flops")), number(row.get("val/loss"))) for row in run.metrics if "val/loss" in row]
     return [(c, loss) for c, loss in rows if c and loss and c > 0 and loss > 0]
 
 

@@ -47,7 +47,7 @@ def isoflop(law: Json) -> Plot | None:
                 place=place,
                 symbol=symbol,  # type: ignore[arg-type]
                 hover=[describe(row) + _why(row) for row in rows],
-                cells=[run_of(row) for row in rows],
+                runs=[run_of(row) for row in rows],
             )
             for rows, symbol in ((inside, "circle"), (nearest, "circle-open"))
             if rows

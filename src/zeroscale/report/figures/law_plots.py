@@ -28,20 +28,20 @@ from zeroscale.report.views.fit_file import (
     runs_of,
     value_of,
 )
-from zeroscale.report.views.study import Cell
+from zeroscale.report.views.study import RunView
 
 # More curves than these would hide the points, and more labels would lie over each other.
 CURVES, LABELS = 12, 4
 
 
-def plots(laws: Json, cells: Sequence[Cell] = ()) -> list[Plot]:
+def plots(laws: Json, runs: Sequence[RunView] = ()) -> list[Plot]:
     """Every figure that `laws` of a fit.json can fill, most telling first; with the runs, their curves' envelope."""
     surface = next((name for name in SURFACES if name in laws), None)
     made = [
         isoflop(laws["isoflop"]) if "isoflop" in laws else None,
         optima(laws),
         optima(laws, "tokens"),
-        envelope(cells) if laws else None,
+        envelope(runs) if laws else None,
         surface_curves(surface, laws[surface]) if surface else None,
         residuals(surface, laws[surface]) if surface else None,
         left_out(surface, laws[surface]) if surface else None,
@@ -78,7 +78,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
                 ink="ramp",
                 place=place,
                 hover=[describe(row) for row in group],
-                cells=[run_of(row) for row in group],
+                runs=[run_of(row) for row in group],
                 text=format.scaled(n) if end else "",
             )
         )
@@ -152,7 +152,7 @@ def residuals(name: str, law: Json) -> Plot | None:
                 ink="ramp",
                 place=(i, len(sizes)),
                 hover=[f"{describe(row)}\n{one:+.2f} % off the law" for row, one in zip(group, off, strict=True)],
-                cells=[run_of(row) for row in group],
+                runs=[run_of(row) for row in group],
                 other={label: [row[key] for row in group] for label, (key, _) in axes.items()},
             )
         )

@@ -32,21 +32,21 @@ from zeroscale.report.sections.scaling_laws import laws_of
 from zeroscale.report.views.benchmarks import Card, Panel
 from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.views.size_law import Law, greek
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 MARKERS = "osD^PX*"
 COLUMNS = 3
 LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
 
 
-def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
+def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
     """Writes loss_over_tokens, loss_over_flops, law, those over size and data, perplexity and benchmarks, of what
     there is."""
     from matplotlib import rc_context, rc_params_from_file
 
     folder.mkdir(parents=True, exist_ok=True)
     style = package_files("zeroscale.report") / "assets" / "figures.mplstyle"
-    order = [cell.name for cell in study.cells]
+    order = [run.name for run in study.runs]
     written: list[Path] = []
     with as_file(style) as path:
         parameters = rc_params_from_file(path, use_default_template=True)
@@ -68,9 +68,9 @@ def write(folder: Path, study: Study, law: Law, curves: list[Curve], cards: list
     return written
 
 
-def _plots(study: Study, curves: list[Curve]) -> list[Plot]:
+def _plots(study: StudyView, curves: list[Curve]) -> list[Plot]:
     """The figures of the laws, and the paper's figure 4 with this study's models."""
-    found = [*plots(laws_of(study), study.cells), by_convention(study.fit or {}), perplexity(study, curves)]
+    found = [*plots(laws_of(study), study.runs), by_convention(study.fit or {}), perplexity(study, curves)]
     return [plot for plot in found if plot is not None]
 
 
@@ -79,23 +79,23 @@ def _drawn(plot: Plot, figure: Any) -> None:
 
 
 class _Painter:
-    """A colour and a marker per cell: Okabe-Ito for a handful, an ordered scale (cividis) for more."""
+    """A colour and a marker per run: Okabe-Ito for a handful, an ordered scale (cividis) for more."""
 
-    def __init__(self, cells: list[str], palette: list[str]) -> None:
+    def __init__(self, runs: list[str], palette: list[str]) -> None:
         import matplotlib
 
-        self._index = {cell: index for index, cell in enumerate(cells)}
-        if len(cells) <= len(palette):
+        self._index = {run: index for index, run in enumerate(runs)}
+        if len(runs) <= len(palette):
             self._colors: list[Any] = list(palette)
         else:
             scale = matplotlib.colormaps["cividis"]
-            self._colors = [scale(0.9 * index / (len(cells) - 1)) for index in range(len(cells))]
+            self._colors = [scale(0.9 * index / (len(runs) - 1)) for index in range(len(runs))]
 
-    def color(self, cell: str) -> Any:
-        return self._colors[self._index[cell]]
+    def color(self, run: str) -> Any:
+        return self._colors[self._index[run]]
 
-    def marker(self, cell: str) -> str:
-        return MARKERS[self._index[cell] % len(MARKERS)]
+    def marker(self, run: str) -> str:
+        return MARKERS[self._index[run] % len(MARKERS)]
 
 
 def _save(stem: Path, draw: Callable[[Any], None], inches: tuple[float, float]) -> list[Path]:
@@ -122,12 +122,12 @@ def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         for curve in curves:
-            color = painter.color(curve.cell)
+            color = painter.color(curve.run)
             if len(curves) <= 12:
                 axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.train), color=color, alpha=0.22, linewidth=0.7)
             label_once = {"label": literal(curve.label)} if len(curves) <= 12 else {}
             axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.smooth), color=color, **label_once)
-            dots = {"marker": painter.marker(curve.cell)} if len(curves) <= 12 else {}
+            dots = {"marker": painter.marker(curve.run)} if len(curves) <= 12 else {}
             x, y = _gaps(curve.validation_x[axis]), _gaps(curve.validation)
             axes.plot(x, y, color=color, linestyle=":", linewidth=1.2, markersize=4, **dots)
         axes.set(xscale="log", xlabel=label, ylabel="loss (nats per token)")
@@ -160,11 +160,11 @@ def _law(axes: Any, law: Law, painter: _Painter) -> None:
         style = {"marker": "D", "markersize": 9, "markerfacecolor": "none", "color": "#16181d", "linestyle": "none"}
         style |= {"elinewidth": 1, "capsize": 0}
         axes.errorbar([held.params], [held.predicted], yerr=bars, label="predicted from smaller sizes", **style)
-    short = all(len(law.label(cell)) <= LONG_LABEL for cell, _, _ in law.points)
-    for (cell, params, loss), side in zip(law.points, label_sides(law), strict=True):
-        axes.plot(params, loss, linestyle="none", color=painter.color(cell), marker=painter.marker(cell), markersize=7)
+    short = all(len(law.label(run)) <= LONG_LABEL for run, _, _ in law.points)
+    for (run, params, loss), side in zip(law.points, label_sides(law), strict=True):
+        axes.plot(params, loss, linestyle="none", color=painter.color(run), marker=painter.marker(run), markersize=7)
         if len(law.points) <= 8 and short:
-            _label(axes, law.label(cell), (params, loss), *side)
+            _label(axes, law.label(run), (params, loss), *side)
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel=law.axis, ylabel="validation loss (nats per token)", xlim=size_reach(law))
     bottom, top = padded(loss_reach(law))
@@ -220,7 +220,7 @@ def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
         bars = None
         if point.low is not None and point.high is not None:
             bars = [[max(0.0, point.value - point.low)], [max(0.0, point.high - point.value)]]
-        color, marker = painter.color(point.cell), painter.marker(point.cell)
+        color, marker = painter.color(point.run), painter.marker(point.run)
         axes.errorbar(
             [point.params], [point.value], yerr=bars, color=color, marker=marker, linestyle="none", clip_on=False
         )

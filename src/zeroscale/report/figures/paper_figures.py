@@ -11,7 +11,7 @@ from zeroscale.report.views.benchmarks import Card, Panel, latest
 from zeroscale.report.views.fit_file import SIZE
 from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.views.size_law import LOSS
-from zeroscale.report.views.study import Cell, Study
+from zeroscale.report.views.study import RunView, StudyView
 
 # Radford et al. 2019, figure 1: its panels' titles, and the card and metric that measure them.
 FIGURE_1 = (
@@ -44,37 +44,37 @@ def tasks(cards: list[Card]) -> list[Task]:
     return found if any(task.panel for task in found) else []
 
 
-def perplexity(study: Study, drawn: list[Curve]) -> Plot | None:
+def perplexity(study: StudyView, drawn: list[Curve]) -> Plot | None:
     """Figure 4: perplexity per token of the training text and of held-out text against size; None under two sizes.
 
     Of several runs of one size the one with the lowest loss counts.
     """
-    rows = _best(study.cells)
+    rows = _best(study.runs)
     if len(rows) < 2:
         return None
-    last = {curve.cell: curve.smooth[-1] for curve in drawn if curve.smooth and curve.smooth[-1] is not None}
+    last = {curve.run: curve.smooth[-1] for curve in drawn if curve.smooth and curve.smooth[-1] is not None}
     size = [params for params, _, _ in rows]
     test = [math.exp(loss) for _, loss, _ in rows]
-    low, high = zip(*(_interval(cell) for _, _, cell in rows), strict=True)
+    low, high = zip(*(_interval(run) for _, _, run in rows), strict=True)
     known = any(end is not None for end in low)
-    names, hover = [cell.name for _, _, cell in rows], []
-    for params, loss, cell in rows:
+    names, hover = [run.name for _, _, run in rows], []
+    for params, loss, run in rows:
         hover.append(
-            f"{cell.label}\n{format.scaled(params)} parameters\n"
+            f"{run.label}\n{format.scaled(params)} parameters\n"
             f"test perplexity {format.figure(math.exp(loss))}, loss {format.figure(loss, 4)}"
         )
-    seen = [(params, last[cell.name], cell) for params, _, cell in rows if cell.name in last]
+    seen = [(params, last[run.name], run) for params, _, run in rows if run.name in last]
     marks = []
     if len(seen) > 1:
         x, y = [params for params, _, _ in seen], [math.exp(loss or 0.0) for _, loss, _ in seen]
-        runs = [cell.name for _, _, cell in seen]
-        labels = [cell.label for _, _, cell in seen]
+        runs = [run.name for _, _, run in seen]
+        labels = [run.label for _, _, run in seen]
         said = [f"{label}\ntraining perplexity {format.figure(value)}" for label, value in zip(labels, y, strict=True)]
         marks.append(Mark("line", x, y, ink="muted", dash="dash"))
-        marks.append(Mark("points", x, y, ink="muted", symbol="circle-open", hover=said, cells=runs, name="train"))
+        marks.append(Mark("points", x, y, ink="muted", symbol="circle-open", hover=said, runs=runs, name="train"))
     marks.append(Mark("line", size, test))
     ends = {"low": list(low), "high": list(high)} if known else {}
-    marks.append(Mark("points", size, test, hover=hover, cells=names, name="test", **ends))
+    marks.append(Mark("points", size, test, hover=hover, runs=names, name="test", **ends))
     heights = [y for mark in marks for y in mark.y] + [end for end in [*low, *high] if end]
     return Plot(
         "perplexity",
@@ -90,20 +90,20 @@ def perplexity(study: Study, drawn: list[Curve]) -> Plot | None:
     )
 
 
-def _best(cells: list[Cell]) -> list[tuple[float, float, Cell]]:
+def _best(runs: list[RunView]) -> list[tuple[float, float, RunView]]:
     """(N, loss, run) of each size's best finished run, smallest size first."""
-    found: dict[float, tuple[float, float, Cell]] = {}
-    for cell in cells:
-        loss = number(cell.row.get(LOSS))
-        if cell.done and cell.params and loss is not None:
-            new = (cell.params, loss, cell)
-            found[cell.params] = min(found.get(cell.params, new), new, key=lambda row: row[1])
+    found: dict[float, tuple[float, float, RunView]] = {}
+    for run in runs:
+        loss = number(run.row.get(LOSS))
+        if run.done and run.params and loss is not None:
+            new = (run.params, loss, run)
+            found[run.params] = min(found.get(run.params, new), new, key=lambda row: row[1])
     return [found[params] for params in sorted(found)]
 
 
-def _interval(cell: Cell) -> tuple[float | None, float | None]:
+def _interval(run: RunView) -> tuple[float | None, float | None]:
     """Of the held-out perplexity, from the loss's own."""
-    for _, result in latest(cell).values():
+    for _, result in latest(run).values():
         if result.get("card") == HELD_OUT:
             score = result["metrics"].get("loss") or {}
             low, high = number(score.get("low")), number(score.get("high"))

@@ -50,7 +50,7 @@ class Mark:
     high: Ends = field(default_factory=list)
     along: Literal["x", "y"] = "y"
     hover: list[str] = field(default_factory=list)
-    cells: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
     """The run behind each point, where there is one: what a click shows the provenance of."""
     text: str = ""
     name: str = ""

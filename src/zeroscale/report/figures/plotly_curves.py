@@ -18,7 +18,7 @@ _SHOW = {"tokens": format.scaled, "flops": format.flops, "seconds": format.durat
 
 def describe(drawn: list[Curve], order: dict[str, int]) -> dict[str, Any] | None:
     """`{runs, axes, layout}`; None where no run has logged a loss."""
-    runs = [_run(curve, order[curve.cell], len(drawn) <= RAW) for curve in drawn if curve.train or curve.validation]
+    runs = [_run(curve, order[curve.run], len(drawn) <= RAW) for curve in drawn if curve.train or curve.validation]
     if not runs:
         return None
     reach = {axis: _positive(drawn, axis) for axis in AXES}
@@ -32,8 +32,8 @@ def describe(drawn: list[Curve], order: dict[str, int]) -> dict[str, Any] | None
     return {"runs": runs, "axes": {axis: _axis(axis, reach[axis]) for axis in AXES}, "layout": layout}
 
 
-def _run(curve: Curve, cell: int, raw: bool) -> dict[str, Any]:
-    run: dict[str, Any] = {"cell": cell, "x": _whole(curve.train_x), "smooth": curve.smooths}
+def _run(curve: Curve, index: int, raw: bool) -> dict[str, Any]:
+    run: dict[str, Any] = {"cell": index, "x": _whole(curve.train_x), "smooth": curve.smooths}
     run |= {"validation_x": _whole(curve.validation_x), "validation": [_digits(loss) for loss in curve.validation]}
     return run | ({"raw": curve.train} if raw else {})
 

@@ -1,6 +1,6 @@
 """Plotly figures as plain JSON: traces and layouts without a colour in them.
 
-`meta.ink` names what a trace is ("series" of cell number `meta.cell`, "text", "muted"); app.js paints it for the light
+`meta.ink` names what a trace is ("series" of run number `meta.cell`, "text", "muted"); app.js paints it for the light
 or the dark theme. Everything that came from a run passes `plain`: plotly reads a little HTML in its texts.
 """
 
@@ -65,22 +65,22 @@ def law_layout(title: str, sizes: list[float], losses: tuple[float, float], reac
 def _measured(law: Law, order: dict[str, int]) -> list[Spec]:
     """A trace for each point, with its label where there are few."""
     labelled, traces = len(law.points) <= 8, []
-    for (cell, params, loss), side in zip(law.points, label_sides(law), strict=True):
-        hover = f"<b>{plain(law.label(cell))}</b><br>{format.scaled(params)} parameters"
-        hover += f"<br>validation loss {format.figure(loss, 4)}{_run(cell, law.label(cell))}"
+    for (run, params, loss), side in zip(law.points, label_sides(law), strict=True):
+        hover = f"<b>{plain(law.label(run))}</b><br>{format.scaled(params)} parameters"
+        hover += f"<br>validation loss {format.figure(loss, 4)}{_run(run, law.label(run))}"
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers+text" if labelled else "markers",
                 "x": [params],
                 "y": [loss],
-                "text": [plain(law.label(cell))] if labelled else None,
+                "text": [plain(law.label(run))] if labelled else None,
                 "textposition": " ".join(side),
                 "cliponaxis": False,
-                "marker": {"size": 11, "symbol": symbol(order[cell])},
-                "customdata": [[cell, None, None, "val/loss"]],
+                "marker": {"size": 11, "symbol": symbol(order[run])},
+                "customdata": [[run, None, None, "val/loss"]],
                 "hovertemplate": hover + "<extra></extra>",
-                "meta": {"ink": "series", "cell": order[cell]},
+                "meta": {"ink": "series", "cell": order[run]},
             }
         )
     return traces
@@ -114,9 +114,9 @@ def label_sides(law: Law) -> list[tuple[str, str]]:
     """
     sides = []
     left, right = (math.log(edge) for edge in size_reach(law))
-    for i, (cell, params, loss) in enumerate(law.points):
+    for i, (run, params, loss) in enumerate(law.points):
         below = bool(law.band) and loss < min(law.band, key=lambda row: abs(math.log(row[0] / params)))[2]
-        late = math.log(params) > (left + right) / 2 and len(law.label(cell)) > LONG_LABEL
+        late = math.log(params) > (left + right) / 2 and len(law.label(run)) > LONG_LABEL
         sides.append(("bottom" if below else "top", "left" if i and (below or late) else "right"))
     return sides
 
@@ -187,7 +187,7 @@ def panel(shown: Panel, order: dict[str, int]) -> Spec:
         traces.append(_line(edges, [shown.chance] * 2, "muted", hovertemplate=chance, line=line))
     for line, (dash, _) in zip(shown.lines, LINE_STYLES, strict=False):
         traces.append(_reference(line, edges, panel_reach(shown), dash))
-    scores = [_score(point, order[point.cell], shown.metric) for point in points]
+    scores = [_score(point, order[point.run], shown.metric) for point in points]
     traces += scores if len(scores) <= APART else [_together(scores)]
     for (name, x, value), size, sign, ink in theirs:
         hover = f"{plain(name)}: {format.flat(format.figure(value, 4))} (published)<extra></extra>"
@@ -237,7 +237,7 @@ def _score(point: Point, index: int, metric: str) -> Spec:
     hover += f"<br>95 %: {known}" if known else "<br>no interval"
     hover += f"<br>n = {point.n:,}" if point.n is not None else ""
     hover += f"<br>{format.scaled(point.params)} parameters, step {point.step:,}"
-    hover += f"{_run(point.cell, point.label)}<br>{point.badge}"
+    hover += f"{_run(point.run, point.label)}<br>{point.badge}"
     trace = {
         "type": "scatter",
         "mode": "markers",
@@ -245,7 +245,7 @@ def _score(point: Point, index: int, metric: str) -> Spec:
         "y": [point.value],
         "marker": {"size": 9, "symbol": symbol(index)},
         "cliponaxis": False,
-        "customdata": [[point.cell, point.step, point.path, column(point.path, metric)]],
+        "customdata": [[point.run, point.step, point.path, column(point.path, metric)]],
         "hovertemplate": hover + "<extra></extra>",
         "meta": {"ink": "series", "cell": index},
     }

@@ -61,8 +61,8 @@ def _traces(mark: Mark) -> list[Spec]:
         # Without a marker of its own the label would begin in the middle of the point beside which it stands.
         gap = "\u00a0\u00a0" if mark.kind == "label" else ""
         trace["text"] = [""] * (len(mark.x) - 1) + [gap + plain(mark.text)]
-    if mark.cells:
-        trace["customdata"] = mark.cells
+    if mark.runs:
+        trace["customdata"] = mark.runs
     if mark.low:
         trace[f"error_{mark.along}"] = _bars(mark)
     if mark.hover:

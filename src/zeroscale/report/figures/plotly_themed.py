@@ -23,7 +23,7 @@ def themed(spec: dict[str, Any]) -> dict[str, Any]:
             trace["fillcolor"] = BAND
         trace.setdefault("line", {}).setdefault("color", color)
         marker = trace.setdefault("marker", {})
-        several = [SERIES[cell % len(SERIES)] for cell in meta.get("cells") or [] if isinstance(cell, int)]
+        several = [SERIES[index % len(SERIES)] for index in meta.get("cells") or [] if isinstance(index, int)]
         marker.setdefault("color", several or color)
         marker.setdefault("line", {}).setdefault("color", color)
         trace.setdefault("textfont", {}).setdefault("color", INKS["muted"])

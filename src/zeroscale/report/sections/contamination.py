@@ -12,14 +12,14 @@ from zeroscale.core.files import read_json
 from zeroscale.core.format import number
 from zeroscale.report.tables.study_tables import entry
 from zeroscale.report.views.benchmarks import latest
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 FORMAT = 1
 PARTS = {"all": "all", "clean": "nothing shared", "overlapping": "something shared"}
 Json = dict[str, Any]
 
 
-def describe(studies: list[Study]) -> Json | None:
+def describe(studies: list[StudyView]) -> Json | None:
     """Tables and a sentence for each study that has any of it; None where none has."""
     found = []
     for study in studies:
@@ -36,7 +36,7 @@ def describe(studies: list[Study]) -> Json | None:
     return {"studies": found} if found else None
 
 
-def _record(study: Study) -> Json | None:
+def _record(study: StudyView) -> Json | None:
     """The study's overlap.json; None where there is none, or one that this version does not know."""
     path = study.directory / "overlap" / "overlap.json"
     try:
@@ -104,23 +104,23 @@ def _scores(record: Json) -> Json | None:
     return {"columns": columns, "rows": rows}
 
 
-def _occurrences(study: Study) -> Json | None:
+def _occurrences(study: StudyView) -> Json | None:
     """What each model gives back of its corpus, by how often a passage stands in it."""
     runs = []
-    for cell in study.cells:
-        for _, result in latest(cell).values():
+    for run in study.runs:
+        for _, result in latest(run).values():
             bins = (result.get("extra") or {}).get("by_occurrences")
             if result.get("card") == "memorisation" and bins:
-                runs.append((cell, bins))
+                runs.append((run, bins))
     if not runs:
         return None
     ranges = sorted({(one["from"], one["to"]) for _, bins in runs for one in bins}, key=lambda edges: edges[0])
     columns: list[Json] = [{"label": "run"}]
     columns += [{"label": _range(*edges), "note": "tokens of 50 that agree", "number": True} for edges in ranges]
     rows = []
-    for cell, bins in runs:
+    for run, bins in runs:
         by_range = {(one["from"], one["to"]): one for one in bins}
-        cells = [entry(cell.label, origin=cell.name)]
+        cells = [entry(run.label, origin=run.name)]
         for edges in ranges:
             one = by_range.get(edges) or {}
             agree = number(one.get("verbatim_tokens"))

@@ -9,7 +9,7 @@ from zeroscale.report.sections import example_text
 from zeroscale.report.sections.example_view import Row, Shown, Texts, show
 from zeroscale.report.views import badges
 from zeroscale.report.views.benchmarks import latest
-from zeroscale.report.views.study import Cell
+from zeroscale.report.views.study import RunView
 
 PER_CARD = 100
 LONGEST = 600
@@ -18,7 +18,7 @@ RAW = 160
 TEXTLESS = ("stream", "characters")
 
 
-def read_examples(cells: Iterable[Cell], per_card: int = PER_CARD) -> list[Row]:
+def read_examples(runs: Iterable[RunView], per_card: int = PER_CARD) -> list[Row]:
     """The first examples of each card: `{card, protocol, family, badges, n, examples: [{id, passage, asked, target,
     start, answers}]}`; `n` is how many there are in all.
 
@@ -27,8 +27,8 @@ def read_examples(cells: Iterable[Cell], per_card: int = PER_CARD) -> list[Row]:
     benchmark's first), and passages keep their end, which the model had to go on from.
     """
     cards: dict[str, Row] = {}
-    for cell in cells:
-        for key, (_, result) in latest(cell).items():
+    for run in runs:
+        for key, (_, result) in latest(run).items():
             if result.get("examples") is None or result["card"] == badges.HELD_OUT:
                 continue
             new = {"card": result["card"], "protocol": result.get("protocol"), "family": str(result.get("family"))}
@@ -36,9 +36,9 @@ def read_examples(cells: Iterable[Cell], per_card: int = PER_CARD) -> list[Row]:
             card["badges"].append(badges.badges(result))
             rows, total = _first_rows(result["examples"], per_card)
             card["n"] = max(card["n"], total)
-            for identity, shown in _shown(rows, result, cell):
+            for identity, shown in _shown(rows, result, run):
                 found = card["by_id"].setdefault(identity, {"id": str(identity[0]), **_example(shown)})
-                found["answers"].append({"cell": cell.label, "run": cell.name, **_answer(shown)})
+                found["answers"].append({"cell": run.label, "run": run.name, **_answer(shown)})
     return [
         {name: card[name] for name in ("card", "protocol", "family", "n")}
         | {"badges": list(dict.fromkeys(card["badges"])), "examples": list(card["by_id"].values())}
@@ -47,11 +47,11 @@ def read_examples(cells: Iterable[Cell], per_card: int = PER_CARD) -> list[Row]:
     ]
 
 
-def _shown(rows: list[Row], result: Row, cell: Cell) -> list[tuple[tuple[Any, Any], Shown]]:
+def _shown(rows: list[Row], result: Row, run: RunView) -> list[tuple[tuple[Any, Any], Shown]]:
     """((id, content), what is shown) of each record; with the text it was scored on, where that is at hand."""
     family, before, found = str(result.get("family")), 0, []
     for place, row in enumerate(rows):
-        text = example_text.of(row, result, cell.settings, before) if family in TEXTLESS else ""
+        text = example_text.of(row, result, run.settings, before) if family in TEXTLESS else ""
         before += int(number(row.get("characters")) or 0)
         found.append(((row.get("id", place), row.get("content")), show(row, family, text)))
     return found

@@ -13,7 +13,7 @@ from zeroscale.core.format import number
 from zeroscale.report.tables.study_tables import command
 from zeroscale.report.views import benchmarks
 from zeroscale.report.views.benchmarks import Card, latest
-from zeroscale.report.views.study import Cell, Study
+from zeroscale.report.views.study import RunView, StudyView
 
 # Columns of the results' table that are the ledger's, by their heading.
 LEDGER = {
@@ -41,20 +41,25 @@ class StringTable:
         return self._places[text]
 
 
-def describe(cells: Iterable[Cell]) -> dict[str, Any]:
+def describe(runs: Iterable[RunView]) -> dict[str, Any]:
     """`{labels: {run, result}, strings, runs: {run: [place]}, results: {path: {run, step, n, facts: [place]}}}`."""
     strings = StringTable()
-    runs, results = {}, {}
-    for cell in cells:
-        runs[cell.name] = [strings.index(text) for text in _of_run(cell)]
-        for step, result in latest(cell).values():
+    facts_of_runs, results = {}, {}
+    for run in runs:
+        facts_of_runs[run.name] = [strings.index(text) for text in _of_run(run)]
+        for step, result in latest(run).values():
             facts = [strings.index(text) for text in _of_result(result)]
-            results[str(result.get("path"))] = {"run": cell.name, "step": step, "facts": facts}
-    return {"labels": {"run": RUN, "result": RESULT}, "strings": strings.texts, "runs": runs, "results": results}
+            results[str(result.get("path"))] = {"run": run.name, "step": step, "facts": facts}
+    return {
+        "labels": {"run": RUN, "result": RESULT},
+        "strings": strings.texts,
+        "runs": facts_of_runs,
+        "results": results,
+    }
 
 
-def _of_run(cell: Cell) -> list[str]:
-    manifest = cell.manifest
+def _of_run(run: RunView) -> list[str]:
+    manifest = run.manifest
 
     def part(name: str, key: str) -> str:
         value = manifest.get(name)
@@ -65,11 +70,11 @@ def _of_run(cell: Cell) -> list[str]:
     corpus = f"{part('corpus', 'name')} {part('corpus', 'fingerprint')}".strip()
     return [
         str(manifest.get("settings_hash") or ""),
-        str(manifest.get("seed", cell.settings.get("seed", ""))),
+        str(manifest.get("seed", run.settings.get("seed", ""))),
         source + dirty,
         corpus,
         part("tokenizer", "fingerprint"),
-        command(cell),
+        command(run),
     ]
 
 
@@ -78,23 +83,23 @@ def _of_result(result: dict[str, Any]) -> list[str]:
     return [*hashes, str(result.get("data") or result.get("source") or ""), str(result.get("version") or "")]
 
 
-def attach(table: dict[str, Any], study: Study, cards: list[Card]) -> dict[str, Any]:
+def attach(table: dict[str, Any], study: StudyView, cards: list[Card]) -> dict[str, Any]:
     """The results' table, with `from` at every number. The rows' first entries name the runs."""
-    cells = {cell.name: cell for cell in study.cells}
+    runs = {run.name: run for run in study.runs}
     paths = {
-        (card.card, point.cell): (point.step, point.path)
+        (card.card, point.run): (point.step, point.path)
         for card in cards
         if card.panels
         for point in card.panels[0].points
     }
     for row in table["rows"]:
         run = str(row["cells"][0].get("origin"))
-        if run not in cells:
+        if run not in runs:
             continue
         for column, entry in zip(table["columns"], row["cells"], strict=True):
             label = column["label"]
             if label in LEDGER and entry.get("text") != "–":
-                ledger = cells[run].row
+                ledger = runs[run].row
                 where = f"results.csv, line {ledger.get('line')}, column {LEDGER[label]}"
                 entry["from"] = {"run": run, "step": number(ledger.get("step")), "place": where}
                 if LEDGER[label] == "val/loss":
@@ -106,7 +111,7 @@ def attach(table: dict[str, Any], study: Study, cards: list[Card]) -> dict[str, 
     return table
 
 
-def of_fit(study: Study, law: str, keys: str) -> dict[str, Any] | None:
+def of_fit(study: StudyView, law: str, keys: str) -> dict[str, Any] | None:
     """Of a number of fit.json: `keys` lead to it inside the law."""
     found = ((study.fit or {}).get("laws") or {}).get(law)
     whole = of_file(study)
@@ -123,7 +128,7 @@ def of_fit(study: Study, law: str, keys: str) -> dict[str, Any] | None:
     return {"facts": [file, *(fact for fact in facts if fact[1]), *rest]}
 
 
-def of_file(study: Study) -> dict[str, Any] | None:
+def of_file(study: StudyView) -> dict[str, Any] | None:
     """Of fit.json as a whole: which file, made when, from what, by which command."""
     if study.fit is None:
         return None

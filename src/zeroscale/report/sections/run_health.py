@@ -10,7 +10,7 @@ from zeroscale.core import format
 from zeroscale.core.format import number
 from zeroscale.report.views.fit_file import SURFACES, run_of
 from zeroscale.report.views.loss_curves import smooth
-from zeroscale.report.views.study import Cell, Study
+from zeroscale.report.views.study import RunView, StudyView
 
 # What is a jump: so many robust standard deviations, and so many nats, above the smoothed loss just before.
 DEVIATIONS, NATS = 6.0, 0.1
@@ -26,7 +26,7 @@ FAILED, NOT_FINITE, NOT_DONE, RISES, JUMPS, NOTHING = range(5, -1, -1)
 class RunHealth:
     """One run. `grade` is of the worst remark, from NOTHING to FAILED; `worst` says it in words."""
 
-    cell: str
+    run: str
     label: str
     severity: int
     size: float
@@ -41,10 +41,10 @@ class RunHealth:
     """ln of the measured loss over the law's."""
 
 
-def run_health(study: Study) -> list[RunHealth]:
+def run_health(study: StudyView) -> list[RunHealth]:
     """Every run's, the worst first. A run that is still going on is not judged for not being done."""
     off = residuals(study.fit)
-    found = [_conduct(cell, off.get(cell.name)) for cell in study.cells]
+    found = [_conduct(run, off.get(run.name)) for run in study.runs]
     return sorted(found, key=lambda one: (-one.severity, -one.size))
 
 
@@ -60,10 +60,10 @@ def residuals(fit: dict[str, Any] | None) -> dict[str, float]:
     return {}
 
 
-def _conduct(cell: Cell, off: float | None) -> RunHealth:
-    graded = _graded(cell)
-    losses = np.array([_float(row.get("train/loss")) for row in cell.metrics if "train/loss" in row])
-    steps = [int(number(row.get("step")) or 0) for row in cell.metrics if "train/loss" in row]
+def _conduct(run: RunView, off: float | None) -> RunHealth:
+    graded = _graded(run)
+    losses = np.array([_float(row.get("train/loss")) for row in run.metrics if "train/loss" in row])
+    steps = [int(number(row.get("step")) or 0) for row in run.metrics if "train/loss" in row]
     jump, train = None, None
     if np.isfinite(losses).sum() >= 3:
         smoothed = smooth(losses, span=max(1.0, len(losses) / 50))
@@ -76,17 +76,17 @@ def _conduct(cell: Cell, off: float | None) -> RunHealth:
     remarks = [text for _, _, text in graded]
     mild = off if off is not None else jump[0] if jump else 0.0
     grade, size, worst = graded[0] if graded else (NOTHING, mild, _mildest(off, jump))
-    return RunHealth(cell.name, cell.label, grade, size, worst, remarks, train, jump, off)
+    return RunHealth(run.name, run.label, grade, size, worst, remarks, train, jump, off)
 
 
-def _graded(cell: Cell) -> list[tuple[int, float, str]]:
+def _graded(run: RunView) -> list[tuple[int, float, str]]:
     """(grade, size, words) of what the status and the losses say outright."""
     found: list[tuple[int, float, str]] = []
-    if cell.run.state == "failed":
-        found.append((FAILED, 0.0, f"failed{_at(cell)}: {cell.run.reason or 'no reason was recorded'}"))
-    elif cell.run.state in ("resumable", "unknown"):
-        found.append((NOT_DONE, 0.0, f"not done{_at(cell)} ({cell.run.state})"))
-    bad = [row for row in cell.metrics if "train/loss" in row and number(row["train/loss"]) is None]
+    if run.state == "failed":
+        found.append((FAILED, 0.0, f"failed{_at(run)}: {run.reason or 'no reason was recorded'}"))
+    elif run.state in ("resumable", "unknown"):
+        found.append((NOT_DONE, 0.0, f"not done{_at(run)} ({run.state})"))
+    bad = [row for row in run.metrics if "train/loss" in row and number(row["train/loss"]) is None]
     if bad:
         first = int(number(bad[0].get("step")) or 0)
         times = format.count(len(bad), "logged step")
@@ -94,8 +94,8 @@ def _graded(cell: Cell) -> list[tuple[int, float, str]]:
     return found
 
 
-def _at(cell: Cell) -> str:
-    return "" if cell.run.step is None else f" at step {cell.run.step:,}"
+def _at(run: RunView) -> str:
+    return "" if run.step is None else f" at step {run.step:,}"
 
 
 def _rise(losses: np.ndarray, noise: float) -> list[tuple[int, float, str]]:
@@ -136,9 +136,9 @@ def _float(value: Any) -> float:
     return math.nan if known is None else known
 
 
-def table(study: Study, found: list[RunHealth]) -> dict[str, Any]:
+def table(study: StudyView, found: list[RunHealth]) -> dict[str, Any]:
     """A row per run, the worst first."""
-    cells = {cell.name: cell for cell in study.cells}
+    runs = {run.name: run for run in study.runs}
     columns = [
         {"label": "run"},
         {"label": "state"},
@@ -149,24 +149,24 @@ def table(study: Study, found: list[RunHealth]) -> dict[str, Any]:
         {"label": "off the law", "note": "measured over fitted, less one", "number": True},
         {"label": "remarks"},
     ]
-    return {"columns": columns, "rows": [_row(cells[one.cell], one) for one in found]}
+    return {"columns": columns, "rows": [_row(runs[one.run], one) for one in found]}
 
 
-def _row(cell: Cell, one: RunHealth) -> dict[str, Any]:
+def _row(run: RunView, one: RunHealth) -> dict[str, Any]:
     def value(known: float | None, show: Any, note: str = "") -> dict[str, Any]:
         told = {"text": "–", "sort": "–"} if known is None else {"text": show(known), "sort": known}
         return told | ({"note": note} if note else {})
 
-    steps = number(cell.metrics[-1].get("step")) if cell.metrics else None
+    steps = number(run.metrics[-1].get("step")) if run.metrics else None
     percent = None if one.off is None else 100 * math.expm1(one.off)
     remarks = "; ".join(one.remarks) or "none"
     return {
         "cells": [
-            {"text": one.label, "sort": one.label, "origin": one.cell},
-            {"text": cell.run.state, "sort": cell.run.state},
+            {"text": one.label, "sort": one.label, "origin": one.run},
+            {"text": run.state, "sort": run.state},
             value(steps, lambda n: f"{n:,.0f}"),
             value(one.train, lambda loss: f"{loss:.3f}"),
-            value(number(cell.row.get("val/loss")), lambda loss: f"{loss:.3f}"),
+            value(number(run.row.get("val/loss")), lambda loss: f"{loss:.3f}"),
             value(
                 one.jump[0] if one.jump else None,
                 lambda nats: format.figure(nats, 2),

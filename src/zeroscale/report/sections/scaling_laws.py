@@ -12,14 +12,14 @@ from zeroscale.report.tables import law_tables
 from zeroscale.report.views.fit_file import CALLED, SURFACES, Json, value_of
 from zeroscale.report.views.size_law import LOSS as LOSS_LAW
 from zeroscale.report.views.size_law import Law
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 # The law that the first screen rests on.
 LEADING = ("isoflop", *SURFACES, "envelope")
 FIRST_FIGURE = {"isoflop": "isoflop", "chinchilla": "surface", "vpnls": "surface", "envelope": "optimal_size"}
 
 
-def laws_of(study: Study) -> Json:
+def laws_of(study: StudyView) -> Json:
     """The laws over size and data, by name; {} without any."""
     laws = (study.fit or {}).get("laws")
     return {name: law for name, law in laws.items() if name in CALLED} if isinstance(laws, dict) else {}
@@ -38,14 +38,14 @@ def _exponents(law: Json) -> Any:
     return (law.get("exponents") or {}).get("N_opt")
 
 
-def describe(study: Study, by_size: Law, order: dict[str, int]) -> dict[str, Any] | None:
+def describe(study: StudyView, by_size: Law, order: dict[str, int]) -> dict[str, Any] | None:
     """The section's figures, tables and doubts; None where fit.json holds neither such laws nor benchmarks' laws."""
     fit = study.fit or {}
     laws = laws_of(study)
     if not laws and not fit.get("benchmarks"):
         return None
     lead = leading(laws)
-    drawn = plots(laws, study.cells)
+    drawn = plots(laws, study.runs)
     first = first_figure(lead, drawn)
     counted = by_convention(fit)
     figures = [figure(plot) for plot in [*drawn, *([counted] if counted else [])] if plot is not first]
@@ -86,14 +86,14 @@ def figure(plot: Plot) -> dict[str, Any]:
     }
 
 
-def verdict(study: Study) -> str | None:
+def verdict(study: StudyView) -> str | None:
     """One sentence on the compute-optimal split; None where no law over data was fitted."""
     laws = laws_of(study)
     lead = leading(laws)
     if lead is None:
         return None
     law = laws[lead]
-    used, done = int(number(law.get("n_points")) or 0), sum(cell.done for cell in study.cells)
+    used, done = int(number(law.get("n_points")) or 0), sum(run.done for run in study.runs)
     runs = format.count(used, "run").capitalize()
     if used < done:
         runs = f"{runs.split()[0]} of {format.count(done, 'run')}"
@@ -118,7 +118,7 @@ def _meet(one: Json, other: Json) -> bool:
     return low <= most and least <= high  # type: ignore[operator]
 
 
-def facts(study: Study) -> list[dict[str, str]]:
+def facts(study: StudyView) -> list[dict[str, str]]:
     """The leading law's numbers for the first screen."""
     laws = laws_of(study)
     lead = leading(laws)
@@ -142,7 +142,7 @@ def facts(study: Study) -> list[dict[str, str]]:
     return found
 
 
-def warnings(study: Study, by_size: Law) -> list[str]:
+def warnings(study: StudyView, by_size: Law) -> list[str]:
     """The first screen's: of the leading law, and what makes fit.json old. The others stand with their laws."""
     laws = laws_of(study)
     lead = leading(laws)

@@ -10,19 +10,19 @@ from zeroscale.report.views import benchmarks
 from zeroscale.report.views.badges import BENCHMARK
 from zeroscale.report.views.benchmarks import Card, Panel, Point, unit
 from zeroscale.report.views.size_law import Law, greek
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 RUNS = 8  # the largest: a page is not wider
 
 
-def beside_paper(study: Study, cards: list[Card], runs: int = RUNS, brief: bool = False) -> dict[str, Any] | None:
+def beside_paper(study: StudyView, cards: list[Card], runs: int = RUNS, brief: bool = False) -> dict[str, Any] | None:
     """A row per metric, a column per run (the largest, smallest of them first) and per model that others published.
 
     `brief`: of each card its main metric, and those that the paper has a number for. The paper's numbers are on whole
     benchmarks: they stand only beside scores of those (`Panel.published`).
     """
-    scored = {point.cell for card in cards for panel in card.panels for point in panel.points}
-    shown = [cell for cell in study.cells if cell.name in scored][-runs:]
+    scored = {point.run for card in cards for panel in card.panels for point in panel.points}
+    shown = [cell for cell in study.runs if cell.name in scored][-runs:]
     panels = [
         (card, panel)
         for card in cards
@@ -43,7 +43,7 @@ def beside_paper(study: Study, cards: list[Card], runs: int = RUNS, brief: bool 
 
 
 def _row(card: Card, panel: Panel, runs: list[str], others: list[str]) -> list[Entry]:
-    points = {point.cell: point for point in panel.points}
+    points = {point.run: point for point in panel.points}
     published = {name: value for name, _, value in panel.published}
     protocol = "" if card.protocol in ("paper", "corpus") else f", {card.protocol}"
     arrow = "↑" if panel.higher_is_better else "↓"
@@ -72,7 +72,7 @@ def by_size(law: Law) -> dict[str, Any] | None:
         told = entry(format.figure(held.predicted), held.predicted, note=known, ends=(held.low, held.high))
         verdict = {True: "inside the interval", False: "outside the interval", None: "no interval"}[held.inside]
         reached = entry(format.figure(held.measured), held.measured, note=verdict)
-        label = law.label(held.cell) or format.scaled(held.params)
+        label = law.label(held.run) or format.scaled(held.params)
         origin = "from the smaller sizes alone"
         rows.append({"cells": [entry(f"predicted loss of {label}", origin=origin), told, reached]})
     columns = [{"label": "L(N)"}, {"label": "value", "number": True}, {"label": "measured", "number": True}]
@@ -111,7 +111,7 @@ def _panel(card: Card) -> Panel | None:
 
 def _chosen(points: list[Point]) -> list[tuple[str, str]]:
     """(run, label), from small to large: all where they are few, else evenly among them with both ends."""
-    runs = dict(sorted({point.cell: (point.params, point.label) for point in points}.items(), key=lambda one: one[1]))
+    runs = dict(sorted({point.run: (point.params, point.label) for point in points}.items(), key=lambda one: one[1]))
     names = [(run, label) for run, (_, label) in runs.items()]
     if len(names) <= OURS:
         return names
@@ -124,7 +124,7 @@ def _cells(card: Card, panel: Panel, ours: list[tuple[str, str]]) -> list[dict[s
     n = f"; n = {' to '.join(f'{one:,}' for one in dict.fromkeys((counts[0], counts[-1])))}" if counts else ""
     cells: list[dict[str, Any]] = [{"text": card.card, "sort": card.card, "note": f"{unit(panel.metric)}, {better}{n}"}]
     for run, _ in ours:
-        point = next((one for one in panel.points if one.cell == run and one.badge == BENCHMARK), None)
+        point = next((one for one in panel.points if one.run == run and one.badge == BENCHMARK), None)
         cells.append({"text": "–", "sort": "–"} if point is None else _score(point, panel.metric))
     theirs = {one.size: one for one in published.of(card.card) if one.paper and one.metric == panel.metric}
     for size in SIZES:
@@ -143,7 +143,7 @@ def _score(point: Point, metric: str) -> dict[str, Any]:
         "sort": point.value,
         "note": format.interval(point.low, point.high),
         "from": {
-            "run": point.cell,
+            "run": point.run,
             "step": point.step,
             "path": point.path,
             "metric": benchmarks.column(point.path, metric),

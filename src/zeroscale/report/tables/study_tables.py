@@ -11,7 +11,7 @@ from typing import Any
 from zeroscale.core import format
 from zeroscale.core.format import number
 from zeroscale.report.views.benchmarks import Card, Point
-from zeroscale.report.views.study import Cell, Study
+from zeroscale.report.views.study import RunView, StudyView
 
 Entry = dict[str, Any]
 
@@ -30,7 +30,7 @@ def entry(
     return {key: value for key, value in full.items() if key == "text" or value != ""}
 
 
-def results(study: Study, cards: list[Card]) -> dict[str, Any]:
+def results(study: StudyView, cards: list[Card]) -> dict[str, Any]:
     """A row per cell: size, compute, loss, and every card's main metric with its interval."""
     scored = [card for card in cards if card.kind != "held-out" and card.panels]
     columns = [
@@ -46,11 +46,11 @@ def results(study: Study, cards: list[Card]) -> dict[str, Any]:
         better = "higher is better" if main.higher_is_better else "lower is better"
         note = f"{main.metric.replace('_', ' ')}, n = {card.count}, {better}"
         columns.append({"label": card.card, "note": note, "badge": card.badge, "kind": card.kind, "number": True})
-    rows = [_result_row(cell, scored) for cell in study.cells if cell.rows or cell.scores]
+    rows = [_result_row(cell, scored) for cell in study.runs if cell.rows or cell.scores]
     return {"columns": columns, "rows": rows}
 
 
-def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
+def _result_row(cell: RunView, scored: list[Card]) -> dict[str, Any]:
     row = cell.row
     origin = (
         f"results.csv line {row['line']}, column {{}}; run {cell.name}, step {row.get('step', 0):.0f}" if row else ""
@@ -64,7 +64,7 @@ def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
         return entry("–") if found is None else entry(show(found), found, origin.format(column))
 
     cells = [
-        entry(cell.label, origin=cell.name, note="" if cell.done else cell.run.state),
+        entry(cell.label, origin=cell.name, note="" if cell.done else cell.state),
         value("params_non_embedding", format.scaled),
         value("tokens", format.scaled),
         value("flops", format.flops),
@@ -72,7 +72,7 @@ def _result_row(cell: Cell, scored: list[Card]) -> dict[str, Any]:
         value("val/bits_per_byte", lambda bits: f"{bits:.3f}"),
     ]
     for card in scored:
-        point = next((point for point in card.panels[0].points if point.cell == cell.name), None)
+        point = next((point for point in card.panels[0].points if point.run == cell.name), None)
         cells.append(entry("–") if point is None else score(card, point))
     return {"cells": cells}
 
@@ -86,19 +86,19 @@ def score(card: Card, point: Point) -> Entry:
     return told | ({"badge": point.badge} if point.badge != card.badge else {})
 
 
-def unfinished(study: Study) -> list[dict[str, str]]:
+def unfinished(study: StudyView) -> list[dict[str, str]]:
     """Runs that are not done: what became of them, why, and where to read more."""
     rows: list[dict[str, str]] = []
-    for cell in study.cells:
+    for cell in study.runs:
         if cell.done:
             continue
         rows.append(
             {
                 "run": cell.label,
                 "cell": cell.name,
-                "state": cell.run.state,
-                "reason": cell.run.reason or "no reason was recorded",
-                "step": "–" if cell.run.step is None else f"{cell.run.step:,}",
+                "state": cell.state,
+                "reason": cell.reason or "no reason was recorded",
+                "step": "–" if cell.step is None else f"{cell.step:,}",
                 "log": f"{study.shown_path}/{cell.log.relative_to(study.directory).as_posix()}",
                 "last_words": cell.last_words(),
             }
@@ -106,7 +106,7 @@ def unfinished(study: Study) -> list[dict[str, str]]:
     return rows
 
 
-def cost(study: Study) -> dict[str, Any]:
+def cost(study: StudyView) -> dict[str, Any]:
     """A row per cell: speed, time, memory, compute, utilisation. No hardware peak known, no MFU: never a guess."""
     columns = [
         {"label": "run"},
@@ -118,7 +118,7 @@ def cost(study: Study) -> dict[str, Any]:
         {"label": "MFU", "number": True},
     ]
     rows = []
-    for cell in study.cells:
+    for cell in study.runs:
         if not cell.metrics:
             continue
         last = cell.metrics[-1]
@@ -147,22 +147,20 @@ def _median(values: list[float | None]) -> float | None:
     return known[len(known) // 2] if known else None
 
 
-def provenance(study: Study) -> dict[str, Any]:
+def provenance(study: StudyView) -> dict[str, Any]:
     """What all runs share, once; then a row per run with what differs."""
-    facts = {cell.name: _facts(cell) for cell in study.cells}
+    facts = {cell.name: _facts(cell) for cell in study.runs}
     runs = {
         cell.name: entry(cell.label, origin=cell.name, note="" if cell.label == cell.name else cell.name)
-        for cell in study.cells
+        for cell in study.runs
     }
     names = list(next(iter(facts.values())))
     shared = [name for name in names if len({f[name] for f in facts.values()}) == 1]
-    alone = len(study.cells) == 1
+    alone = len(study.runs) == 1
     differing = names if alone else [name for name in names if name not in shared]
     rows = [{"cells": [runs[run], *(_fact(name, f[name]) for name in differing)]} for run, f in facts.items()]
     return {
-        "shared": []
-        if alone
-        else [{"label": name, **_fact(name, facts[study.cells[0].name][name])} for name in shared],
+        "shared": [] if alone else [{"label": name, **_fact(name, facts[study.runs[0].name][name])} for name in shared],
         "table": {"columns": [{"label": "run"}, *({"label": name} for name in differing)], "rows": rows},
     }
 
@@ -172,7 +170,7 @@ def _fact(name: str, text: str) -> Entry:
     return entry(text[:12] + "…", text, text) if short else entry(text)
 
 
-def _facts(cell: Cell) -> dict[str, str]:
+def _facts(cell: RunView) -> dict[str, str]:
     manifest, missing = cell.manifest, "not recorded"
 
     def part(name: str) -> dict[str, Any]:
@@ -213,19 +211,19 @@ def _threads(threads: Any) -> str:
     return json.dumps(threads, sort_keys=True) if isinstance(threads, dict) else str(threads or "")
 
 
-def command(cell: Cell) -> str:
+def command(cell: RunView) -> str:
     """The recorded command line, quoted for a shell."""
     recorded = cell.manifest.get("command") or ""
     return shlex.join(str(part) for part in recorded) if isinstance(recorded, list) else str(recorded)
 
 
-def _cards_source(study: Study) -> str:
+def _cards_source(study: StudyView) -> str:
     """Where the cards' data came from and which of them were scored, as the scoring command takes it.
 
     A result does not tell the folder of its files: where the runs' settings do not either, DIR stands for it.
     """
-    settings = next((cell.settings for cell in study.cells if cell.scores), {})
-    results = [one for cell in study.cells for scores in cell.scores.values() for one in scores]
+    settings = next((cell.settings for cell in study.runs if cell.scores), {})
+    results = [one for cell in study.runs for scores in cell.scores.values() for one in scores]
     results = [one for one in results if one.get("source") != "corpus"]
     sources = {str(one["source"]) for one in results if one.get("source")}
     given: dict[str, Any] = {name: settings.get(name) for name in ("cards_from", "data_dir")}
@@ -239,10 +237,10 @@ def _cards_source(study: Study) -> str:
     return "".join(f" {name}={shlex.quote(str(value))}" for name, value in given.items() if value)
 
 
-def again(study: Study, cards: list[Card]) -> list[dict[str, str]]:
+def again(study: StudyView, cards: list[Card]) -> list[dict[str, str]]:
     """The commands that make this study again, in order."""
     path = shlex.quote(study.shown_path)
-    commands = list(dict.fromkeys(text for text in map(command, study.cells) if text))
+    commands = list(dict.fromkeys(text for text in map(command, study.runs) if text))
     train = commands or [f"zeroscale train +sweeps={study.name}"]
     names = ",".join(dict.fromkeys(card.card for card in cards if card.kind != "held-out"))
     steps = [{"what": "Train and score (runs that are done are skipped)", "command": "\n".join(train)}]

@@ -7,12 +7,12 @@ from zeroscale.core.tables import Table, as_csv, as_latex, as_markdown
 from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views.benchmarks import Card
 from zeroscale.report.views.size_law import read_law
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 KINDS = ("csv", "md", "tex")
 
 
-def every(study: Study, cards: list[Card]) -> dict[str, tuple[str, Table]]:
+def every(study: StudyView, cards: list[Card]) -> dict[str, tuple[str, Table]]:
     """By file name: (caption, table), of those that the study can fill."""
     found: dict[str, tuple[str, Table | None]] = {
         "results": (
@@ -29,7 +29,7 @@ def every(study: Study, cards: list[Card]) -> dict[str, tuple[str, Table]]:
     return {name: (caption, table) for name, (caption, table) in found.items() if table and table["rows"]}
 
 
-def write(folder: Path, study: Study, cards: list[Card]) -> list[Path]:
+def write(folder: Path, study: StudyView, cards: list[Card]) -> list[Path]:
     """Writes NAME.csv, NAME.md and NAME.tex of each table."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []

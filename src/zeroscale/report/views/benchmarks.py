@@ -8,7 +8,7 @@ from zeroscale.core.format import number
 from zeroscale.eval import published
 from zeroscale.report.views import badges as marks
 from zeroscale.report.views.badges import BENCHMARK, HELD_OUT, SAMPLE
-from zeroscale.report.views.study import Cell, Study
+from zeroscale.report.views.study import RunView, StudyView
 
 # Scores that others are read against begin so (`zeroscale.eval.tasks.summary`): lines in the panel of the score that
 # the rest of the name says, and no panels of their own.
@@ -17,9 +17,9 @@ BASELINES = {"no_hint_": "without the hint", "lede_3_": "lede-3", "random_3_": "
 
 @dataclass(frozen=True)
 class Point:
-    """One cell's value with its 95 % interval, and where it stands on disk."""
+    """One run's value with its 95 % interval, and where it stands on disk."""
 
-    cell: str
+    run: str
     label: str
     params: float
     step: int
@@ -96,26 +96,26 @@ class Card:
         return f"{self.n[0]:,}" if len(self.n) == 1 else f"{self.n[0]:,} to {self.n[-1]:,}"
 
 
-def latest(cell: Cell) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Each card's last result of a cell: key (card and protocol) → (step, result)."""
+def latest(run: RunView) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Each card's last result of a run: key (card and protocol) → (step, result)."""
     found: dict[str, tuple[int, dict[str, Any]]] = {}
-    for step in sorted(cell.scores):
-        for result in cell.scores[step]:
+    for step in sorted(run.scores):
+        for result in run.scores[step]:
             found[f"{result.get('card', '?')}.{result.get('protocol', '?')}"] = (step, result)
     return found
 
 
-def read_cards(study: Study) -> list[Card]:
-    """All cards that any cell was scored on: held-out text first, then by name."""
-    by_key: dict[str, list[tuple[Cell, int, dict[str, Any]]]] = {}
-    for cell in study.cells:
-        for key, (step, result) in latest(cell).items():
-            by_key.setdefault(key, []).append((cell, step, result))
+def read_cards(study: StudyView) -> list[Card]:
+    """All cards that any run was scored on: held-out text first, then by name."""
+    by_key: dict[str, list[tuple[RunView, int, dict[str, Any]]]] = {}
+    for run in study.runs:
+        for key, (step, result) in latest(run).items():
+            by_key.setdefault(key, []).append((run, step, result))
     order = sorted(by_key, key=lambda key: (not key.startswith(f"{HELD_OUT}."), key))
     return [_card(key, by_key[key]) for key in order]
 
 
-def _card(key: str, results: list[tuple[Cell, int, dict[str, Any]]]) -> Card:
+def _card(key: str, results: list[tuple[RunView, int, dict[str, Any]]]) -> Card:
     first = results[0][2]
     names = list(dict.fromkeys(name for _, _, result in results for name in result["metrics"]))
     main = next((result["main_metric"] for _, _, result in results if result.get("main_metric") in names), None)
@@ -138,11 +138,11 @@ def _is_baseline(name: str, names: list[str]) -> bool:
     return any(name.startswith(start) and name.removeprefix(start) in names for start in BASELINES)
 
 
-def _lines(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: list[str]) -> list[Line]:
+def _lines(name: str, results: list[tuple[RunView, int, dict[str, Any]]], names: list[str]) -> list[Line]:
     lines = []
     for start, called in BASELINES.items():
         if start + name in names:
-            found = [(cell.params, _value(result, start + name)) for cell, _, result in results]
+            found = [(run.params, _value(result, start + name)) for run, _, result in results]
             points = [(params, value) for params, value in found if params is not None and value is not None]
             if points:
                 lines.append(Line(called, sorted(points)))
@@ -154,11 +154,11 @@ def _value(result: dict[str, Any], name: str) -> float | None:
     return number(entry.get("value")) if isinstance(entry, dict) else None
 
 
-def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: list[str]) -> Panel:
+def _panel(name: str, results: list[tuple[RunView, int, dict[str, Any]]], names: list[str]) -> Panel:
     points, chance, higher, theirs = [], None, True, []
-    for cell, step, result in results:
+    for run, step, result in results:
         value = _value(result, name)
-        if value is None or cell.params is None:
+        if value is None or run.params is None:
             continue
         entry = result["metrics"][name]
         n = number(entry.get("n", result.get("n")))
@@ -166,7 +166,7 @@ def _panel(name: str, results: list[tuple[Cell, int, dict[str, Any]]], names: li
         path = str(result.get("path", ""))
         count = None if n is None else int(n)
         said = marks.badges(result)
-        points.append(Point(cell.name, cell.label, cell.params, step, value, low, high, count, path, said))
+        points.append(Point(run.name, run.label, run.params, step, value, low, high, count, path, said))
         chance = number(entry.get("chance")) if chance is None else chance
         higher = bool(entry.get("higher_is_better", True))
         theirs = theirs or _published(entry.get("published"))
@@ -200,14 +200,14 @@ def _published(raw: Any) -> list[tuple[str, float, float]]:
     return rows
 
 
-def _notes(results: list[tuple[Cell, int, dict[str, Any]]]) -> list[str]:
+def _notes(results: list[tuple[RunView, int, dict[str, Any]]]) -> list[str]:
     """What a reader must know before trusting a number: what of the benchmark it is, what was cut or left out."""
-    notes = marks.notes([(cell.label, result) for cell, _, result in results])
+    notes = marks.notes([(run.label, result) for run, _, result in results])
     said = " ".join(notes).lower()
     others = dict.fromkeys(str(note) for _, _, result in results for note in result.get("notes") or [])
     notes += [note for note in others if note.lower() not in said]
     for key, text in (("truncated", "cut to fit the context"), ("left_out", "left out")):
-        counts = {cell.label: int(number(result.get(key)) or 0) for cell, _, result in results}
+        counts = {run.label: int(number(result.get(key)) or 0) for run, _, result in results}
         hit = {name: n for name, n in counts.items() if n}
         if hit:
             listed = ", ".join(f"{n:,} for {name}" for name, n in hit.items())

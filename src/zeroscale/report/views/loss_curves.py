@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from zeroscale.core.format import number
-from zeroscale.report.views.study import Cell
+from zeroscale.report.views.study import RunView
 
 AXES = ("tokens", "flops", "seconds")
 POINTS_PER_TRACE = 500
@@ -22,12 +22,12 @@ SPANS = {"light": 1 / 200, "medium": 1 / 50, "heavy": 1 / 10}
 
 @dataclass(frozen=True)
 class Curve:
-    """One cell's curves: `train`, `smooth` and `smooths` share `train_x`, `validation` has `validation_x`.
+    """One run's curves: `train`, `smooth` and `smooths` share `train_x`, `validation` has `validation_x`.
 
     x by axis, losses in nats; `smooths` by span (`SPANS`), of which `smooth` is the medium one.
     """
 
-    cell: str
+    run: str
     label: str
     train_x: dict[str, list[float | None]]
     train: list[float | None]
@@ -39,23 +39,23 @@ class Curve:
     smooths: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def curves(cells: list[Cell]) -> list[Curve]:
-    """A curve per cell, in their order; the more cells, the fewer points each (never under 40)."""
-    budget = max(FEWEST_POINTS, min(POINTS_PER_TRACE, POINTS_IN_ALL // max(1, len(cells))))
-    return [_curve(cell, budget) for cell in cells]
+def curves(runs: list[RunView]) -> list[Curve]:
+    """A curve per run, in their order; the more runs, the fewer points each (never under 40)."""
+    budget = max(FEWEST_POINTS, min(POINTS_PER_TRACE, POINTS_IN_ALL // max(1, len(runs))))
+    return [_curve(run, budget) for run in runs]
 
 
-def _curve(cell: Cell, budget: int) -> Curve:
-    train = [row for row in cell.metrics if "train/loss" in row]
-    validation = [row for row in cell.metrics if number(row.get("val/loss")) is not None]
+def _curve(run: RunView, budget: int) -> Curve:
+    train = [row for row in run.metrics if "train/loss" in row]
+    validation = [row for row in run.metrics if number(row.get("val/loss")) is not None]
     losses = np.array([_float(row.get("train/loss")) for row in train])
     smoothed = {name: smooth(losses, span=max(1.0, len(losses) * share)) for name, share in SPANS.items()}
     keep = thin(losses, budget)
     kept = thin(np.array([_float(row["val/loss"]) for row in validation]), budget)
     smooths = {name: [_short(values[i]) for i in keep] for name, values in smoothed.items()}
     return Curve(
-        cell=cell.name,
-        label=cell.label,
+        run=run.name,
+        label=run.label,
         train_x={axis: [number(train[i].get(axis)) for i in keep] for axis in AXES},
         train=[_short(losses[i]) for i in keep],
         smooth=smooths["medium"],

@@ -10,7 +10,7 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.format import number
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 LOSS = "val/loss"
 AXES = {
@@ -24,7 +24,7 @@ AXES = {
 class HoldOut:
     """The largest size, predicted from the smaller ones before looking at it."""
 
-    cell: str
+    run: str
     params: float
     predicted: float
     low: float | None
@@ -41,7 +41,7 @@ class HoldOut:
 
 @dataclass(frozen=True)
 class Law:
-    """Points (cell, N, loss in nats per token), and the fit where there is one. `axis` says which N it is."""
+    """Points (run, N, loss in nats per token), and the fit where there is one. `axis` says which N it is."""
 
     points: list[tuple[str, float, float]]
     axis: str = AXES["params_non_embedding"]
@@ -53,9 +53,9 @@ class Law:
     warnings: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
 
-    def label(self, cell: str) -> str:
+    def label(self, run: str) -> str:
         """What a reader calls the run."""
-        return self.labels.get(cell, cell)
+        return self.labels.get(run, run)
 
     @property
     def shown_form(self) -> str | None:
@@ -74,19 +74,19 @@ def greek(text: str) -> str:
     return re.sub(r"\b(alpha|beta)\b", lambda name: {"alpha": "α", "beta": "β"}[name[0]], text)
 
 
-def read_law(study: Study) -> Law:
+def read_law(study: StudyView) -> Law:
     """L(N) of the validation loss from fit.json, on the runs that it rests on; without one, every finished run."""
     measured = [
-        (cell.name, cell.params, float(cell.row[LOSS]))
-        for cell in study.cells
-        if cell.done and cell.params and number(cell.row.get(LOSS)) is not None
+        (run.name, run.params, float(run.row[LOSS]))
+        for run in study.runs
+        if run.done and run.params and number(run.row.get(LOSS)) is not None
     ]
-    labels = {cell.name: cell.label for cell in study.cells}
+    labels = {run.name: run.label for run in study.runs}
     laws = (study.fit or {}).get("laws")
     fitted = laws.get(LOSS) if isinstance(laws, dict) else None
     if not isinstance(fitted, dict):
         return Law(measured, warnings=_missing(study), labels=labels)
-    points = _points(fitted.get("points"), {cell.name for cell in study.cells})
+    points = _points(fitted.get("points"), {run.name for run in study.runs})
     intervals = fitted.get("intervals") or {}
     return Law(
         points=points,
@@ -101,29 +101,31 @@ def read_law(study: Study) -> Law:
     )
 
 
-def _points(raw: Any, cells: set[str]) -> list[tuple[str, float, float]]:
+def _points(raw: Any, runs: set[str]) -> list[tuple[str, float, float]]:
     points = []
     for point in raw or []:
         params = number(point.get("params", point.get("params_non_embedding")))
         loss = number(point.get("loss"))
-        if point.get("cell") in cells and params and loss:
+        if point.get("cell") in runs and params and loss:
             points.append((str(point["cell"]), params, loss))
     return sorted(points, key=lambda point: point[1])
 
 
-def _missing(study: Study) -> list[str]:
+def _missing(study: StudyView) -> list[str]:
     if study.fit is not None:
         return ["fit.json holds no law of the validation loss."]
     return [f"No law is fitted yet. Make it with: zeroscale fit runs={study.shown_path}"]
 
 
-def _stale(study: Study, points: list[tuple[str, float, float]], measured: list[tuple[str, float, float]]) -> list[str]:
+def _stale(
+    study: StudyView, points: list[tuple[str, float, float]], measured: list[tuple[str, float, float]]
+) -> list[str]:
     """Whether fit.json was made before a run was finished or trained again."""
-    losses = {cell: loss for cell, _, loss in points}
+    losses = {run: loss for run, _, loss in points}
     weighed = {str(entry.get("cell")) for entry in (study.fit or {}).get("left_out") or []} | set(losses)
-    labels = {cell.name: cell.label for cell in study.cells}
-    new = [labels[cell] for cell, _, _ in measured if cell not in weighed]
-    changed = [labels[cell] for cell, _, loss in measured if abs(losses.get(cell, loss) - loss) > 1e-6]
+    labels = {run.name: run.label for run in study.runs}
+    new = [labels[run] for run, _, _ in measured if run not in weighed]
+    changed = [labels[run] for run, _, loss in measured if abs(losses.get(run, loss) - loss) > 1e-6]
     if not new and not changed:
         return []
     reasons = [f"it does not know {', '.join(new)}"] if new else []
@@ -159,8 +161,8 @@ def _hold_out(raw: Any, points: list[tuple[str, float, float]]) -> HoldOut | Non
     predicted = number(raw.get("predicted"))
     if params is None or measured is None or predicted is None:
         return None
-    cell = str(raw.get("cell") or next((name for name, n, _ in points if n == params), ""))
-    return HoldOut(cell, params, predicted, number(raw.get("low")), number(raw.get("high")), measured)
+    run = str(raw.get("cell") or next((name for name, n, _ in points if n == params), ""))
+    return HoldOut(run, params, predicted, number(raw.get("low")), number(raw.get("high")), measured)
 
 
 def verdict(law: Law) -> str:
@@ -214,7 +216,7 @@ def hold_out_sentence(law: Law) -> str | None:
     held = law.hold_out
     if held is None:
         return None
-    name = law.label(held.cell) or f"the largest size ({format.scaled(held.params)} parameters)"
+    name = law.label(held.run) or f"the largest size ({format.scaled(held.params)} parameters)"
     text = f"Predicted from the smaller sizes, {name} should reach {format.figure(held.predicted)}"
     if held.inside is not None:
         text += f" ({format.interval(held.low, held.high)})"

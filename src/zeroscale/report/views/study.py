@@ -1,4 +1,4 @@
-"""A study as the report sees it: the cells of `scaling.cells`, the rows of results.csv, and fit.json, side by side."""
+"""A study as the report shows it: its runs, their rows of results.csv, and fit.json."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # ECMA-48 control sequences
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunView:
     """One run. `metrics` holds metrics.jsonl by step, `scores` the results by step, `rows` its rows of results.csv.
 
     In rows a field that reads as a number is a float, and an empty one is left out; `line` is its line in the file.
@@ -42,6 +42,23 @@ class Cell:
         return self.run.name
 
     @property
+    def directory(self) -> Path:
+        return self.run.directory
+
+    @property
+    def state(self) -> str:
+        return self.run.state
+
+    @property
+    def reason(self) -> str:
+        """Why the run is in its state; "" where none was recorded."""
+        return self.run.reason
+
+    @property
+    def step(self) -> int | None:
+        return self.run.step
+
+    @property
     def settings(self) -> dict[str, Any]:
         return self.run.settings
 
@@ -51,7 +68,7 @@ class Cell:
 
     @property
     def done(self) -> bool:
-        return self.run.state == "done"
+        return self.state == "done"
 
     @property
     def row(self) -> dict[str, Any]:
@@ -85,12 +102,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyView:
     """A study's runs, from the smallest model to the largest; `fit` is None without a fit.json."""
 
     name: str
     directory: Path
-    cells: list[Cell]
+    runs: list[RunView]
     fit: dict[str, Any] | None
 
     @property
@@ -102,7 +119,7 @@ class Study:
             return self.directory.as_posix()
 
 
-def read_study(directory: Path, keep: bool = True) -> Study:
+def read_study(directory: Path, keep: bool = True) -> StudyView:
     """Reads everything the report shows. A results.csv that is missing or old is written anew, unless `keep` is false:
     then nothing is written into the study.
 
@@ -117,22 +134,22 @@ def read_study(directory: Path, keep: bool = True) -> Study:
             "study=outputs/pocket, or train one with `zeroscale train +sweeps=pocket`"
         )
     ledger = _ledger(directory, [run.directory for run in runs], keep)
-    called = labels(runs)
-    cells = [_cell(run, ledger.get(run.name, []), called[run.name]) for run in runs]
-    cells.sort(key=lambda cell: (cell.params or math.inf, cell.name))
+    names = labels(runs)
+    views = [_run_view(run, ledger.get(run.name, []), names[run.name]) for run in runs]
+    views.sort(key=lambda view: (view.params or math.inf, view.name))
     fit = read_json(directory / "fit.json") if (directory / "fit.json").is_file() else None
-    return Study(directory.resolve().name, directory, cells, fit if isinstance(fit, dict) else None)
+    return StudyView(directory.resolve().name, directory, views, fit if isinstance(fit, dict) else None)
 
 
 def labels(runs: list[run_files.Run]) -> dict[str, str]:
-    """Short names by run: the model's, with the seed, the tokens or both where a model has several runs; the run's own
-    where that does not tell them apart."""
-    called: dict[str, str] = {}
-    for way in (_model, _with_seed, _with_tokens, _with_both):
-        names = {run.name: way(run) for run in runs}
-        uses = Counter(names.values())
-        called = {run: name for run, name in names.items() if name and uses[name] == 1} | called
-    return {run.name: called.get(run.name, run.name) for run in runs}
+    """A short name for each run: the model's, with the seed, the tokens or both where a model has several runs; the
+    run's own name where those are not unique."""
+    unique: dict[str, str] = {}
+    for make_label in (_model, _with_seed, _with_tokens, _with_both):
+        candidates = {run.name: make_label(run) for run in runs}
+        uses = Counter(candidates.values())
+        unique = {name: label for name, label in candidates.items() if label and uses[label] == 1} | unique
+    return {run.name: unique.get(run.name, run.name) for run in runs}
 
 
 def _model(run: run_files.Run) -> str:
@@ -157,10 +174,10 @@ def _tokens(run: run_files.Run) -> str:
     return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
-def _cell(run: run_files.Run, rows: list[dict[str, Any]], label: str) -> Cell:
+def _run_view(run: run_files.Run, rows: list[dict[str, Any]], label: str) -> RunView:
     metrics = [row for _, row in sorted(run_files.read_metrics(run).items())]
     scores = {step: _results(run, step) for step in recorded_steps(run)}
-    return Cell(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
+    return RunView(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
 
 
 def _results(run: run_files.Run, step: int) -> list[dict[str, Any]]:

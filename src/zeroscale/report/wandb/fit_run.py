@@ -1,5 +1,5 @@
 """The fit of a study as a W&B run of its own: charts, tables, figures, and artifacts that name the checkpoints they
-rest on. The study's cells are runs in the same group (`zeroscale.training.trackers.tracker`)."""
+rest on. The study's runs are W&B runs in the same group (`zeroscale.training.trackers.tracker`)."""
 
 import os
 import warnings
@@ -14,24 +14,24 @@ from zeroscale.report.views import size_law
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.report.views.loss_curves import curves
-from zeroscale.report.views.study import Cell
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import RunView
+from zeroscale.report.views.study import StudyView
 
 SHOWN_CHECKPOINTS = 100
 
 
 def write(
-    study: Study,
+    study: StudyView,
     report: Path,
-    run: Any,
+    wandb_run: Any,
     mode: str,
     checkpoint: Callable[[Path], Any],
     say: Callable[[str], None] = print,
 ) -> None:
     """Fills a W&B run that has just begun, and ends it.
 
-    `report` is the study's written report (its figures and tables); `checkpoint` makes the artifact of a cell's last
-    checkpoint, the same that the cell's own run has as its product.
+    `report` is the study's written report (its figures and tables); `checkpoint` makes the artifact of a run's last
+    checkpoint, the same that the run's own W&B run has as its product.
 
     Raises:
         ZeroscaleError: W&B did not take all of it.
@@ -39,24 +39,24 @@ def write(
     import wandb
 
     try:
-        _fill(study, report, run, mode, checkpoint)
-        where = run.url if mode == "online" else str(Path(run.dir).parent)
-        run.finish(exit_code=0)
+        _fill(study, report, wandb_run, mode, checkpoint)
+        where = wandb_run.url if mode == "online" else str(Path(wandb_run.dir).parent)
+        wandb_run.finish(exit_code=0)
     except (wandb.errors.Error, TimeoutError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ZeroscaleError(f"W&B did not take all of the fit ({first}): the same command sends it anew") from error
     say(f"W&B: {where}" if mode == "online" else f"W&B, offline: send it with `wandb sync {_short(Path(where))}`")
 
 
-def _fill(study: Study, report: Path, run: Any, mode: str, checkpoint: Callable[[Path], Any]) -> None:
+def _fill(study: StudyView, report: Path, wandb_run: Any, mode: str, checkpoint: Callable[[Path], Any]) -> None:
     import wandb
 
-    cards, by_size, drawn = benchmarks.read_cards(study), size_law.read_law(study), curves(study.cells)
-    run.summary.update(wandb_rows.summary(study, by_size))
-    run.summary["verdict"] = format.flat(scaling_laws.verdict(study) or size_law.verdict(by_size))
+    cards, by_size, drawn = benchmarks.read_cards(study), size_law.read_law(study), curves(study.runs)
+    wandb_run.summary.update(wandb_rows.summary(study, by_size))
+    wandb_run.summary["verdict"] = format.flat(scaling_laws.verdict(study) or size_law.verdict(by_size))
     for chart in wandb_rows.charts(study, by_size, drawn):
         names = list(chart.series)
-        run.log(
+        wandb_run.log(
             {
                 f"charts/{chart.name}": wandb.plot.line_series(
                     xs=[chart.series[name][0] for name in names],
@@ -68,19 +68,19 @@ def _fill(study: Study, report: Path, run: Any, mode: str, checkpoint: Callable[
             }
         )
     for name, figure in wandb_rows.figures(study, by_size).items():
-        run.log({f"plots/{name}": wandb.Plotly(_plotly(figure))})
-    _curves(run, by_size)
+        wandb_run.log({f"plots/{name}": wandb.Plotly(_plotly(figure))})
+    _curves(wandb_run, by_size)
     for name, (columns, rows) in {
         "scores": wandb_rows.scores(study, cards),
         "examples": wandb_rows.examples(study),
         **{name: (columns, rows) for name, (_, columns, rows) in wandb_rows.tables(study, cards).items()},
     }.items():
         if rows:
-            run.log({f"tables/{name}": wandb.Table(columns=columns, data=rows)})
+            wandb_run.log({f"tables/{name}": wandb.Table(columns=columns, data=rows)})
     for path in sorted((report / "figures").glob("*.png")):
-        run.log({f"figures/{path.stem}": wandb.Image(str(path), caption=path.stem.replace("_", " "))})
-    _use(run, mode, [cell for cell in study.cells if cell.done][-SHOWN_CHECKPOINTS:], checkpoint)
-    _keep(run, study, report)
+        wandb_run.log({f"figures/{path.stem}": wandb.Image(str(path), caption=path.stem.replace("_", " "))})
+    _use(wandb_run, mode, [run for run in study.runs if run.done][-SHOWN_CHECKPOINTS:], checkpoint)
+    _keep(wandb_run, study, report)
 
 
 def _plotly(figure: dict[str, Any]) -> Any:
@@ -89,37 +89,37 @@ def _plotly(figure: dict[str, Any]) -> Any:
     return graph_objects.Figure(figure)
 
 
-def _curves(run: Any, by_size: size_law.Law) -> None:
+def _curves(wandb_run: Any, by_size: size_law.Law) -> None:
     """The law as W&B's own line charts, which can have logarithmic axes: a point of the curve is a step of its own."""
-    run.define_metric("law/N")
-    run.define_metric("law/*", step_metric="law/N")
+    wandb_run.define_metric("law/N")
+    wandb_run.define_metric("law/*", step_metric="law/N")
     measured = {n: loss for _, n, loss in by_size.points}
     fitted = {n: {"law/fit": value, "law/low": low, "law/high": high} for n, low, value, high in by_size.band}
     for n in sorted({*measured, *fitted}):
         row = {"law/N": n, "law/measured": measured.get(n), **fitted.get(n, {})}
-        run.log({key: value for key, value in row.items() if value is not None})
+        wandb_run.log({key: value for key, value in row.items() if value is not None})
 
 
-def _use(run: Any, mode: str, cells: list[Cell], checkpoint: Callable[[Path], Any]) -> None:
+def _use(wandb_run: Any, mode: str, runs: list[RunView], checkpoint: Callable[[Path], Any]) -> None:
     """Declares the checkpoints as what the fit rests on.
 
     `use_artifact` refuses to work offline, and online it waits for W&B without end; what it calls does neither. Where
     a version of W&B has that under another name, the lineage is asked for online and lost offline, and nothing else.
     """
-    for cell in cells:
-        artifact = checkpoint(cell.run.directory)
+    for run in runs:
+        artifact = checkpoint(run.directory)
         if artifact is None:
             continue
         try:
-            run._log_artifact(artifact, aliases=["latest"], is_user_created=True, use_after_commit=True)
+            wandb_run._log_artifact(artifact, aliases=["latest"], is_user_created=True, use_after_commit=True)
         except (AttributeError, TypeError):
             if mode != "online":
                 warnings.warn("this version of wandb records no lineage offline", stacklevel=2)
                 return
-            run.use_artifact(artifact, aliases=["latest"])
+            wandb_run.use_artifact(artifact, aliases=["latest"])
 
 
-def _keep(run: Any, study: Study, report: Path) -> None:
+def _keep(wandb_run: Any, study: StudyView, report: Path) -> None:
     """results.csv, fit.json, tables and figures as artifacts: versions of them are kept as the study grows."""
     import wandb
 
@@ -134,7 +134,7 @@ def _keep(run: Any, study: Study, report: Path) -> None:
         figures.add_file(str(path), name=path.name)
     for artifact in (results, figures):
         if artifact.manifest.entries:
-            run.log_artifact(artifact, aliases=["latest"])
+            wandb_run.log_artifact(artifact, aliases=["latest"])
 
 
 def _short(path: Path) -> str:

@@ -22,7 +22,7 @@ from zeroscale.report.figures.plotly_themed import themed
 from zeroscale.report.figures.plot import Axis
 from zeroscale.report.figures.plot import Mark
 from zeroscale.report.figures.plot import Plot
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 Columns = list[str]
 Rows = list[list[Any]]
@@ -43,7 +43,7 @@ class Chart:
     series: dict[str, tuple[list[float], list[float]]]
 
 
-def charts(study: Study, by_size: Law, drawn: list[Curve]) -> list[Chart]:
+def charts(study: StudyView, by_size: Law, drawn: list[Curve]) -> list[Chart]:
     """The law over size, every figure of the laws over size and data, and the loss curves."""
     found = [_by_size(by_size)] if by_size.points else []
     found += [_of_plot(plot) for plot in law_plots.plots(scaling_laws.laws_of(study))]
@@ -51,9 +51,9 @@ def charts(study: Study, by_size: Law, drawn: list[Curve]) -> list[Chart]:
     return [chart for chart in found if chart.series]
 
 
-def figures(study: Study, by_size: Law) -> dict[str, dict[str, Any]]:
+def figures(study: StudyView, by_size: Law) -> dict[str, dict[str, Any]]:
     """The page's figures of the laws, as plotly's JSON, with logarithmic axes and intervals."""
-    order = {cell.name: place for place, cell in enumerate(study.cells)}
+    order = {run.name: place for place, run in enumerate(study.runs)}
     found = {"law": plotly_panels.law(by_size, order)} if by_size.points else {}
     found |= {plot.name: plotly_plot.spec(plot) for plot in law_plots.plots(scaling_laws.laws_of(study))}
     return {name: themed(spec) for name, spec in found.items()}
@@ -128,24 +128,24 @@ def _log10(values: list[float]) -> list[float]:
     return [math.log10(value) for value in values]
 
 
-def scores(study: Study, cards: list[Card]) -> tuple[Columns, Rows]:
+def scores(study: StudyView, cards: list[Card]) -> tuple[Columns, Rows]:
     """A row for every metric of every benchmark of every run, with its interval and where it stands on disk."""
-    runs = {cell.name: cell for cell in study.cells}
+    runs = {run.name: run for run in study.runs}
     rows: Rows = []
     for card in cards:
         for panel in card.panels:
             for point in panel.points:
-                cell = runs[point.cell]
-                row = [cell.name, cell.label, point.params, cell.row.get("tokens"), cell.row.get("flops")]
+                run = runs[point.run]
+                row = [run.name, run.label, point.params, run.row.get("tokens"), run.row.get("flops")]
                 row += [card.card, card.protocol, panel.metric, point.value, point.low, point.high, point.n]
                 rows.append([*row, panel.higher_is_better, panel.chance, point.badge, point.step, point.path])
     return list(SCORE_COLUMNS), typed(rows)
 
 
-def examples(study: Study) -> tuple[Columns, Rows]:
+def examples(study: StudyView) -> tuple[Columns, Rows]:
     """A row per example and run: what was asked, what was right, what the run said."""
     rows: Rows = []
-    for card in read_examples([cell for cell in study.cells if cell.scores]):
+    for card in read_examples([run for run in study.runs if run.scores]):
         for example in card["examples"]:
             asked = "\n".join(f"{label}: {text}" for label, text in example["asked"])
             for answer in example["answers"]:
@@ -155,7 +155,7 @@ def examples(study: Study) -> tuple[Columns, Rows]:
     return list(EXAMPLE_COLUMNS), typed(rows)
 
 
-def tables(study: Study, cards: list[Card]) -> dict[str, tuple[str, Columns, Rows]]:
+def tables(study: StudyView, cards: list[Card]) -> dict[str, tuple[str, Columns, Rows]]:
     """The report's own tables by name: (caption, columns, rows), intervals as columns of their own."""
     found = {}
     for name, (caption, table) in table_files.every(study, cards).items():
@@ -199,10 +199,10 @@ def _said(value: Any) -> str:
     return format.flat(format.figure(value)) if isinstance(value, float) else str(value)
 
 
-def summary(study: Study, by_size: Law) -> dict[str, Any]:
+def summary(study: StudyView, by_size: Law) -> dict[str, Any]:
     """The numbers of the first screen, for W&B's table of runs and its panels."""
-    done = sum(cell.done for cell in study.cells)
-    told: dict[str, Any] = {"runs": len(study.cells), "runs_done": done}
+    done = sum(run.done for run in study.runs)
+    told: dict[str, Any] = {"runs": len(study.runs), "runs_done": done}
     for name, (value, low, high) in by_size.parameters.items():
         told |= _ends(f"L(N)/{name}", value, low, high)
     held = by_size.hold_out

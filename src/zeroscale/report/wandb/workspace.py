@@ -9,7 +9,7 @@ from zeroscale.core.files import read_json
 from zeroscale.core.files import write_json
 from zeroscale.report.views import size_law
 from zeroscale.report.sections import scaling_laws
-from zeroscale.report.views.study import Study
+from zeroscale.report.views.study import StudyView
 
 VIEWS = "wandb_views.json"
 X = {"tokens": "tokens", "flops": "training FLOPs", "seconds": "training seconds"}
@@ -19,7 +19,7 @@ def available() -> bool:
     return importlib.util.find_spec("wandb_workspaces") is not None
 
 
-def save(study: Study, entity: str, project: str, fit_run: str) -> list[str]:
+def save(study: StudyView, entity: str, project: str, fit_run: str) -> list[str]:
     """Creates both, or writes those that an earlier report created again; returns their addresses.
 
     Raises:
@@ -42,7 +42,7 @@ def save(study: Study, entity: str, project: str, fit_run: str) -> list[str]:
     return [view.url, page.url]
 
 
-def _known(study: Study, entity: str, project: str) -> dict[str, Any]:
+def _known(study: StudyView, entity: str, project: str) -> dict[str, Any]:
     """What the last report left in the study, if it was in the same project."""
     try:
         known = dict(read_json(study.directory / VIEWS))
@@ -51,7 +51,7 @@ def _known(study: Study, entity: str, project: str) -> dict[str, Any]:
     return known if (known.get("entity"), known.get("project")) == (entity, project) else {}
 
 
-def describe(study: Study, entity: str, project: str, fit_run: str) -> tuple[Any, Any]:
+def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple[Any, Any]:
     """The view and the report, not yet sent."""
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
@@ -93,7 +93,7 @@ def _panels(wr: Any) -> dict[str, list[Any]]:
     return {"Scaling": [law_of_size, bits, fitted], "Loss": losses, "How the runs went": speed}
 
 
-def _blocks(wr: Any, of_study: Any, study: Study, entity: str, project: str, fit_run: str) -> list[Any]:
+def _blocks(wr: Any, of_study: Any, study: StudyView, entity: str, project: str, fit_run: str) -> list[Any]:
     by_size = size_law.read_law(study)
     said = [scaling_laws.verdict(study) or size_law.verdict(by_size), size_law.hold_out_sentence(by_size) or ""]
     runs = wr.Runset(entity=entity, project=project, name=study.name, filters=[of_study])
