@@ -17,6 +17,8 @@ from zeroscale.scaling.run_table import EXACT, SIX_ND, RunTable
 
 # Refits behind each interval of this table: two digits of a quantile are enough here.
 BOOTSTRAP = 1000
+# The laws whose exponent is compared.
+LAWS = ("chinchilla", "isoflop")
 
 
 def by_convention(
@@ -27,7 +29,7 @@ def by_convention(
     Args:
         tables: (convention, "exact" or "6nd") → the runs so counted; None where a run has no exact FLOPs.
         conventions: of N to try; one alone where the runs come with one count only.
-        laws: "chinchilla" and "isoflop", as many of them as were fitted.
+        laws: of LAWS, as many as were fitted.
     """
     rows = []
     bootstrap = min(options.bootstrap, BOOTSTRAP)

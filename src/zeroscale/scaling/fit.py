@@ -11,12 +11,11 @@ from zeroscale.core.files import read_json, sha256_file, write_json
 from zeroscale.runs import ledger, manifest
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import read_runs as read_cells
-from zeroscale.scaling import diagnostics, fit_json, lm_eval_results, runs_csv
-from zeroscale.scaling.conventions import by_convention
+from zeroscale.scaling import conventions, diagnostics, lm_eval_results, registry, runs_csv
 from zeroscale.scaling.estimators import downstream
-from zeroscale.scaling.fit_json import fit_sizes, power_law
 from zeroscale.scaling.numerics.arrays import groups
-from zeroscale.scaling.options import SURFACES, Options
+from zeroscale.scaling.options import Options
+from zeroscale.scaling.registry import LAWS, FitData
 from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select, select_runs
 from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.runs_csv import read_csv
@@ -50,7 +49,7 @@ def fit_study(
         runs: a study's directory, a results.csv, a CSV with params, tokens, loss, or a directory of
             lm-evaluation-harness' result JSONs.
         out: where to write; by default fit.json in the study, or NAME.fit.json beside another CSV.
-        law: names of `options.LAWS`; "all"; "auto": the power law over size, and the laws over size and data where
+        law: names of `registry.LAWS`; "all"; "auto": the power law over size, and the laws over size and data where
             there are three sizes and three token counts.
         convention: which count is N: non_embedding (Kaplan's), total or matmul. A CSV of runs has its own.
         bootstrap, seed: of the intervals.
@@ -65,6 +64,7 @@ def fit_study(
     wanted = options or Options(
         law=(law,) if isinstance(law, str) else tuple(law), convention=convention, bootstrap=bootstrap, seed=seed
     )
+    registry.check_names(wanted.law)
     study = read_runs(runs, wanted)
     imported, is_study = study.imported, runs.is_dir() and not study.imported
     source = ledger.write(runs, study.frame) if is_study else runs
@@ -128,13 +128,13 @@ class Runs:
             try:
                 if name == "power":
                     # A study's law is that of its validation loss; a CSV does not say what its loss is.
-                    laws["val/loss" if self.from_ledger else "power"] = self._power(chosen, runs)
+                    laws["val/loss" if self.from_ledger else "power"] = self._fit(name, chosen, runs)
                     left_out = chosen.left_out
                 elif name == "benchmarks":
                     scores, without = self._benchmarks(chosen)
                     missing += without
                 else:
-                    laws[name] = self._surface(name)
+                    laws[name] = self._fit(name, chosen, runs)
             except ZeroscaleError as error:
                 if self.options.is_required(name):
                     raise
@@ -153,25 +153,21 @@ class Runs:
         }
 
     def _named(self) -> list[str]:
-        names = list(self.options.wanted)
+        names = list(registry.requested(self.options.law))
         sizes, data = (int(groups(column).max()) + 1 for column in (self.table.params, self.table.tokens))
         ladder = min(sizes, data) < AUTO_LEVELS
         if "auto" in self.options.law and "all" not in self.options.law and ladder:
-            names = [name for name in names if name not in SURFACES or self.options.is_required(name)]
+            names = [name for name in names if not LAWS[name].needs_data or self.options.is_required(name)]
         if self.from_ledger and "power" not in names:
             # The report of a study stands on it, and it costs a second.
             names.insert(0, "power")
         return names
 
-    def _power(self, chosen: Selection, runs: str) -> dict[str, Any]:
-        sizes = chosen.sizes
-        if len(sizes) < 2:
-            raise ZeroscaleError(
-                f"{runs} has finished runs of one size only (N = {sizes[0]['params']:,.0f}): a law over size needs at "
-                "least two, better five"
-            )
+    def _fit(self, name: str, selection: Selection, source: str) -> dict[str, Any]:
+        fit = LAWS[name].fit
+        assert fit is not None, f"{name} is not fitted as one law"
         variable = COLUMN_OF[self.options.convention] if self.from_ledger else "params"
-        return power_law(fit_sizes(chosen, self.options.bootstrap, self.options.seed), chosen, variable)
+        return fit(FitData(self.table, selection, variable, source, self.options))
 
     def _benchmarks(self, chosen: Selection) -> tuple[dict[str, Any], list[dict[str, str]]]:
         chance = {**downstream.chances(self.cells), **self.options.chance}
@@ -181,36 +177,8 @@ class Runs:
             raise ZeroscaleError("the runs have no benchmark's scores: no column such as lambada/acc")
         return found, skipped
 
-    def _surface(self, name: str) -> dict[str, Any]:
-        asked, table = self.options, self.table
-        budgets = tuple(asked.budgets) or table.budgets()
-        data = (table.params, table.tokens, table.loss)
-        drawn = {"bootstrap": asked.bootstrap, "random_seed": asked.seed}
-        if name == "chinchilla":
-            from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
-
-            fit = fit_chinchilla(*data, seed=table.seeds, delta=asked.delta, names=table.names, **drawn)
-            return fit_json.surface(fit, table, budgets)
-        if name == "vpnls":
-            from zeroscale.scaling.estimators.variable_projection import fit_vpnls
-
-            return fit_json.surface(fit_vpnls(*data, seed=table.seeds, names=table.names, **drawn), table, budgets)
-        if name == "isoflop":
-            from zeroscale.scaling.estimators.isoflop import fit_isoflop
-
-            curves = fit_isoflop(*data, flops=table.flops, window=asked.window, tolerance=asked.tolerance, **drawn)
-            return fit_json.isoflop(curves, table, budgets)
-        if name == "envelope":
-            from zeroscale.scaling.estimators.envelope import fit_envelope
-
-            drawn["bootstrap"] = min(asked.bootstrap, 1000)
-            return fit_json.envelope(fit_envelope(*data, flops=table.flops, **drawn), table, budgets)
-        from zeroscale.scaling.estimators.kaplan import fit_kaplan
-
-        return fit_json.kaplan(fit_kaplan(*data, delta=asked.delta, **drawn), table)
-
     def _by_convention(self, laws: dict[str, Any]) -> list[dict[str, Any]]:
-        names = [name for name in ("chinchilla", "isoflop") if name in laws]
+        names = [name for name in conventions.LAWS if name in laws]
         if not names:
             return []
         kept: dict[str, list[dict[str, Any]]] = {}
@@ -221,8 +189,8 @@ class Runs:
                 return None
             return RunTable.of(runs, flops)
 
-        conventions = tuple(COLUMN_OF) if self.from_ledger else (self.options.convention,)
-        rows = by_convention(counted, conventions, replace(self.options), names)
+        counts = tuple(COLUMN_OF) if self.from_ledger else (self.options.convention,)
+        rows = conventions.by_convention(counted, counts, replace(self.options), names)
         for row in rows:
             row["convention"] = row["convention"] if self.from_ledger else "as given in the CSV"
         return rows

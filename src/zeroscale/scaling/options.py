@@ -4,13 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimators.isoflop import TOLERANCE, WINDOW
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
-LAWS = ("power", "chinchilla", "vpnls", "isoflop", "envelope", "kaplan", "benchmarks")
-# Over size and data, not over size alone.
-SURFACES = ("chinchilla", "vpnls", "isoflop", "envelope", "kaplan")
 # The columns of a CSV of runs, by what they hold.
 COLUMNS = {"params": "params", "tokens": "tokens", "loss": "loss", "flops": "flops", "seed": "seed"}
 Range = tuple[float | None, float | None]
@@ -36,24 +32,8 @@ class Options:
     tokens_per_step: float | None = None
     chance: Mapping[str, float] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.law if name not in (*LAWS, "auto", "all")]
-        if unknown or not self.law:
-            raise ZeroscaleError(
-                f"law={', '.join(unknown) or 'nothing'} is unknown: use auto, all, or some of {', '.join(LAWS)}"
-            )
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Names of laws, in order; "auto" and "all" stand for several."""
-        if "all" in self.law:
-            return LAWS
-        if "auto" in self.law:
-            return tuple(law for law in LAWS if law != "benchmarks" or law in self.law)
-        return tuple(law for law in LAWS if law in self.law)
-
     def is_required(self, law: str) -> bool:
-        """Whether the law was asked for by name: then it is an error, not a remark, when it cannot be fitted."""
+        """Whether the law was named: then it is an error, not a remark, when it cannot be fitted."""
         return law in self.law
 
     def recorded(self) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pandas import DataFrame
-
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.ledger import collect
 from zeroscale.runs.study import read_runs

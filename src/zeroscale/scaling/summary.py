@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zeroscale.core.format import compact, general, interval
+from zeroscale.scaling.registry import LAWS
 from zeroscale.scaling.run_selection import EARLIER, SHORTER
 
 N_MEANS = {
@@ -16,13 +17,6 @@ CONVENTIONS = {
     "total": "all parameters",
     "matmul": "without position embeddings",
     "as given in the CSV": "params as the CSV counts them",
-}
-TITLES = {
-    "chinchilla": "chinchilla (approach 3)",
-    "vpnls": "vpnls (variable projection)",
-    "isoflop": "isoflop (approach 2)",
-    "envelope": "envelope (approach 1)",
-    "kaplan": "kaplan",
 }
 
 
@@ -63,7 +57,7 @@ def _power(name: str, law: dict[str, Any], fit: dict[str, Any]) -> list[str]:
 def _surface(name: str, law: dict[str, Any], fit: dict[str, Any]) -> list[str]:
     more = law["diagnostics"]
     left = f", {len(law['left_out'])} left out" if law["left_out"] else ""
-    lines = [f"{fit['study']}: {TITLES[name]}, {law['n_points']} runs{left}", "", f"  {law['form']}"]
+    lines = [f"{fit['study']}: {LAWS[name].title}, {law['n_points']} runs{left}", "", f"  {law['form']}"]
     lines += _parameters(law["parameters"])
     if "exponents" in law and "a" not in law["parameters"]:
         lines += _parameters({f"{key} ~ C^": value for key, value in law["exponents"].items()}, 10)

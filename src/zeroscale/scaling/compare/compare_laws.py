@@ -9,12 +9,13 @@ from zeroscale.scaling.compare.ladders import Fitted, ModelLadder, fit_over_surf
 from zeroscale.scaling.compare.over_compute import fit_over_compute
 from zeroscale.scaling.laws.estimate import Estimate, finite
 from zeroscale.scaling.numerics.arrays import checked, groups, seeds_of
+from zeroscale.scaling.registry import SURFACES
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
 Columns = Mapping[str, Any]
-LAWS = ("auto", "chinchilla", "vpnls", "compute")
+LAWS = ("auto", *SURFACES, "compute")
 # "auto": a surface needs runs enough to resample, on a cross wide enough to tell size from data.
 SURFACE_RUNS, SURFACE_LEVELS = 9, 3
 # A budget this many times beyond the range that both have is said to be extrapolated to.
@@ -56,7 +57,7 @@ def compare_laws(
     first: Columns,
     second: Columns,
     *,
-    law: Literal["auto", "chinchilla", "vpnls", "compute"] = "auto",
+    law: str = "auto",
     budgets: Sequence[float] = (),
     bootstrap: int = 4000,
     random_seed: int = 0,

@@ -27,7 +27,7 @@ def compare_studies(
     studies: Sequence[Path],
     options: Options,
     *,
-    law: Literal["auto", "chinchilla", "vpnls", "compute"] = "auto",
+    law: str = "auto",
     paired: bool | Literal["auto"] = "auto",
 ) -> dict[str, Any]:
     """Fits both and compares them; see `comparison.compare_laws`. Returns what `write` writes as JSON.

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.estimate import LEVEL, Estimate, finite
 from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
 from zeroscale.scaling.laws.surface import PerToken
 from zeroscale.scaling.numerics.arrays import SAME, groups
+from zeroscale.scaling.registry import LAWS
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -112,10 +113,8 @@ def fit_over_surface(
     law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
 ) -> tuple[Fitted, Fitted]:
     """Both by Chinchilla's form; runs in the same order draw the same runs where `paired`."""
-    from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
-    from zeroscale.scaling.estimators.variable_projection import fit_vpnls
-
-    fitter: Any = fit_chinchilla if law == "chinchilla" else fit_vpnls
+    fitter = LAWS[law].surface
+    assert fitter is not None, f"{law} is no surface"
     names = ("E", "A", "B", "alpha", "beta")
     found = []
     for ladder, seed in ((one, random_seed), (other, random_seed + (0 if paired else APART))):
