@@ -31,23 +31,31 @@ _SAME = {
 
 def compare(wanted: CompareConfig) -> int:
     """Prints the paired differences, and writes them where `out` says. Returns the exit code."""
-    first, second = _both(wanted)
-    names, given = _cards(first, second, wanted)
+    comparison = compare_results(*_both(wanted), wanted)
+    print(compare_table.as_text(comparison))
+    if wanted.out:
+        paths = compare_table.write(Path(wanted.out), comparison)
+        print(f"\nwritten to {wanted.out}: {', '.join(path.name for path in paths)}")
+    return 0
+
+
+def compare_results(first: ResultsLocation, second: ResultsLocation, config: CompareConfig) -> Comparison:
+    """Paired differences of every metric of the cards, the second less the first, from the records of both.
+
+    Raises:
+        ZeroscaleError: a named card cannot be compared, or none can; says why.
+    """
+    names, given = _cards(first, second, config)
     lines: list[MetricComparison] = []
     faults: list[str] = []
     for name in names:
         try:
-            lines += _compare(first, second, *name, wanted)
+            lines += _compare(first, second, *name, config)
         except ZeroscaleError as error:
             faults.append(str(error))
     if faults and (given or not lines):
         raise ZeroscaleError("\n".join(faults))
-    found = Comparison(first.label, second.label, wanted.resamples, wanted.seed, lines, faults)
-    print(compare_table.as_text(found))
-    if wanted.out:
-        paths = compare_table.write(Path(wanted.out), found)
-        print(f"\nwritten to {wanted.out}: {', '.join(path.name for path in paths)}")
-    return 0
+    return Comparison(first.label, second.label, config.resamples, config.seed, lines, faults)
 
 
 def _both(wanted: CompareConfig) -> tuple[ResultsLocation, ResultsLocation]:
