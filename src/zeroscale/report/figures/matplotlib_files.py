@@ -3,12 +3,14 @@
 No pyplot: figures are objects of their own, drawn by Agg, so nothing is left in the process. Same input, same bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeroscale.core import format
 from zeroscale.report.figures.axes import (
@@ -34,37 +36,62 @@ from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.views.size_law import Law, greek
 from zeroscale.report.views.study import StudyView
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MARKERS = "osD^PX*"
 COLUMNS = 3
+_SIZE = (6.4, 4.0)
 LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
 
 
-def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
-    """Writes loss_over_tokens, loss_over_flops, law, those over size and data, perplexity and benchmarks, of what
-    there is."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that can be drawn: `draw` fills an empty matplotlib figure of so many inches."""
+
+    draw: Callable[["Figure"], None]
+    inches: tuple[float, float]
+
+
+@contextmanager
+def style() -> Iterator[list[str]]:
+    """Within it figures are drawn in the report's style; gives the style's colours."""
     from matplotlib import rc_context, rc_params_from_file
 
-    folder.mkdir(parents=True, exist_ok=True)
-    style = package_files("zeroscale.report") / "assets" / "figures.mplstyle"
-    order = [run.name for run in study.runs]
-    written: list[Path] = []
-    with as_file(style) as path:
+    with as_file(package_files("zeroscale.report") / "assets" / "figures.mplstyle") as path:
         parameters = rc_params_from_file(path, use_default_template=True)
     with rc_context(parameters):
-        painter = _Painter(order, parameters["axes.prop_cycle"].by_key()["color"])
-        if any(curve.train or curve.validation for curve in curves):
-            for axis, label in (("tokens", "training tokens"), ("flops", "training FLOPs")):
-                draw = _loss_drawer(curves, axis, label, painter)
-                written += _save(folder / f"loss_over_{axis}", draw, (6.4, 4.0))
-        if law.points:
-            written += _save(folder / "law", lambda figure: _law(figure.subplots(), law, painter), (6.4, 4.0))
-        for plot in _plots(study, curves):
-            written += _save(folder / plot.name, partial(_drawn, plot), (6.4, 4.0))
-        panels = [(card, panel) for card in cards for panel in card.panels]
-        if panels:
-            rows = -(-len(panels) // COLUMNS)
-            height = 0.4 + 2.2 * rows
-            written += _save(folder / "benchmarks", lambda figure: _grid(figure, panels, rows, painter), (8.4, height))
+        yield parameters["axes.prop_cycle"].by_key()["color"]
+
+
+def drawings(
+    study: StudyView, law: Law, curves: list[Curve], cards: list[Card], palette: list[str]
+) -> dict[str, Drawing]:
+    """loss_over_tokens, loss_over_flops, law, those over size and data, perplexity and benchmarks, of what there is;
+    by name, to be drawn in the report's style."""
+    found: dict[str, Drawing] = {}
+    painter = _Painter([run.name for run in study.runs], palette)
+    if any(curve.train or curve.validation for curve in curves):
+        for axis, label in (("tokens", "training tokens"), ("flops", "training FLOPs")):
+            found[f"loss_over_{axis}"] = Drawing(_loss_drawer(curves, axis, label, painter), _SIZE)
+    if law.points:
+        found["law"] = Drawing(lambda figure: _law(figure.subplots(), law, painter), _SIZE)
+    for plot in _plots(study, curves):
+        found[plot.name] = Drawing(partial(_drawn, plot), _SIZE)
+    panels = [(card, panel) for card in cards for panel in card.panels]
+    if panels:
+        rows = -(-len(panels) // COLUMNS)
+        found["benchmarks"] = Drawing(lambda figure: _grid(figure, panels, rows, painter), (8.4, 0.4 + 2.2 * rows))
+    return found
+
+
+def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:
+    """Writes every drawing as PNG, SVG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    with style() as palette:
+        for name, drawing in drawings(study, law, curves, cards, palette).items():
+            written += _save(folder / name, drawing)
     return written
 
 
@@ -98,21 +125,29 @@ class _Painter:
         return MARKERS[self._index[run] % len(MARKERS)]
 
 
-def _save(stem: Path, draw: Callable[[Any], None], inches: tuple[float, float]) -> list[Path]:
-    """Draws once for the layout, then once for each kind (`savefig` would lay out anew for each)."""
+def draw_figure(drawing: Drawing) -> "Figure":
+    """A matplotlib figure, laid out; belongs within `style`."""
     from matplotlib import rcParams
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=drawing.inches, layout="constrained", dpi=rcParams["savefig.dpi"])
+    FigureCanvasAgg(figure)
+    drawing.draw(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def _save(stem: Path, drawing: Drawing) -> list[Path]:
+    """Draws once for the layout, then once for each kind (`savefig` would lay out anew for each)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
     from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=inches, layout="constrained", dpi=rcParams["savefig.dpi"])
-    agg = FigureCanvasAgg(figure)
-    draw(figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure = draw_figure(drawing)
     png, svg, pdf = (stem.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf"))
-    agg.print_png(png, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
     FigureCanvasSVG(figure).print_svg(str(svg), metadata={"Date": None, "Creator": None})
     FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     return [png, svg, pdf]
