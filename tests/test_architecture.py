@@ -77,7 +77,7 @@ def test_a_room_imports_only_those_before_it(path: Path):
             assert imported == "zeroscale.cli.main"
             continue
         if room == "__init__.py":
-            continue
+            continue  # it stands above all rooms; what it imports comes when a name is used
         assert ORDER.index(parts[1]) <= ORDER.index(room), f"{name(path)} imports {imported}"
         assert (room, parts[1]) != ("scaling", "eval"), f"{name(path)} imports {imported}"
         if (room, parts[1]) == ("report", "eval"):
@@ -91,13 +91,22 @@ def test_no_file_imports_itself_on_a_detour():
         assert current not in way, " -> ".join([*way[way.index(current) :], current])
         if current in done:
             return
-        for imported in sorted(imports(MODULES[current]) & MODULES.keys()):
+        # The package itself stands above: rooms take its version alone (next test), and it imports only when asked.
+        for imported in sorted(imports(MODULES[current]) & MODULES.keys() - {"zeroscale"}):
             if imported != current:
                 visit(imported, [*way, current])
         done.add(current)
 
     for current in MODULES:
         visit(current, [])
+
+
+def test_rooms_take_the_version_alone_of_the_package():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "zeroscale":
+                names = {alias.name for alias in node.names} - {"__version__"}
+                assert all(f"zeroscale.{inner}" in MODULES for inner in names), f"{name(path)} imports {names}"
 
 
 def test_folders_are_small_and_the_root_is_bare():

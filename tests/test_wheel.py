@@ -38,6 +38,7 @@ def test_the_yaml_travels_inside(wheel):
         for path in (ROOT / folder).rglob("*.*"):
             assert f"zeroscale/_share/{path.relative_to(ROOT).as_posix()}" in names
     assert any(name.startswith("zeroscale/report/assets/") for name in names)
+    assert "zeroscale/py.typed" in names  # type checkers read our annotations
     assert not any(name.startswith(("tests/", "outputs/")) for name in names)
 
 

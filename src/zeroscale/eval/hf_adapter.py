@@ -113,7 +113,7 @@ class TransformersModel(nn.Module):
                 f"{where}: config.json says nowhere how long the context is (looked for {', '.join(CONTEXT_NAMES)}); "
                 'add "max_position_embeddings" to it'
             )
-        probe = torch.zeros((1, 2), dtype=torch.long)
+        probe = torch.zeros((1, 2), dtype=torch.long, device=next(model.parameters()).device)
         with torch.inference_mode():
             logits = model(input_ids=probe).logits
             self.config = Shape(logits.shape[-1], n_positions)
