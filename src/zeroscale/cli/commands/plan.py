@@ -1,7 +1,7 @@
 """`plan`: what each cell will cost."""
 
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zeroscale.cli.commands import Labelled
 from zeroscale.config.commands import PlanConfig
@@ -9,10 +9,12 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
+if TYPE_CHECKING:
+    from zeroscale.launch.plan import Plan
+
 
 def plan(configs: list[Labelled]) -> int:
     """What each cell will cost, as one table."""
-    from zeroscale.launch import plan as budget
     from zeroscale.launch import plan_table
 
     plans, faults = [], []
@@ -22,7 +24,7 @@ def plan(configs: list[Labelled]) -> int:
             wanted = build_config(PlanConfig, extra)
             if wanted.devices is not None:
                 config["trainer"]["devices"] = wanted.devices
-            plans.append(_plan_cell(build_config(TrainConfig, config), wanted, budget))
+            plans.append(_plan(build_config(TrainConfig, config), wanted))
         except ZeroscaleError as error:
             faults.append(f"{label}: {error}" if label else str(error))
     if faults:
@@ -31,14 +33,15 @@ def plan(configs: list[Labelled]) -> int:
     return 0
 
 
-def _plan_cell(cell: TrainConfig, wanted: PlanConfig, budget: Any) -> Any:
+def _plan(cell: TrainConfig, wanted: PlanConfig) -> "Plan":
     from zeroscale.core import machine
     from zeroscale.data.batch_layout import layout_for
+    from zeroscale.launch.plan import plan_run
 
     shape, trainer = cell.model, cell.trainer
     # With hardware named, the plan is for that; without, for this machine.
     device = "cuda" if wanted.hardware else machine.accelerator(trainer.accelerator)
-    return budget.plan_cell(
+    return plan_run(
         name=cell.cell,
         n_layer=shape.n_layer,
         d_model=shape.d_model,
