@@ -142,41 +142,44 @@ class Framework:
         from zeroscale.data.loader import Steps
         from zeroscale.training import build, callbacks, guards, throughput
         from zeroscale.training.async_writer import AsyncCheckpointWriter
-        from zeroscale.training.module import Callback
         from zeroscale.training.progress_bar import ProgressLine
         from zeroscale.training.trackers.tracker import Silent
+        from zeroscale.training.train import TrainingLoop
 
         build.quiet_libraries()
         counted, steps = steps, steps + 1
         settings = strict_settings(TrainConfig, self.shape, self.rows, self.context, steps, self.every)
         with tempfile.TemporaryDirectory() as folder:
-            cell, watch, writer = Path(folder), throughput.Stopwatch(), AsyncCheckpointWriter()
-            recorder = jsonl.JsonlWriter(cell / jsonl.METRICS)
-            journal = callbacks.MetricsLogger(
+            directory, stopwatch, writer = Path(folder), throughput.Stopwatch(), AsyncCheckpointWriter()
+            metrics = jsonl.JsonlWriter(directory / jsonl.METRICS)
+            log = callbacks.MetricsLogger(
                 settings,
-                watch,
-                recorder=recorder,
+                stopwatch,
+                writer=metrics,
                 tracker=Silent(),
                 progress=ProgressLine("", steps, quiet=True),
                 spikes=guards.LossSpikeDetector(),
-                validate=lambda: {"val/loss": 0.0},
                 device_name=None,
             )
-            saves = callbacks.Checkpoints(
-                settings, watch, cell=cell, recorder=recorder, journal=journal, writer=writer, describe={}
+            save = callbacks.Checkpoints(
+                settings, stopwatch, directory=directory, metrics=metrics, writer=writer, meta={}
             )
             # The last checkpoint is due at a run's end whatever is asked for: here it would be the only one.
-            saves.due = lambda step, every: step % self.every == 0  # type: ignore[method-assign]
-            trainer = build.trainer(settings, cell)
+            save.is_due = lambda step: step % self.every == 0  # type: ignore[method-assign]
+            trainer = build.trainer(settings, directory)
             clock: list[float] = []
-            mark = Callback()
-            mark.after_step = lambda *now: now[-1] == 1 and clock.append(time.perf_counter())  # type: ignore
-            lit = build.module(settings, GPT(GPTConfig(**self.shape)), [journal, saves, mark])
+
+            def mark(module: Any, result: callbacks.StepResult) -> None:
+                if result.step == 1:
+                    clock.append(time.perf_counter())
+
+            loop = TrainingLoop(stopwatch, log=log, save=save, score=mark)
+            module = build.module(settings, GPT(GPTConfig(**self.shape)), loop)
             micro = batches(steps, self.rows, self.context, self.shape["vocab_size"])
-            lit.on_train_end = lambda: clock.append(time.perf_counter())  # type: ignore[method-assign]
-            trainer.fit(lit, torch.utils.data.DataLoader(Steps(micro, 1, steps), batch_size=None))
+            module.on_train_end = lambda: clock.append(time.perf_counter())  # type: ignore[method-assign]
+            trainer.fit(module, torch.utils.data.DataLoader(Steps(micro, 1, steps), batch_size=None))
             writer.close()
-            recorder.close()
+            metrics.close()
         return counted * self.rows * self.context / (clock[1] - clock[0])
 
 

@@ -20,29 +20,32 @@ from zeroscale.data.loader import Steps
 from zeroscale.model.gpt import GPT
 from zeroscale.runs import checkpoint
 from zeroscale.training import build, train_state
-from zeroscale.training.module import Callback
+from zeroscale.training.callbacks import StepResult
+from zeroscale.training.module import LanguageModel
+from zeroscale.training.train import TrainingLoop
 
 VOCABULARY = 257
 HALF = 5
 
 
-class Watch(Callback):
-    """Losses and norms of each step, a validation in the middle as the journal does it, and a checkpoint after it."""
+class Watch:
+    """Losses and norms of each step, a validation in the middle as a run does it, and a checkpoint after it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.rows: list[tuple[float, float]] = []
 
-    def after_step(self, trainer: Any, lit: Any, step: int) -> None:
-        self.rows.append((lit.mean_loss(), lit.progress.grad_norm))
-        if step == HALF:
+    def __call__(self, module: LanguageModel, result: StepResult) -> None:
+        self.rows.append((module.mean_over_ranks(result.loss), result.grad_norm))
+        if result.step == HALF:
             with torch.inference_mode():
-                lit.model.loss(*next(global_batches(lit.model.config.n_positions, 2, 0)), reduction="none")
-            self.save(trainer, lit, step)
+                module.model.loss(*next(global_batches(module.model.config.n_positions, 2, 0)), reduction="none")
+            self.save(module, result.step)
 
-    def save(self, trainer: Any, lit: Any, step: int) -> None:
-        weights, state = train_state.StateSnapshot(lit.model, lit.optimizer_list, keep=trainer.is_global_zero).capture()
-        if trainer.is_global_zero:
+    def save(self, module: LanguageModel, step: int) -> None:
+        is_rank_zero = module.trainer.is_global_zero
+        weights, state = train_state.StateSnapshot(module.model, module.optimizer_list, keep=is_rank_zero).capture()
+        if is_rank_zero:
             train_state.write(checkpoint.path_of(self.folder, step), weights, state, {"step": step})
 
 
@@ -69,12 +72,13 @@ def train(raw: dict[str, Any], folder: Path, start: Path | None = None) -> None:
     build.quiet_libraries()
     torch.manual_seed(0)
     gpt, watch = GPT(model_config(settings, VOCABULARY), settings.seed), Watch(folder)
-    lit, trainer = build.module(settings, gpt, [watch], start), build.trainer(settings, folder)
-    first = lit.progress.step
+    module = build.module(settings, gpt, TrainingLoop(start=start, log=watch), start)
+    trainer = build.trainer(settings, folder)
+    first = module.step
     micro = micro_batches(settings, trainer.global_rank, first)
     steps = Steps(micro, layout_of(settings).accumulation, settings.steps - first)
-    trainer.fit(lit, DataLoader(steps, batch_size=None))
-    watch.save(trainer, lit, settings.steps)
+    trainer.fit(module, DataLoader(steps, batch_size=None))
+    watch.save(module, settings.steps)
     if trainer.is_global_zero:
         folder.with_suffix(".json").write_text(json.dumps(watch.rows))
 

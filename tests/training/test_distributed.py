@@ -109,10 +109,10 @@ def test_however_a_batch_is_cut_the_training_is_the_same(ways, way):
     # fp32 rounding: 6e-8 a sum; ten steps of the optimizer make some of it grow.
     torch.testing.assert_close(rows(ways, way), one, rtol=1e-5, atol=0)
     whole, alone = final(ways, way), final(ways, "one")
-    assert whole.keys() == two_ranks.keys()
+    assert whole.keys() == alone.keys()
     # Where a gradient is near zero AdamW's step, 1e-2, is a matter of its last bits: single weights differ by more.
     apart = sum(float((whole[name] - alone[name]).square().sum()) for name in alone)
-    assert apart <= 1e-8 * sum(float(weight.square().sum()) for weight in two_ranks.values())
+    assert apart <= 1e-8 * sum(float(weight.square().sum()) for weight in alone.values())
 
 
 def test_a_checkpoint_of_two_shards_is_one_file_that_the_plain_model_reads(ways):

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from zeroscale.training.lr_schedule import lr_at
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from zeroscale.training.module import Callback, LanguageModel
+    from zeroscale.training.module import LanguageModel, Loop
 
 
 def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
@@ -41,11 +41,9 @@ def model(settings: TrainConfig, tokens: Corpus) -> GPT:
     return GPT(model_config(settings, tokens.tokenizer.vocab_size), settings.seed)
 
 
-def module(
-    settings: TrainConfig, gpt: GPT, around: Sequence["Callback"] = (), start: Path | None = None
-) -> "LanguageModel":
-    """The model with its optimizer and learning rate, to go on from a checkpoint, or from its initial weights; `around`
-    its steps the journal, checkpoints, scores."""
+def module(settings: TrainConfig, gpt: GPT, loop: "Loop", start: Path | None = None) -> "LanguageModel":
+    """The model with its optimizers and learning rate, in Lightning's form; `loop` does its steps, from the checkpoint
+    `start` on or from the initial weights."""
     from zeroscale.runs.checkpoint import step_of
     from zeroscale.training import distributed
     from zeroscale.training.module import LanguageModel
@@ -62,11 +60,10 @@ def module(
         gpt,
         settings.optimizer,
         lambda step: rate(settings, step),
+        loop,
         seed=settings.seed,
-        around=around,
-        mixed=run.precision == "bf16-mixed",
-        start=start,
         first_step=step_of(start) if start else 0,
+        mixed=run.precision == "bf16-mixed",
         shard=distributed.shard if sharded else None,
     )
 
@@ -94,7 +91,7 @@ def batches(settings: TrainConfig, tokens: Corpus, rank: int, first_step: int) -
 
 
 def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
-    """Lightning's trainer with everything of its own switched off that we do ourselves (precision is `lit`'s)."""
+    """Lightning's trainer with everything of its own switched off that we do ourselves (precision is `module`'s)."""
     import pytorch_lightning as pl
 
     from zeroscale.training import distributed

@@ -1,13 +1,15 @@
-"""What happens around an optimizer step: the journal, checkpoints, scores, and leaving in good order on SIGTERM."""
+"""What follows an optimizer step: validation, metrics, checkpoints, scores, and stopping on SIGTERM.
+
+`train.TrainingLoop` calls each of these after every step; each decides by the step's number whether it is due.
+"""
 
 import math
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pytorch_lightning as pl
+from types import FrameType
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.jsonl import JsonlWriter
@@ -15,224 +17,247 @@ from zeroscale.runs import checkpoint, status
 from zeroscale.training import train_state
 from zeroscale.training.async_writer import AsyncCheckpointWriter
 from zeroscale.training.guards import LossSpikeDetector, Stopped
-from zeroscale.training.module import Callback, LanguageModel
+from zeroscale.training.module import LanguageModel
 from zeroscale.training.progress_bar import ProgressLine
 from zeroscale.training.throughput import Stopwatch, mfu, peak_memory_bytes
 from zeroscale.training.trackers.tracker import Tracker
 
 
-class _AfterStep(Callback):
-    """Acts after optimizer steps."""
+@dataclass(frozen=True)
+class StepResult:
+    """One optimizer step.
 
-    def __init__(self, settings: TrainConfig, stopwatch: Stopwatch) -> None:
-        self.settings = settings
-        self.stopwatch = stopwatch
-        self._last = settings.steps
+    Attributes:
+        step: optimizer steps done, this one included.
+        loss: nats per token, the mean over this rank's tokens.
+        grad_norm: of the whole gradient, before clipping.
+        lr: the learning rate of this step.
+        validation: metrics by name (`val/loss`, …); empty where none was due.
+    """
 
-    def due(self, step: int, every: int | None) -> bool:
-        """Every so many steps, and after the last."""
-        return step == self._last or (every is not None and step % every == 0)
+    step: int
+    loss: float
+    grad_norm: float
+    lr: float
+    validation: dict[str, float]
 
 
-class MetricsLogger(_AfterStep):
-    """Measures each step, validates when due, and writes one line to metrics.jsonl, the tracker and the terminal."""
+def is_due(step: int, every: int | None, last: int) -> bool:
+    """Every so many steps, and after the last."""
+    return step == last or (every is not None and step % every == 0)
+
+
+class Validation:
+    """Measures the loss on held-out text when due."""
+
+    def __init__(self, settings: TrainConfig, stopwatch: Stopwatch, measure: Callable[[], dict[str, float]]) -> None:
+        self._settings = settings
+        self._stopwatch = stopwatch
+        self._measure = measure
+
+    def __call__(self, step: int) -> dict[str, float]:
+        if not is_due(step, self._settings.trainer.val_every, self._settings.steps):
+            return {}
+        metrics = self._measure()
+        self._stopwatch.mark("validate")
+        return metrics
+
+
+class MetricsLogger:
+    """Writes one line per logged step to metrics.jsonl, the tracker and the terminal."""
 
     def __init__(
         self,
         settings: TrainConfig,
         stopwatch: Stopwatch,
         *,
-        recorder: JsonlWriter | None,
+        writer: JsonlWriter | None,
         tracker: Tracker,
         progress: ProgressLine,
         spikes: LossSpikeDetector,
-        validate: Callable[[], dict[str, float]],
         device_name: str | None,
     ) -> None:
-        super().__init__(settings, stopwatch)
-        self._recorder = recorder
+        """`writer` is None on all ranks but the first; `device_name` is the GPU's, None on a CPU."""
+        self._settings = settings
+        self._stopwatch = stopwatch
+        self._writer = writer
         self._tracker = tracker
         self._progress = progress
         self._spikes = spikes
-        self._validate = validate
         self._device_name = device_name
         self._flops_per_token = settings.flops_per_token
         self._val_loss: float | None = None
-        self._validated_at = 0
 
-    def val_loss_at(self, step: int) -> float | None:
-        """The validation loss of this very step, if it was measured and is a number."""
-        loss = self._val_loss if self._validated_at == step else None
-        return loss if loss is not None and math.isfinite(loss) else None
-
-    def begin(self, trainer: pl.Trainer, lit: LanguageModel) -> None:
-        self.stopwatch.begin()
-
-    def before_step(self) -> None:
-        self.stopwatch.mark("data")
-
-    def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        run = self.settings.trainer
-        self.stopwatch.mark("compute")
-        self.stopwatch.count(run.batch_tokens)
-        log, validate = self.due(step, run.log_every), self.due(step, run.val_every)
-        if not (log or validate):
+    def __call__(self, module: LanguageModel, result: StepResult) -> None:
+        trainer_config = self._settings.trainer
+        self._stopwatch.count(trainer_config.batch_tokens)
+        if not (result.validation or is_due(result.step, trainer_config.log_every, self._settings.steps)):
             return
-        loss = lit.mean_loss()
-        rate = self.stopwatch.lap()
-        measured: dict[str, float] = {}
-        if validate:
-            self.stopwatch.mark("log")
-            measured = self._validate()
-            self._val_loss, self._validated_at = measured["val/loss"], step
-            self.stopwatch.mark("validate")
-        if trainer.is_global_zero:
-            self._write(step, loss, rate, lit, measured)
-        self.stopwatch.mark("log")
+        loss = module.mean_over_ranks(result.loss)
+        rate = self._stopwatch.lap()
+        if self._writer is not None:
+            row = self._row(loss, rate, result)
+            self._writer.add(row)
+            self._tracker.log(row)
+            self._val_loss = result.validation.get("val/loss", self._val_loss)
+            seconds_per_step = trainer_config.batch_tokens / rate if rate else 0.0
+            self._progress.update(result.step, loss, rate, seconds_per_step, self._val_loss)
+        self._stopwatch.mark("log")
 
-    def _write(self, step: int, loss: float, rate: float, lit: LanguageModel, measured: dict[str, float]) -> None:
-        run = self.settings.trainer
-        tokens = step * run.batch_tokens
+    def _row(self, loss: float, rate: float, result: StepResult) -> dict[str, float | None]:
+        trainer_config = self._settings.trainer
+        tokens = result.step * trainer_config.batch_tokens
         row = {
-            "step": step,
+            "step": result.step,
             "tokens": tokens,
             "flops": tokens * self._flops_per_token,
-            "seconds": round(self.stopwatch.seconds, 4),
+            "seconds": round(self._stopwatch.seconds, 4),
             "train/loss": loss,
-            "lr": lit.progress.lr,
-            "grad_norm": lit.progress.grad_norm,
+            "lr": result.lr,
+            "grad_norm": result.grad_norm,
             "tokens_per_s": round(rate, 1),
-            "mfu": mfu(rate, self._flops_per_token, self._device_name, run.devices, run.precision),
-            **measured,
+            "mfu": mfu(
+                rate, self._flops_per_token, self._device_name, trainer_config.devices, trainer_config.precision
+            ),
+            **result.validation,
         }
         spike = self._spikes.update(loss)
         if spike is not None:
             row["spike"] = spike
-            self._progress.say(f"step {step}: loss {loss:.3f} is a spike: {spike:.2f} above the median of 64 before")
-        if measured:
+            self._progress.say(
+                f"step {result.step}: loss {loss:.3f} is a spike: {spike:.2f} above the median of 64 before"
+            )
+        if result.validation:
             # Where the time went and what memory it took: not in every line, they change slowly.
-            row |= {f"seconds/{phase}": round(seconds, 3) for phase, seconds in self.stopwatch.phases.items()}
+            row |= {f"seconds/{phase}": round(seconds, 3) for phase, seconds in self._stopwatch.phases.items()}
             row["peak_memory_bytes"] = peak_memory_bytes(self._device_name is not None)
-        assert self._recorder is not None
-        self._recorder.add(row)
-        self._tracker.log(row)
-        self._progress.update(step, loss, rate, run.batch_tokens / rate if rate else 0.0, self._val_loss)
+        return row
 
 
-class Checkpoints(_AfterStep):
-    """Copies the state when due and has it written beside training, after the metrics that it stands on."""
+class Checkpoints:
+    """Copies the state when due and has it written beside training, after the metrics up to its step."""
 
     def __init__(
         self,
         settings: TrainConfig,
         stopwatch: Stopwatch,
         *,
-        cell: Path,
-        recorder: JsonlWriter | None,
-        journal: MetricsLogger,
+        directory: Path,
+        metrics: JsonlWriter | None,
         writer: AsyncCheckpointWriter,
-        describe: dict[str, Any],
+        meta: train_state.Meta,
     ) -> None:
-        super().__init__(settings, stopwatch)
-        self.cell = cell
-        self._recorder = recorder
-        self._journal = journal
+        """`meta` is what meta.json holds besides the step; `metrics` is None on all ranks but the first."""
+        self.directory = directory
+        self._settings = settings
+        self._stopwatch = stopwatch
+        self._metrics = metrics
         self._writer = writer
-        self._describe = describe
-        self._snapshots: train_state.StateSnapshot | None = None
-        run = settings.trainer
-        self._policy = checkpoint.RetentionPolicy(run.keep_checkpoints, run.keep_every_tokens, run.keep_best)
-        self._saved: int | None = None
+        self._meta = meta
+        self._snapshot: train_state.StateSnapshot | None = None
+        options = settings.trainer
+        self._policy = checkpoint.RetentionPolicy(
+            options.keep_checkpoints, options.keep_every_tokens, options.keep_best
+        )
+        self._saved_step: int | None = None
 
-    def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
+    def __call__(self, module: LanguageModel, result: StepResult) -> None:
         self._writer.check()
-        run = self.settings.trainer
-        every = run.keep_every_tokens
-        if self.due(step, run.checkpoint_every) or (every and step * run.batch_tokens % every == 0):
-            self.save(trainer, lit, step)
+        if self.is_due(result.step):
+            self.save(module, result)
 
-    def save(self, trainer: pl.Trainer, lit: LanguageModel, step: int, on_request: bool = False) -> None:
+    def is_due(self, step: int) -> bool:
+        options = self._settings.trainer
+        tokens = options.keep_every_tokens
+        if tokens and step * options.batch_tokens % tokens == 0:
+            return True
+        return is_due(step, options.checkpoint_every, self._settings.steps)
+
+    def save(self, module: LanguageModel, result: StepResult, on_request: bool = False) -> None:
         """Begins the checkpoint of this step, unless it was begun already; training goes on meanwhile.
 
-        One `on_request`, because the run was asked to stop, is noted as such (`checkpoint.Policy`).
+        One `on_request`, because the run was asked to stop, is marked as such (`checkpoint.RetentionPolicy`).
         """
-        if self._saved == step:
+        if self._saved_step == result.step:
             return
-        if self._snapshots is None:
-            self._snapshots = train_state.StateSnapshot(lit.model, lit.optimizer_list, keep=trainer.is_global_zero)
+        is_rank_zero = module.trainer.is_global_zero
+        if self._snapshot is None:
+            self._snapshot = train_state.StateSnapshot(module.model, module.optimizer_list, keep=is_rank_zero)
         self._writer.wait()
-        weights, state = self._snapshots.capture()
-        self._saved = step
-        if trainer.is_global_zero:
+        weights, state = self._snapshot.capture()
+        self._saved_step = result.step
+        if is_rank_zero:
+            val_loss = result.validation.get("val/loss")
             meta = {
-                **self._describe,
-                "step": step,
-                "tokens": step * self.settings.trainer.batch_tokens,
-                "val/loss": self._journal.val_loss_at(step),
+                **self._meta,
+                "step": result.step,
+                "tokens": result.step * self._settings.trainer.batch_tokens,
+                "val/loss": val_loss if val_loss is not None and math.isfinite(val_loss) else None,
                 "on_request": on_request,
             }
-            self._writer.submit(partial(self._write, step, weights, state, meta))
-        self.stopwatch.mark("checkpoint")
+            self._writer.submit(partial(self._write, result.step, weights, state, meta))
+        self._stopwatch.mark("checkpoint")
 
     def finish(self) -> None:
         """Returns when the last checkpoint begun is on the disk."""
         self._writer.wait()
-        self.stopwatch.mark("checkpoint")
+        self._stopwatch.mark("checkpoint")
 
-    def _write(self, step: int, weights: train_state.Names, state: train_state.Names, meta: dict[str, Any]) -> None:
-        if self._recorder:
-            self._recorder.sync()
-        train_state.write(checkpoint.path_of(self.cell, step), weights, state, meta)
-        checkpoint.prune(self.cell, self._policy)
-        status.write(self.cell, "running", step=step)
+    def _write(
+        self, step: int, weights: train_state.NamedTensors, state: train_state.NamedTensors, meta: train_state.Meta
+    ) -> None:
+        if self._metrics:
+            self._metrics.sync()
+        train_state.write(checkpoint.path_of(self.directory, step), weights, state, meta)
+        checkpoint.prune(self.directory, self._policy)
+        status.write(self.directory, "running", step=step)
 
 
-class Evaluation(_AfterStep):
-    """Scores the cards at chosen steps, through the function that `zeroscale eval` calls."""
+class Evaluation:
+    """Scores the benchmarks at chosen steps, through the function that `zeroscale eval` calls."""
 
     def __init__(
-        self, settings: TrainConfig, stopwatch: Stopwatch, checkpoints: Checkpoints, score: Callable[[Path], None]
+        self, settings: TrainConfig, stopwatch: Stopwatch, checkpoints: Checkpoints, score: Callable[[Path], object]
     ) -> None:
-        super().__init__(settings, stopwatch)
+        self._settings = settings
+        self._stopwatch = stopwatch
         self._checkpoints = checkpoints
         self._score = score
 
-    def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        every = self.settings.trainer.score_every
+    def __call__(self, module: LanguageModel, result: StepResult) -> None:
+        every = self._settings.trainer.score_every
         # The last step is scored after training, like any checkpoint.
-        if every is None or step % every or step == self.settings.steps:
+        if every is None or result.step % every or result.step == self._settings.steps:
             return
-        self._checkpoints.save(trainer, lit, step)
+        self._checkpoints.save(module, result)
         self._checkpoints.finish()
-        if trainer.is_global_zero:
-            self._score(checkpoint.path_of(self._checkpoints.cell, step))
-        self.stopwatch.mark("score")
+        if module.trainer.is_global_zero:
+            self._score(checkpoint.path_of(self._checkpoints.directory, result.step))
+        self._stopwatch.mark("score")
 
 
-class StopOnSignal(_AfterStep):
-    """On SIGTERM, or after the step it was told: finish the optimizer step, write its checkpoint, leave."""
+class StopOnSignal:
+    """On SIGTERM, or after step `stop_after`: finishes the optimizer step, writes its checkpoint, leaves."""
 
-    def __init__(
-        self, settings: TrainConfig, stopwatch: Stopwatch, checkpoints: Checkpoints, stop_after: int | None = None
-    ) -> None:
-        super().__init__(settings, stopwatch)
+    def __init__(self, settings: TrainConfig, checkpoints: Checkpoints, stop_after: int | None = None) -> None:
+        self._settings = settings
         self._checkpoints = checkpoints
         self._stop_after = stop_after
-        self._asked = False
+        self._requested = False
 
-    def begin(self, trainer: pl.Trainer, lit: LanguageModel) -> None:
-        # Lightning's own handler would leave in the middle of an accumulated step; ours takes its place.
+    def install(self) -> None:
+        """Takes the place of Lightning's own handler, which would leave in the middle of an accumulated step."""
         signal.signal(signal.SIGTERM, self._on_signal)
 
-    def _on_signal(self, *_: Any) -> None:
-        self._asked = True
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._requested = True
 
-    def after_step(self, trainer: pl.Trainer, lit: LanguageModel, step: int) -> None:
-        asked = self._asked or (self._stop_after is not None and step >= self._stop_after)
-        if trainer.world_size > 1:
-            # Ranks hear of the signal at different steps; they must leave after the same one.
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked and step < self.settings.steps:
-            self._checkpoints.save(trainer, lit, step, on_request=True)
+    def __call__(self, module: LanguageModel, result: StepResult) -> None:
+        stop = self._requested or (self._stop_after is not None and result.step >= self._stop_after)
+        if module.trainer.world_size > 1:
+            # Ranks receive the signal at different steps; they must leave after the same one.
+            stop = module.trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop and result.step < self._settings.steps:
+            self._checkpoints.save(module, result, on_request=True)
             self._checkpoints.finish()
-            raise Stopped(step)
+            raise Stopped(result.step)

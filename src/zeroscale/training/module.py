@@ -1,48 +1,36 @@
-"""The LightningModule: optimizer steps with their micro-batches, their guard, and what is done around them."""
+"""The LightningModule: what Lightning needs to place a model on devices, and what the training loop calls on it.
 
-from collections.abc import Callable, Iterable, Sequence
+Lightning's Trainer moves the model to its device, wraps it for DDP or FSDP and iterates over the loader. The loop
+itself is ours (`train.TrainingLoop`): Lightning's own logs, clips and saves by other rules, and costs more per step.
+"""
+
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
 
 from zeroscale.config.optimizer import OptimizerConfig
 from zeroscale.data.loader import MicroBatch
 from zeroscale.model.gpt import GPT
-from zeroscale.training import guards, train_state
 from zeroscale.training.optimizer import optimizers
 
 
-@dataclass
-class Progress:
-    """The last step: how many steps are done, this rank's mean loss over its tokens (nats), the norm of the whole
-    gradient before clipping, and the learning rate."""
+class Loop(Protocol):
+    """What the module hands Lightning's calls to."""
 
-    step: int
-    loss: float = 0.0
-    grad_norm: float = 0.0
-    lr: float = 0.0
+    def begin(self, module: "LanguageModel") -> None:
+        """The model is on its devices, the optimizers exist, no step has been done."""
 
-
-class Callback:
-    """What acts around optimizer steps; every method may be left out."""
-
-    def begin(self, trainer: pl.Trainer, lit: "LanguageModel") -> None:
-        """Training starts, the state restored."""
-
-    def before_step(self) -> None:
-        """The step's batch has come."""
-
-    def after_step(self, trainer: pl.Trainer, lit: "LanguageModel", step: int) -> None:
-        """`step` optimizer steps are done."""
+    def run(self, module: "LanguageModel", batches: Iterable[list[MicroBatch]]) -> None:
+        """One optimizer step for each batch, which is a list of this rank's micro-batches."""
 
 
 class LanguageModel(pl.LightningModule):
-    """A decoder in training; `rate(step)` is the learning rate of optimizer step `step` (from 0).
+    """A decoder in training with its optimizers.
 
     The loss of a step is the mean over all tokens of the global batch: ranks and micro-batches hold equally many, so
     the mean of their means is that mean, however the batch is cut.
@@ -52,28 +40,36 @@ class LanguageModel(pl.LightningModule):
         self,
         model: GPT,
         optimizer: OptimizerConfig,
-        rate: Callable[[int], float],
+        lr_at: Callable[[int], float],
+        loop: Loop,
         *,
         seed: int,
-        around: Sequence[Callback] = (),
-        start: Path | None = None,
         first_step: int = 0,
         mixed: bool = False,
-        shard: Callable[[GPT, Any], None] | None = None,
+        shard: Callable[[GPT, DeviceMesh], None] | None = None,
     ) -> None:
-        """`start` is the checkpoint that the run goes on from, with `first_step` steps behind it."""
+        """
+        Args:
+            lr_at: the learning rate of an optimizer step, counted from 0.
+            seed: of dropout's noise.
+            first_step: steps that were done before.
+            mixed: forward passes in bf16 autocast.
+            shard: cuts the model for FSDP.
+        """
         super().__init__()
         self.automatic_optimization = False
         self.model = model
-        self.progress = Progress(first_step)
+        self.step = first_step
+        """Optimizer steps done."""
         self.optimizer_list: list[torch.optim.Optimizer] = []
-        self._settings = optimizer
-        self._rate = rate
+        self._optimizer_config = optimizer
+        self._lr_at = lr_at
+        self._loop = loop
         self._seed = seed
-        self._around = around
-        self._start = start
         self._mixed = mixed
         self._shard = shard
+
+    # Lightning calls these, in this order.
 
     def configure_model(self) -> None:
         if self._shard is not None:
@@ -81,96 +77,90 @@ class LanguageModel(pl.LightningModule):
             self._shard(self.model, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        self.optimizer_list = optimizers(self.model, self._settings, lr=self._rate(self.progress.step))
+        self.optimizer_list = optimizers(self.model, self._optimizer_config, lr=self._lr_at(self.step))
         return self.optimizer_list
 
     def on_train_start(self) -> None:
-        if self._start is not None:
-            train_state.restore(self._start, self.model, self.optimizer_list)
         self._parameter_list = list(self.model.parameters())
-        for one in self._around:
-            one.begin(self.trainer, self)
+        self._loop.begin(self)
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Nothing yet: a step's batch is made when the step comes."""
+    def transfer_batch_to_device(
+        self, batch: Iterable[list[MicroBatch]], device: torch.device, dataloader_idx: int
+    ) -> Iterable[list[MicroBatch]]:
+        """Moves nothing: an item of the loader is many steps, each made when its turn comes (`to_device`)."""
         return batch
 
-    def training_step(self, stretch: Iterable[list[MicroBatch]], index: int) -> None:
-        """The optimizer steps of a stretch, over this rank's micro-batches."""
-        for batch in stretch:
-            for one in self._around:
-                one.before_step()
-            self.progress.loss = self._backward(self._on_device(batch)).item()
-            self._optimizer_step()
-            for one in self._around:
-                one.after_step(self.trainer, self, self.progress.step)
+    def training_step(self, batches: Iterable[list[MicroBatch]], batch_idx: int) -> None:
+        """Several optimizer steps: Lightning's own loop costs 0.2 ms per item (`data.loader.STEPS_PER_ITEM`)."""
+        self._loop.run(self, batches)
 
-    def _on_device(self, batch: list[MicroBatch]) -> list[MicroBatch]:
+    # The training loop calls these, in this order.
+
+    def to_device(self, micro_batches: list[MicroBatch]) -> list[MicroBatch]:
         device = self.device
         if device.type == "cpu":
-            return batch
+            return micro_batches
         # Pinned and not waited for: the copies of later micro-batches run beside the first one's passes.
-        return [tuple(one.pin_memory().to(device, non_blocking=True) for one in micro) for micro in batch]
+        return [
+            (inputs.pin_memory().to(device, non_blocking=True), targets.pin_memory().to(device, non_blocking=True))
+            for inputs, targets in micro_batches
+        ]
 
-    def _backward(self, batch: list[MicroBatch]) -> Tensor:
-        """Accumulates the gradient; the mean loss over the micro-batches."""
-        count, total = len(batch), None
-        for micro, (inputs, targets) in enumerate(batch, start=1):
-            if self.model.config.dropout:
-                # Dropout's noise is a function of (seed, micro-batch, rank): a resumed run draws what it would have.
-                number = self.progress.step * count + micro - 1
-                torch.manual_seed((self._seed * 1_000_003 + number) * 4099 + self.global_rank)
-            with self._summing(micro == count):
-                with self._forward_precision():
-                    loss = self.model.loss(inputs, targets)
-                share = loss if count == 1 else loss / count
-                self._pass_back(share)
-            share = share.detach()
-            total = share if total is None else total + share
-        assert total is not None
-        return total
+    def loss(self, micro_batch: MicroBatch, index: int, count: int) -> Tensor:
+        """The mean cross-entropy (nats) of micro-batch `index` of `count`, divided by `count`: they add up to the mean
+        over this rank's tokens of the step."""
+        if self.model.config.dropout:
+            # Dropout's noise is a function of (seed, micro-batch, rank): a resumed run draws what it would have.
+            number = self.step * count + index
+            torch.manual_seed((self._seed * 1_000_003 + number) * 4099 + self.global_rank)
+        autocast: AbstractContextManager[object] = nullcontext()
+        if self._mixed:
+            autocast = torch.autocast(self.device.type, torch.bfloat16)
+        with autocast:
+            loss = self.model.loss(*micro_batch)
+        return loss / count
 
-    def _forward_precision(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self._mixed else nullcontext()
-
-    def _pass_back(self, loss: Tensor) -> None:
-        # Lightning's own way prepares DDP's buckets; without DDP its hooks would only cost time.
-        if self._shard is None and self.trainer.world_size > 1:
-            self.manual_backward(loss)
-        else:
-            loss.backward()
-
-    def _summing(self, last: bool) -> AbstractContextManager[Any]:
-        """Gradients are summed over ranks once a step, in the last micro-batch's backward pass."""
+    def accumulate_gradients(self, loss: Tensor, last: bool) -> None:
+        """The backward pass; gradients are summed over ranks once a step, in its last micro-batch's."""
         if self._shard is not None:
             from zeroscale.training.distributed import sum_gradients_now
 
             sum_gradients_now(self.model, last)
-        elif not last and self.trainer.world_size > 1:
-            return self.trainer.strategy.block_backward_sync()
-        return nullcontext()
+            loss.backward()
+        elif self.trainer.world_size > 1:
+            # Lightning's own way prepares DDP's buckets; without DDP its hooks would only cost time.
+            with nullcontext() if last else self.trainer.strategy.block_backward_sync():
+                self.manual_backward(loss)
+        else:
+            loss.backward()
 
-    def _optimizer_step(self) -> None:
-        done, limit = self.progress, self._settings.grad_clip
+    def clip_gradients_by_norm(self) -> float:
+        """Scales the gradient to a norm of at most `grad_clip`; the norm of the whole gradient before."""
+        limit = self._optimizer_config.grad_clip
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._parameter_list if p.grad is not None])
         if self._shard is not None:
             norm = norm.full_tensor()
-        done.grad_norm = norm.item()
-        guards.check_finite(done.step + 1, done.loss, done.grad_norm)
+        grad_norm = norm.item()
         # Below the limit clipping multiplies by one: left out, a pass over all gradients saved.
-        if limit is not None and done.grad_norm + 1e-6 > limit:
+        if limit is not None and grad_norm + 1e-6 > limit:
             torch.nn.utils.clip_grads_with_norm_(self._parameter_list, limit, norm)
-        done.lr = self._rate(done.step)
+        return grad_norm
+
+    def update_weights(self) -> float:
+        """The step of all optimizers; the learning rate that they took."""
+        lr = self._lr_at(self.step)
         for optimizer in self.optimizer_list:
             for group in optimizer.param_groups:
-                group["lr"] = done.lr
+                group["lr"] = lr
             optimizer.step()
             optimizer.zero_grad()
-        done.step += 1
+        self.step += 1
+        return lr
 
-    def mean_loss(self) -> float:
-        """The last step's loss over all ranks."""
+    def mean_over_ranks(self, value: float) -> float:
+        """The mean of a number that each rank has; all ranks must call this together."""
         if self.trainer.world_size == 1:
-            return self.progress.loss
-        loss = torch.tensor(self.progress.loss, device=self.device, dtype=torch.float32)
-        return self.trainer.strategy.reduce(loss, reduce_op="mean").item()
+            return value
+        return self.trainer.strategy.reduce(
+            torch.tensor(value, device=self.device, dtype=torch.float32), reduce_op="mean"
+        ).item()

@@ -7,7 +7,6 @@ Sharded tensors are gathered on the way out and cut on the way in: a checkpoint 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,9 @@ from zeroscale.core.files import sha256_file, write_directory, write_json
 from zeroscale.model.tensor_files import open_file, write_safetensors
 from zeroscale.runs import checkpoint
 
-Names = dict[str, Tensor]
+NamedTensors = dict[str, Tensor]
+Meta = dict[str, object]
+"""What meta.json holds: settings, step, tokens, validation loss, fingerprints."""
 
 
 class StateSnapshot:
@@ -32,9 +33,9 @@ class StateSnapshot:
         self._model = model
         self._optimizers = optimizers
         self._keep = keep
-        self._buffers: Names = {}
+        self._buffers: NamedTensors = {}
 
-    def capture(self) -> tuple[Names, Names]:
+    def capture(self) -> tuple[NamedTensors, NamedTensors]:
         """(weights, optimizer state) on the host. All ranks of a sharded model must call this together."""
         weights = {name: self._copy(f"w/{name}", tensor) for name, tensor in _weights(self._model).items()}
         state = {
@@ -53,7 +54,7 @@ class StateSnapshot:
         return buffer.copy_(whole)
 
 
-def write(path: Path, weights: Names, state: Names, meta: dict[str, Any]) -> None:
+def write(path: Path, weights: NamedTensors, state: NamedTensors, meta: Meta) -> None:
     """Writes a checkpoint, whole or not at all."""
 
     def fill(directory: Path) -> None:
@@ -92,7 +93,7 @@ def restore(path: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> No
         optimizer.state[parameter][key] = placed
 
 
-def _weights(model: nn.Module) -> Names:
+def _weights(model: nn.Module) -> NamedTensors:
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
@@ -104,7 +105,7 @@ def _owned(model: nn.Module, optimizer: Optimizer) -> dict[str, nn.Parameter]:
     return owned
 
 
-def _optimizer_state(model: nn.Module, optimizers: Sequence[Optimizer]) -> Names:
+def _optimizer_state(model: nn.Module, optimizers: Sequence[Optimizer]) -> NamedTensors:
     """ "exp_avg/blocks.0.mlp.up.weight" → that tensor."""
     return {
         f"{key}/{name}": value
@@ -132,7 +133,7 @@ def _like(whole: Tensor, parameter: Tensor) -> Tensor:
     return distribute_tensor(whole, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
-def _same(stored: dict[str, tuple[int, ...]], weights: Names, path: Path) -> None:
+def _same(stored: dict[str, tuple[int, ...]], weights: NamedTensors, path: Path) -> None:
     for name in sorted(stored.keys() | weights.keys()):
         found = list(stored[name]) if name in stored else "missing"
         wanted = list(weights[name].shape) if name in weights else "not part of the model"
