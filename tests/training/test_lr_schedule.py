@@ -1,11 +1,13 @@
+import dataclasses
 import math
+import typing
 from itertools import pairwise
 
 import pytest
 import torch
 
 from zeroscale.config.optimizer import ScheduleConfig
-from zeroscale.training.lr_schedule import lr_at
+from zeroscale.training.lr_schedule import SCHEDULES, lr_at
 
 
 def schedule(name: str = "cosine", warmup: int = 1000, final: float = 0.1) -> ScheduleConfig:
@@ -59,3 +61,8 @@ def test_a_cooldowns_rates_are_its_trunks_until_the_decay():
     wsd = ScheduleConfig(name="wsd", warmup_tokens=1000, final_lr_fraction=0.0)
     for step in range(60):
         assert rate(step, steps=75, schedule=wsd, decay_start=60) == rate(step, schedule=schedule("constant"))
+
+
+def test_every_name_of_the_settings_has_a_schedule():
+    (name,) = (field for field in dataclasses.fields(ScheduleConfig) if field.name == "name")
+    assert set(SCHEDULES) == set(typing.get_args(name.type))

@@ -1,10 +1,14 @@
+import dataclasses
+import typing
+
 import pytest
 import torch
 
 from zeroscale.config.optimizer import OptimizerConfig
+from zeroscale.launch.plan import plan_run
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
-from zeroscale.training.optimizer import is_hidden_matrix, optimizers
+from zeroscale.training.optimizer import OPTIMIZERS, is_hidden_matrix, optimizers
 
 SHAPE = GPTConfig(vocab_size=32, n_positions=8, n_layer=1, d_model=8, n_head=2)
 
@@ -52,3 +56,32 @@ def test_muons_update_is_orthogonal_and_of_adamws_size():
     assert update.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.25)
     values = torch.linalg.svdvals(update) / (0.2 * max(weight.shape) ** 0.5)
     assert values.min() > 0.5 and values.max() < 1.4
+
+
+def test_every_name_of_the_settings_has_an_optimizer():
+    (name,) = (field for field in dataclasses.fields(OptimizerConfig) if field.name == "name")
+    assert set(OPTIMIZERS) == set(typing.get_args(name.type))
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_the_plan_bills_the_states_that_the_optimizer_keeps(name):
+    shape = {"vocab_size": 40, "n_positions": 16, "n_layer": 2, "d_model": 16, "n_head": 2}
+    model = GPT(GPTConfig(**shape))
+    together = optimizers(model, settings(name), lr=0.01)
+    tokens = torch.randint(0, 40, (4, 17), generator=torch.Generator().manual_seed(0))
+    model.loss(tokens[:, :-1], tokens[:, 1:]).backward()
+    for optimizer in together:
+        optimizer.step()
+    kept = [
+        tensor
+        for optimizer in together
+        for state in optimizer.state.values()
+        for tensor in state.values()
+        # AdamW counts its steps in one number for each parameter: no state of a weight.
+        if tensor.numel() > 1
+    ]
+    run = {"tokens": 64, "batch_tokens": 64, "micro_batch_rows": 4, "context": 16, "device": "cpu"}
+    plan = plan_run(name=name, **shape, **run, optimizer=name)
+    assert plan.memory.optimizer == sum(tensor.nbytes for tensor in kept)
+    counts = {"adamw": 2 * plan.params.total, "muon": 2 * plan.params.total - 2 * 12 * 16**2}
+    assert sum(tensor.numel() for tensor in kept) == counts[name]

@@ -6,6 +6,7 @@ from zeroscale.core import accelerators as table
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import Params, flops_6nd, flops_per_token, params
 from zeroscale.model.memory import Device, Memory, Precision, Shape, Step, Strategy, memory_per_device
+from zeroscale.training.optimizer import OPTIMIZERS
 
 # What CUDA, its libraries' workspaces and the allocator's gaps take beside the tensors: none of it is in `Memory`.
 RESERVED_BYTES = 2**30
@@ -61,6 +62,7 @@ def plan_run(
     strategy: Strategy = "auto",
     precision: Precision = "fp32",
     lr: float | None = None,
+    optimizer: str = "adamw",
     tied: bool = True,
     d_inner: int | None = None,
     hardware: str | None = None,
@@ -75,6 +77,7 @@ def plan_run(
     Args:
         tokens: trained on in all; a whole number of batches.
         batch_tokens: of one optimizer step, over all devices.
+        optimizer: a name of `training.optimizer.OPTIMIZERS`, for the memory of its states.
         micro_batch_rows: sequences of `context` tokens in one forward pass on one device; None: no accumulation.
         hardware: a device of `scaling.hardware`; others give no hours.
         mfu: share of the dense peak that the run is assumed to reach, of FLOPs with full attention counted.
@@ -95,7 +98,10 @@ def plan_run(
         raise ZeroscaleError(f"{name}: mfu={mfu} is impossible: it is a share, such as 0.4")
     counted = params(**shape, n_head=n_head)
     sizes = Shape(n_layer, d_model, n_head, 4 * d_model if d_inner is None else d_inner, vocab_size, counted)
-    step = Step(rows * context, accumulation, devices, strategy, precision, device, activation_checkpointing, compiled)
+    states = OPTIMIZERS[optimizer].states
+    step = Step(
+        rows * context, accumulation, devices, strategy, precision, device, activation_checkpointing, compiled, states
+    )
     memory = memory_per_device(sizes, step)
     sharded = memory_per_device(sizes, replace(step, strategy="fsdp")) if devices > 1 else None
     hours, warnings = _hours(per_token * tokens, hardware, mfu, precision, devices)

@@ -119,7 +119,7 @@ def _notes(plans: Sequence[Plan]) -> list[str]:
         "params: all weights; non-emb.: without embeddings (Kaplan's N); matmul: with the head, without positions.",
         "FLOPs: tokens x (6 matmul + 12 L d T), both passes, full attention; 6ND leaves head and attention out.",
         "micro-batch: rows of one forward pass on one device × passes of a step.",
-        "GiB: the most that a device holds at once of weights, gradients, AdamW moments, activations and logits.",
+        "GiB: the most that a device holds at once of weights, gradients, optimizer states, activations and logits.",
     ]
     where = {(plan.devices, plan.hardware, plan.mfu, plan.precision): None for plan in plans if plan.hours is not None}
     lines += [

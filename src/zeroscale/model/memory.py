@@ -35,9 +35,24 @@ class Shape:
         return (self.params.non_embedding - 2 * self.d_model) // self.n_layer
 
     @property
+    def hidden_matrices(self) -> int:
+        """Weights of the blocks' matrices: queries, keys, values, projection, and the MLP's two."""
+        return self.n_layer * (4 * self.d_model**2 + 2 * self.d_model * self.d_inner)
+
+    @property
     def outside(self) -> int:
         """Weights of embeddings, head and final norm."""
         return self.params.total - self.n_layer * self.block
+
+
+@dataclass(frozen=True)
+class StatesPerWeight:
+    """Numbers that an optimizer keeps for each weight from step to step, by kind of weight (`training.optimizer`)."""
+
+    hidden_matrices: int
+    """For a weight of the blocks' matrices."""
+    rest: int
+    """For a weight of embeddings, head, norms and biases."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,8 @@ class Step:
     device: Device
     activation_checkpointing: bool = False
     compiled: bool = False
+    optimizer: StatesPerWeight = StatesPerWeight(hidden_matrices=2, rest=2)
+    """AdamW's two moments by default."""
 
     @property
     def sharded(self) -> bool:
@@ -82,13 +99,14 @@ class Memory:
 
 
 def memory_per_device(shape: Shape, step: Step) -> Memory:
-    """Bytes on one device, AdamW, attention that keeps no T x T scores, dropout 0.
+    """Bytes on one device, attention that keeps no T x T scores, dropout 0.
 
     With P weights, L layers, d, i = d_inner, H heads, V words, T tokens of a micro-batch, s bytes a stored number (4; 2
     with bf16-true) and h bytes inside a layer (4 in fp32, else 2):
 
         parameters   s P; FSDP: s P / devices, the embeddings and two layers gathered
-        optimizer    2 s P: AdamW's moments; FSDP: / devices
+        optimizer    s (k M + r (P - M)) with M weights in the blocks' matrices: k = r = 2 for AdamW's two moments,
+                     k = 1 and r = 2 for Muon's momentum beside AdamW's moments; FSDP: / devices
         gradients    s P; FSDP: s P / devices, and one layer's whole and on its way out
         kept         T (2 s d + h (6 d + 2 i) + 4 H + 16) for each layer: the inputs of both norms, their outputs, q, k,
                      v, attention's output, the MLP before and after GELU, and in fp32 the norms' and softmax's sums;
@@ -111,7 +129,9 @@ def memory_per_device(shape: Shape, step: Step) -> Memory:
     s, tokens = step.stored, step.micro_batch_tokens
     d, vocab = shape.d_model, shape.vocab_size
     parameters, gradients, passing = _weights(shape, step)
-    optimizer = 2 * s * shape.params.total // (step.devices if step.sharded else 1)
+    rest = shape.params.total - shape.hidden_matrices
+    states = step.optimizer.hidden_matrices * shape.hidden_matrices + step.optimizer.rest * rest
+    optimizer = s * states // (step.devices if step.sharded else 1)
     copies = 2 * shape.n_layer * shape.block if step.precision.endswith("-mixed") else 0
     norms, gelu = _lean(shape, step)
     layer = 2 * s * d + step.width * ((4 if norms else 6) * d + (1 if gelu else 2) * shape.d_inner)

@@ -56,6 +56,7 @@ def _plan(cell: TrainConfig, wanted: PlanConfig) -> "Plan":
         strategy=trainer.strategy,
         precision=trainer.precision,
         lr=cell.lr,
+        optimizer=cell.optimizer.name,
         hardware=wanted.hardware,
         mfu=wanted.mfu,
         price=wanted.price,
