@@ -47,6 +47,11 @@ def flat(text: str) -> str:
     return re.sub(rf"\^\{{([0-9{MINUS}-]+)\}}", lambda power: power[1].translate(SUPERSCRIPTS), text)
 
 
+def plain(text: str) -> str:
+    """Text without markup: powers in characters or with a caret, ordinary spaces."""
+    return flat(re.sub(rf"\^\{{([^{{}}]*[^0-9{{}}{MINUS}-][^{{}}]*)\}}", r"^\1", text)).replace(SPACE, " ")
+
+
 def scaled(value: float | None, unit: str = "", names: str = "K M B T") -> str:
     """25344 → "25.3 K"; with a unit and SI prefixes: `scaled(3.2e13, "FLOP", "k M G T P E Z Y")` → "32.0 TFLOP"."""
     if value is None:

@@ -67,8 +67,7 @@ def fault() -> str | None:
 
     To be asked first: `huggingface_hub` and `datasets` repeat a hopeless request for 23 seconds.
     """
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"

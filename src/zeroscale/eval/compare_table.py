@@ -1,7 +1,5 @@
 """What `zeroscale compare` shows: for a terminal of 100 columns, and as JSON, CSV and Markdown."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby
@@ -9,11 +7,11 @@ from pathlib import Path
 
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
-from zeroscale.core.tables import markdown, paragraph, row_text, widths
+from zeroscale.core.tables import Column, Table, csv_text, paragraph, text_lines
 from zeroscale.eval.score_table import count
 
-HEAD = ("", "first", "second", "difference", "95 % interval", "p", "better")
-_RIGHT = (1, 2, 3)
+SCORE_COLUMNS = tuple(Column(label, number=True) for label in ("first", "second", "difference"))
+TEXT_COLUMNS = (Column(""), *SCORE_COLUMNS, Column("95 % interval"), Column("p"), Column("better"))
 
 
 @dataclass(frozen=True)
@@ -63,80 +61,89 @@ class Comparison:
     faults: Sequence[str]
 
 
-def as_text(found: Comparison) -> str:
+def as_text(comparison: Comparison) -> str:
     """A line for each metric, under its card."""
-    wide = widths([HEAD, *map(_cells, found.lines)], len(HEAD))
-    text = [f"first:  {found.first}", f"second: {found.second}", "", row_text(HEAD, wide, _RIGHT)]
-    for _, members in groupby(found.lines, key=lambda one: (one.card, one.protocol)):
-        group = list(members)
-        about = f"{group[0].card}, protocol {group[0].protocol}: {_besides(group[0])}"
-        text.append(paragraph(about, indent=4))
-        text += [row_text(_cells(one), wide, _RIGHT) for one in group]
-    return "\n".join([*text, "", *map(paragraph, _notes(found))])
+    tables = []
+    for (card, protocol), of_card in groupby(comparison.lines, key=lambda metric: (metric.card, metric.protocol)):
+        members = list(of_card)
+        rows = [(f"  {metric.metric}", *_texts(metric)) for metric in members]
+        tables.append(Table.of_texts(TEXT_COLUMNS, rows, f"{card}, protocol {protocol}: {_besides(members[0])}"))
+    head = [f"first:  {comparison.first}", f"second: {comparison.second}", ""]
+    lines = text_lines(tables or [Table(TEXT_COLUMNS, [])])
+    return "\n".join([*head, *lines, "", *map(paragraph, _notes(comparison))])
 
 
-def write(directory: Path, found: Comparison) -> list[Path]:
+def write(directory: Path, comparison: Comparison) -> list[Path]:
     """compare.json, compare.csv and compare.md."""
     paths = [directory / f"compare.{kind}" for kind in ("json", "csv", "md")]
-    rows = [{**asdict(one), "better": one.better} for one in found.lines]
-    about = {"first": found.first, "second": found.second, "resamples": found.resamples, "seed": found.seed}
-    write_json(paths[0], {**about, "not_compared": list(found.faults), "rows": rows})
-    buffer = io.StringIO()
-    columns = [field.name for field in fields(MetricComparison) if field.name != "truncated"]
-    columns += ["better", "truncated_first", "truncated_second"]
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({**row, "truncated_first": row["truncated"][0], "truncated_second": row["truncated"][1]})
-    write_text(paths[1], buffer.getvalue())
-    head = ("benchmark", "protocol", "metric", *HEAD[1:], "beside it")
-    table = [(one.card, one.protocol, one.metric, *_cells(one)[1:], _besides(one)) for one in found.lines]
-    title = f"First: {found.first}. Second: {found.second}."
-    notes = [f"- {note}" for note in _notes(found)]
-    write_text(paths[2], "\n".join([title, "", *markdown(head, table), "", *notes]) + "\n")
+    write_json(paths[0], _to_json(comparison))
+    write_text(paths[1], _as_csv(comparison))
+    write_text(paths[2], _as_markdown(comparison))
     return paths
 
 
-def _cells(one: MetricComparison) -> tuple[str, ...]:
-    scores = (
-        general(one.first, missing=NOT_FINITE),
-        general(one.second, missing=NOT_FINITE),
-        general(one.difference, signed=True),
-    )
-    return (
-        f"  {one.metric}",
-        *scores,
-        interval(one.low, one.high, show=general, missing=NOTHING),
-        _p_value(one.p),
-        one.better,
-    )
+def _to_json(comparison: Comparison) -> dict[str, object]:
+    return {
+        "first": comparison.first,
+        "second": comparison.second,
+        "resamples": comparison.resamples,
+        "seed": comparison.seed,
+        "not_compared": list(comparison.faults),
+        "rows": [{**asdict(metric), "better": metric.better} for metric in comparison.lines],
+    }
+
+
+def _as_csv(comparison: Comparison) -> str:
+    columns = [field.name for field in fields(MetricComparison) if field.name != "truncated"]
+    rows = [
+        [*(getattr(metric, column) for column in columns), metric.better, *metric.truncated]
+        for metric in comparison.lines
+    ]
+    return csv_text([*columns, "better", "truncated_first", "truncated_second"], rows)
+
+
+def _as_markdown(comparison: Comparison) -> str:
+    columns = ("benchmark", "protocol", "metric", *TEXT_COLUMNS[1:], "beside it")
+    rows = [
+        (metric.card, metric.protocol, metric.metric, *_texts(metric), _besides(metric)) for metric in comparison.lines
+    ]
+    title = f"First: {comparison.first}. Second: {comparison.second}."
+    notes = [f"- {note}" for note in _notes(comparison)]
+    return "\n".join([title, "", Table.of_texts(columns, rows).markdown_of_markup(), "", *notes]) + "\n"
+
+
+def _texts(metric: MetricComparison) -> tuple[str, ...]:
+    """The columns after the metric's name."""
+    scores = (general(value, missing=NOT_FINITE) for value in (metric.first, metric.second))
+    ends = interval(metric.low, metric.high, show=general, missing=NOTHING)
+    return (*scores, general(metric.difference, signed=True), ends, _p_value(metric.p), metric.better)
 
 
 def _p_value(p: float | None) -> str:
     return NOTHING if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1g}"
 
 
-def _besides(one: MetricComparison) -> str:
+def _besides(metric: MetricComparison) -> str:
     """What must stand beside a difference: how many examples, which were left out, why it may be none of the
     benchmark."""
-    parts = [f"{count(one.n, one.units, one.unit)} in both"]
-    if one.unmatched:
-        parts.append(f"{one.unmatched:,} examples that only one has are left out")
-    if any(one.truncated):
-        parts.append(f"cut to fit the context: {one.truncated[0]:,} and {one.truncated[1]:,}")
-    return "; ".join([*parts, *([one.mark] if one.mark else [])])
+    parts = [f"{count(metric.n, metric.units, metric.unit)} in both"]
+    if metric.unmatched:
+        parts.append(f"{metric.unmatched:,} examples that only one has are left out")
+    if any(metric.truncated):
+        parts.append(f"cut to fit the context: {metric.truncated[0]:,} and {metric.truncated[1]:,}")
+    return "; ".join([*parts, *([metric.mark] if metric.mark else [])])
 
 
-def _notes(found: Comparison) -> list[str]:
-    exchanges = f"{found.resamples:,} exchanges, or all where fewer are possible"
+def _notes(comparison: Comparison) -> list[str]:
+    exchanges = f"{comparison.resamples:,} exchanges, or all where fewer are possible"
     notes = [
         "difference: the second less the first. Interval: paired bootstrap over the units, "
-        f"{found.resamples:,} resamples, seed {found.seed}. p: two-sided, from exchanging the two models' outcomes of "
-        f"units ({exchanges}); {len(found.lines)} comparisons, not corrected for their number."
+        f"{comparison.resamples:,} resamples, seed {comparison.seed}. p: two-sided, from exchanging the two models' "
+        f"outcomes of units ({exchanges}); {len(comparison.lines)} comparisons, not corrected for their number."
     ]
-    if alike := [f"{one.card} {one.metric}" for one in found.lines if one.method == "unanimous"]:
+    if alike := [f"{metric.card} {metric.metric}" for metric in comparison.lines if metric.method == "unanimous"]:
         notes.append(
             f"{', '.join(alike)}: all units differ alike, or not at all, so the interval is the exact bound on what "
             "they leave open (Clopper & Pearson 1934)."
         )
-    return [*notes, *(f"Not compared: {fault}" for fault in found.faults)]
+    return [*notes, *(f"Not compared: {fault}" for fault in comparison.faults)]

@@ -1,18 +1,22 @@
 """The table that `zeroscale eval` ends with: for a terminal of 100 columns, and as JSON, CSV and Markdown."""
 
-import csv
-import io
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
-from zeroscale.core.tables import markdown, paragraph, row_text, widths
+from zeroscale.core.tables import Column, Table, csv_text, paragraph, text_lines, text_widths
 from zeroscale.eval.published import SIZES, Published, Row, nearest
 
-HEAD = ("", "ours", "95 % interval", "the paper's", "difference", "others")
-_RIGHT = (1, 4)
+TEXT_COLUMNS = (
+    *("", Column("ours", number=True), "95 % interval"),
+    *("the paper's", Column("difference", number=True), "others"),
+)
+MARKDOWN_COLUMNS = (
+    *("checkpoint", "benchmark", "protocol", "metric", "ours", "95 % interval", "n"),
+    *("the paper's", "difference", "others", "beside it"),
+)
 # What stands in the place of others' numbers, by the first word of a mark.
 _INSTEAD = {"SAMPLE,": "SAMPLE, no benchmark", "held-out": "held-out text"}
 
@@ -28,15 +32,16 @@ def write(directory: Path, rows: Sequence[Row]) -> list[Path]:
 
 def as_text(rows: Sequence[Row]) -> str:
     """Blocks of checkpoints, in them blocks of cards, in them a line for each metric."""
-    wide = widths([HEAD, *map(_cells, rows)], len(HEAD))
+    blocks: list[tuple[str, list[Table]]] = []
+    for checkpoint, group in groupby(rows, key=lambda row: row.checkpoint):
+        members = list(group)
+        cards = [list(of_card) for _, of_card in groupby(members, key=lambda row: (row.card, row.protocol))]
+        tables = [Table.of_texts(TEXT_COLUMNS, map(_texts, of_card), _about_card(of_card[0])) for of_card in cards]
+        blocks.append((_about_model(checkpoint, members[0].params_non_embedding), tables))
+    widths = text_widths([table for _, tables in blocks for table in tables])
     lines = []
-    for checkpoint, mine in groupby(rows, key=lambda row: row.checkpoint):
-        block = list(mine)
-        lines += ["", paragraph(_about_model(checkpoint, block[0].params_non_embedding)), row_text(HEAD, wide, _RIGHT)]
-        for _, members in groupby(block, key=lambda row: (row.card, row.protocol)):
-            group = list(members)
-            lines.append(paragraph(_about_card(group[0]), indent=4))
-            lines += [row_text(_cells(row), wide, _RIGHT) for row in group]
+    for title, tables in blocks:
+        lines += ["", paragraph(title), *text_lines(tables, widths)]
     if notes := _notes(rows):
         lines += ["", *map(paragraph, notes)]
     return "\n".join(lines).strip("\n")
@@ -85,17 +90,22 @@ def _besides(row: Row) -> list[str]:
     return parts
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    """The columns of `HEAD`; of a score that is none of the benchmark, its mark in the place of the last three."""
-    ours = (
-        f"  {row.metric}",
-        general(row.value, missing=NOT_FINITE),
-        interval(row.low, row.high, show=general, missing=NOTHING),
-    )
+def _texts(row: Row) -> tuple[str, ...]:
+    """The columns of a terminal; of a score that is none of the benchmark, its mark in the place of the last three."""
+    ours = (f"  {row.metric}", *_ours(row))
     if row.mark:
         first = row.mark.split(" ")[0].split(";")[0]
         return (*ours, _INSTEAD.get(first, f"{first.rstrip(':')}, not the benchmark"))
-    return (*ours, _number(row.paper), general(row.difference, signed=True) if row.paper else "", _numbers(row.others))
+    return (*ours, _number(row.paper), _difference(row), _numbers(row.others))
+
+
+def _ours(row: Row) -> tuple[str, str]:
+    ends = interval(row.low, row.high, show=general, missing=NOTHING)
+    return general(row.value, missing=NOT_FINITE), ends
+
+
+def _difference(row: Row) -> str:
+    return general(row.difference, signed=True) if row.paper else ""
 
 
 def _number(published: Published | None) -> str:
@@ -138,38 +148,31 @@ COLUMNS = (
 
 def as_csv(rows: Sequence[Row]) -> str:
     """A line for each metric; others' numbers in one field, `0.3256 (small; how; source)`."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
+    lines = []
     for row in rows:
         paper = row.paper
         published = {
             "paper": paper.value if paper else None,
             "paper_size": paper.size if paper else None,
             "paper_source": paper.source if paper else None,
-            "others": "; ".join(f"{one.value:.6g} ({_size(one)}; {one.how}; {one.source})" for one in row.others),
+            "others": "; ".join(
+                f"{other.value:.6g} ({_size(other)}; {other.how}; {other.source})" for other in row.others
+            ),
         }
-        writer.writerow({**row.to_json(), **published})
-    return buffer.getvalue()
+        content = {**row.to_json(), **published}
+        lines.append([content[column] for column in COLUMNS])
+    return csv_text(COLUMNS, lines)
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """One table, and below it where others' numbers come from."""
-    head = ("checkpoint", "benchmark", "protocol", "metric", "ours", "95 % interval", "n", "the paper's")
-    head += ("difference", "others", "beside it")
     table = []
     for row in rows:
         beside = "; ".join(f"**{part}**" if part == row.mark else part for part in _besides(row))
-        ours = (
-            row.checkpoint,
-            row.card,
-            row.protocol,
-            row.metric,
-            general(row.value, missing=NOT_FINITE),
-            interval(row.low, row.high, show=general, missing=NOTHING),
-        )
         paper = _number(row.paper) if row.paper else ""
-        difference = general(row.difference, signed=True) if row.paper else ""
-        table.append((*ours, count(row.n, row.units, row.unit), paper, difference, _numbers(row.others), beside))
+        published = (paper, _difference(row), _numbers(row.others), beside)
+        count_text = count(row.n, row.units, row.unit)
+        table.append((row.checkpoint, row.card, row.protocol, row.metric, *_ours(row), count_text, *published))
     notes = [f"- {note}" for note in _notes(rows)]
-    return "\n".join([*markdown(head, table), *(["", *notes] if notes else [])]) + "\n"
+    text = Table.of_texts(MARKDOWN_COLUMNS, table).markdown_of_markup()
+    return "\n".join([text, *(["", *notes] if notes else [])]) + "\n"

@@ -5,27 +5,23 @@ from collections.abc import Sequence
 
 from zeroscale.config.published_rules import RULES
 from zeroscale.core.format import compact, duration, money, size
+from zeroscale.core.tables import Column, Table
 from zeroscale.launch.plan import Plan
 
 
-def render_plans(plans: Sequence[Plan]) -> str:
-    """One row per plan, a total, what the columns mean, and every warning once."""
-    from rich.box import SIMPLE_HEAD
+def render(plans: Sequence[Plan]) -> str:
+    """One row per plan, a total, what the columns mean, and every warning once; for the terminal, without colours."""
     from rich.console import Console
-    from rich.table import Table
 
-    sheet = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
     rows = [_row(plan) for plan in plans]
     totals = _totals(plans)
     # A column that is empty in every row (cost without a price, DDP and FSDP on one device) is left out.
-    shown = [title for title in TITLES if any(row.get(title) for row in rows)]
-    for title in shown:
-        sheet.add_column(title, totals.get(title, ""), justify="left" if title == "run" else "right", no_wrap=True)
-    for row in rows:
-        sheet.add_row(*(row.get(title, "") for title in shown))
+    titles = [title for title in TITLES if any(row.get(title) for row in rows)]
+    columns = [Column(title, number=title != "run", total=totals.get(title, "")) for title in titles]
+    table = Table.of_texts(columns, [[row.get(title, "") for title in titles] for row in rows])
     text = io.StringIO()
     # A plain stream and as wide as it needs: what `plan` prints is the same in a terminal, a pipe and a file.
-    Console(file=text, width=400, color_system=None, force_terminal=False).print(sheet)
+    Console(file=text, width=400, color_system=None, force_terminal=False).print(table.rich())
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
     return "\n".join([*lines, *_notes(plans), *_rules(plans)]).strip("\n")
 
@@ -139,9 +135,3 @@ def _notes(plans: Sequence[Plan]) -> list[str]:
         for warning in plan.warnings:
             warned.setdefault(warning, []).append(plan.name)
     return lines + [f"warning ({', '.join(names)}): {warning}" for warning, names in warned.items()]
-
-
-def render(plans: Sequence[Plan]) -> str:
-    """A table with readable units, its total, and the warnings, for the terminal; without colours."""
-
-    return render_plans(plans)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.core.format import duration
+from zeroscale.core.tables import Column, Table
 from zeroscale.runs import ledger, status
 from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    import rich.table
 
 # What the study's last sweep consists of; `sweep.write_record` writes it.
 RECORD = "sweep.json"
@@ -22,6 +23,9 @@ LOG_LINES = 5
 _TAIL_BYTES = 65536
 # Logged steps that the speed is taken from.
 _RECENT = 20
+
+COLUMNS = (Column("cell"), Column("settings", wraps=True), Column("state"))
+WHY = Column("why", wraps=True)
 
 
 @dataclass(frozen=True)
@@ -143,14 +147,15 @@ def last_lines(log: Path) -> list[str]:
     return [line.rstrip() for line in lines if line.strip()][-LOG_LINES:]
 
 
-def progress(rows: Sequence[Row]) -> "Table":
+def progress(rows: Sequence[Row]) -> "rich.table.Table":
     """The table of `status`."""
-    table = _sheet("cell", "settings", "state")
-    for name in ("step", "loss", "val loss", "tokens/s", "left"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for row in rows:
-        table.add_row(
+    columns = [
+        *COLUMNS,
+        *(Column(label, number=True) for label in ("step", "loss", "val loss", "tokens/s", "left")),
+        WHY,
+    ]
+    texts = [
+        (
             row.directory.name,
             row.settings,
             row.state,
@@ -161,10 +166,10 @@ def progress(rows: Sequence[Row]) -> "Table":
             "" if row.seconds_left is None else duration(row.seconds_left, "short"),
             row.reason,
         )
+        for row in rows
+    ]
     done = sum(row.state == "done" for row in rows)
-    table.caption = f"{done} of {len(rows)} finished"
-    table.caption_justify = "left"
-    return table
+    return Table.of_texts(columns, texts, f"{done} of {len(rows)} finished").rich()
 
 
 def outcome_row(cell: Path, label: str, state: str, reason: str) -> Row:
@@ -172,23 +177,10 @@ def outcome_row(cell: Path, label: str, state: str, reason: str) -> Row:
     return Row(cell, label, "done" if state == "skipped" else state, reason)
 
 
-def outcomes(rows: Sequence[Row]) -> "Table":
+def outcomes(rows: Sequence[Row]) -> "rich.table.Table":
     """The table at the end of a sweep."""
-    table = _sheet("cell", "settings", "state")
-    table.add_column("why", overflow="fold")
-    for row in rows:
-        table.add_row(row.directory.name, row.settings, row.state, row.reason)
-    return table
-
-
-def _sheet(*columns: str) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in columns:
-        table.add_column(name, no_wrap=name != "settings", overflow="fold")
-    return table
+    texts = [(row.directory.name, row.settings, row.state, row.reason) for row in rows]
+    return Table.of_texts([*COLUMNS, WHY], texts).rich()
 
 
 def _steps(row: Row) -> str:

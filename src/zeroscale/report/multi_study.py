@@ -8,7 +8,8 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.format import number
+from zeroscale.core.format import NOTHING, number
+from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.figures import plotly_panels
 from zeroscale.report.figures.axes import padded
 from zeroscale.report.sections import scaling_laws
@@ -150,41 +151,37 @@ def verdict(laws: Sequence[tuple[str, Law]], comparable: bool = True) -> str:
     return f"{text} with {format.scaled(params)} parameters."
 
 
-def table(studies: Sequence[StudyView], laws: Sequence[tuple[str, Law]], worst: Sequence[RunHealth]) -> dict[str, Any]:
+def table(studies: Sequence[StudyView], laws: Sequence[tuple[str, Law]], worst: Sequence[RunHealth]) -> Table:
     """A row per study: runs, lowest loss, exponent with its interval, hold-out error, the worst-behaved run."""
-    columns: list[dict[str, Any]] = [
-        {"label": "study"},
-        {"label": "runs done", "number": True},
-        {"label": "lowest loss", "number": True},
-        {"label": "exponent", "note": "with its 95 % interval", "number": True},
-        {"label": "hold-out error", "number": True},
-        {"label": "worst-behaved run"},
+    columns = [
+        Column("study"),
+        Column("runs done", number=True),
+        Column("lowest loss", number=True),
+        Column("exponent", note="with its 95 % interval", number=True),
+        Column("hold-out error", number=True),
+        Column("worst-behaved run"),
     ]
-    rows = [{"cells": _row(*one)} for one in zip(studies, laws, worst, strict=True)]
-    return {"columns": columns, "rows": rows}
+    return Table(columns, [_row(*each) for each in zip(studies, laws, worst, strict=True)])
 
 
-def _row(study: StudyView, law: tuple[str, Law], worst: RunHealth) -> list[dict[str, Any]]:
-    name, one = law
+def _row(study: StudyView, law: tuple[str, Law], worst: RunHealth) -> list[Cell]:
+    name, by_size = law
     done = sum(run.done for run in study.runs)
-    best = min(one.points, key=lambda point: point[2]) if one.points else None
-    letter, value, low, high = exponent(study, one)
-    held = 100 * (one.hold_out.predicted / one.hold_out.measured - 1) if one.hold_out else None
-    nothing: dict[str, Any] = {"text": "–", "sort": "–"}
-    lowest = {"text": f"{best[2]:.3f}", "sort": best[2], "note": one.label(best[0])} if best else nothing
-    fitted = nothing
+    best = min(by_size.points, key=lambda point: point[2]) if by_size.points else None
+    letter, value, low, high = exponent(study, by_size)
+    held = 100 * (by_size.hold_out.predicted / by_size.hold_out.measured - 1) if by_size.hold_out else None
+    fitted = error = Cell(NOTHING)
     if value is not None:
-        fitted = {"text": f"{letter} = {format.figure(value)}", "sort": value, "note": format.interval(low, high)}
-    error = nothing
+        fitted = Cell(f"{letter} = {format.figure(value)}", value, note=format.interval(low, high))
     if held is not None:
-        error = {"text": f"{held:+.1f}{format.SPACE}%".replace("-", format.MINUS), "sort": held}
+        error = Cell(f"{held:+.1f}{format.SPACE}%".replace("-", format.MINUS), held)
     return [
-        {"text": name, "sort": name, "origin": study.shown_path},
-        {"text": f"{done} of {len(study.runs)}", "sort": done},
-        lowest,
+        Cell(name, origin=study.shown_path),
+        Cell(f"{done} of {len(study.runs)}", done),
+        Cell(f"{best[2]:.3f}", best[2], note=by_size.label(best[0])) if best else Cell(NOTHING),
         fitted,
         error,
-        {"text": worst.label, "sort": worst.label, "note": worst.worst or "nothing wrong"},
+        Cell(worst.label, note=worst.worst or "nothing wrong"),
     ]
 
 

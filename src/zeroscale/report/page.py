@@ -79,13 +79,13 @@ def describe(found: PageData, shown_examples: list[dict[str, Any]]) -> dict[str,
         "published": any(panel.published for card in cards for panel in card.panels),
         "reproduced": any(panel.reproduced for card in cards for panel in card.panels),
         "lines": any(panel.lines for card in cards for panel in card.panels),
-        "results": number_sources.attach(study_tables.results(study, cards), study, cards),
-        "runs": run_health.table(study, behaved[0] if found.alone else _together(found, behaved)),
+        "results": number_sources.attach(study_tables.results(study, cards), study, cards).json(),
+        "runs": run_health.table(study, behaved[0] if found.alone else _together(found, behaved)).json(),
         "unfinished": study_tables.unfinished(study),
         "overlap": contamination.describe(found.parts),
         "examples": shown_examples,
-        "cost": study_tables.cost(study),
-        "provenance": study_tables.provenance(study),
+        "cost": study_tables.cost(study).json(),
+        "provenance": study_tables.provenance(study).json(),
         "origins": number_sources.describe(study.runs),
         "again": _again(found),
     }
@@ -104,7 +104,8 @@ def _together(found: PageData, behaved: list[list[run_health.RunHealth]]) -> lis
 def _first(found: PageData, behaved: list[list[run_health.RunHealth]]) -> dict[str, Any]:
     """The first screen: of one study, or of several beside each other."""
     note = {"text": benchmarks.sample_note(found.cards), "badges": benchmarks.doubts(found.cards)}
-    common = {"sample_note": note, "beside": paper_tables.table(found.cards)}
+    beside = paper_tables.table(found.cards)
+    common = {"sample_note": note, "beside": beside and beside.json()}
     laws = list(zip(found.names, found.laws, strict=True))
     if not found.alone:
         doubt = multi_study.doubt(found.parts)
@@ -118,7 +119,7 @@ def _first(found: PageData, behaved: list[list[run_health.RunHealth]]) -> dict[s
             "verdict": multi_study.verdict(laws, doubt is None),
             "hold_out": None,
             "facts": [],
-            "table": multi_study.table(found.parts, laws, [ones[0] for ones in behaved]),
+            "table": multi_study.table(found.parts, laws, [ones[0] for ones in behaved]).json(),
             "warnings": ([doubt] if doubt else []) + warnings,
             "law": {"form": None, "figure": multi_study.figure(laws, index)},
         }

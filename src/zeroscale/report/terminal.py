@@ -1,15 +1,15 @@
 """The report in a terminal of 80 to 120 columns: the law and its doubts, every run, the scores beside the paper's."""
 
 import os
-import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from zeroscale.core import format
+from zeroscale.core.tables import Cell, Table
 from zeroscale.report.sections import headline, run_health, scaling_laws
 from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
@@ -23,7 +23,6 @@ GAP = "  "
 LABEL = 34  # a longer first column is cut: its end tells runs apart
 CELL = 40  # and longer text in the others is broken into lines
 
-Table = dict[str, Any]
 Block = list[str]
 
 
@@ -89,11 +88,11 @@ def _sections(
         first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
         yield "Law over size", first + _table(paper_tables.by_size(by_size), width)
     for one in law_tables.tables(study.fit or {}):
-        yield one["title"], _wrapped(one["lede"], width) + _table(one["table"], width)
+        yield one.title, _wrapped(one.lede, width) + _table(one.table, width)
     results = study_tables.results(study, [])
-    rows = results["rows"]
+    rows = results.rows
     more = [f"The {RUNS} largest of {len(rows)} runs; all of them: {study.shown_path}/results.csv"]
-    yield "Runs", (more if len(rows) > RUNS else []) + _table({**results, "rows": rows[-RUNS:]}, width)
+    yield "Runs", (more if len(rows) > RUNS else []) + _table(replace(results, rows=rows[-RUNS:]), width)
     yield "How they behaved, the worst first", _table(_behaved(study), width)
     beside = paper_tables.beside_paper(study, cards, runs=4 if width < 100 else 6, brief=True)
     said = f"{benchmarks.sample_note(cards)} Every metric: {study.shown_path}/report/tables/benchmarks.md"
@@ -102,7 +101,7 @@ def _sections(
 
 def _behaved(study: StudyView) -> Table:
     table = run_health.table(study, run_health.run_health(study))
-    return {**table, "rows": table["rows"][:RUNS]}
+    return replace(table, rows=table.rows[:RUNS])
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Block:
@@ -113,26 +112,25 @@ def _wrapped(text: str, width: int, indent: str = "") -> Block:
 
 def plain(text: str) -> str:
     """Without markup, and without anything that a terminal would obey: a name in a file may hold escape sequences."""
-    text = format.flat(re.sub(r"\^\{([^{}]*[^0-9{}\u2212-][^{}]*)\}", r"^\1", text)).replace(format.SPACE, " ")
-    return "".join(character if character.isprintable() else " " for character in text)
+    return "".join(character if character.isprintable() else " " for character in format.plain(text))
 
 
 def _table(table: Table | None, width: int) -> Block:
     """Columns under each other, intervals below their numbers; what does not fit follows below, with the first column
     again."""
-    if not table or not table["rows"]:
+    if not table or not table.rows:
         return []
-    columns = table["columns"]
-    cells = [[_lines(cell, i == 0) for i, cell in enumerate(row["cells"])] for row in table["rows"]]
-    heads = [[*textwrap.wrap(plain(column["label"]), 18)] or [""] for column in columns]
+    columns = table.columns
+    cells = [[_lines(cell, i == 0) for i, cell in enumerate(row)] for row in table.rows]
+    heads = [[*textwrap.wrap(plain(column.label), 18)] or [""] for column in columns]
     wide = [
         max(len(line) for lines in [heads[i], *(row[i] for row in cells)] for line in lines)
         for i in range(len(columns))
     ]
-    keys = 2 if columns[0].get("label") == "benchmark" else 1
+    keys = 2 if columns[0].label == "benchmark" else 1
     blocks: list[Block] = []
     for chosen in _fitting(wide, keys, width):
-        right = [bool(columns[i].get("number")) for i in chosen]
+        right = [columns[i].number for i in chosen]
         sizes = [wide[i] for i in chosen]
         block = _rows([heads[i] for i in chosen], sizes, right, bottom=True)
         block.append(GAP.join("-" * size for size in sizes))
@@ -157,11 +155,11 @@ def _fitting(wide: list[int], keys: int, width: int) -> Iterator[list[int]]:
     yield first + chosen
 
 
-def _lines(cell: study_tables.Entry, first: bool) -> Block:
-    text = plain(cell["text"])
+def _lines(cell: Cell, first: bool) -> Block:
+    text = plain(cell.text)
     if first and len(text) > LABEL:
         text = "…" + text[1 - LABEL :]
-    notes = [plain(part) for part in (cell.get("note"), cell.get("badge")) if part]
+    notes = [plain(part) for part in (cell.note, cell.badge) if part]
     return [line for part in (text, *notes) for line in textwrap.wrap(part, CELL) or [""]]
 
 

@@ -30,8 +30,8 @@ def test_a_score_leads_to_its_hashes(read, study):
     cards = benchmarks.read_cards(read)
     table = number_sources.attach(study_tables.results(read, cards), read, cards)
     told = number_sources.describe(read.runs)
-    place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "lambada")
-    from_ = table["rows"][2]["cells"][place]["from"]
+    place = next(i for i, column in enumerate(table.columns) if column.label == "lambada")
+    from_ = table.rows[2][place].source
     assert (from_["run"], from_["step"], from_["metric"]) == ("pocket-m", 500, "lambada/perplexity")
     result = json.loads((study / from_["path"]).read_text())
     facts = looked_up(told, from_)
@@ -45,7 +45,7 @@ def test_a_score_leads_to_its_hashes(read, study):
 def test_a_number_of_the_ledger_leads_to_its_line(read, study):
     cards = benchmarks.read_cards(read)
     table = number_sources.attach(study_tables.results(read, cards), read, cards)
-    from_ = table["rows"][3]["cells"][4]["from"]
+    from_ = table.rows[3][4].source
     assert from_["place"] == "results.csv, line 5, column val/loss" and from_["metric"] == "val/loss"
     line = (study / "results.csv").read_text().splitlines()[4]
     assert line.startswith(from_["run"])

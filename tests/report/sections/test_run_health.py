@@ -81,9 +81,9 @@ def test_where_nothing_is_wrong_the_farthest_above_the_law_comes_first(short):
 def test_the_table_has_a_row_for_every_run(study):
     read = read_study(study)
     table = run_health.table(read, run_health.run_health(read))
-    assert table["rows"][0]["cells"][0]["text"] == "pocket-xl"
-    assert len(table["rows"]) == 5 and all(len(row["cells"]) == len(table["columns"]) for row in table["rows"])
-    remarks = {row["cells"][0]["text"]: row["cells"][-1]["text"] for row in table["rows"]}
+    assert table.rows[0][0].text == "pocket-xl"
+    assert len(table.rows) == 5 and all(len(row) == len(table.columns) for row in table.rows)
+    remarks = {row[0].text: row[-1].text for row in table.rows}
     assert remarks["pocket-l"] == "none" and "not finite at step 3" in remarks["pocket-xl"]
 
 

@@ -148,7 +148,7 @@ def test_laws_that_disagree_are_said_to(read, folder):
 
 
 def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(read):
-    tables = {one["title"]: one["table"] for one in law_tables.tables(read.fit)}
+    tables = {law.title: law.table for law in law_tables.tables(read.fit)}
     assert list(tables) == [
         "Parameters",
         "What to train with a budget",
@@ -157,18 +157,15 @@ def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(re
         "Correlation of the parameters",
     ]
     for table in tables.values():
-        assert all(len(row["cells"]) == len(table["columns"]) for row in table["rows"])
-    first = tables["Parameters"]["rows"][0]["cells"]
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    first = tables["Parameters"].rows[0]
     fitted = read.fit["laws"]["chinchilla"]
-    assert first[0]["text"] == "chinchilla"
-    assert first[2]["sort"] == fitted["parameters"]["E"]["value"] and " to " in first[2]["note"]
-    counted = {
-        (row["cells"][1]["text"], row["cells"][2]["text"])
-        for row in tables["How the exponent moves with what is counted"]["rows"]
-    }
+    assert first[0].text == "chinchilla"
+    assert first[2].sort == fitted["parameters"]["E"]["value"] and " to " in first[2].note
+    counted = {(row[1].text, row[2].text) for row in tables["How the exponent moves with what is counted"].rows}
     assert ("without embeddings", "6 N D") in counted and len({n for n, _ in counted}) == 3
-    held = tables["Predicted before it was seen"]["rows"][0]["cells"]
-    assert held[1]["text"] == "the largest, from the smaller ones" and held[4]["note"] in ("inside", "outside")
+    held = tables["Predicted before it was seen"].rows[0]
+    assert held[1].text == "the largest, from the smaller ones" and held[4].note in ("inside", "outside")
 
 
 def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):

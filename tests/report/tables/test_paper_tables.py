@@ -87,13 +87,13 @@ def test_another_protocol_has_only_what_was_measured_by_it(whole):
 
 def test_the_first_screens_table_sets_both_side_by_side(whole):
     table = paper_tables.table(benchmarks.read_cards(read_study(whole)))
-    assert [column["label"] for column in table["columns"]] == [
+    assert [column.label for column in table.columns] == [
         *("benchmark", *study_fixture.SIZES, "GPT-2 small", "GPT-2 medium", "GPT-2 large", "GPT-2 xl"),
     ]
-    rows = {row["cells"][0]["text"]: [cell["text"] for cell in row["cells"][5:]] for row in table["rows"]}
+    rows = {row[0].text: [cell.text for cell in row[5:]] for row in table.rows}
     assert rows == {"coqa": ["–", "–", "–", "55"], "lambada": ["35.13", "15.6", "10.87", "8.63"]}
-    score = table["rows"][1]["cells"][4]
-    assert score["note"] and score["from"]["metric"] == "lambada/perplexity"
+    score = table.rows[1][4]
+    assert score.note and score.source["metric"] == "lambada/perplexity"
 
 
 def test_a_study_of_samples_has_no_such_table(study):

@@ -9,8 +9,9 @@ import subprocess
 import pytest
 from support import study_fixture
 
-from zeroscale.core import tables as core_tables
-from zeroscale.report.tables import paper_tables, study_tables, table_files
+from zeroscale.core import latex
+from zeroscale.core.tables import Cell, Column, Table
+from zeroscale.report.tables import paper_tables, table_files
 from zeroscale.report.views import benchmarks
 from zeroscale.report.views.study import read_study
 
@@ -39,7 +40,7 @@ def test_each_table_is_written_three_times_and_the_same_each_time(found, cards, 
 
 
 def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every):
-    rows = list(csv.DictReader(io.StringIO(core_tables.as_csv(every["results"][1]))))
+    rows = list(csv.DictReader(io.StringIO(every["results"].csv())))
     run = next(run for run in found.runs if run.done)
     row = next(row for row in rows if row["run"] == run.label)
     assert float(row["validation loss"]) == run.row["val/loss"]
@@ -51,20 +52,20 @@ def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every
 
 
 def test_markdown_has_as_many_cells_in_each_line(every):
-    for name, (caption, table) in every.items():
-        lines = core_tables.as_markdown(table, caption).splitlines()
+    for name, table in every.items():
+        lines = table.markdown().splitlines()
         bars = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")]
-        assert set(bars) == {len(table["columns"]) + 1} and len(bars) == len(table["rows"]) + 2, name
+        assert set(bars) == {len(table.columns) + 1} and len(bars) == len(table.rows) + 2, name
 
 
 def test_latex_has_booktabs_rules_and_as_many_cells_in_each_line(every):
-    for name, (caption, table) in every.items():
-        text = core_tables.as_latex(table, caption)
+    for name, table in every.items():
+        text = table.latex()
         for rule in (r"\toprule", r"\midrule", r"\bottomrule", r"\begin{tabular}", r"\end{tabular}"):
             assert text.count(rule) == 1, (name, rule)
         for line in text.splitlines():
             if line.endswith(r"\\"):
-                assert len(re.findall(r"(?<!\\)&", line)) == len(table["columns"]) - 1, (name, line)
+                assert len(re.findall(r"(?<!\\)&", line)) == len(table.columns) - 1, (name, line)
         assert balanced(text), name
 
 
@@ -74,7 +75,7 @@ def balanced(text: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("text", "latex"),
+    ("text", "escaped"),
     [
         ("100 % of a_b & c#d", r"100 \% of a\_b \& c\#d"),
         ("2 × 10^{−5}", r"2 $\times$ 10\textsuperscript{$-$5}"),
@@ -84,22 +85,21 @@ def balanced(text: str) -> bool:
         ("two\n\nlines", "two lines"),
     ],
 )
-def test_text_is_set_letter_by_letter(text, latex):
-    assert core_tables.latex(text) == latex
+def test_text_is_set_letter_by_letter(text, escaped):
+    assert latex.escape(text) == escaped
 
 
 def test_a_hostile_name_is_text_in_every_kind(tmp_path):
     hostile = r"\input{x} | <script> & % $ # ` * "
-    table = {"columns": [{"label": "run"}, {"label": "n", "number": True}], "rows": [{"cells": []}]}
-    table["rows"][0]["cells"] = [study_tables.entry(hostile), study_tables.entry("3", 3)]
-    assert next(csv.reader(io.StringIO(core_tables.as_csv(table).split("\n", 1)[1]))) == [hostile, "3"]
-    assert "<script>" not in core_tables.as_markdown(table) and r"\|" in core_tables.as_markdown(table)
-    assert r"\input" not in core_tables.as_latex(table) and balanced(core_tables.as_latex(table))
+    table = Table([Column("run"), Column("n", number=True)], [[Cell(hostile), Cell("3", 3)]])
+    assert next(csv.reader(io.StringIO(table.csv().split("\n", 1)[1]))) == [hostile, "3"]
+    assert "<script>" not in table.markdown() and r"\|" in table.markdown()
+    assert r"\input" not in table.latex() and balanced(table.latex())
 
 
 def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
     table = paper_tables.beside_paper(found, cards)
-    labels = [column["label"] for column in table["columns"]]
+    labels = [column.label for column in table.columns]
     assert labels[:2] == ["benchmark", "metric"] and labels[2:6] == ["pocket-xs", "pocket-s", "pocket-m", "pocket-l"]
     assert len(labels) == 6  # samples only: nothing of the paper's belongs beside them
     card = next(card for card in cards if card.card == "lambada")
@@ -108,15 +108,15 @@ def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
         panel.metric, panel.higher_is_better, None, panel.points, [("GPT-2 small", 85_056_000.0, 35.13)]
     )
     whole = benchmarks.Card(card.key, card.card, "paper", "benchmark", card.n, [real], [], [], [benchmarks.BENCHMARK])
-    (row,) = paper_tables.beside_paper(found, [whole])["rows"]
-    assert row["cells"][-1]["text"] == "35.13" and len(row["cells"]) == 7
+    (row,) = paper_tables.beside_paper(found, [whole]).rows
+    assert row[-1].text == "35.13" and len(row) == 7
 
 
 def test_latex_typesets_them(every, tmp_path):
     compiler = shutil.which("pdflatex")
     if compiler is None:
         pytest.skip("no pdflatex: install texlive-latex-base to see the tables set")
-    body = "\n\n".join(core_tables.as_latex(table, caption) for caption, table in every.values())
+    body = "\n\n".join(table.latex() for table in every.values())
     (tmp_path / "t.tex").write_text(
         r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs}\begin{document}"
         + body

@@ -96,11 +96,11 @@ def test_a_score_that_is_not_finite_is_left_out(short):
 def test_table_rows_carry_the_numbers_and_where_they_stand(study):
     read = read_study(study)
     table = study_tables.results(read, benchmarks.read_cards(read))
-    assert [row["cells"][0]["text"] for row in table["rows"]] == list(study_fixture.SIZES)
-    loss = table["rows"][3]["cells"][4]
-    assert loss["text"] == "3.054"
-    assert loss["origin"] == "results.csv line 5, column val/loss; run pocket-l, step 500, settings 333333333333"
-    assert [column.get("badge") for column in table["columns"]] == [None] * 6 + ["SAMPLE"] * len(study_fixture.CARDS)
+    assert [row[0].text for row in table.rows] == list(study_fixture.SIZES)
+    loss = table.rows[3][4]
+    assert loss.text == "3.054"
+    assert loss.origin == "results.csv line 5, column val/loss; run pocket-l, step 500, settings 333333333333"
+    assert [column.badge for column in table.columns] == [""] * 6 + ["SAMPLE"] * len(study_fixture.CARDS)
 
 
 def test_unfinished_runs_carry_reason_and_log(study):
@@ -111,17 +111,17 @@ def test_unfinished_runs_carry_reason_and_log(study):
 
 
 def test_unknown_hardware_has_no_mfu(study):
-    rows = study_tables.cost(read_study(study))["rows"]
-    assert {row["cells"][-1]["text"] for row in rows} == {"hardware unknown: no MFU"}
+    rows = study_tables.cost(read_study(study)).rows
+    assert {row[-1].text for row in rows} == {"hardware unknown: no MFU"}
 
 
 def test_provenance_says_once_what_all_share(study):
-    told = study_tables.provenance(read_study(study))
-    shared = {fact["label"]: fact["text"] for fact in told["shared"]}
+    provenance = study_tables.provenance(read_study(study))
+    shared = {label: cell.text for label, cell in provenance.shared}
     assert shared["source"] == "0123456789ab (clean)"
     assert shared["command"] == "zeroscale train +sweeps=pocket"
     assert "torch 2.13.0" in shared["packages"]
-    assert [column["label"] for column in told["table"]["columns"]] == ["run", "settings hash"]
+    assert [column.label for column in provenance.table.columns] == ["run", "settings hash"]
 
 
 def test_the_way_back_is_complete(study):
@@ -231,12 +231,12 @@ def test_where_sizes_differ_each_score_bears_its_own(short):
     assert card_of(study, "coqa").badge == "MIXED"
     assert "LIMITED to the first 12 (pocket-m)." in card_of(study, "coqa").notes
     table = study_tables.results(study, cards)
-    place = next(i for i, column in enumerate(table["columns"]) if column["label"] == "coqa")
-    assert [row["cells"][place].get("badge") for row in table["rows"][:4]] == [
+    place = next(i for i, column in enumerate(table.columns) if column.label == "coqa")
+    assert [row[place].badge for row in table.rows[:4]] == [
         *("BENCHMARK", "BENCHMARK", "LIMITED", "BENCHMARK"),
     ]
-    other = next(i for i, column in enumerate(table["columns"]) if column["label"] == "lambada")
-    assert "badge" not in table["rows"][0]["cells"][other]
+    other = next(i for i, column in enumerate(table.columns) if column.label == "lambada")
+    assert table.rows[0][other].badge == ""
 
 
 def test_data_that_nobody_could_check_are_named(short):

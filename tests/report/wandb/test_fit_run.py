@@ -231,13 +231,12 @@ def test_a_column_has_one_type(rows, typed):
 
 
 def test_the_tables_are_the_reports_own(study):
-    from zeroscale.core import tables
     from zeroscale.report.tables import table_files
     from zeroscale.report.views import benchmarks
 
     found = read_study(study)
     cards = benchmarks.read_cards(found)
     for name, (_, columns, rows) in wandb_rows.tables(found, cards).items():
-        text = tables.as_csv(table_files.every(found, cards)[name][1])
+        text = table_files.every(found, cards)[name].csv()
         assert len(rows) == len(list(csv.reader(text.splitlines()))) - 1 or "\n" in text
         assert all(len(row) == len(columns) for row in rows) and len(set(columns)) == len(columns)

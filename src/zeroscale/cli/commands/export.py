@@ -14,6 +14,7 @@ from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import NOT_FINITE, general, interval
 from zeroscale.core.marks import Mark
+from zeroscale.core.tables import Table
 from zeroscale.eval import load
 from zeroscale.runs import checkpoint, resolve
 
@@ -82,11 +83,11 @@ def model_card(target: resolve.CheckpointRef, name: str) -> str:
             *_usage(name),
             "## The model",
             "",
-            *_table(("", ""), _shape(target.run, manifest)),
+            Table.of_texts(("", ""), _shape(target.run, manifest)).markdown_of_markup(),
             "",
             "## How it was trained",
             "",
-            *_table(("", ""), _training(target, manifest, meta)),
+            Table.of_texts(("", ""), _training(target, manifest, meta)).markdown_of_markup(),
             "",
             "## Scores",
             "",
@@ -178,7 +179,7 @@ def _scores(target: resolve.CheckpointRef) -> list[str]:
             "Other words in capitals mark scores of a part of a benchmark, or of other data: no results of it."
         )
     columns = ("card", "protocol", "metric", "value", "95 % interval", "n", "data")
-    return [" ".join(notes), "", *_table(columns, rows)]
+    return [" ".join(notes), "", Table.of_texts(columns, rows).markdown_of_markup()]
 
 
 def _data(result: Any) -> str:
@@ -211,13 +212,6 @@ def _public(run: TrainConfig) -> dict[str, Any]:
             node = node[parent]
         node.pop(last, None)
     return content
-
-
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    def line(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    return [line(columns), "|" + "---|" * len(columns), *map(line, rows)]
 
 
 def export(config: Config) -> int:

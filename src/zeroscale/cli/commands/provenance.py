@@ -51,9 +51,9 @@ def reproduce(config: Config) -> int:
 
 
 def _print_table(found: "Sequence[Reproduction]") -> None:
-    from zeroscale.core.tables import row_text, widths
+    from zeroscale.core.tables import Column, Table
 
-    head = ["run", "up to step", "steps", "scores", "verdict", "why"]
+    counts = (Column(label, number=True) for label in ("up to step", "steps", "scores"))
     rows = [
         [
             one.run.name,
@@ -64,8 +64,7 @@ def _print_table(found: "Sequence[Reproduction]") -> None:
         ]
         for one in found
     ]
-    wide = widths([head, *rows], len(head))
-    print("\n".join(row_text(row, wide, right=(1, 2, 3)) for row in [head, *rows]))
+    print(Table.of_texts(["run", *counts, "verdict", "why"], rows).text())
     good = sum(one.verdict == "bit-identical" for one in found)
     print(f"{good} of {len(found)} runs are bit-identical")
 

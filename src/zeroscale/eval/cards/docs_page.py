@@ -6,6 +6,7 @@ python -m zeroscale.eval.cards.docs_page > docs/benchmarks-of-the-paper.md
 import sys
 from collections.abc import Iterable, Sequence
 
+from zeroscale.core.tables import Table
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.cards.card import SIZES, Card
 from zeroscale.eval.cards.schema import Choice, Fingerprint
@@ -51,7 +52,7 @@ def _contents(suite: Sequence[Card]) -> Iterable[str]:
         assumed = sum(choice.assumed for choice in card.protocols["paper"].values())
         of = len(card.protocols["paper"])
         rows.append([f"[{card.name}](#{card.name})", card.title, ", ".join(numbers), f"{assumed} of {of}"])
-    yield from _table(["card", "benchmark", "the paper's largest model", "choices assumed"], rows)
+    yield _table(["card", "benchmark", "the paper's largest model", "choices assumed"], rows)
     yield ""
 
 
@@ -91,7 +92,7 @@ def _protocol(protocol: str, choices: dict[str, Choice]) -> Iterable[str]:
     about = "the paper's" if protocol == "paper" else "lm-evaluation-harness 0.4.13's"
     yield from (f"`protocol: {protocol}`, {about}:", "")
     rows = [[f"`{name}`", f"`{_shown(choice.value)}`", _marked(choice)] for name, choice in choices.items()]
-    yield from _table(["choice", "value", "why" if protocol == "lm-eval" else "the paper's words, or assumed"], rows)
+    yield _table(["choice", "value", "why" if protocol == "lm-eval" else "the paper's words, or assumed"], rows)
     yield ""
 
 
@@ -104,7 +105,7 @@ def _metrics(card: Card) -> Iterable[str]:
         [f"`{name}`", f"{one.direction} is better", "" if one.chance is None else _number(one.chance), one.meaning]
         for name, one in card.metrics.items()
     ]
-    yield from _table(["metric", "", "chance", "what it is"], rows)
+    yield _table(["metric", "", "chance", "what it is"], rows)
     yield ""
 
 
@@ -119,14 +120,14 @@ def _numbers(card: Card) -> Iterable[str]:
         for entry in card.paper
     ]
     if rows:
-        yield from _table(["the paper", *(name.replace("_", " ") for name in columns), "where"], rows)
+        yield _table(["the paper", *(name.replace("_", " ") for name in columns), "where"], rows)
         yield ""
     rows = [
         [f"`{one.metric}`", one.size.replace("_", " "), _number(one.value), one.how, one.source]
         for one in card.reproductions
     ]
     if rows:
-        yield from _table(["others", "size", "value", "how", "where"], rows)
+        yield _table(["others", "size", "value", "how", "where"], rows)
     else:
         yield "No measurement of others with the released weights is known to this project."
     yield ""
@@ -145,11 +146,8 @@ def _shown(value: object) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'|'.join('---' for _ in head)}|"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|').replace(chr(10), '⏎') for cell in row)} |"
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return Table.of_texts(head, [[text.replace("\n", "⏎") for text in row] for row in rows]).markdown_of_markup()
 
 
 if __name__ == "__main__":

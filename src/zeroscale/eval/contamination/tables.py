@@ -7,14 +7,14 @@ from typing import Any
 
 from zeroscale.core.files import write_bytes, write_json
 from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
-from zeroscale.core.tables import paragraph, row_text, widths
+from zeroscale.core.tables import Column, Table, paragraph, text_lines
 from zeroscale.eval.contamination.clean_subsets import Parts
 from zeroscale.eval.contamination.shares import FORMAT, CardShare, Units
 
 NAME = "overlap.json"
-_HEAD = ("", "n-grams", "found", "share", "mean", "examples", "any", "above", "own train", "the paper's")
-_SCORES = ("", "of", "examples", "score", "95 % interval")
-_RIGHT = range(1, 10)
+_SHARE_LABELS = ("n-grams", "found", "share", "mean", "examples", "any", "above", "own train", "the paper's")
+_SHARES = (Column(""), *(Column(label, number=True) for label in _SHARE_LABELS))
+_SCORES = ("", "of", Column("examples", number=True), Column("score", number=True), "95 % interval")
 
 
 @dataclass
@@ -71,15 +71,7 @@ def write(out: Path, found: Found) -> None:
 
 def as_text(found: Found) -> str:
     """The corpus, a line for each card, and the scores by part."""
-    rows = [_cells(card) for card in found.cards]
-    wide = widths([_HEAD, *rows], len(_HEAD))
-    lines = [
-        paragraph(_about(found)),
-        "",
-        row_text(_HEAD, wide, _RIGHT),
-        *(row_text(row, wide, _RIGHT) for row in rows),
-        "",
-    ]
+    lines = [paragraph(_about(found)), "", Table.of_texts(_SHARES, map(_texts, found.cards)).text(), ""]
     lines += [paragraph(text) for text in _legend(found)]
     if marked := [card for card in found.cards if not card.is_benchmark]:
         lines += ["", *(paragraph(f"{card.card}: {card.data}", indent=4) for card in marked)]
@@ -114,7 +106,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2f} %" if share == 0 or share >= 0.001 else f"{100 * share:.2g} %"
 
 
-def _cells(card: CardShare) -> tuple[str, ...]:
+def _texts(card: CardShare) -> tuple[str, ...]:
     own = NOTHING if card.own_training is None else _percent(card.own_training.share)
     paper = [NOTHING if value is None else f"{value:g}" for value in card.paper.values()]
     return (
@@ -132,14 +124,14 @@ def _cells(card: CardShare) -> tuple[str, ...]:
 
 
 def _scores(found: Found) -> list[str]:
-    named = {"above": f"above {found.above:.0%}"}
-    blocks: list[tuple[str, list[tuple[str, ...]]]] = []
+    part_names = {"above": f"above {found.above:.0%}"}
+    tables = []
     for parts in found.scores:
         mark = f" [{parts.mark}]" if parts.mark else ""
         rows = [
             (
                 f"  {metric}" if part == "all" else "",
-                named.get(part, part),
+                part_names.get(part, part),
                 f"{parts.units[part]:,}",
                 general(scores[metric].value, missing=NOT_FINITE),
                 interval(scores[metric].low, scores[metric].high, show=general, missing=NOTHING),
@@ -148,9 +140,5 @@ def _scores(found: Found) -> list[str]:
             for part, scores in parts.scores.items()
             if metric in scores
         ]
-        blocks.append((f"{parts.checkpoint}: {parts.card}{mark}", rows))
-    wide = widths([_SCORES, *(row for _, rows in blocks for row in rows)], len(_SCORES))
-    lines = [row_text(_SCORES, wide, (2, 3))]
-    for title, rows in blocks:
-        lines += [paragraph(title, indent=4), *(row_text(row, wide, (2, 3)) for row in rows)]
-    return lines
+        tables.append(Table.of_texts(_SCORES, rows, f"{parts.checkpoint}: {parts.card}{mark}"))
+    return text_lines(tables)

@@ -9,8 +9,8 @@ from typing import Any
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.core.format import number
-from zeroscale.report.tables.study_tables import entry
+from zeroscale.core.format import NOTHING, number
+from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.views.benchmarks import latest
 from zeroscale.report.views.study import StudyView
 
@@ -27,13 +27,17 @@ def describe(studies: list[StudyView]) -> Json | None:
         section = {
             "study": study.name,
             "said": _sentence(record) if record else "",
-            "shares": _shares(record) if record else None,
-            "scores": _scores(record) if record else None,
-            "occurrences": _occurrences(study),
+            "shares": _shares(record).json() if record else None,
+            "scores": _json(_scores(record)) if record else None,
+            "occurrences": _json(_occurrences(study)),
         }
         if section["shares"] or section["occurrences"]:
             found.append(section)
     return {"studies": found} if found else None
+
+
+def _json(table: Table | None) -> Json | None:
+    return table and table.json()
 
 
 def _record(study: StudyView) -> Json | None:
@@ -54,15 +58,15 @@ def _sentence(record: Json) -> str:
     return f"{n}-grams of the benchmarks in the training text, which has {format.scaled(grams)} of them; {exact}."
 
 
-def _shares(record: Json) -> Json:
+def _shares(record: Json) -> Table:
     """A row per card, as table 6 of the paper has them."""
-    columns: list[Json] = [
-        {"label": "benchmark"},
-        {"label": "share found", "note": f"of its {record.get('n')}-grams", "number": True},
-        {"label": "examples", "number": True},
-        {"label": "that share one", "number": True},
-        {"label": "own training split", "note": "share found there", "number": True},
-        {"label": "the paper's", "note": "own split / WebText", "number": True},
+    columns = [
+        Column("benchmark"),
+        Column("share found", note=f"of its {record.get('n')}-grams", number=True),
+        Column("examples", number=True),
+        Column("that share one", number=True),
+        Column("own training split", note="share found there", number=True),
+        Column("the paper's", note="own split / WebText", number=True),
     ]
     rows = []
     for card in record["cards"]:
@@ -72,18 +76,18 @@ def _shares(record: Json) -> Json:
         note = "" if card.get("is_benchmark") else str(card.get("data", ""))
         rows.append(
             [
-                entry(str(card["card"]), note=note, origin="overlap/overlap.json"),
+                Cell(str(card["card"]), note=note, origin="overlap/overlap.json"),
                 _percent(card.get("share"), f"{card.get('found', 0):,} of {card.get('ngrams', 0):,}"),
                 _whole(card.get("units")),
                 _whole(card.get("units_with_any")),
                 _percent(own.get("share")),
-                entry("–" if theirs == [None, None] else said),
+                Cell(NOTHING if theirs == [None, None] else said),
             ]
         )
-    return {"columns": columns, "rows": [{"cells": cells} for cells in rows]}
+    return Table(columns, rows)
 
 
-def _scores(record: Json) -> Json | None:
+def _scores(record: Json) -> Table | None:
     """Each model's first metric of each card on all examples, on clean and on overlapping ones."""
     rows = []
     for one in record.get("scores") or []:
@@ -91,20 +95,20 @@ def _scores(record: Json) -> Json | None:
         if not counts.get("overlapping") or "all" not in by_part:
             continue
         metric = next(iter(by_part["all"]), None)
-        label = entry(str(one.get("checkpoint", "?")), origin=str(one.get("results", "")))
-        cells = [label, entry(str(one["card"]), note=f"{metric} {one.get('mark') or ''}".strip())]
+        label = Cell(str(one.get("checkpoint", "?")), origin=str(one.get("results", "")))
+        cells = [label, Cell(str(one["card"]), note=f"{metric} {one.get('mark') or ''}".strip())]
         for part in PARTS:
             score = (by_part.get(part) or {}).get(metric) or {}
             cells.append(_score(score, f"n = {counts.get(part, 0):,}"))
-        rows.append({"cells": cells})
+        rows.append(cells)
     if not rows:
         return None
-    columns: list[Json] = [{"label": "model"}, {"label": "benchmark"}]
-    columns += [{"label": label, "number": True} for label in PARTS.values()]
-    return {"columns": columns, "rows": rows}
+    columns = [Column("model"), Column("benchmark")]
+    columns += [Column(label, number=True) for label in PARTS.values()]
+    return Table(columns, rows)
 
 
-def _occurrences(study: StudyView) -> Json | None:
+def _occurrences(study: StudyView) -> Table | None:
     """What each model gives back of its corpus, by how often a passage stands in it."""
     runs = []
     for run in study.runs:
@@ -115,20 +119,20 @@ def _occurrences(study: StudyView) -> Json | None:
     if not runs:
         return None
     ranges = sorted({(one["from"], one["to"]) for _, bins in runs for one in bins}, key=lambda edges: edges[0])
-    columns: list[Json] = [{"label": "run"}]
-    columns += [{"label": _range(*edges), "note": "tokens of 50 that agree", "number": True} for edges in ranges]
+    columns = [Column("run")]
+    columns += [Column(_range(*edges), note="tokens of 50 that agree", number=True) for edges in ranges]
     rows = []
     for run, bins in runs:
         by_range = {(one["from"], one["to"]): one for one in bins}
-        cells = [entry(run.label, origin=run.name)]
+        cells = [Cell(run.label, origin=run.name)]
         for edges in ranges:
             one = by_range.get(edges) or {}
             agree = number(one.get("verbatim_tokens"))
             share = number(one.get("memorised"))
             note = "" if share is None else f"{100 * share:.3g} % whole, n = {one.get('n', 0):,}"
-            cells.append(entry("–") if agree is None else entry(format.figure(agree), agree, note=note))
-        rows.append({"cells": cells})
-    return {"columns": columns, "rows": rows}
+            cells.append(Cell(NOTHING) if agree is None else Cell(format.figure(agree), agree, note=note))
+        rows.append(cells)
+    return Table(columns, rows)
 
 
 def _range(low: int, high: int | None) -> str:
@@ -137,19 +141,19 @@ def _range(low: int, high: int | None) -> str:
     return "once" if low == high == 1 else f"{low} to {high} times"
 
 
-def _percent(share: Any, note: str = "") -> Json:
+def _percent(share: Any, note: str = "") -> Cell:
     value = number(share)
-    return entry("–") if value is None else entry(f"{100 * value:.2g} %" if value else "0 %", value, note=note)
+    return Cell(NOTHING) if value is None else Cell(f"{100 * value:.2g} %" if value else "0 %", value, note=note)
 
 
-def _whole(count: Any) -> Json:
+def _whole(count: Any) -> Cell:
     value = number(count)
-    return entry("–") if value is None else entry(f"{value:,.0f}", value)
+    return Cell(NOTHING) if value is None else Cell(f"{value:,.0f}", value)
 
 
-def _score(score: Json, n: str) -> Json:
+def _score(score: Json, n: str) -> Cell:
     value = number(score.get("value"))
     if value is None:
-        return entry("–")
+        return Cell(NOTHING)
     known = format.interval(number(score.get("low")), number(score.get("high")))
-    return entry(format.figure(value), value, note=f"{known}; {n}" if known else n)
+    return Cell(format.figure(value), value, note=f"{known}; {n}" if known else n)

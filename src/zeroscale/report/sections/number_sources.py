@@ -5,11 +5,13 @@ page looks the rest up here: each run's settings, source, corpus and tokenizer, 
 Long strings stand once in a list, and are meant by their place in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from zeroscale.core import format
-from zeroscale.core.format import number
+from zeroscale.core.format import NOTHING, number
+from zeroscale.core.tables import Cell, Table
 from zeroscale.report.tables.study_tables import command
 from zeroscale.report.views import benchmarks
 from zeroscale.report.views.benchmarks import Card, latest
@@ -83,32 +85,41 @@ def _of_result(result: dict[str, Any]) -> list[str]:
     return [*hashes, str(result.get("data") or result.get("source") or ""), str(result.get("version") or "")]
 
 
-def attach(table: dict[str, Any], study: StudyView, cards: list[Card]) -> dict[str, Any]:
-    """The results' table, with `from` at every number. The rows' first entries name the runs."""
+def attach(table: Table, study: StudyView, cards: list[Card]) -> Table:
+    """The results' table with the `source` of every number. The rows' first cells name the runs."""
     runs = {run.name: run for run in study.runs}
-    paths = {
-        (card.card, point.run): (point.step, point.path)
+    places = {
+        (card.card, point.run): {
+            "run": point.run,
+            "step": point.step,
+            "path": point.path,
+            "metric": benchmarks.column(point.path, card.panels[0].metric),
+        }
         for card in cards
         if card.panels
         for point in card.panels[0].points
     }
-    for row in table["rows"]:
-        run = str(row["cells"][0].get("origin"))
-        if run not in runs:
-            continue
-        for column, entry in zip(table["columns"], row["cells"], strict=True):
-            label = column["label"]
-            if label in LEDGER and entry.get("text") != "–":
-                ledger = runs[run].row
-                where = f"results.csv, line {ledger.get('line')}, column {LEDGER[label]}"
-                entry["from"] = {"run": run, "step": number(ledger.get("step")), "place": where}
-                if LEDGER[label] == "val/loss":
-                    entry["from"]["metric"] = "val/loss"
-            elif (label, run) in paths:
-                step, path = paths[label, run]
-                metric = next(card.panels[0].metric for card in cards if card.card == label)
-                entry["from"] = {"run": run, "step": step, "path": path, "metric": benchmarks.column(path, metric)}
-    return table
+
+    def sourced(row: Sequence[Cell]) -> list[Cell]:
+        run = runs.get(row[0].origin)
+        if run is None:
+            return list(row)
+        cells = []
+        for column, cell in zip(table.columns, row, strict=True):
+            if column.label not in LEDGER:
+                source: Mapping[str, object] | None = places.get((column.label, run.name))
+            else:
+                source = _ledger_source(run, LEDGER[column.label]) if cell.text != NOTHING else None
+            cells.append(cell if source is None else replace(cell, source=source))
+        return cells
+
+    return replace(table, rows=[sourced(row) for row in table.rows])
+
+
+def _ledger_source(run: RunView, column: str) -> dict[str, object]:
+    place = f"results.csv, line {run.row.get('line')}, column {column}"
+    source: dict[str, object] = {"run": run.name, "step": number(run.row.get("step")), "place": place}
+    return source | ({"metric": column} if column == "val/loss" else {})
 
 
 def of_fit(study: StudyView, law: str, keys: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """How each run behaved: what failed, diverged or jumped, how far it ended off the law. The worst comes first."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from zeroscale.core import format
 from zeroscale.core.format import number
+from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.views.fit_file import SURFACES, run_of
 from zeroscale.report.views.loss_curves import smooth
 from zeroscale.report.views.study import RunView, StudyView
@@ -136,43 +138,37 @@ def _float(value: Any) -> float:
     return math.nan if known is None else known
 
 
-def table(study: StudyView, found: list[RunHealth]) -> dict[str, Any]:
+def table(study: StudyView, found: list[RunHealth]) -> Table:
     """A row per run, the worst first."""
     runs = {run.name: run for run in study.runs}
     columns = [
-        {"label": "run"},
-        {"label": "state"},
-        {"label": "steps", "number": True},
-        {"label": "training loss", "note": "smoothed, at the end", "number": True},
-        {"label": "validation loss", "note": "nats per token", "number": True},
-        {"label": "largest jump", "note": "nats above the smoothed loss", "number": True},
-        {"label": "off the law", "note": "measured over fitted, less one", "number": True},
-        {"label": "remarks"},
+        Column("run"),
+        Column("state"),
+        Column("steps", number=True),
+        Column("training loss", note="smoothed, at the end", number=True),
+        Column("validation loss", note="nats per token", number=True),
+        Column("largest jump", note="nats above the smoothed loss", number=True),
+        Column("off the law", note="measured over fitted, less one", number=True),
+        Column("remarks"),
     ]
-    return {"columns": columns, "rows": [_row(runs[one.run], one) for one in found]}
+    return Table(columns, [_row(runs[one.run], one) for one in found])
 
 
-def _row(run: RunView, one: RunHealth) -> dict[str, Any]:
-    def value(known: float | None, show: Any, note: str = "") -> dict[str, Any]:
-        told = {"text": "–", "sort": "–"} if known is None else {"text": show(known), "sort": known}
-        return told | ({"note": note} if note else {})
+def _row(run: RunView, health: RunHealth) -> list[Cell]:
+    def value(measured: float | None, show: Callable[[float], str], note: str = "") -> Cell:
+        return Cell(format.NOTHING if measured is None else show(measured), measured, note=note)
 
     steps = number(run.metrics[-1].get("step")) if run.metrics else None
-    percent = None if one.off is None else 100 * math.expm1(one.off)
-    remarks = "; ".join(one.remarks) or "none"
-    return {
-        "cells": [
-            {"text": one.label, "sort": one.label, "origin": one.run},
-            {"text": run.state, "sort": run.state},
-            value(steps, lambda n: f"{n:,.0f}"),
-            value(one.train, lambda loss: f"{loss:.3f}"),
-            value(number(run.row.get("val/loss")), lambda loss: f"{loss:.3f}"),
-            value(
-                one.jump[0] if one.jump else None,
-                lambda nats: format.figure(nats, 2),
-                f"step {one.jump[1]:,}" if one.jump else "",
-            ),
-            value(percent, lambda off: f"{off:+.2g}{format.SPACE}%".replace("-", format.MINUS)),
-            {"text": remarks, "sort": f"{5 - one.severity} {remarks}"},
-        ]
-    }
+    percent = None if health.off is None else 100 * math.expm1(health.off)
+    nats, at = health.jump or (None, 0)
+    remarks = "; ".join(health.remarks) or "none"
+    return [
+        Cell(health.label, origin=health.run),
+        Cell(run.state),
+        value(steps, lambda n: f"{n:,.0f}"),
+        value(health.train, lambda loss: f"{loss:.3f}"),
+        value(number(run.row.get("val/loss")), lambda loss: f"{loss:.3f}"),
+        value(nats, lambda jump: format.figure(jump, 2), f"step {at:,}" if health.jump else ""),
+        value(percent, lambda off: f"{off:+.2g}{format.SPACE}%".replace("-", format.MINUS)),
+        Cell(remarks, f"{5 - health.severity} {remarks}"),
+    ]

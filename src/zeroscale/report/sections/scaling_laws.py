@@ -63,7 +63,7 @@ def describe(study: StudyView, by_size: Law, order: dict[str, int]) -> dict[str,
     return {
         "first": figure(first) if first is not None else None,
         "figures": figures,
-        "tables": law_tables.tables(fit),
+        "tables": [table.json() for table in law_tables.tables(fit)],
         "doubts": law_tables.doubts(fit),
         "not_fitted": [
             {"law": CALLED.get(str(one.get("law")), str(one.get("law"))), "reason": str(one.get("reason"))}

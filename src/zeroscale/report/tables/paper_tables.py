@@ -1,11 +1,11 @@
 """Every score of the study beside the paper's models, and the law over size alone as a table."""
 
-from typing import Any
-
 from zeroscale.core import format
+from zeroscale.core.format import NOTHING
+from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.eval import published
 from zeroscale.eval.published import SIZES
-from zeroscale.report.tables.study_tables import Entry, entry, score
+from zeroscale.report.tables.study_tables import score
 from zeroscale.report.views import benchmarks
 from zeroscale.report.views.badges import BENCHMARK
 from zeroscale.report.views.benchmarks import Card, Panel, Point, unit
@@ -15,14 +15,14 @@ from zeroscale.report.views.study import StudyView
 RUNS = 8  # the largest: a page is not wider
 
 
-def beside_paper(study: StudyView, cards: list[Card], runs: int = RUNS, brief: bool = False) -> dict[str, Any] | None:
+def beside_paper(study: StudyView, cards: list[Card], runs: int = RUNS, brief: bool = False) -> Table | None:
     """A row per metric, a column per run (the largest, smallest of them first) and per model that others published.
 
     `brief`: of each card its main metric, and those that the paper has a number for. The paper's numbers are on whole
     benchmarks: they stand only beside scores of those (`Panel.published`).
     """
     scored = {point.run for card in cards for panel in card.panels for point in panel.points}
-    shown = [cell for cell in study.runs if cell.name in scored][-runs:]
+    shown = [run for run in study.runs if run.name in scored][-runs:]
     panels = [
         (card, panel)
         for card in cards
@@ -33,57 +33,55 @@ def beside_paper(study: StudyView, cards: list[Card], runs: int = RUNS, brief: b
         return None
     sizes = {name: params for _, panel in panels for name, params, _ in panel.published}
     others = sorted(sizes, key=lambda name: (sizes[name], name))
-    columns: list[dict[str, Any]] = [{"label": "benchmark"}, {"label": "metric"}]
-    columns += [
-        {"label": cell.label, "note": f"{format.scaled(cell.params)} parameters", "number": True} for cell in shown
-    ]
-    columns += [{"label": name, "note": f"{format.scaled(sizes[name])}, published", "number": True} for name in others]
-    rows = [{"cells": _row(card, panel, [cell.name for cell in shown], others)} for card, panel in panels]
-    return {"columns": columns, "rows": rows}
+    columns = [Column("benchmark"), Column("metric")]
+    columns += [Column(run.label, note=f"{format.scaled(run.params)} parameters", number=True) for run in shown]
+    columns += [Column(name, note=f"{format.scaled(sizes[name])}, published", number=True) for name in others]
+    rows = [_row(card, panel, [run.name for run in shown], others) for card, panel in panels]
+    return Table(columns, rows, "Every score beside published ones.")
 
 
-def _row(card: Card, panel: Panel, runs: list[str], others: list[str]) -> list[Entry]:
+def _row(card: Card, panel: Panel, runs: list[str], others: list[str]) -> list[Cell]:
     points = {point.run: point for point in panel.points}
     published = {name: value for name, _, value in panel.published}
     protocol = "" if card.protocol in ("paper", "corpus") else f", {card.protocol}"
     arrow = "↑" if panel.higher_is_better else "↓"
     return [
-        entry(card.card + protocol, note="" if card.kind == "benchmark" else card.badge),
-        entry(
+        Cell(card.card + protocol, note="" if card.kind == "benchmark" else card.badge),
+        Cell(
             f"{unit(panel.metric)} {arrow}", origin="higher is better" if panel.higher_is_better else "lower is better"
         ),
-        *(score(card, points[run]) if run in points else entry("–") for run in runs),
+        *(score(card, points[run]) if run in points else Cell(NOTHING) for run in runs),
         *(
-            entry(format.figure(published[name], 4), published[name]) if name in published else entry("–")
+            Cell(format.figure(published[name], 4), published[name]) if name in published else Cell(NOTHING)
             for name in others
         ),
     ]
 
 
-def by_size(law: Law) -> dict[str, Any] | None:
+def by_size(law: Law) -> Table | None:
     """The parameters of the law over size alone, and its prediction of the largest size."""
     rows = []
     for name, (value, low, high) in law.parameters.items():
-        told = entry(format.figure(value), value, note=format.interval(low, high), ends=(low, high))
-        rows.append({"cells": [entry(greek(name), origin=law.form or ""), told, entry("–")]})
+        estimate = Cell(format.figure(value), value, "", format.interval(low, high), low, high)
+        rows.append([Cell(greek(name), origin=law.form or ""), estimate, Cell(NOTHING)])
     held = law.hold_out
     if held:
-        known = format.interval(held.low, held.high)
-        told = entry(format.figure(held.predicted), held.predicted, note=known, ends=(held.low, held.high))
+        ends = format.interval(held.low, held.high)
+        predicted = Cell(format.figure(held.predicted), held.predicted, "", ends, held.low, held.high)
         verdict = {True: "inside the interval", False: "outside the interval", None: "no interval"}[held.inside]
-        reached = entry(format.figure(held.measured), held.measured, note=verdict)
+        measured = Cell(format.figure(held.measured), held.measured, note=verdict)
         label = law.label(held.run) or format.scaled(held.params)
         origin = "from the smaller sizes alone"
-        rows.append({"cells": [entry(f"predicted loss of {label}", origin=origin), told, reached]})
-    columns = [{"label": "L(N)"}, {"label": "value", "number": True}, {"label": "measured", "number": True}]
-    return {"columns": columns, "rows": rows} if rows else None
+        rows.append([Cell(f"predicted loss of {label}", origin=origin), predicted, measured])
+    columns = [Column("L(N)"), Column("value", number=True), Column("measured", number=True)]
+    return Table(columns, rows, "The law over size.") if rows else None
 
 
 # More columns of ours than these would not fit beside the paper's four.
 OURS = 4
 
 
-def table(cards: list[Card]) -> dict[str, Any] | None:
+def table(cards: list[Card]) -> Table | None:
     """A row per benchmark; None where no whole benchmark was scored, or the paper says nothing of those that were.
 
     Beside a sample or a part the paper's numbers would mislead: such scores are in the results, with their mark.
@@ -92,10 +90,10 @@ def table(cards: list[Card]) -> dict[str, Any] | None:
     if not rows:
         return None
     ours = _chosen([point for _, panel in rows for point in panel.points if point.badge == BENCHMARK])
-    columns: list[dict[str, Any]] = [{"label": "benchmark"}]
-    columns += [{"label": label, "note": "this study", "number": True} for _, label in ours]
-    columns += [{"label": f"GPT-2 {size}", "note": "the paper", "number": True} for size in SIZES]
-    return {"columns": columns, "rows": [{"cells": _cells(card, panel, ours)} for card, panel in rows]}
+    columns = [Column("benchmark")]
+    columns += [Column(label, note="this study", number=True) for _, label in ours]
+    columns += [Column(f"GPT-2 {size}", note="the paper", number=True) for size in SIZES]
+    return Table(columns, [_cells(card, panel, ours) for card, panel in rows])
 
 
 def _panel(card: Card) -> Panel | None:
@@ -118,34 +116,26 @@ def _chosen(points: list[Point]) -> list[tuple[str, str]]:
     return [names[round(i * (len(names) - 1) / (OURS - 1))] for i in range(OURS)]
 
 
-def _cells(card: Card, panel: Panel, ours: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def _cells(card: Card, panel: Panel, ours: list[tuple[str, str]]) -> list[Cell]:
     better = "higher is better" if panel.higher_is_better else "lower is better"
     counts = sorted({point.n for point in panel.points if point.badge == BENCHMARK and point.n is not None})
-    n = f"; n = {' to '.join(f'{one:,}' for one in dict.fromkeys((counts[0], counts[-1])))}" if counts else ""
-    cells: list[dict[str, Any]] = [{"text": card.card, "sort": card.card, "note": f"{unit(panel.metric)}, {better}{n}"}]
+    n = f"; n = {' to '.join(f'{n:,}' for n in dict.fromkeys((counts[0], counts[-1])))}" if counts else ""
+    cells = [Cell(card.card, note=f"{unit(panel.metric)}, {better}{n}")]
     for run, _ in ours:
-        point = next((one for one in panel.points if one.run == run and one.badge == BENCHMARK), None)
-        cells.append({"text": "–", "sort": "–"} if point is None else _score(point, panel.metric))
-    theirs = {one.size: one for one in published.of(card.card) if one.paper and one.metric == panel.metric}
+        point = next((point for point in panel.points if point.run == run and point.badge == BENCHMARK), None)
+        cells.append(Cell(NOTHING) if point is None else _score(point, panel.metric))
+    reported = {row.size: row for row in published.of(card.card) if row.paper and row.metric == panel.metric}
     for size in SIZES:
-        one = theirs.get(size)
-        cells.append(
-            {"text": "–", "sort": "–"}
-            if one is None
-            else {"text": f"{one.value:g}", "sort": one.value, "origin": one.source}
-        )
+        row = reported.get(size)
+        cells.append(Cell(NOTHING) if row is None else Cell(f"{row.value:g}", row.value, row.source))
     return cells
 
 
-def _score(point: Point, metric: str) -> dict[str, Any]:
-    return {
-        "text": format.figure(point.value),
-        "sort": point.value,
-        "note": format.interval(point.low, point.high),
-        "from": {
-            "run": point.run,
-            "step": point.step,
-            "path": point.path,
-            "metric": benchmarks.column(point.path, metric),
-        },
-    }
+def _score(point: Point, metric: str) -> Cell:
+    column = benchmarks.column(point.path, metric)
+    return Cell(
+        format.figure(point.value),
+        point.value,
+        note=format.interval(point.low, point.high),
+        source={"run": point.run, "step": point.step, "path": point.path, "metric": column},
+    )

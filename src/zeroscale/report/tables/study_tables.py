@@ -1,70 +1,53 @@
-"""The report's tables as plain values: columns, rows, and for every number where it comes from.
-
-A cell of a table is `{"text", "sort", "origin", "note", "low", "high"}`; a row may carry `"id"`. app.js turns them into
-HTML tables, `table_files` into CSV, Markdown and LaTeX, `text` into lines for a terminal.
-"""
+"""The report's tables of a study: results, cost, provenance, what is unfinished, the commands that make it again."""
 
 import json
 import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from zeroscale.core import format
-from zeroscale.core.format import number
+from zeroscale.core.format import NOTHING, number
+from zeroscale.core.tables import NO_MFU, Cell, Column, Table
 from zeroscale.report.views.benchmarks import Card, Point
 from zeroscale.report.views.study import RunView, StudyView
 
-Entry = dict[str, Any]
 
-
-def entry(
-    text: str,
-    sort: float | str | None = None,
-    origin: str = "",
-    note: str = "",
-    ends: tuple[float | None, float | None] = (None, None),
-) -> Entry:
-    """A table cell; `note` is small text under the number, `origin` its provenance, `ends` its 95 % interval."""
-    full: Entry = {"text": text, "sort": text if sort is None else sort, "origin": origin, "note": note}
-    if None not in ends:
-        full |= {"low": ends[0], "high": ends[1]}
-    return {key: value for key, value in full.items() if key == "text" or value != ""}
-
-
-def results(study: StudyView, cards: list[Card]) -> dict[str, Any]:
-    """A row per cell: size, compute, loss, and every card's main metric with its interval."""
+def results(study: StudyView, cards: list[Card]) -> Table:
+    """A row per run: size, compute, loss, and every card's main metric with its interval."""
     scored = [card for card in cards if card.kind != "held-out" and card.panels]
     columns = [
-        {"label": "run"},
-        {"label": "parameters", "note": "without embeddings", "number": True},
-        {"label": "tokens", "number": True},
-        {"label": "compute", "number": True},
-        {"label": "validation loss", "note": "nats per token", "number": True},
-        {"label": "bits per byte", "number": True},
+        Column("run"),
+        Column("parameters", note="without embeddings", number=True),
+        Column("tokens", number=True),
+        Column("compute", number=True),
+        Column("validation loss", note="nats per token", number=True),
+        Column("bits per byte", number=True),
     ]
     for card in scored:
         main = card.panels[0]
         better = "higher is better" if main.higher_is_better else "lower is better"
         note = f"{main.metric.replace('_', ' ')}, n = {card.count}, {better}"
-        columns.append({"label": card.card, "note": note, "badge": card.badge, "kind": card.kind, "number": True})
-    rows = [_result_row(cell, scored) for cell in study.runs if cell.rows or cell.scores]
-    return {"columns": columns, "rows": rows}
+        columns.append(Column(card.card, number=True, note=note, badge=card.badge, kind=card.kind))
+    rows = [_result_row(run, scored) for run in study.runs if run.rows or run.scores]
+    return Table(columns, rows, "Every run: size, compute, loss, and each benchmark's main score.")
 
 
-def _result_row(cell: RunView, scored: list[Card]) -> dict[str, Any]:
-    row = cell.row
+def _result_row(run: RunView, scored: list[Card]) -> list[Cell]:
+    row = run.row
     origin = (
-        f"results.csv line {row['line']}, column {{}}; run {cell.name}, step {row.get('step', 0):.0f}" if row else ""
+        f"results.csv line {row['line']}, column {{}}; run {run.name}, step {row.get('step', 0):.0f}" if row else ""
     )
-    settings_hash = str(cell.manifest.get("settings_hash", ""))
+    settings_hash = str(run.manifest.get("settings_hash", ""))
     if settings_hash and origin:
         origin += f", settings {settings_hash[:12]}"
 
-    def value(column: str, show: Any) -> Entry:
-        found = number(row.get(column))
-        return entry("–") if found is None else entry(show(found), found, origin.format(column))
+    def value(column: str, show: Callable[[float], str]) -> Cell:
+        recorded = number(row.get(column))
+        return Cell(NOTHING) if recorded is None else Cell(show(recorded), recorded, origin.format(column))
 
     cells = [
-        entry(cell.label, origin=cell.name, note="" if cell.done else cell.state),
+        Cell(run.label, origin=run.name, note="" if run.done else run.state),
         value("params_non_embedding", format.scaled),
         value("tokens", format.scaled),
         value("flops", format.flops),
@@ -72,74 +55,80 @@ def _result_row(cell: RunView, scored: list[Card]) -> dict[str, Any]:
         value("val/bits_per_byte", lambda bits: f"{bits:.3f}"),
     ]
     for card in scored:
-        point = next((point for point in card.panels[0].points if point.run == cell.name), None)
-        cells.append(entry("–") if point is None else score(card, point))
-    return {"cells": cells}
+        point = next((point for point in card.panels[0].points if point.run == run.name), None)
+        cells.append(Cell(NOTHING) if point is None else score(card, point))
+    return cells
 
 
-def score(card: Card, point: Point) -> Entry:
+def score(card: Card, point: Point) -> Cell:
     """With its badge, where the column's says nothing of this score in particular."""
-    known = format.interval(point.low, point.high)
     n = "" if point.n is None else f"; n = {point.n:,}"
     origin = f"{point.path}; step {point.step:,}{n}; {point.badge}"
-    told = entry(format.figure(point.value), point.value, origin, known, (point.low, point.high))
-    return told | ({"badge": point.badge} if point.badge != card.badge else {})
+    return Cell(
+        format.figure(point.value),
+        point.value,
+        origin,
+        format.interval(point.low, point.high),
+        point.low,
+        point.high,
+        badge=point.badge if point.badge != card.badge else "",
+    )
 
 
 def unfinished(study: StudyView) -> list[dict[str, str]]:
     """Runs that are not done: what became of them, why, and where to read more."""
     rows: list[dict[str, str]] = []
-    for cell in study.runs:
-        if cell.done:
+    for run in study.runs:
+        if run.done:
             continue
         rows.append(
             {
-                "run": cell.label,
-                "cell": cell.name,
-                "state": cell.state,
-                "reason": cell.reason or "no reason was recorded",
-                "step": "–" if cell.step is None else f"{cell.step:,}",
-                "log": f"{study.shown_path}/{cell.log.relative_to(study.directory).as_posix()}",
-                "last_words": cell.last_words(),
+                "run": run.label,
+                "cell": run.name,
+                "state": run.state,
+                "reason": run.reason or "no reason was recorded",
+                "step": "–" if run.step is None else f"{run.step:,}",
+                "log": f"{study.shown_path}/{run.log.relative_to(study.directory).as_posix()}",
+                "last_words": run.last_words(),
             }
         )
     return rows
 
 
-def cost(study: StudyView) -> dict[str, Any]:
-    """A row per cell: speed, time, memory, compute, utilisation. No hardware peak known, no MFU: never a guess."""
+def cost(study: StudyView) -> Table:
+    """A row per run: speed, time, memory, compute, utilisation. No hardware peak known, no MFU: never a guess."""
     columns = [
-        {"label": "run"},
-        {"label": "tokens/s", "note": "median over logged steps", "number": True, "bar": True},
-        {"label": "training time", "number": True},
-        {"label": "compute", "number": True},
-        {"label": "speed", "note": "FLOP per second", "number": True},
-        {"label": "peak memory", "number": True},
-        {"label": "MFU", "number": True},
+        Column("run"),
+        Column("tokens/s", note="median over logged steps", number=True, bar=True),
+        Column("training time", number=True),
+        Column("compute", number=True),
+        Column("speed", note="FLOP per second", number=True),
+        Column("peak memory", number=True),
+        Column("MFU", number=True),
     ]
     rows = []
-    for cell in study.runs:
-        if not cell.metrics:
+    for run in study.runs:
+        if not run.metrics:
             continue
-        last = cell.metrics[-1]
-        per_second = _median([number(row.get("tokens_per_s")) for row in cell.metrics])
-        seconds = number(cell.manifest.get("train_seconds")) or number(last.get("seconds"))
-        flops, memory = number(last.get("flops")), number(cell.manifest.get("peak_memory_bytes"))
-        mfu = _median([number(row.get("mfu")) for row in cell.metrics])
-        per_token = number(cell.manifest.get("flops_per_token"))
+        last = run.metrics[-1]
+        per_second = _median([number(row.get("tokens_per_s")) for row in run.metrics])
+        seconds = number(run.manifest.get("train_seconds")) or number(last.get("seconds"))
+        flops, memory = number(last.get("flops")), number(run.manifest.get("peak_memory_bytes"))
+        mfu = _median([number(row.get("mfu")) for row in run.metrics])
+        per_token = number(run.manifest.get("flops_per_token"))
         speed = per_second * per_token if per_second and per_token else None
-        unknown = entry("hardware unknown: no MFU", -1)
+        unknown = Cell(NO_MFU, -1)
         cells = [
-            entry(cell.label, origin=cell.name),
-            entry("–" if per_second is None else f"{per_second:,.0f}", per_second or 0),
-            entry(format.duration(seconds), seconds or 0),
-            entry(format.flops(flops), flops or 0),
-            entry("–" if speed is None else f"{format.flops(speed)}/s", speed or 0),
-            entry(format.size(memory), memory or 0),
-            unknown if mfu is None else entry(f"{100 * mfu:.1f} %", mfu),
+            Cell(run.label, origin=run.name),
+            Cell("–" if per_second is None else f"{per_second:,.0f}", per_second or 0),
+            Cell(format.duration(seconds), seconds or 0),
+            Cell(format.flops(flops), flops or 0),
+            Cell("–" if speed is None else f"{format.flops(speed)}/s", speed or 0),
+            Cell(format.size(memory), memory or 0),
+            unknown if mfu is None else Cell(f"{100 * mfu:.1f} %", mfu),
         ]
-        rows.append({"cells": cells})
-    return {"columns": columns, "rows": rows}
+        rows.append(cells)
+    return Table(columns, rows, "Throughput and cost.")
 
 
 def _median(values: list[float | None]) -> float | None:
@@ -147,31 +136,47 @@ def _median(values: list[float | None]) -> float | None:
     return known[len(known) // 2] if known else None
 
 
-def provenance(study: StudyView) -> dict[str, Any]:
-    """What all runs share, once; then a row per run with what differs."""
-    facts = {cell.name: _facts(cell) for cell in study.runs}
+@dataclass(frozen=True)
+class Provenance:
+    """What all runs share, once, under a label each; and a row per run with what differs."""
+
+    shared: Sequence[tuple[str, Cell]]
+    table: Table
+
+    def json(self) -> dict[str, object]:
+        """As the page's scripts read it."""
+        shared = [{"label": label, **cell.json()} for label, cell in self.shared]
+        return {"shared": shared, "table": self.table.json()}
+
+    def whole(self) -> Table:
+        """One table, for a file: what all runs share is a column like the others."""
+        columns = [*self.table.columns, *(Column(label) for label, _ in self.shared)]
+        rows = [[*row, *(cell for _, cell in self.shared)] for row in self.table.rows]
+        return Table(columns, rows, "What each run was made with.")
+
+
+def provenance(study: StudyView) -> Provenance:
+    """What each run was made with: settings, source, corpus, tokenizer, packages, hardware, command."""
+    facts = {run.name: _facts(run) for run in study.runs}
     runs = {
-        cell.name: entry(cell.label, origin=cell.name, note="" if cell.label == cell.name else cell.name)
-        for cell in study.runs
+        run.name: Cell(run.label, origin=run.name, note="" if run.label == run.name else run.name) for run in study.runs
     }
     names = list(next(iter(facts.values())))
-    shared = [name for name in names if len({f[name] for f in facts.values()}) == 1]
+    shared_names = [name for name in names if len({f[name] for f in facts.values()}) == 1]
     alone = len(study.runs) == 1
-    differing = names if alone else [name for name in names if name not in shared]
-    rows = [{"cells": [runs[run], *(_fact(name, f[name]) for name in differing)]} for run, f in facts.items()]
-    return {
-        "shared": [] if alone else [{"label": name, **_fact(name, facts[study.runs[0].name][name])} for name in shared],
-        "table": {"columns": [{"label": "run"}, *({"label": name} for name in differing)], "rows": rows},
-    }
+    differing = names if alone else [name for name in names if name not in shared_names]
+    rows = [[runs[run], *(_fact(name, f[name]) for name in differing)] for run, f in facts.items()]
+    shared = [] if alone else [(name, _fact(name, facts[study.runs[0].name][name])) for name in shared_names]
+    return Provenance(shared, Table([Column("run"), *(Column(name) for name in differing)], rows))
 
 
-def _fact(name: str, text: str) -> Entry:
+def _fact(name: str, text: str) -> Cell:
     short = name in ("settings hash", "corpus fingerprint", "tokenizer fingerprint") and len(text) > 16
-    return entry(text[:12] + "…", text, text) if short else entry(text)
+    return Cell(text[:12] + "…", text, text) if short else Cell(text)
 
 
-def _facts(cell: RunView) -> dict[str, str]:
-    manifest, missing = cell.manifest, "not recorded"
+def _facts(run: RunView) -> dict[str, str]:
+    manifest, missing = run.manifest, "not recorded"
 
     def part(name: str) -> dict[str, Any]:
         value = manifest.get(name)
@@ -185,18 +190,18 @@ def _facts(cell: RunView) -> dict[str, str]:
     vocabulary = number(tokenizer.get("vocab_size"))
     return {
         "settings hash": str(manifest.get("settings_hash") or missing),
-        "seed": str(manifest.get("seed", cell.settings.get("seed", missing))),
+        "seed": str(manifest.get("seed", run.settings.get("seed", missing))),
         "source": (str(source["revision"])[:12] + dirty) if source.get("revision") else missing,
         "corpus": trained_on,
         "corpus fingerprint": str(corpus.get("fingerprint") or missing),
-        "tokenizer": f"{cell.settings.get('tokenizer', {}).get('kind', '')} {vocabulary:,.0f} entries".strip()
+        "tokenizer": f"{run.settings.get('tokenizer', {}).get('kind', '')} {vocabulary:,.0f} entries".strip()
         if vocabulary
         else missing,
         "tokenizer fingerprint": str(tokenizer.get("fingerprint") or missing),
         "packages": versions or missing,
         "hardware": _hardware(part("hardware")) or missing,
         "threads": _threads(manifest.get("threads")) or missing,
-        "command": command(cell) or missing,
+        "command": command(run) or missing,
     }
 
 
@@ -211,9 +216,9 @@ def _threads(threads: Any) -> str:
     return json.dumps(threads, sort_keys=True) if isinstance(threads, dict) else str(threads or "")
 
 
-def command(cell: RunView) -> str:
+def command(run: RunView) -> str:
     """The recorded command line, quoted for a shell."""
-    recorded = cell.manifest.get("command") or ""
+    recorded = run.manifest.get("command") or ""
     return shlex.join(str(part) for part in recorded) if isinstance(recorded, list) else str(recorded)
 
 
@@ -222,8 +227,8 @@ def _cards_source(study: StudyView) -> str:
 
     A result does not tell the folder of its files: where the runs' settings do not either, DIR stands for it.
     """
-    settings = next((cell.settings for cell in study.runs if cell.scores), {})
-    results = [one for cell in study.runs for scores in cell.scores.values() for one in scores]
+    settings = next((run.settings for run in study.runs if run.scores), {})
+    results = [one for run in study.runs for scores in run.scores.values() for one in scores]
     results = [one for one in results if one.get("source") != "corpus"]
     sources = {str(one["source"]) for one in results if one.get("source")}
     given: dict[str, Any] = {name: settings.get(name) for name in ("cards_from", "data_dir")}

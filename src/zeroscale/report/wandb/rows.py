@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from zeroscale.core import format
-from zeroscale.core import tables as core_tables
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.figures import law_plots
 from zeroscale.report.figures import plotly_plot
@@ -158,9 +157,9 @@ def examples(study: StudyView) -> tuple[Columns, Rows]:
 def tables(study: StudyView, cards: list[Card]) -> dict[str, tuple[str, Columns, Rows]]:
     """The report's own tables by name: (caption, columns, rows), intervals as columns of their own."""
     found = {}
-    for name, (caption, table) in table_files.every(study, cards).items():
-        head, *rows = csv.reader(io.StringIO(core_tables.as_csv(table)))
-        found[name] = (caption, _apart(head), typed([[_read(text) for text in row] for row in rows]))
+    for name, table in table_files.every(study, cards).items():
+        head, *rows = csv.reader(io.StringIO(table.csv()))
+        found[name] = (table.caption, _apart(head), typed([[_read(text) for text in row] for row in rows]))
     return found
 
 

@@ -1,7 +1,5 @@
 """`zeroscale compare studies=[A,B]`: two studies or CSVs by their laws, in words, as JSON, CSV and Markdown."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,15 +8,14 @@ from typing import Any, Literal
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.format import NOTHING, general, interval
-from zeroscale.core.tables import markdown, paragraph, row_text, widths
+from zeroscale.core.tables import Column, Table, Value, csv_text, paragraph
 from zeroscale.runs.run import Run
 from zeroscale.scaling.compare.compare_laws import LawComparison, compare_laws
 from zeroscale.scaling.fit import read_runs
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_table import RunTable
 
-HEAD = ("", "first", "second", "difference", "95 % interval")
-_RIGHT = (1, 2, 3)
+COLUMNS = (*(Column(label, number=True) for label in ("first", "second", "difference")), Column("95 % interval"))
 # What must be the same for losses to be comparable, as the manifests hold it, and what to call it.
 _SAME = {"tokenizer": "tokenizer", "corpus": "corpus"}
 
@@ -118,9 +115,7 @@ def as_text(found: dict[str, Any]) -> str:
         f"{found['form']}, by {found['law']}; C {'as the runs count it' if found['flops'] == 'exact' else '= 6 N D'}",
         "",
     ]
-    rows = _rows(found)
-    wide = widths([HEAD, *rows], len(HEAD))
-    text += [row_text(HEAD, wide, _RIGHT), *(row_text(row, wide, _RIGHT) for row in rows), ""]
+    text += [Table.of_texts([Column(""), *COLUMNS], _rows(found)).text(), ""]
     return "\n".join(text + [paragraph(note) for note in _notes(found)])
 
 
@@ -169,19 +164,22 @@ def write(directory: Path, found: dict[str, Any]) -> list[Path]:
     """compare.json, compare.csv and compare.md."""
     paths = [directory / f"compare.{kind}" for kind in ("json", "csv", "md")]
     write_json(paths[0], found)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("quantity", "flops", "first", "second", "difference", "low", "high"))
-    for name, gap in found["differences"].items():
-        each = [found["parameters"][which][name]["value"] for which in (0, 1)]
-        writer.writerow((name, "", *each, gap["value"], gap["low"], gap["high"]))
-    for one in found["at"]:
-        gap, times = one["difference"], one["multiplier"]
-        each = [one["first"]["value"], one["second"]["value"]]
-        writer.writerow(("loss", one["flops"], *each, gap["value"], gap["low"], gap["high"]))
-        writer.writerow(("multiplier", one["flops"], 1, times["value"], "", times["low"], times["high"]))
-    write_text(paths[1], buffer.getvalue())
+    write_text(paths[1], _as_csv(found))
     title = f"First: {found['first']}. Second: {found['second']}. {found['form']}, by {found['law']}."
+    table = Table.of_texts(["quantity", *COLUMNS], _rows(found)).markdown_of_markup()
     notes = [f"- {note}" for note in _notes(found)]
-    write_text(paths[2], "\n".join([title, "", *markdown(("quantity", *HEAD[1:]), _rows(found)), "", *notes]) + "\n")
+    write_text(paths[2], "\n".join([title, "", table, "", *notes]) + "\n")
     return paths
+
+
+def _as_csv(found: dict[str, Any]) -> str:
+    rows: list[list[Value]] = []
+    for name, gap in found["differences"].items():
+        values = [parameters[name]["value"] for parameters in found["parameters"]]
+        rows.append([name, "", *values, gap["value"], gap["low"], gap["high"]])
+    for budget in found["at"]:
+        gap, times = budget["difference"], budget["multiplier"]
+        losses = [budget["first"]["value"], budget["second"]["value"]]
+        rows.append(["loss", budget["flops"], *losses, gap["value"], gap["low"], gap["high"]])
+        rows.append(["multiplier", budget["flops"], 1, times["value"], "", times["low"], times["high"]])
+    return csv_text(("quantity", "flops", "first", "second", "difference", "low", "high"), rows)
