@@ -19,11 +19,11 @@ import numpy
 from scipy.optimize import minimize
 
 from zeroscale.scaling import Surface
-from zeroscale.scaling.estimators.bootstrap_surface import NAMES, Draws, over_runs
+from zeroscale.scaling.estimators.bootstrap_surface import NAMES, SurfaceDraws, resample_runs
 from zeroscale.scaling.estimators.chinchilla import Approach3
 from zeroscale.scaling.numerics.batched_bfgs import Minima, threads
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs as descend
-from zeroscale.scaling.numerics.chinchilla_objective import Runs
+from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 from zeroscale.scaling.numerics.newton import NewtonResult, newton
 
 # Hoffmann et al. 2022, approach 3.
@@ -48,13 +48,15 @@ def crossed(sizes: int, token_counts: int) -> tuple[numpy.ndarray, numpy.ndarray
     return n.ravel(), d.ravel()
 
 
-def runs_of(design: tuple[numpy.ndarray, numpy.ndarray], noise: float, seed: int) -> Runs:
+def runs_of(design: tuple[numpy.ndarray, numpy.ndarray], noise: float, seed: int) -> ChinchillaObjective:
     n, d = design
-    return Runs(n, d, LAW(n, d) * numpy.exp(noise * numpy.random.default_rng(seed).standard_normal(len(n))))
+    return ChinchillaObjective(
+        n, d, LAW(n, d) * numpy.exp(noise * numpy.random.default_rng(seed).standard_normal(len(n)))
+    )
 
 
 def scipy_fit(
-    runs: Runs, start: numpy.ndarray, weights: numpy.ndarray | None, options: dict[str, float]
+    runs: ChinchillaObjective, start: numpy.ndarray, weights: numpy.ndarray | None, options: dict[str, float]
 ) -> tuple[float, numpy.ndarray]:
     """(objective, (a, b, e, alpha, beta)) from one start, as a researcher would write it."""
     x, y, z = runs.x, runs.y, runs.z
@@ -77,13 +79,13 @@ def scipy_fit(
     return float(found.fun), found.x
 
 
-def published(runs: Runs, theta: numpy.ndarray) -> numpy.ndarray:
+def published(runs: ChinchillaObjective, theta: numpy.ndarray) -> numpy.ndarray:
     """Our coordinates, at the middle of the data, as (a, b, e, alpha, beta)."""
     law = runs.law(theta)
     return numpy.stack([law.log_A, law.log_B, theta[:, 2], law.alpha, law.beta], axis=1)
 
 
-def ours(runs: Runs, weights: numpy.ndarray) -> tuple[Minima, NewtonResult, Minima, list[float]]:
+def ours(runs: ChinchillaObjective, weights: numpy.ndarray) -> tuple[Minima, NewtonResult, Minima, list[float]]:
     """The grid, its polished optimum, the bootstraps, and the seconds of grid and bootstraps."""
     begin = time.perf_counter()
     found = descend(runs.value_and_gradient, runs.starts())
@@ -98,7 +100,7 @@ def ours(runs: Runs, weights: numpy.ndarray) -> tuple[Minima, NewtonResult, Mini
 
 def speed(sample: int, turns: int) -> None:
     runs = runs_of(isoflop(10, 24, 6.0), 0.01, 0)
-    weights = over_runs(runs.params, runs.tokens, 4000, 0)
+    weights = resample_runs(runs.params, runs.tokens, 4000, 0)
     begin = time.process_time()
     results = [ours(runs, weights) for _ in range(turns)]
     processor = (time.process_time() - begin) / turns
@@ -163,8 +165,8 @@ def _cover(
         if seed % 50 == 0:
             # The law is near the truth, so that the grid is not needed to find it: checked now and then.
             assert solved.objective <= method.solve(runs).objective * (1 + 1e-9)
-        weights = over_runs(runs.params, runs.tokens, bootstrap, seed)
-        draws = Draws(method.resampled(runs, weights, solved), "")
+        weights = resample_runs(runs.params, runs.tokens, bootstrap, seed)
+        draws = SurfaceDraws(method.resampled(runs, weights, solved), "")
         found = list(draws.parameters(solved.law).values())
         low, high = numpy.quantile(draws.laws.exponent(), [0.025, 0.975])
         ends = numpy.array([[one.low, one.high] for one in found] + [[low, high]])

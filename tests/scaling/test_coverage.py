@@ -4,9 +4,9 @@ import numpy
 import pytest
 
 from zeroscale.scaling import Surface, fit_chinchilla
-from zeroscale.scaling.estimators.bootstrap_surface import NAMES, Draws, over_runs
+from zeroscale.scaling.estimators.bootstrap_surface import NAMES, SurfaceDraws, resample_runs
 from zeroscale.scaling.estimators.chinchilla import Approach3
-from zeroscale.scaling.numerics.chinchilla_objective import Runs
+from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 
 pytestmark = pytest.mark.slow
 
@@ -33,13 +33,13 @@ def noisy(design, seed):
 def test_every_parameters_interval_covers_at_least_nine_times_in_ten(design):
     method, hits = Approach3(), numpy.zeros(len(NAMES))
     for seed in range(200):
-        runs = Runs(*noisy(design, seed))
+        runs = ChinchillaObjective(*noisy(design, seed))
         # With the truth at hand the grid of starts is not needed to find the optimum: checked now and then.
         solved = method.near(runs, LAW)
         if seed % 50 == 0:
             assert solved.objective <= method.solve(runs).objective * (1 + 1e-9)
-        weights = over_runs(runs.params, runs.tokens, 1000, seed)
-        found = Draws(method.resampled(runs, weights, solved), "").parameters(solved.law)
+        weights = resample_runs(runs.params, runs.tokens, 1000, seed)
+        found = SurfaceDraws(method.resampled(runs, weights, solved), "").parameters(solved.law)
         hits += [found[name].low <= getattr(LAW, name) <= found[name].high for name in NAMES]
     assert (hits >= 180).all(), dict(zip(NAMES, hits, strict=True))
 

@@ -6,8 +6,9 @@ import numpy
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.json_records import to_json
 from zeroscale.scaling import Options, Surface, fit_study
-from zeroscale.scaling.fit_schema import DataLaw, SizeLaw, from_json, read_fit, to_json
+from zeroscale.scaling.fit_schema import DataLaw, SizeLaw, from_json, read_fit
 
 LAW = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 

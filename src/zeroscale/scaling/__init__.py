@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zeroscale.scaling.estimators.kaplan import KaplanFit, KaplanLaw, fit_kaplan
     from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
     from zeroscale.scaling.estimators.power_law import HoldOut, PowerLawFit, fit_power_law
-    from zeroscale.scaling.estimators.surface_fit import LeftOut, Optimum, SurfaceFit
+    from zeroscale.scaling.estimators.surface_fit import HeldOutSize, Optimum, SurfaceFit
     from zeroscale.scaling.estimators.variable_projection import fit_vpnls
     from zeroscale.scaling.fit import fit_study
     from zeroscale.scaling.laws.estimate import Estimate
@@ -38,12 +38,12 @@ __all__ = [
     "AtBudget",
     "EnvelopeFit",
     "Estimate",
+    "HeldOutSize",
     "HoldOut",
     "IsoflopFit",
     "KaplanFit",
     "KaplanLaw",
     "LawComparison",
-    "LeftOut",
     "Optimum",
     "Options",
     "PerToken",
@@ -73,7 +73,7 @@ _HOME = {
     "KaplanFit": "estimators.kaplan",
     "KaplanLaw": "estimators.kaplan",
     "LawComparison": "compare.compare_laws",
-    "LeftOut": "estimators.surface_fit",
+    "HeldOutSize": "estimators.surface_fit",
     "Optimum": "estimators.surface_fit",
     "Options": "options",
     "PerToken": "laws.surface",

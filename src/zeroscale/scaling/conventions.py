@@ -21,7 +21,7 @@ BOOTSTRAP = 1000
 LAWS = ("chinchilla", "isoflop")
 
 
-def by_convention(
+def exponents_by_convention(
     tables: Callable[[str, str], RunTable | None], conventions: Sequence[str], options: Options, laws: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row for each law, convention of N and count of FLOPs: {law, convention, flops, exponent, note}.

@@ -9,22 +9,22 @@ from zeroscale.scaling.numerics import arrays
 if TYPE_CHECKING:
     from numpy import ndarray
 
-    from zeroscale.scaling.numerics.chinchilla_objective import Runs
+    from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SMALLEST_RANGE = 10.0
 
 
-def number(value: int) -> str:
+def in_words(value: int) -> str:
     """Small numbers as words, as in running text."""
     return WORDS[value] if value < len(WORDS) else str(value)
 
 
-def sentence(text: str) -> str:
+def capitalize(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def of_fit(
+def power_law_warnings(
     params: "ndarray", loss: "ndarray", fit: Any, tried: Any, held: Any, *, chosen: bool, needed_sizes: int
 ) -> list[str]:
     """Warnings about a fit that follow from its numbers alone.
@@ -41,7 +41,7 @@ def of_fit(
         found.append(_too_few_for_floor(sizes, needed_sizes, fit.irreducible))
     if tried is not None:
         found.append(
-            f"{sentence(number(sizes))} sizes, but the data do not tell the irreducible term from zero (E = "
+            f"{capitalize(in_words(sizes))} sizes, but the data do not tell the irreducible term from zero (E = "
             f"{tried.value:.3g}, 95 % interval {tried.low:.3g} to {tried.high:.3g}): the law goes without it, and its "
             "extrapolation is optimistic. More sizes, a wider range or repeated seeds would decide."
         )
@@ -69,15 +69,15 @@ def of_fit(
 
 
 def _too_few_for_floor(sizes: int, needed: int, fitted: bool) -> str:
-    few = sentence(number(sizes))
+    few = capitalize(in_words(sizes))
     if fitted:
         return (
             f"{few} sizes cannot carry an irreducible term: E was fitted because it was asked for, and is hardly more "
-            f"than a guess. Train at least {number(needed)} sizes."
+            f"than a guess. Train at least {in_words(needed)} sizes."
         )
     return (
         f"{few} sizes cannot carry an irreducible term: the law goes without E, so it promises too much far beyond the "
-        f"largest size. Train at least {number(needed)} sizes."
+        f"largest size. Train at least {in_words(needed)} sizes."
     )
 
 
@@ -100,7 +100,7 @@ def _rises(params: "ndarray", loss: "ndarray") -> list[str]:
     ]
 
 
-def of_points(points: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -> list[str]:
+def recipe_warnings(points: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -> list[str]:
     """Warnings about which runs the law rests on: unequal tokens, runs that are not done, twins of one seed."""
     found = []
     tokens = [point["tokens"] for point in points]
@@ -109,17 +109,17 @@ def of_points(points: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any
             f"The sizes were trained on different numbers of tokens ({compact(min(tokens))} to {compact(max(tokens))}):"
             " the exponent is that of this recipe, size and data growing together, not of size alone."
         )
-    return found + of_runs(left_out)
+    return found + run_warnings(left_out)
 
 
-def of_runs(left_out: Sequence[dict[str, Any]]) -> list[str]:
+def run_warnings(left_out: Sequence[dict[str, Any]]) -> list[str]:
     """Warnings about runs that no law rests on: those that are not done, and twins of one seed."""
     found = []
     undone = {entry["cell"]: entry["state"] for entry in left_out if entry.get("state")}
     if undone:
         names = ", ".join(f"{cell} ({state})" for cell, state in undone.items())
         found.append(
-            f"{sentence(number(len(undone)))} {'runs are' if len(undone) > 1 else 'run is'} not done: {names}."
+            f"{capitalize(in_words(len(undone)))} {'runs are' if len(undone) > 1 else 'run is'} not done: {names}."
         )
     twins = [entry["cell"] for entry in left_out if entry.get("twin")]
     if twins:
@@ -142,10 +142,10 @@ FLAT = 0.01
 MISFIT = 0.03
 
 
-def of_surface(runs: "Runs", fit: Any, names: Sequence[str] | None = None) -> list[str]:
+def surface_warnings(runs: "ChinchillaObjective", fit: Any, names: Sequence[str] | None = None) -> list[str]:
     """Warnings that follow from the data and the fit's numbers; `names` are what to call the runs."""
     return [
-        *arrays.units(runs.params, runs.tokens, runs.loss),
+        *arrays.unit_warnings(runs.params, runs.tokens, runs.loss),
         *_design(runs, fit),
         *_solver(fit),
         *_exponents(fit),
@@ -155,13 +155,13 @@ def of_surface(runs: "Runs", fit: Any, names: Sequence[str] | None = None) -> li
     ]
 
 
-def _design(runs: "Runs", fit: Any) -> list[str]:
+def _design(runs: "ChinchillaObjective", fit: Any) -> list[str]:
     import numpy
 
     found = []
     if fit.n_sizes < 3 or fit.n_token_counts < 3:
         found.append(
-            f"{sentence(number(fit.n_sizes))} size{'s' * (fit.n_sizes > 1)} x {number(fit.n_token_counts)} token "
+            f"{capitalize(in_words(fit.n_sizes))} size{'s' * (fit.n_sizes > 1)} x {in_words(fit.n_token_counts)} token "
             f"count{'s' * (fit.n_token_counts > 1)}: fewer than three x three cannot tell the irreducible loss from "
             "slowly falling terms. Take the numbers as a description of these runs, not as a law."
         )
@@ -173,12 +173,12 @@ def _design(runs: "Runs", fit: Any) -> list[str]:
         )
     if fit.draws is None and len(runs) < ROUGH:
         found.append(
-            f"{sentence(number(len(runs)))} runs for five parameters are too few to resample: no intervals. Train nine "
-            "or more."
+            f"{capitalize(in_words(len(runs)))} runs for five parameters are too few to resample: no intervals. Train "
+            "nine or more."
         )
     elif len(runs) < ROUGH:
         found.append(
-            f"{sentence(number(len(runs)))} runs for five parameters: the intervals, from runs drawn with "
+            f"{capitalize(in_words(len(runs)))} runs for five parameters: the intervals, from runs drawn with "
             "replacement, are rough."
         )
     return found
@@ -232,7 +232,7 @@ def _misfit(fit: Any, names: Sequence[str] | None) -> list[str]:
     ]
 
 
-def _below(runs: "Runs", fit: Any, names: Sequence[str] | None) -> list[str]:
+def _below(runs: "ChinchillaObjective", fit: Any, names: Sequence[str] | None) -> list[str]:
     import numpy
 
     floor = fit.parameters["E"].value or 0.0

@@ -13,10 +13,10 @@ from zeroscale.runs.run import Run
 from zeroscale.runs.study import read_runs as read_cells
 from zeroscale.scaling import conventions, diagnostics, lm_eval_results, registry, runs_csv
 from zeroscale.scaling.estimators import downstream
-from zeroscale.scaling.numerics.arrays import groups
+from zeroscale.scaling.numerics.arrays import group_values
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.registry import LAWS, FitData
-from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select, select_runs
+from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select_longest, select_runs
 from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.runs_csv import read_csv
 from zeroscale.scaling.summary import describe
@@ -24,7 +24,7 @@ from zeroscale.scaling.summary import describe
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-__all__ = ["describe", "fit_study", "read_runs"]
+__all__ = ["describe", "fit_study", "load_runs"]
 
 AUTO_LEVELS = 3
 
@@ -65,7 +65,7 @@ def fit_study(
         law=(law,) if isinstance(law, str) else tuple(law), convention=convention, bootstrap=bootstrap, seed=seed
     )
     registry.check_names(wanted.law)
-    study = read_runs(runs, wanted)
+    study = load_runs(runs, wanted)
     imported, is_study = study.imported, runs.is_dir() and not study.imported
     source = ledger.write(runs, study.frame) if is_study else runs
     value = {
@@ -86,7 +86,7 @@ def fit_study(
     return _write(out or _default_out(runs, study.from_ledger), value)
 
 
-def read_runs(runs: Path, options: Options) -> "Runs":
+def load_runs(runs: Path, options: Options) -> "StudyRuns":
     """A study, a CSV, or a directory of lm-evaluation-harness' results, as the laws take it; writes nothing."""
     cells = read_cells(runs) if runs.is_dir() else []
     imported = runs.is_dir() and not cells and lm_eval_results.is_results(runs)
@@ -94,10 +94,10 @@ def read_runs(runs: Path, options: Options) -> "Runs":
         frame = lm_eval_results.read_results(runs, options.columns, options.tokens_per_step)
     else:
         frame = runs_csv.read(runs) if not runs.is_file() else read_csv(runs, options.columns)
-    return Runs(frame, cells, options, imported)
+    return StudyRuns(frame, cells, options, imported)
 
 
-class Runs:
+class StudyRuns:
     """The runs of one fit, read once, and the laws fitted to them one after another."""
 
     def __init__(self, frame: "DataFrame", cells: Sequence[Run], options: Options, imported: bool) -> None:
@@ -122,7 +122,7 @@ class Runs:
         laws: dict[str, Any] = {}
         missing: list[dict[str, str]] = []
         scores: dict[str, Any] = {}
-        chosen = select(self.runs, self.left_out)
+        chosen = select_longest(self.runs, self.left_out)
         left_out = self.left_out
         for name in self._named():
             try:
@@ -143,7 +143,7 @@ class Runs:
             raise ZeroscaleError("; ".join(f"{entry['law']}: {entry['reason']}" for entry in missing))
         _cross_check(laws)
         for entry in laws.values():
-            entry["warnings"] += diagnostics.of_runs(left_out) if entry.get("variable") is None else []
+            entry["warnings"] += diagnostics.run_warnings(left_out) if entry.get("variable") is None else []
         return {
             "laws": laws,
             "benchmarks": scores,
@@ -154,7 +154,7 @@ class Runs:
 
     def _named(self) -> list[str]:
         names = list(registry.requested(self.options.law))
-        sizes, data = (int(groups(column).max()) + 1 for column in (self.table.params, self.table.tokens))
+        sizes, data = (int(group_values(column).max()) + 1 for column in (self.table.params, self.table.tokens))
         ladder = min(sizes, data) < AUTO_LEVELS
         if "auto" in self.options.law and "all" not in self.options.law and ladder:
             names = [name for name in names if not LAWS[name].needs_data or self.options.is_required(name)]
@@ -190,7 +190,7 @@ class Runs:
             return RunTable.of(runs, flops)
 
         counts = tuple(COLUMN_OF) if self.from_ledger else (self.options.convention,)
-        rows = conventions.by_convention(counted, counts, replace(self.options), names)
+        rows = conventions.exponents_by_convention(counted, counts, replace(self.options), names)
         for row in rows:
             row["convention"] = row["convention"] if self.from_ledger else "as given in the CSV"
         return rows

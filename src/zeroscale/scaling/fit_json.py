@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.scaling import diagnostics
 from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
 from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA
-from zeroscale.scaling.laws.compute_optimal import plain
+from zeroscale.scaling.laws.compute_optimal import finite_or_none
 from zeroscale.scaling.laws.estimate import Estimate, finite
 from zeroscale.scaling.laws.surface import SIX_ND
 from zeroscale.scaling.run_selection import Selection
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.estimators.bootstrap_surface import Draws
+    from zeroscale.scaling.estimators.bootstrap_surface import SurfaceDraws
     from zeroscale.scaling.estimators.envelope import EnvelopeFit
     from zeroscale.scaling.estimators.isoflop import IsoflopFit
     from zeroscale.scaling.estimators.kaplan import KaplanFit
@@ -83,9 +83,9 @@ def isoflop(fit: "IsoflopFit", table: "RunTable", budgets: Sequence[float]) -> d
                 {
                     "flops": one.flops,
                     "params": asdict(one.params),
-                    "tokens": plain(one.tokens),
-                    "loss": plain(one.loss),
-                    "curvature": plain(one.curvature),
+                    "tokens": finite_or_none(one.tokens),
+                    "loss": finite_or_none(one.loss),
+                    "curvature": finite_or_none(one.curvature),
                     "used": one.used,
                     "reason": one.reason,
                     "runs": [table.names[run] for run in one.runs],
@@ -164,7 +164,7 @@ def _intervals(method: str | None) -> dict[str, Any] | None:
     return None if method is None else {"level": 0.95, "method": method}
 
 
-def _over_seeds(draws: "Draws | None", fit: "SurfaceFit") -> dict[str, Any] | None:
+def _over_seeds(draws: "SurfaceDraws | None", fit: "SurfaceFit") -> dict[str, Any] | None:
     if draws is None:
         return None
     return {"parameters": estimates(draws.parameters(fit.law)), "intervals": _intervals(draws.method)}
@@ -205,7 +205,7 @@ def _point(table: "RunTable", run: int) -> dict[str, Any]:
 
 def _points(table: "RunTable", fitted: Any, residuals: Sequence[float]) -> list[dict[str, Any]]:
     return [
-        {**_point(table, run), "fitted": plain(value), "log_residual": plain(residual)}
+        {**_point(table, run), "fitted": finite_or_none(value), "log_residual": finite_or_none(residual)}
         for run, (value, residual) in enumerate(zip(fitted, residuals, strict=True))
     ]
 
@@ -255,7 +255,7 @@ def power_law(fit: PowerLawFit, chosen: Selection, variable: str) -> dict[str, A
         "band": _band(fit, chosen.sizes),
         "hold_out": held,
         "intervals": None if fit.method is None else {"level": 0.95, "method": fit.method},
-        "warnings": [*fit.warnings, *diagnostics.of_points(chosen.sizes, chosen.left_out)],
+        "warnings": [*fit.warnings, *diagnostics.recipe_warnings(chosen.sizes, chosen.left_out)],
         "variable": variable,
     }
 

@@ -76,7 +76,7 @@ def select_runs(
     return runs, left_out
 
 
-def select(runs: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -> Selection:
+def select_longest(runs: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -> Selection:
     """What a law over size alone rests on: of one size the runs with the most tokens, and their means over seeds."""
     left = list(left_out)
     longest = _longest(list(runs), left)

@@ -49,7 +49,7 @@ class RunTable:
         n, d = column("params"), column("tokens")
         return cls(
             runs=tuple(runs),
-            names=tuple(name(run) for run in runs),
+            names=tuple(run_name(run) for run in runs),
             params=n,
             tokens=d,
             loss=column("loss"),
@@ -79,7 +79,7 @@ class RunTable:
         return (largest, 10 * largest, 100 * largest)
 
 
-def name(run: dict[str, Any]) -> str:
+def run_name(run: dict[str, Any]) -> str:
     """A run as messages call it: its cell, with the step where several checkpoints of a cell count."""
     step = (run.get("row") or {}).get("step")
     return run["cell"] if step is None else f"{run['cell']} at step {int(step)}"

@@ -8,7 +8,7 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import PerToken, Surface, compare_laws
-from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
+from zeroscale.scaling.laws.loss_vs_compute import LossVsCompute
 
 LAW = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 
@@ -163,7 +163,7 @@ def test_a_loss_that_is_out_of_reach_is_told():
 
 @pytest.mark.parametrize("cost", [None, PerToken(numpy.log(9.0), 0.9)])
 def test_the_path_over_compute_is_that_of_the_best_sizes(cost):
-    path = OptimalPath.of_surface(LAW, cost)
+    path = LossVsCompute.of_surface(LAW, cost)
     for flops in (1e17, 1e21, 1e25):
         best = LAW(LAW.optimal_params(flops, cost), LAW.optimal_tokens(flops, cost))
         assert path.loss(flops) == pytest.approx(best, rel=1e-12)

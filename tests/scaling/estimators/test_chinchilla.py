@@ -7,7 +7,7 @@ from scipy.optimize import approx_fprime, minimize
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import Surface, fit_chinchilla, fit_vpnls
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs as descend
-from zeroscale.scaling.numerics.chinchilla_objective import GRID, Runs
+from zeroscale.scaling.numerics.chinchilla_objective import GRID, ChinchillaObjective
 
 # Hoffmann et al. 2022, approach 3, rounded as in the paper.
 CHINCHILLA = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
@@ -64,7 +64,7 @@ def test_where_there_is_no_irreducible_loss_none_is_found(fitter, alpha, beta):
 
 def test_the_grid_is_the_published_one():
     n, d = grid()
-    runs = Runs(n, d, CHINCHILLA(n, d))
+    runs = ChinchillaObjective(n, d, CHINCHILLA(n, d))
     starts = runs.starts()
     assert len(starts) == 4500
     # Hoffmann et al. 2022, appendix D.3, as facts/scaling.yaml gives it.
@@ -77,7 +77,7 @@ def test_the_grid_is_the_published_one():
 
 def test_objective_and_gradient_are_those_of_the_formula():
     n, d = grid(4, 4)
-    runs = Runs(n, d, noisy(CHINCHILLA, n, d, 0.02, 0))
+    runs = ChinchillaObjective(n, d, noisy(CHINCHILLA, n, d, 0.02, 0))
     weights = numpy.random.default_rng(1).integers(0, 4, (1, len(n))).astype(float)
 
     def formula(theta):
@@ -122,7 +122,7 @@ def test_scipy_finds_no_lower_optimum():
 def test_a_resampled_law_is_the_law_of_the_resampled_runs():
     n, d = grid()
     loss = noisy(CHINCHILLA, n, d, 0.01, 4)
-    runs = Runs(n, d, loss)
+    runs = ChinchillaObjective(n, d, loss)
     weights = numpy.random.default_rng(5).multinomial(len(n), numpy.full(len(n), 1 / len(n)), 2).astype(float)
     fit = fit_chinchilla(n, d, loss, bootstrap=0, hold_out=False)
     near = descend(runs.value_and_gradient, numpy.repeat(runs.theta(fit.law), 2, axis=0), weights)

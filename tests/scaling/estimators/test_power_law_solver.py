@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import huber
 
-from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, solve
+from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, solve_power_law
 from zeroscale.scaling.laws.power_law import PowerLaw
 
 KAPLAN = PowerLaw(alpha=0.076, log_A=0.076 * numpy.log(8.8e13))
@@ -32,7 +32,7 @@ def test_kaplans_law_is_written_as_published():
 def test_noise_free_losses_give_all_three_parameters_back(sizes, reach, smallest, alpha, height, floor):
     params = numpy.geomspace(smallest, smallest * reach, sizes)
     law = PowerLaw(alpha, numpy.log(height) + alpha * numpy.log(smallest), floor)
-    found = solve(params, numpy.log(law(params))[None], irreducible=True)
+    found = solve_power_law(params, numpy.log(law(params))[None], irreducible=True)
     assert found.alpha[0] == pytest.approx(law.alpha, rel=1e-6)
     assert found.log_A[0] == pytest.approx(law.log_A, rel=1e-6, abs=1e-6)
     assert found.irreducible[0] == pytest.approx(floor, rel=1e-6)
@@ -44,7 +44,7 @@ def test_noise_free_losses_give_all_three_parameters_back(sizes, reach, smallest
 def test_noise_free_losses_give_the_law_without_floor_back(sizes, reach, alpha):
     params = numpy.geomspace(1e5, 1e5 * reach, sizes)
     law = PowerLaw(alpha, 20 * alpha)
-    found = solve(params, numpy.log(law(params))[None], irreducible=False)
+    found = solve_power_law(params, numpy.log(law(params))[None], irreducible=False)
     assert found.alpha[0] == pytest.approx(alpha, rel=1e-6)
     assert found.log_A[0] == pytest.approx(law.log_A, rel=1e-6)
     assert found.irreducible[0] == 0
@@ -52,7 +52,7 @@ def test_noise_free_losses_give_the_law_without_floor_back(sizes, reach, alpha):
 
 def test_a_floor_of_zero_is_found_as_zero():
     params = numpy.geomspace(1e5, 1e9, 8)
-    found = solve(params, numpy.log(KAPLAN(params))[None], irreducible=True)
+    found = solve_power_law(params, numpy.log(KAPLAN(params))[None], irreducible=True)
     assert found.irreducible[0] < 1e-6
 
 
@@ -63,7 +63,7 @@ def test_the_optimum_is_scipys(noise, irreducible):
     params = numpy.geomspace(1e6, 1e9, 9)
     law = PowerLaw(0.3, 0.3 * numpy.log(1e8), 1.7)
     log_loss = numpy.log(law(params)) + noise * generator.standard_normal((5, 9))
-    found = solve(params, log_loss, irreducible=irreducible)
+    found = solve_power_law(params, log_loss, irreducible=irreducible)
     for row in range(5):
 
         def objective(theta, row=row):
@@ -86,8 +86,8 @@ def test_weights_count_points_as_often_as_they_say():
     log_loss = numpy.log(KAPLAN(params)) + 0.01 * generator.standard_normal(6)
     weights = numpy.array([[2.0, 0, 1, 3, 0, 1]])
     drawn = numpy.repeat(numpy.arange(6), weights[0].astype(int))
-    weighted = solve(params, log_loss[None], weights, irreducible=False)
-    repeated = solve(params[drawn], log_loss[drawn][None], irreducible=False)
+    weighted = solve_power_law(params, log_loss[None], weights, irreducible=False)
+    repeated = solve_power_law(params[drawn], log_loss[drawn][None], irreducible=False)
     assert weighted.alpha[0] == pytest.approx(repeated.alpha[0], rel=1e-9)
     assert weighted.objective[0] == pytest.approx(repeated.objective[0], rel=1e-9)
 
@@ -97,6 +97,6 @@ def test_one_wild_run_barely_moves_the_law():
     log_loss = numpy.log(KAPLAN(params))
     wild = log_loss.copy()
     wild[4] += numpy.log(2)
-    found = solve(params, numpy.stack([log_loss, wild]), irreducible=False)
+    found = solve_power_law(params, numpy.stack([log_loss, wild]), irreducible=False)
     assert abs(found.alpha[1] - found.alpha[0]) < 0.001
     assert abs(found.log_loss(params)[1] - log_loss).max() < 0.005

@@ -7,7 +7,7 @@ from scipy.optimize import nnls as scipy_nnls
 
 from zeroscale.scaling import Surface, fit_chinchilla, fit_vpnls
 from zeroscale.scaling.estimators.variable_projection import Projection, nnls
-from zeroscale.scaling.numerics.chinchilla_objective import Runs
+from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 
 CHINCHILLA = Surface.of(E=1.69, A=406.4, B=410.7, alpha=0.34, beta=0.28)
 
@@ -34,7 +34,7 @@ def test_non_negative_least_squares_is_scipys():
 
 def test_the_projected_gradient_is_that_of_the_projected_objective():
     n, d = grid(4, 4)
-    objective = Projection(Runs(n, d, noisy(n, d, 0.05, 1)))
+    objective = Projection(ChinchillaObjective(n, d, noisy(n, d, 0.05, 1)))
     for exponents in ([0.34, 0.28], [0.1, 1.0], [2.0, 0.05]):
         point = numpy.log(exponents)
         slopes = approx_fprime(point, lambda theta: objective(theta[None], None)[0][0], 1e-6)

@@ -100,9 +100,9 @@ def _sizes(runs: list[Json]) -> list[list[Json]]:
     """Runs by size, smallest first; each in order of compute."""
     import numpy
 
-    from zeroscale.scaling.numerics.arrays import groups
+    from zeroscale.scaling.numerics.arrays import group_values
 
-    numbers = groups(numpy.array([row["params"] for row in runs]))
+    numbers = group_values(numpy.array([row["params"] for row in runs]))
     found: list[list[Json]] = [[] for _ in range(numbers.max() + 1)]
     for row, one in zip(runs, numbers, strict=True):
         found[one].append(row)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.compare.ladders import Fitted, ModelLadder, fit_over_surface, interval, matched
-from zeroscale.scaling.compare.over_compute import fit_over_compute
+from zeroscale.scaling.compare.ladders import LadderFit, ModelLadder, fit_surfaces, pair_runs, quantile_interval
+from zeroscale.scaling.compare.loss_vs_compute import fit_loss_vs_compute
 from zeroscale.scaling.laws.estimate import Estimate, finite
-from zeroscale.scaling.numerics.arrays import checked, groups, seeds_of
+from zeroscale.scaling.numerics.arrays import check_columns, check_seeds, group_values
 from zeroscale.scaling.registry import SURFACES
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ def compare_laws(
     exact = all("flops" in columns and columns["flops"] is not None for columns in (first, second))
     one, other = (_ladder(columns, name, exact) for columns, name in zip((first, second), names, strict=True))
     chosen = _chosen(law, one, other)
-    order = matched(one, other)
+    order = pair_runs(one, other)
     if paired is True and isinstance(order, str):
         raise ZeroscaleError(f"{names[0]} and {names[1]} cannot be paired: {order}")
     pairs = order if paired is not False and not isinstance(order, str) else None
     if pairs is not None:
         one, other = one.take(pairs[0]), other.take(pairs[1])
-    fit = fit_over_compute if chosen == "compute" else fit_over_surface
+    fit = fit_loss_vs_compute if chosen == "compute" else fit_surfaces
     fits = fit(chosen, one, other, bootstrap, random_seed, pairs is not None)
     found = tuple(_at(float(budget), fits) for budget in budgets or _budgets(one, other))
     why = "" if pairs is not None or not isinstance(order, str) else order
@@ -121,8 +121,8 @@ def _ladder(columns: Columns, name: str, exact: bool) -> ModelLadder:
         raise ZeroscaleError(f"{name} has no {' and no '.join(missing)}: it needs params, tokens and loss of each run")
     wanted = {key: columns[key] for key in ("params", "tokens", "loss", *(["flops"] if exact else []))}
     try:
-        values = checked(**wanted)
-        seeds = seeds_of(columns.get("seed"), len(values[0]))
+        values = check_columns(**wanted)
+        seeds = check_seeds(columns.get("seed"), len(values[0]))
     except ZeroscaleError as error:
         raise ZeroscaleError(f"{name}: {error}") from error
     if not len(values[0]):
@@ -136,7 +136,7 @@ def _chosen(law: str, one: ModelLadder, other: ModelLadder) -> str:
         return law
     wide = all(
         len(ladder.params) >= SURFACE_RUNS
-        and min(int(groups(column).max()) + 1 for column in (ladder.params, ladder.tokens)) >= SURFACE_LEVELS
+        and min(int(group_values(column).max()) + 1 for column in (ladder.params, ladder.tokens)) >= SURFACE_LEVELS
         for ladder in (one, other)
     )
     return "chinchilla" if wide and not (one.tied or other.tied) else "compute"
@@ -148,7 +148,7 @@ def _budgets(one: ModelLadder, other: ModelLadder) -> tuple[float, ...]:
     return ((low * high) ** 0.5, high, 10 * high) if low < high else (high, 10 * high)
 
 
-def _at(flops: float, fits: tuple[Fitted, Fitted]) -> AtBudget:
+def _at(flops: float, fits: tuple[LadderFit, LadderFit]) -> AtBudget:
     import numpy
 
     def each(paths: Any) -> tuple[Any, Any, Any, Any]:
@@ -161,22 +161,28 @@ def _at(flops: float, fits: tuple[Fitted, Fitted]) -> AtBudget:
         with numpy.errstate(all="ignore"):
             drawn = each([fit.drawn for fit in fits])
     tail = min(fit.tail for fit in fits)
-    return AtBudget(flops, *(interval(float(value), draws, tail) for value, draws in zip(values, drawn, strict=True)))
+    return AtBudget(
+        flops, *(quantile_interval(float(value), draws, tail) for value, draws in zip(values, drawn, strict=True))
+    )
 
 
-def _differences(one: Fitted, other: Fitted) -> dict[str, Estimate]:
+def _differences(one: LadderFit, other: LadderFit) -> dict[str, Estimate]:
     found = {}
     for name, value in one.values.items():
         if name not in other.values or name in ("A", "B"):
             continue  # A and B mean nothing apart from their exponents
         mine, others = one.draws_of(name), other.draws_of(name)
         draws = None if mine is None or others is None else others - mine
-        found[name] = interval(other.values[name] - value, draws, min(one.tail, other.tail))
+        found[name] = quantile_interval(other.values[name] - value, draws, min(one.tail, other.tail))
     return found
 
 
 def _warnings(
-    one: ModelLadder, other: ModelLadder, fits: tuple[Fitted, Fitted], at: Sequence[AtBudget], names: tuple[str, str]
+    one: ModelLadder,
+    other: ModelLadder,
+    fits: tuple[LadderFit, LadderFit],
+    at: Sequence[AtBudget],
+    names: tuple[str, str],
 ) -> list[str]:
     found = [f"{name}: {warning}" for name, fit in zip(names, fits, strict=True) for warning in fit.warnings]
     begin = max(float(one.flops.min()), float(other.flops.min()))

@@ -11,7 +11,7 @@ from zeroscale.core.format import NOTHING, general, interval
 from zeroscale.core.tables import Column, Table, Value, csv_text, paragraph
 from zeroscale.runs.run import Run
 from zeroscale.scaling.compare.compare_laws import LawComparison, compare_laws
-from zeroscale.scaling.fit import read_runs
+from zeroscale.scaling.fit import load_runs
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_table import RunTable
 
@@ -37,7 +37,7 @@ def compare_studies(
         raise ZeroscaleError(f"a comparison of laws takes two: studies=[ONE,OTHER]; given: {given}")
     if studies[0].resolve() == studies[1].resolve():
         raise ZeroscaleError(f"{studies[0]} and {studies[1]} are the same runs; give two")
-    sources = [read_runs(Path(study), options) for study in studies]
+    sources = [load_runs(Path(study), options) for study in studies]
     names = (_name(studies[0]), _name(studies[1]))
     names = names if names[0] != names[1] else (str(studies[0]), str(studies[1]))
     columns = [_columns(source.table) for source in sources]

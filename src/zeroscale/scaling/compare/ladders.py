@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.estimate import LEVEL, Estimate, finite
-from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
+from zeroscale.scaling.laws.loss_vs_compute import LossVsCompute
 from zeroscale.scaling.laws.surface import PerToken
-from zeroscale.scaling.numerics.arrays import SAME, groups
+from zeroscale.scaling.numerics.arrays import SAME, group_values
 from zeroscale.scaling.registry import LAWS
 
 if TYPE_CHECKING:
@@ -53,24 +53,24 @@ class ModelLadder:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class LadderFit:
     """A law's numbers by name, the draws [S] of each, and its path over compute. `tail`: share beyond each end."""
 
     form: str
     values: dict[str, float]
     draws_of: Callable[[str], "ndarray | None"]
-    path: OptimalPath
-    drawn: OptimalPath | None
+    path: LossVsCompute
+    drawn: LossVsCompute | None
     tail: float
     method: str | None
     paired: bool
     warnings: tuple[str, ...]
 
     def parameters(self) -> dict[str, Estimate]:
-        return {name: interval(value, self.draws_of(name), self.tail) for name, value in self.values.items()}
+        return {name: quantile_interval(value, self.draws_of(name), self.tail) for name, value in self.values.items()}
 
 
-def interval(value: float, draws: "ndarray | None", tail: float) -> Estimate:
+def quantile_interval(value: float, draws: "ndarray | None", tail: float) -> Estimate:
     """The value with the quantiles of its draws; draws that are no number do not count, infinite ones are large."""
     import numpy
 
@@ -80,7 +80,7 @@ def interval(value: float, draws: "ndarray | None", tail: float) -> Estimate:
     return Estimate(finite(value), finite(float(low)), finite(float(high)))
 
 
-def matched(one: ModelLadder, other: ModelLadder) -> "tuple[ndarray, ndarray] | str":
+def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[ndarray, ndarray] | str":
     """Orders of both in which run i of one belongs to run i of the other; or why there are none.
 
     Runs belong together where their sizes have the same rank (two architectures hardly have the same N), their token
@@ -94,7 +94,7 @@ def matched(one: ModelLadder, other: ModelLadder) -> "tuple[ndarray, ndarray] | 
         return "only one of the two says its seeds"
     keys, orders = [], []
     for ladder in (one, other):
-        size = groups(ladder.params)
+        size = group_values(ladder.params)
         seeds = numpy.zeros(len(size)) if ladder.seeds is None else ladder.seeds
         order = numpy.lexsort((seeds, ladder.tokens, size))
         keys.append((size[order], ladder.tokens[order], seeds[order]))
@@ -109,9 +109,9 @@ def matched(one: ModelLadder, other: ModelLadder) -> "tuple[ndarray, ndarray] | 
     return orders[0], orders[1]
 
 
-def fit_over_surface(
+def fit_surfaces(
     law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
-) -> tuple[Fitted, Fitted]:
+) -> tuple[LadderFit, LadderFit]:
     """Both by Chinchilla's form; runs in the same order draw the same runs where `paired`."""
     fitter = LAWS[law].surface
     assert fitter is not None, f"{law} is no surface"
@@ -124,12 +124,12 @@ def fit_over_surface(
         draws = {} if laws is None else {"a": laws.exponent(cost)} | {name: getattr(laws, name) for name in names}
         how = None if fit.draws is None else fit.draws.method + (", the same of both" if paired else ", of each alone")
         found.append(
-            Fitted(
+            LadderFit(
                 form=fit.form,
                 values={"a": float(fit.law.exponent(cost))} | {name: float(getattr(fit.law, name)) for name in names},
                 draws_of=draws.get,
-                path=OptimalPath.of_surface(fit.law, cost),
-                drawn=None if laws is None else OptimalPath.of_surface(laws, cost),
+                path=LossVsCompute.of_surface(fit.law, cost),
+                drawn=None if laws is None else LossVsCompute.of_surface(laws, cost),
                 tail=(1 - LEVEL) / 2,
                 method=how,
                 paired=paired and fit.draws is not None,

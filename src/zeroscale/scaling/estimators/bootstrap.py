@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, Solutions, solve
+from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, PowerLawSolutions, solve_power_law
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -15,11 +15,11 @@ RESAMPLE_RUNS_FROM = 10
 
 
 @dataclass(frozen=True)
-class Draws:
+class PowerLawDraws:
     """Refits of resampled data. `scatter` [S] is the scale of a run's ln L around the law in each; `tail` the share of
     draws that lies beyond each end of a 95 % interval."""
 
-    fits: Solutions
+    fits: PowerLawSolutions
     scatter: "ndarray"
     tail: float
     method: str
@@ -42,7 +42,7 @@ def draw_fits(
     count: int,
     seed: int,
     delta: float = HUBER_DELTA,
-) -> Draws | None:
+) -> PowerLawDraws | None:
     """Refits `count` resampled data sets; None where the data say nothing about their own scatter.
 
     From `RESAMPLE_RUNS_FROM` sizes on, the runs are drawn with replacement (Efron 1979), and the interval's quantiles
@@ -76,8 +76,8 @@ def draw_fits(
         method = _small_ladder_method(count, n, freedom, bool(log_sd.any()))
     else:
         return None
-    fits = solve(params, targets, weights, irreducible=irreducible, delta=delta)
-    return Draws(fits, scatter, tail, method)
+    fits = solve_power_law(params, targets, weights, irreducible=irreducible, delta=delta)
+    return PowerLawDraws(fits, scatter, tail, method)
 
 
 def _drawn_runs(params: "ndarray", needed: int, count: int, generator: "Generator") -> "ndarray":

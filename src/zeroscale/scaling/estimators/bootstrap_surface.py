@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.estimate import Estimate, quantiles
 from zeroscale.scaling.laws.surface import Surface
-from zeroscale.scaling.numerics.arrays import groups
+from zeroscale.scaling.numerics.arrays import group_values
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -17,7 +17,7 @@ _ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
-class Draws:
+class SurfaceDraws:
     """Laws [S] refitted to resampled data, and how these were made, in words."""
 
     laws: Surface
@@ -47,7 +47,7 @@ class Draws:
         return each(params[None, :], tokens[None, :])
 
 
-def over_runs(params: "ndarray", tokens: "ndarray", count: int, seed: int, parameters: int = 5) -> "ndarray":
+def resample_runs(params: "ndarray", tokens: "ndarray", count: int, seed: int, parameters: int = 5) -> "ndarray":
     """[count, n]: how often each run is drawn, with replacement (Efron 1979).
 
     Draws with too few different runs (one more than `parameters`), sizes or token counts to hold a law are drawn again.
@@ -56,7 +56,7 @@ def over_runs(params: "ndarray", tokens: "ndarray", count: int, seed: int, param
 
     generator = numpy.random.default_rng(seed)
     n = len(params)
-    size, data = groups(params), groups(tokens)
+    size, data = group_values(params), group_values(tokens)
     needed = (min(parameters + 1, n), min(_LEVELS, size.max() + 1), min(_LEVELS, data.max() + 1))
     weights = numpy.zeros((count, n))
     todo = numpy.arange(count)
@@ -73,7 +73,7 @@ def over_runs(params: "ndarray", tokens: "ndarray", count: int, seed: int, param
     return weights
 
 
-def over_seeds(
+def resample_seeds(
     params: "ndarray", tokens: "ndarray", seeds: "ndarray | None", count: int, seed: int
 ) -> "ndarray | None":
     """[count, n]: the sizes and token counts stay, and of each the seeds are drawn with replacement.
@@ -84,7 +84,7 @@ def over_seeds(
 
     if seeds is None:
         return None
-    cell = groups(params) * (len(params) + 1) + groups(tokens)
+    cell = group_values(params) * (len(params) + 1) + group_values(tokens)
     weights = numpy.ones((count, len(params)))
     generator = numpy.random.default_rng(seed + 1)
     repeated = 0

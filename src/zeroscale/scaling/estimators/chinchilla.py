@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.estimators.surface_fit import Solved, SurfaceFit, fit_surface
+from zeroscale.scaling.estimators.surface_fit import SurfaceFit, SurfaceSolution, fit_surface
 from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
-from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, Runs
+from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, ChinchillaObjective
 from zeroscale.scaling.numerics.newton import newton
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ class Approach3:
 
     name = "chinchilla"
 
-    def objective_form(self, runs: Runs) -> str:
+    def objective_form(self, runs: ChinchillaObjective) -> str:
         return f"sum of Huber(ln L_law - ln L_measured), delta {runs.delta:g}"
 
-    def solve(self, runs: Runs) -> Solved:
+    def solve(self, runs: ChinchillaObjective) -> SurfaceSolution:
         """From all 4,500 starts; the best few ends are polished by Newton's method, the best of these is the law."""
         import numpy
 
@@ -37,17 +37,17 @@ class Approach3:
         end = min(ends, key=lambda end: end.objective)
         close = end.objective * (1 + REACHED) + len(runs) * _EXACT**2 / 2
         reached = int(numpy.count_nonzero(found.value <= close))
-        return Solved(
+        return SurfaceSolution(
             end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, len(found.value), reached
         )
 
-    def near(self, runs: Runs, law: Surface) -> Solved:
+    def near(self, runs: ChinchillaObjective, law: Surface) -> SurfaceSolution:
         """From one law, for data that differ little from those it was fitted to."""
         found = batched_bfgs(runs.value_and_gradient, runs.theta(law))
         end = newton(runs, _one(runs.law(found.theta)))
-        return Solved(end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, 1, 1)
+        return SurfaceSolution(end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, 1, 1)
 
-    def resampled(self, runs: Runs, weights: "ndarray", solved: Solved) -> Surface:
+    def resampled(self, runs: ChinchillaObjective, weights: "ndarray", solved: SurfaceSolution) -> Surface:
         """Laws [S] of S weightings of the runs, each from the law of all of them."""
         import numpy
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum
+from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum_with_interval
 from zeroscale.scaling.laws.estimate import Estimate
-from zeroscale.scaling.numerics.arrays import checked, groups, units
+from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -42,7 +42,7 @@ class EnvelopeFit:
 
     def optimum(self, flops: float) -> FrontierOptimum:
         """The compute-optimal N and D for a budget."""
-        return optimum(self.line, self.draws, flops)
+        return optimum_with_interval(self.line, self.draws, flops)
 
 
 def fit_envelope(
@@ -69,9 +69,9 @@ def fit_envelope(
     """
     import numpy
 
-    n, d, losses = checked(params=params, tokens=tokens, loss=loss)
-    c = 6 * n * d if flops is None else checked(flops=flops, params=params)[0]
-    size = groups(n)
+    n, d, losses = check_columns(params=params, tokens=tokens, loss=loss)
+    c = 6 * n * d if flops is None else check_columns(flops=flops, params=params)[0]
+    size = group_values(n)
     curves = _Curves(n, d, losses, c, size)
     found = curves.envelope(numpy.ones(len(n)), BUDGETS)
     if found is None:
@@ -83,7 +83,7 @@ def fit_envelope(
     middle = float(log_c.mean())
     line = OptimumPowerLaw.through(log_c, log_n, log_d, middle)
     draws, method, spoilt = _draw(curves, middle, len(n), bootstrap, random_seed)
-    warnings = units(n, d, losses)
+    warnings = unit_warnings(n, d, losses)
     if spoilt > 0.1:
         warnings.append(
             f"{spoilt:.0%} of the resampled envelopes had fewer than two sizes inside: the interval is rough."

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import compact
-from zeroscale.scaling.diagnostics import number, sentence
-from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum
+from zeroscale.scaling.diagnostics import capitalize, in_words
+from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum_with_interval
 from zeroscale.scaling.laws.estimate import Estimate
-from zeroscale.scaling.numerics.arrays import checked, groups, units
+from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -28,7 +28,7 @@ UPSIDE_DOWN = "its budget's parabola has no minimum"
 
 
 @dataclass(frozen=True)
-class Budget:
+class IsoflopBudget:
     """One isoFLOP curve: the runs of its parabola (indices), where its minimum is, and what that is worth."""
 
     flops: float
@@ -49,7 +49,7 @@ class IsoflopFit:
 
     line: OptimumPowerLaw
     parameters: dict[str, Estimate]
-    budgets: tuple[Budget, ...]
+    budgets: tuple[IsoflopBudget, ...]
     left_out: tuple[tuple[int, str], ...]
     objective: float
     """Sum of squares about the parabolas, nats^2."""
@@ -61,7 +61,7 @@ class IsoflopFit:
 
     def optimum(self, flops: float) -> FrontierOptimum:
         """The compute-optimal N and D for a budget."""
-        return optimum(self.line, self.draws, flops)
+        return optimum_with_interval(self.line, self.draws, flops)
 
 
 def fit_isoflop(
@@ -92,11 +92,11 @@ def fit_isoflop(
     """
     import numpy
 
-    n, d, losses = checked(params=params, tokens=tokens, loss=loss)
-    c = 6 * n * d if flops is None else checked(flops=flops, params=params)[0]
+    n, d, losses = check_columns(params=params, tokens=tokens, loss=loss)
+    c = 6 * n * d if flops is None else check_columns(flops=flops, params=params)[0]
     if not (window > 0 and tolerance > 0):
         raise ZeroscaleError(f"window={window:g} and tolerance={tolerance:g} must be above zero")
-    number_of = groups(c, tolerance)
+    number_of = group_values(c, tolerance)
     curves = [
         _Curve(numpy.flatnonzero(number_of == one), n, d, losses, c, window) for one in range(number_of.max() + 1)
     ]
@@ -122,7 +122,7 @@ def fit_isoflop(
         objective=squares,
         n_points=sum(len(curve.runs) for curve in good),
         method=method,
-        warnings=tuple(units(n, d, losses) + _warnings(curves, good, vertices)),
+        warnings=tuple(unit_warnings(n, d, losses) + _warnings(curves, good, vertices)),
         draws=draws,
     )
 
@@ -177,12 +177,12 @@ class _Curve:
         slope, height = numpy.polyfit(self.log_n - self.middle, self.log_d, 1)
         return height + slope * (vertex - self.middle)
 
-    def budget(self, vertices: "ndarray | None") -> Budget:
+    def budget(self, vertices: "ndarray | None") -> IsoflopBudget:
         import numpy
 
         known = math.isfinite(self.vertex)
         n = math.exp(self.vertex) if known else math.nan
-        return Budget(
+        return IsoflopBudget(
             flops=self.flops,
             runs=tuple(int(run) for run in self.runs),
             params=Estimate.of(n, None if vertices is None else numpy.exp(vertices)),
@@ -268,7 +268,7 @@ def _warnings(curves: list[_Curve], good: list[_Curve], vertices: "ndarray | Non
         budgets = [f"{curve.flops:.3g}" for curve in curves if curve.reason == rule]
         if budgets:
             found.append(
-                f"{sentence(number(len(budgets)))} budget{'s' * (len(budgets) > 1)} left out, because {said}: C = "
+                f"{capitalize(in_words(len(budgets)))} budget{'s' * (len(budgets) > 1)} left out, because {said}: C = "
                 f"{', '.join(budgets)}. Train more sizes there."
             )
     if vertices is not None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimators.bootstrap import draw_fits
-from zeroscale.scaling.estimators.bootstrap_surface import over_runs
-from zeroscale.scaling.estimators.power_law_solver import solve
+from zeroscale.scaling.estimators.bootstrap_surface import resample_runs
+from zeroscale.scaling.estimators.power_law_solver import solve_power_law
 from zeroscale.scaling.laws.estimate import Estimate
-from zeroscale.scaling.numerics.arrays import checked, groups, units
+from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
@@ -53,7 +53,7 @@ class KaplanLaw:
 
 
 @dataclass(frozen=True)
-class OneVariable:
+class OneVariableFit:
     """L(N) or L(D) with the runs it rests on (indices)."""
 
     form: str
@@ -75,8 +75,8 @@ class KaplanFit:
     reached: int
     log_residuals: tuple[float, ...]
     n_points: int
-    by_size: OneVariable | None
-    by_data: OneVariable | None
+    by_size: OneVariableFit | None
+    by_data: OneVariableFit | None
     method: str | None
     warnings: tuple[str, ...]
     form: str = FORM
@@ -104,8 +104,8 @@ def fit_kaplan(
     """
     import numpy
 
-    n, d, losses = checked(params=params, tokens=tokens, loss=loss)
-    size, data = groups(n), groups(d)
+    n, d, losses = check_columns(params=params, tokens=tokens, loss=loss)
+    size, data = group_values(n), group_values(d)
     if len(n) < 5 or size.max() < 1 or data.max() < 1:
         raise ZeroscaleError(
             f"Kaplan's L(N, D) has four parameters: it needs five runs with two sizes and two token counts, better "
@@ -119,7 +119,7 @@ def fit_kaplan(
     law = objective.law(again.theta[0])
     draws = None
     if bootstrap:
-        weights = over_runs(n, d, bootstrap, random_seed, parameters=4)
+        weights = resample_runs(n, d, bootstrap, random_seed, parameters=4)
         drawn = batched_bfgs(objective, numpy.repeat(again.theta, bootstrap, axis=0), weights)
         draws = objective.law(drawn.theta.T)
     close = float(again.value[0]) * (1 + REACHED) + len(n) * 1e-12 / 2
@@ -147,7 +147,7 @@ def fit_kaplan(
             FORM_D, "D", d, losses, size == size.max(), "the runs of the largest size", bootstrap, random_seed
         ),
         method=None if draws is None else f"{bootstrap} times, {len(n)} of the {len(n)} runs drawn with replacement",
-        warnings=tuple(units(n, d, losses) + _warnings(size, data, again.converged[0])),
+        warnings=tuple(unit_warnings(n, d, losses) + _warnings(size, data, again.converged[0])),
     )
 
 
@@ -237,14 +237,14 @@ def _one(
     rule: str,
     times: int,
     random_seed: int,
-) -> OneVariable | None:
+) -> OneVariableFit | None:
     """A straight line in the logarithms, by the solver of `laws`; None with fewer than three different values."""
     import numpy
 
     x, y = values[which], numpy.log(losses[which])
-    if groups(x).max() < 2:
+    if group_values(x).max() < 2:
         return None
-    found = solve(x, y[None], irreducible=False, delta=HUBER_DELTA)
+    found = solve_power_law(x, y[None], irreducible=False, delta=HUBER_DELTA)
     drawn = None
     if times:
         fitted = found.log_loss(x)[0]
@@ -258,7 +258,7 @@ def _one(
         f"alpha_{letter}": Estimate.of(float(found.alpha[0]), None if draws is None else draws.alpha),
         f"{letter}_c": Estimate.of(float(constants[0][0]), None if draws is None else constants[1]),
     }
-    return OneVariable(
+    return OneVariableFit(
         form, parameters, tuple(int(i) for i in numpy.flatnonzero(which)), rule, float(found.objective[0])
     )
 

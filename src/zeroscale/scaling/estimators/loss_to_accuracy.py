@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.estimators.bootstrap_surface import over_runs
+from zeroscale.scaling.estimators.bootstrap_surface import resample_runs
 from zeroscale.scaling.laws.estimate import Estimate, quantiles
-from zeroscale.scaling.numerics.arrays import checked
+from zeroscale.scaling.numerics.arrays import check_columns
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def fit_loss_to_accuracy(
     """
     import numpy
 
-    losses = checked(loss=loss)[0]
+    losses = check_columns(loss=loss)[0]
     scores = numpy.asarray(accuracy, float)
     _valid(losses, scores, chance)
     objective = _Objective(losses, scores, chance, fit_ceiling)
@@ -101,7 +101,7 @@ def fit_loss_to_accuracy(
     draws = None
     needed = objective.size + 1
     if bootstrap and len(losses) > needed:
-        weights = over_runs(losses, losses, bootstrap, random_seed, parameters=objective.size)
+        weights = resample_runs(losses, losses, bootstrap, random_seed, parameters=objective.size)
         again = batched_bfgs(objective, numpy.repeat(theta[None], bootstrap, axis=0), weights)
         draws = numpy.stack(objective.natural(again.theta), axis=1)
     k, place, ceiling = (float(part[0]) for part in objective.natural(theta[None]))

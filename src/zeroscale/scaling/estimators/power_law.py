@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import diagnostics
-from zeroscale.scaling.estimators.bootstrap import Draws, draw_fits
-from zeroscale.scaling.estimators.power_law_solver import FORMS, HUBER_DELTA, solve
+from zeroscale.scaling.estimators.bootstrap import PowerLawDraws, draw_fits
+from zeroscale.scaling.estimators.power_law_solver import FORMS, HUBER_DELTA, solve_power_law
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.laws.power_law import PowerLaw
 
@@ -54,7 +54,7 @@ class PowerLawFit:
     tried_irreducible: Estimate | None
     hold_out: HoldOut | None
     warnings: tuple[str, ...]
-    draws: Draws | None
+    draws: PowerLawDraws | None
 
     @property
     def irreducible(self) -> bool:
@@ -121,7 +121,7 @@ def fit_power_law(
     held = None
     if hold_out and sizes >= 3:
         held = _hold_out(n, losses, sd, irreducible, **options)
-    warnings = diagnostics.of_fit(
+    warnings = diagnostics.power_law_warnings(
         n, losses, fit, tried, held, chosen=irreducible == "auto", needed_sizes=SIZES_FOR_IRREDUCIBLE
     )
     return replace(fit, tried_irreducible=tried, hold_out=held, warnings=tuple(warnings))
@@ -159,7 +159,7 @@ def _fit(
     import numpy
 
     log_loss = numpy.log(loss)
-    found = solve(params, log_loss[None], irreducible=irreducible, delta=delta)
+    found = solve_power_law(params, log_loss[None], irreducible=irreducible, delta=delta)
     fitted = found.log_loss(params)[0]
     draws = draw_fits(
         params, log_loss, fitted, sd / loss, irreducible=irreducible, count=bootstrap, seed=seed, delta=delta
@@ -181,7 +181,7 @@ def _fit(
     )
 
 
-def _estimates(law: PowerLaw, draws: Draws | None, irreducible: bool) -> dict[str, Estimate]:
+def _estimates(law: PowerLaw, draws: PowerLawDraws | None, irreducible: bool) -> dict[str, Estimate]:
     values = {"alpha": law.alpha, "N_c": _exp(law.log_N_c)}
     if irreducible:
         values["E"] = law.irreducible
@@ -198,7 +198,7 @@ def _estimates(law: PowerLaw, draws: Draws | None, irreducible: bool) -> dict[st
     return {name: Estimate(value, *ends[name]) for name, value in values.items()}
 
 
-def _ends(draws: Draws, values: "ndarray") -> tuple[float, float]:
+def _ends(draws: PowerLawDraws, values: "ndarray") -> tuple[float, float]:
     low, high = draws.interval(values)
     return float(low), float(high)
 

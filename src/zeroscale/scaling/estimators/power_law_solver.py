@@ -34,7 +34,7 @@ _POLISHED = 2
 
 
 @dataclass(frozen=True)
-class Solutions:
+class PowerLawSolutions:
     """Fits of S data sets: [S] each. `log_A` and `alpha` as in `PowerLaw`, `objective` the sum of Huber terms."""
 
     alpha: "ndarray"
@@ -55,14 +55,14 @@ class Solutions:
         return numpy.log(self.irreducible[:, None] + power)
 
 
-def solve(
+def solve_power_law(
     params: "ndarray",
     log_loss: "ndarray",
     weights: "ndarray | None" = None,
     *,
     irreducible: bool,
     delta: float = HUBER_DELTA,
-) -> Solutions:
+) -> PowerLawSolutions:
     """Minimises sum_i w_i Huber_delta(ln L_law(N_i) - ln L_i) over E >= 0, for S data sets at once.
 
     Without E the law is a straight line in ln L. With it, the rest is linear for each of a grid of E and solved at
@@ -99,4 +99,4 @@ def solve(
     best = numpy.argmin(values, axis=0)[None]
     height, alpha, floor = numpy.take_along_axis(thetas, best[..., None], 0)[0].T
     value, converged = (numpy.take_along_axis(column, best, 0)[0] for column in (values, flags))
-    return Solutions(alpha, height + alpha * centre, floor, value, converged)
+    return PowerLawSolutions(alpha, height + alpha * centre, floor, value, converged)

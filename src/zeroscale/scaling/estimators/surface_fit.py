@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import diagnostics
-from zeroscale.scaling.estimators.bootstrap_surface import Draws, over_runs, over_seeds
+from zeroscale.scaling.estimators.bootstrap_surface import SurfaceDraws, resample_runs, resample_seeds
 from zeroscale.scaling.laws.estimate import Estimate, finite, quantiles
 from zeroscale.scaling.laws.surface import FORM, PerToken, Surface
-from zeroscale.scaling.numerics.arrays import checked, groups, seeds_of
-from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, Runs
+from zeroscale.scaling.numerics.arrays import check_columns, check_seeds, group_values
+from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, ChinchillaObjective
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -21,7 +21,7 @@ RESAMPLED_FROM = 9
 
 
 @dataclass(frozen=True)
-class Solved:
+class SurfaceSolution:
     """A law, its objective, and how many of the starts tried ended there. `log_residuals`: ln law - ln measured."""
 
     law: Surface
@@ -33,19 +33,19 @@ class Solved:
     reached: int
 
 
-class Method(Protocol):
+class SurfaceMethod(Protocol):
     """A way to fit the surface."""
 
     name: str
 
-    def objective_form(self, runs: Runs) -> str: ...
-    def solve(self, runs: Runs) -> Solved: ...
-    def near(self, runs: Runs, law: Surface) -> Solved: ...
-    def resampled(self, runs: Runs, weights: "ndarray", solved: Solved) -> Surface: ...
+    def objective_form(self, runs: ChinchillaObjective) -> str: ...
+    def solve(self, runs: ChinchillaObjective) -> SurfaceSolution: ...
+    def near(self, runs: ChinchillaObjective, law: Surface) -> SurfaceSolution: ...
+    def resampled(self, runs: ChinchillaObjective, weights: "ndarray", solved: SurfaceSolution) -> Surface: ...
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class HeldOutSize:
     """One size predicted from all others. `error` is the mean of ln(predicted / measured) over its runs, as a share."""
 
     params: float
@@ -90,10 +90,10 @@ class SurfaceFit:
     n_points: int
     n_sizes: int
     n_token_counts: int
-    draws: Draws | None
-    over_seeds: Draws | None
-    hold_out: LeftOut | None
-    leave_one_out: tuple[LeftOut, ...]
+    draws: SurfaceDraws | None
+    over_seeds: SurfaceDraws | None
+    hold_out: HeldOutSize | None
+    leave_one_out: tuple[HeldOutSize, ...]
     warnings: tuple[str, ...]
     form: str = field(default=FORM)
 
@@ -122,7 +122,7 @@ class SurfaceFit:
 
 
 def fit_surface(
-    method: Method,
+    method: SurfaceMethod,
     params: Any,
     tokens: Any,
     loss: Any,
@@ -135,16 +135,16 @@ def fit_surface(
     hold_out: bool,
 ) -> SurfaceFit:
     """Solves, resamples, holds out; see `fit_chinchilla` for the arguments."""
-    n, d, losses = checked(params=params, tokens=tokens, loss=loss)
-    seeds = seeds_of(seed, len(n))
-    size, data = groups(n), groups(d)
+    n, d, losses = check_columns(params=params, tokens=tokens, loss=loss)
+    seeds = check_seeds(seed, len(n))
+    size, data = group_values(n), group_values(d)
     _enough(len(n), int(size.max()) + 1 if len(n) else 0, int(data.max()) + 1 if len(n) else 0)
-    runs = Runs(n, d, losses, delta)
+    runs = ChinchillaObjective(n, d, losses, delta)
     solved = method.solve(runs)
     draws = None
     if bootstrap and len(n) >= RESAMPLED_FROM:
-        draws = _draw(method, runs, solved, over_runs(n, d, bootstrap, random_seed), _RUNS)
-    by_seed = over_seeds(n, d, seeds, bootstrap, random_seed) if bootstrap else None
+        draws = _draw(method, runs, solved, resample_runs(n, d, bootstrap, random_seed), _RUNS)
+    by_seed = resample_seeds(n, d, seeds, bootstrap, random_seed) if bootstrap else None
     fit = SurfaceFit(
         method=method.name,
         law=solved.law,
@@ -169,7 +169,7 @@ def fit_surface(
         left = [_without(method, runs, solved, size == one) for one in range(fit.n_sizes)]
         kept = tuple(one for one in left if one is not None)
         fit = replace(fit, leave_one_out=kept, hold_out=_held(method, runs, solved, size, bootstrap, random_seed))
-    return replace(fit, warnings=tuple(diagnostics.of_surface(runs, fit, names)))
+    return replace(fit, warnings=tuple(diagnostics.surface_warnings(runs, fit, names)))
 
 
 _RUNS = "{count} times, {n} of the {n} runs drawn with replacement"
@@ -190,18 +190,20 @@ def _enough(n: int, sizes: int, token_counts: int) -> None:
         )
 
 
-def _draw(method: Method, runs: Runs, solved: Solved, weights: "ndarray", words: str) -> Draws:
+def _draw(
+    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, weights: "ndarray", words: str
+) -> SurfaceDraws:
     laws = method.resampled(runs, weights, solved)
-    return Draws(laws, words.format(count=len(weights), n=len(runs)))
+    return SurfaceDraws(laws, words.format(count=len(weights), n=len(runs)))
 
 
-def _parameters(law: Surface, draws: Draws | None) -> dict[str, Estimate]:
+def _parameters(law: Surface, draws: SurfaceDraws | None) -> dict[str, Estimate]:
     if draws is not None:
         return draws.parameters(law)
     return {name: Estimate(finite(getattr(law, name)), None, None) for name in ("E", "A", "B", "alpha", "beta")}
 
 
-def _exponents(law: Surface, draws: Draws | None) -> dict[str, Estimate]:
+def _exponents(law: Surface, draws: SurfaceDraws | None) -> dict[str, Estimate]:
     spread = None if draws is None else draws.laws.exponent()
     a = law.exponent()
     return {
@@ -210,20 +212,22 @@ def _exponents(law: Surface, draws: Draws | None) -> dict[str, Estimate]:
     }
 
 
-def _without(method: Method, runs: Runs, solved: Solved, left: "ndarray") -> LeftOut | None:
+def _without(
+    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, left: "ndarray"
+) -> HeldOutSize | None:
     """One size left out; None where the others cannot hold a law."""
     rest = runs.take(~left)
-    if len(rest) < LEAST_RUNS or groups(rest.params).max() < 1 or groups(rest.tokens).max() < 1:
+    if len(rest) < LEAST_RUNS or group_values(rest.params).max() < 1 or group_values(rest.tokens).max() < 1:
         return None
     law = method.near(rest, solved.law).law
     return _left_out(runs.take(left), law)
 
 
-def _left_out(held: Runs, law: Surface) -> LeftOut:
+def _left_out(held: ChinchillaObjective, law: Surface) -> HeldOutSize:
     import numpy
 
     predicted = law(held.params, held.tokens)
-    return LeftOut(
+    return HeldOutSize(
         params=float(numpy.exp(held.x.mean())),
         n_runs=len(held),
         measured=float(numpy.exp(held.z.mean())),
@@ -234,20 +238,25 @@ def _left_out(held: Runs, law: Surface) -> LeftOut:
 
 
 def _held(
-    method: Method, runs: Runs, solved: Solved, size: "ndarray", bootstrap: int, random_seed: int
-) -> LeftOut | None:
+    method: SurfaceMethod,
+    runs: ChinchillaObjective,
+    solved: SurfaceSolution,
+    size: "ndarray",
+    bootstrap: int,
+    random_seed: int,
+) -> HeldOutSize | None:
     """The largest size from the smaller ones, solved anew, with the interval that its mean log loss should lie in."""
     import numpy
 
     left = size == size.max()
     rest, held = runs.take(~left), runs.take(left)
-    if len(rest) < LEAST_RUNS or groups(rest.params).max() < 1 or groups(rest.tokens).max() < 1:
+    if len(rest) < LEAST_RUNS or group_values(rest.params).max() < 1 or group_values(rest.tokens).max() < 1:
         return None
     found = method.solve(rest)
     told = _left_out(held, found.law)
     if not bootstrap or len(rest) < RESAMPLED_FROM:
         return told
-    draws = _draw(method, rest, found, over_runs(rest.params, rest.tokens, bootstrap, random_seed), _RUNS)
+    draws = _draw(method, rest, found, resample_runs(rest.params, rest.tokens, bootstrap, random_seed), _RUNS)
     with numpy.errstate(all="ignore"):
         law = numpy.log(draws.losses(held.params, held.tokens)).mean(1)
     # A new run scatters around the law as the old ones do; so many residuals are drawn and averaged.

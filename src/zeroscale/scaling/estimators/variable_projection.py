@@ -9,10 +9,10 @@ cross-check of both.
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zeroscale.scaling.estimators.surface_fit import Solved, SurfaceFit, fit_surface
+from zeroscale.scaling.estimators.surface_fit import SurfaceFit, SurfaceSolution, fit_surface
 from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
-from zeroscale.scaling.numerics.chinchilla_objective import Runs
+from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,10 @@ class VariableProjection:
 
     name = "vpnls"
 
-    def objective_form(self, runs: Runs) -> str:
+    def objective_form(self, runs: ChinchillaObjective) -> str:
         return "sum of (L_law - L_measured)^2, nats^2"
 
-    def solve(self, runs: Runs) -> Solved:
+    def solve(self, runs: ChinchillaObjective) -> SurfaceSolution:
         """From the valleys of a grid of exponents; the best end gets all five parameters polished together."""
         import numpy
 
@@ -48,14 +48,14 @@ class VariableProjection:
         reached = int(numpy.count_nonzero(found.value <= close))
         return self._polished(runs, found.theta[int(numpy.argmin(found.value))], len(starts), reached)
 
-    def near(self, runs: Runs, law: Surface) -> Solved:
+    def near(self, runs: ChinchillaObjective, law: Surface) -> SurfaceSolution:
         """From one law, for data that differ little from those it was fitted to."""
         import numpy
 
         found = batched_bfgs(Projection(runs), numpy.log(_bounded([[law.alpha, law.beta]])))
         return self._polished(runs, found.theta[0], 1, 1)
 
-    def resampled(self, runs: Runs, weights: "ndarray", solved: Solved) -> Surface:
+    def resampled(self, runs: ChinchillaObjective, weights: "ndarray", solved: SurfaceSolution) -> Surface:
         """Laws [S] of S weightings of the runs, each from the exponents of all of them."""
         import numpy
 
@@ -63,7 +63,9 @@ class VariableProjection:
         found = batched_bfgs(Projection(runs), numpy.repeat(start, len(weights), axis=0), weights)
         return Projection(runs).laws(found.theta, weights)
 
-    def _polished(self, runs: Runs, log_exponents: "ndarray", starts: int, reached: int) -> Solved:
+    def _polished(
+        self, runs: ChinchillaObjective, log_exponents: "ndarray", starts: int, reached: int
+    ) -> SurfaceSolution:
         import numpy
 
         law, converged = gauss_newton(runs, Projection(runs).laws(log_exponents[None], None))
@@ -71,7 +73,7 @@ class VariableProjection:
         squares = float(((fitted - runs.loss) ** 2).sum())
         with numpy.errstate(all="ignore"):
             residual = numpy.log(fitted) - runs.z
-        return Solved(law, squares, converged, residual, None, starts, reached)
+        return SurfaceSolution(law, squares, converged, residual, None, starts, reached)
 
 
 class Projection:
@@ -80,7 +82,7 @@ class Projection:
     By the envelope theorem the gradient is that at fixed E, A and B.
     """
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: ChinchillaObjective) -> None:
         self.runs = runs
         self.x, self.y = runs.x - runs.middle[0], runs.y - runs.middle[1]
 
@@ -164,7 +166,7 @@ def nnls(columns: "ndarray", target: "ndarray", weights: "ndarray") -> "ndarray"
     return best / length
 
 
-def gauss_newton(runs: Runs, laws: Surface) -> tuple[Surface, bool]:
+def gauss_newton(runs: ChinchillaObjective, laws: Surface) -> tuple[Surface, bool]:
     """Gauss-Newton on all five parameters, by orthogonal factors, from the first of the laws. Terms at zero stay there.
 
     The projection's normal equations square the condition number; this brings back the digits they cost.

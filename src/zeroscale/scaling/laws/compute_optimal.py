@@ -80,7 +80,7 @@ class FrontierOptimum:
     tokens: Estimate
 
 
-def optimum(line: OptimumPowerLaw, draws: OptimumPowerLaw | None, flops: float) -> FrontierOptimum:
+def optimum_with_interval(line: OptimumPowerLaw, draws: OptimumPowerLaw | None, flops: float) -> FrontierOptimum:
     """The compute-optimal N and D of a line, with the interval of its draws."""
     return FrontierOptimum(
         flops,
@@ -89,6 +89,6 @@ def optimum(line: OptimumPowerLaw, draws: OptimumPowerLaw | None, flops: float) 
     )
 
 
-def plain(value: Any) -> float | None:
+def finite_or_none(value: Any) -> float | None:
     """A number for JSON."""
     return None if value is None else finite(float(value))

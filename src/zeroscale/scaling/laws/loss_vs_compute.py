@@ -17,7 +17,7 @@ _ANY_BUDGET = 1e18
 
 
 @dataclass(frozen=True)
-class OptimalPath:
+class LossVsCompute:
     """E, ln K and gamma; numbers, or arrays [S] of as many laws."""
 
     E: Any
@@ -25,7 +25,7 @@ class OptimalPath:
     gamma: Any
 
     @classmethod
-    def of_surface(cls, law: Surface, per_token: PerToken | None = None) -> "OptimalPath":
+    def of_surface(cls, law: Surface, per_token: PerToken | None = None) -> "LossVsCompute":
         """The path of the best size at every budget."""
         import numpy
 

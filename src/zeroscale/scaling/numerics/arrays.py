@@ -13,7 +13,7 @@ Numbers = "Sequence[float] | ndarray"
 SAME = 0.01
 
 
-def checked(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
+def check_columns(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
     """The columns as float64 [n]: one number above zero for each run.
 
     Raises:
@@ -58,7 +58,7 @@ def _no_number(values: Any) -> str:
     return " is uneven"
 
 
-def seeds_of(seed: Any, n: int) -> "ndarray | None":
+def check_seeds(seed: Any, n: int) -> "ndarray | None":
     """Seeds as given, one for each run; None where there are none."""
     import numpy
 
@@ -70,7 +70,7 @@ def seeds_of(seed: Any, n: int) -> "ndarray | None":
     return seeds
 
 
-def groups(values: "ndarray", tolerance: float = SAME) -> "ndarray":
+def group_values(values: "ndarray", tolerance: float = SAME) -> "ndarray":
     """[n], the number of each value's group, smallest first: a group holds what is within `tolerance` of its smallest.
 
     (Not of its neighbour: a dense table would become one group.)
@@ -86,7 +86,7 @@ def groups(values: "ndarray", tolerance: float = SAME) -> "ndarray":
     return number
 
 
-def units(params: "ndarray", tokens: "ndarray", loss: "ndarray") -> list[str]:
+def unit_warnings(params: "ndarray", tokens: "ndarray", loss: "ndarray") -> list[str]:
     """What looks like a wrong unit. The smallest language models anybody fits have ten thousand weights or so."""
     import numpy
 

@@ -30,7 +30,7 @@ _TILE = 16384
 
 
 @dataclass(frozen=True)
-class Runs:
+class ChinchillaObjective:
     """The data of a fit: N, D and L of n runs, and the Huber delta."""
 
     params: "ndarray"
@@ -60,9 +60,9 @@ class Runs:
         """Means of ln N and ln D."""
         return self._middle  # type: ignore[attr-defined]
 
-    def take(self, rows: "ndarray") -> "Runs":
+    def take(self, rows: "ndarray") -> "ChinchillaObjective":
         """Some of the runs."""
-        return Runs(self.params[rows], self.tokens[rows], self.loss[rows], self.delta)
+        return ChinchillaObjective(self.params[rows], self.tokens[rows], self.loss[rows], self.delta)
 
     def starts(self) -> "ndarray":
         """[4500, 5]: the published grid."""

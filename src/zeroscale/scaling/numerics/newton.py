@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.surface import Surface
-from zeroscale.scaling.numerics.chinchilla_objective import Runs
+from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -30,7 +30,7 @@ class NewtonResult:
     inverse_hessian: "ndarray | None"
 
 
-def newton(runs: Runs, law: Surface) -> NewtonResult:
+def newton(runs: ChinchillaObjective, law: Surface) -> NewtonResult:
     """From a point near an optimum to the optimum.
 
     Huber's function is quadratic within delta and straight beyond, so that the Hessian is that of the runs within
@@ -68,7 +68,7 @@ class _State:
     pulls: "ndarray"
 
 
-def _linear(runs: Runs, law: Surface) -> "ndarray":
+def _linear(runs: ChinchillaObjective, law: Surface) -> "ndarray":
     """(u, v, E / unit, alpha, beta): `Runs.theta` with E itself instead of its logarithm."""
     import numpy
 
@@ -83,18 +83,18 @@ def _linear(runs: Runs, law: Surface) -> "ndarray":
     )
 
 
-def _unit(runs: Runs) -> float:
+def _unit(runs: ChinchillaObjective) -> float:
     import numpy
 
     return float(numpy.exp(runs.z.mean()))
 
 
-def _law(runs: Runs, theta: "ndarray") -> Surface:
+def _law(runs: ChinchillaObjective, theta: "ndarray") -> Surface:
     u, v, floor, alpha, beta = (float(value) for value in theta)
     return Surface(floor * _unit(runs), u + alpha * runs.middle[0], v + beta * runs.middle[1], alpha, beta)
 
 
-def _evaluate(runs: Runs, theta: "ndarray") -> _State:
+def _evaluate(runs: ChinchillaObjective, theta: "ndarray") -> _State:
     import numpy
 
     with numpy.errstate(all="ignore"):
@@ -144,7 +144,7 @@ def _step(state: _State, theta: "ndarray", damping: float) -> "ndarray":
     return numpy.zeros(5)
 
 
-def _stationary(runs: Runs, theta: "ndarray", state: _State) -> bool:
+def _stationary(runs: ChinchillaObjective, theta: "ndarray", state: _State) -> bool:
     import numpy
 
     if numpy.sqrt(numpy.mean(state.residual**2)) < _ROUNDING:

@@ -3,20 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.compare.ladders import APART, Fitted, ModelLadder
+from zeroscale.scaling.compare.ladders import APART, LadderFit, ModelLadder
 from zeroscale.scaling.estimators.bootstrap import RESAMPLE_RUNS_FROM
 from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
-from zeroscale.scaling.estimators.power_law_solver import Solutions, solve
+from zeroscale.scaling.estimators.power_law_solver import PowerLawSolutions, solve_power_law
 from zeroscale.scaling.laws.estimate import LEVEL
-from zeroscale.scaling.laws.loss_vs_compute import OptimalPath
+from zeroscale.scaling.laws.loss_vs_compute import LossVsCompute
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
 
-def fit_over_compute(
+def fit_loss_vs_compute(
     law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
-) -> tuple[Fitted, Fitted]:
+) -> tuple[LadderFit, LadderFit]:
     """Both by L(C) = E + (C_c/C)^gamma, E only where both ladders carry it: else the laws would not be of one form.
 
     Ladders of ten budgets or more have their runs drawn with replacement, the same runs of both where `paired`. Smaller
@@ -62,7 +62,7 @@ def fit_over_compute(
 
 def _together(
     fits: list[PowerLawFit], ladders: tuple[ModelLadder, ModelLadder], count: int, seed: int
-) -> tuple[Solutions, Solutions] | None:
+) -> tuple[PowerLawSolutions, PowerLawSolutions] | None:
     """Refits of losses moved by noise that two small ladders share as far as their residuals do.
 
     The residuals' difference d = r2 - r1 has its own scale, drawn with the degrees of freedom that are left (so that
@@ -90,20 +90,22 @@ def _together(
     solved = []
     for fit, ladder, moved, off in zip(fits, ladders, (shared, shared + difference), (first, second), strict=True):
         targets = numpy.clip(numpy.log(ladder.loss) - off + moved, -300.0, 300.0)
-        solved.append(solve(ladder.flops, targets, irreducible=fit.irreducible))
+        solved.append(solve_power_law(ladder.flops, targets, irreducible=fit.irreducible))
     return solved[0], solved[1]
 
 
-def _fitted(fit: PowerLawFit, laws: Solutions | None, tail: float, method: str | None, paired: bool) -> Fitted:
+def _fitted(
+    fit: PowerLawFit, laws: PowerLawSolutions | None, tail: float, method: str | None, paired: bool
+) -> LadderFit:
     draws: dict[str, ndarray] = {}
     if laws is not None:
         draws = {"gamma": laws.alpha} | ({"E": laws.irreducible} if fit.irreducible else {})
-    return Fitted(
+    return LadderFit(
         form="L(C) = E + (C_c/C)^gamma" if fit.irreducible else "L(C) = (C_c/C)^gamma",
         values={"gamma": fit.law.alpha} | ({"E": fit.law.irreducible} if fit.irreducible else {}),
         draws_of=draws.get,
-        path=OptimalPath(fit.law.irreducible, fit.law.log_A, fit.law.alpha),
-        drawn=None if laws is None else OptimalPath(laws.irreducible, laws.log_A, laws.alpha),
+        path=LossVsCompute(fit.law.irreducible, fit.law.log_A, fit.law.alpha),
+        drawn=None if laws is None else LossVsCompute(laws.irreducible, laws.log_A, laws.alpha),
         tail=tail,
         method=method,
         paired=paired and laws is not None,
