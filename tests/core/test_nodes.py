@@ -27,21 +27,23 @@ STEP = {
 
 
 def test_alone_unless_the_environment_says_otherwise():
-    assert nodes.here({}) == Nodes() and Nodes().torchrun(4) == ["--standalone", "--nproc-per-node=4"]
+    assert nodes.detect_nodes({}) == Nodes() and Nodes().torchrun(4) == ["--standalone", "--nproc-per-node=4"]
     # A batch script has no step; a step with a task for each GPU is somebody else's way.
-    assert nodes.here({"SLURM_JOB_ID": "1", "SLURM_NNODES": "2"}) == Nodes()
-    assert nodes.here({**STEP, "SLURM_STEP_NUM_TASKS": "16"}) == Nodes()
+    assert nodes.detect_nodes({"SLURM_JOB_ID": "1", "SLURM_NNODES": "2"}) == Nodes()
+    assert nodes.detect_nodes({**STEP, "SLURM_STEP_NUM_TASKS": "16"}) == Nodes()
 
 
 def test_torchruns_own_variables_are_honoured():
-    here = nodes.here({"PET_NNODES": "3", "PET_NODE_RANK": "2", "PET_MASTER_ADDR": "ten", "PET_MASTER_PORT": "1234"})
+    here = nodes.detect_nodes(
+        {"PET_NNODES": "3", "PET_NODE_RANK": "2", "PET_MASTER_ADDR": "ten", "PET_MASTER_PORT": "1234"}
+    )
     assert here == Nodes(3, 2, "ten", 1234)
     options = ["--nnodes=3", "--node-rank=2", "--master-addr=ten", "--master-port=1234", "--nproc-per-node=8"]
     assert here.torchrun(24) == options
 
 
 def test_a_slurm_step_with_a_task_on_each_node():
-    assert nodes.here(STEP) == Nodes(2, 1, "gpu07", nodes.PORT + 711)
+    assert nodes.detect_nodes(STEP) == Nodes(2, 1, "gpu07", nodes.PORT + 711)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_the_first_host_of_a_list(nodelist, host):
 )
 def test_what_contradicts_itself_is_one_message(env, words):
     with pytest.raises(ZeroscaleError, match=words):
-        nodes.here(env)
+        nodes.detect_nodes(env)
 
 
 def test_devices_that_the_machines_cannot_share_are_a_fault():

@@ -202,7 +202,7 @@ def _device_faults(trainer: Any, counts: Mapping[str, int]) -> list[str]:
     kind = trainer.accelerator
     if kind == "auto":
         kind = "cuda" if counts["cuda"] else "cpu"
-    machines = nodes.here().count
+    machines = nodes.detect_nodes().count
     if not kind or trainer.devices <= counts[kind] * machines:
         return []
     there = f"{counts[kind]} {'CPU core' if kind == 'cpu' else 'GPU'}{'' if counts[kind] == 1 else 's'}"

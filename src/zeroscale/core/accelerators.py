@@ -1,7 +1,7 @@
-"""What accelerators can do at most: dense peaks from vendors' data sheets. What is not here has no MFU, never a guess.
+"""Peak FLOP/s of accelerators, dense, from vendors' data sheets. No MFU is computed for a device that is not listed.
 
-The peaks are *dense* ones. Data sheets print the sparse figure first, which is twice as high and halves the MFU of
-whoever takes it (Lightning 2.6.6 does so for the H200).
+Data sheets print the peak with sparsity first, which is twice the dense one; taken for it, it halves the MFU (as in
+Lightning 2.6.6 for the H200).
 """
 
 import re
@@ -18,7 +18,7 @@ class Hardware:
     peaks: dict[str, float]
     memory_bytes: int | None
     pattern: str
-    """What `torch.cuda.get_device_name()` and people call it, after `_normal`; matched whole."""
+    """Regular expression for the whole name, as `torch.cuda.get_device_name()` or people give it, after `_normal`."""
 
 
 def _tensor_cores(peak: float) -> dict[str, float]:
@@ -52,13 +52,13 @@ def _normal(name: str) -> str:
 
 
 def find(device_name: str) -> Hardware | None:
-    """The table's entry for a device, by the name that the driver gives it or that people use; None if it has none."""
+    """The table's entry for a device, by the driver's name for it or a common one; None where there is none."""
     normal = _normal(device_name)
     return next((entry for entry in HARDWARE if re.fullmatch(entry.pattern, normal)), None)
 
 
 def peak_flops(device_name: str, dtype: str) -> float | None:
-    """Dense peak in FLOP/s; None where the table has none, so that no MFU is claimed.
+    """Dense peak in FLOP/s; None where the table has none.
 
     Args:
         device_name: as `torch.cuda.get_device_name()` says, or a name of the table ("H100_SXM").

@@ -1,8 +1,8 @@
-"""The one exception that is a message for the user, not a fault of ours."""
+"""The exception whose message is meant for the user."""
 
 
 class ZeroscaleError(ValueError):
-    """Bad input or a bad environment: says what was wrong, where, and what would be right.
+    """Bad input or a bad environment: the message says what is wrong, where, and what would be right.
 
     The command line prints the message without a traceback and exits non-zero.
     """

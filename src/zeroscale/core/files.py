@@ -1,4 +1,4 @@
-"""Files that are whole or absent: temporary name, sync, rename; hashes; and a lock that dies with its holder."""
+"""Atomic writes of files and directories, JSON, hashes, and locks that the kernel releases with their process."""
 
 import errno
 import fcntl
@@ -18,7 +18,7 @@ from zeroscale.core.errors import ZeroscaleError
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk, a missing permission and their kin into one message that names the path."""
+    """Turn a full disk, a missing permission and the like into a `ZeroscaleError` that names the path."""
     reasons = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
@@ -48,13 +48,13 @@ def _sync_directory(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Forces a file's content to the disk."""
+    """Force a file's content to the disk (fsync)."""
     with open(path, "rb") as handle:
         os.fsync(handle.fileno())
 
 
 def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Writes a whole file or none of it; `fill` writes the content to the stream that it is given."""
+    """Write a file atomically: temporary name, fsync, rename. `fill` writes the content to the stream."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
@@ -71,7 +71,7 @@ def write_file(path: Path, fill: Callable[[BinaryIO], object]) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """`write_file` for content at hand."""
+    """`write_file` for bytes."""
     write_file(path, lambda handle: handle.write(content))
 
 
@@ -80,13 +80,13 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """`write_bytes` for JSON, indented, with a final newline. NaN and infinities are refused (they are no JSON)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON; a missing or broken file is a `ZeroscaleError` that names it."""
+    """Read JSON; a missing or damaged file is a `ZeroscaleError` that names it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -96,10 +96,10 @@ def read_json(path: Path) -> Any:
 
 
 def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
-    """Makes a directory that is whole or absent: `fill(temporary)` writes it, then it is synced and renamed to `path`.
+    """Write a directory atomically: `fill(temporary)` writes its files, then it is synced and renamed to `path`.
 
     An earlier directory of that name is replaced. What a killed process left half-written has a name that starts
-    with a dot and ends in `.tmp`; nothing ever reads it, and the next call for the same path sweeps it away.
+    with a dot and ends in `.tmp`; nothing reads it, and the next call for the same path removes it.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,32 +132,32 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def sha256_json(value: Any) -> str:
+def sha256_json(value: object) -> str:
     """Hex sha256 of a JSON value in canonical form (sorted keys, no spaces)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-class Busy(ZeroscaleError):
+class LockHeld(ZeroscaleError):
     """Another process holds the lock."""
 
 
 def try_lock(path: Path) -> ExitStack | None:
-    """The `lock` on `path`, for its taker to close; None where another process holds it."""
+    """Take the `lock` on `path`, to be released by closing it; None where another process holds it."""
     stack = ExitStack()
     try:
         stack.enter_context(lock(path, 0, f"{path} is taken"))
-    except Busy:
+    except LockHeld:
         return None
     return stack
 
 
 @contextmanager
 def lock(path: Path, wait_seconds: float, busy: str) -> Iterator[None]:
-    """Holds an exclusive `flock` on `path`; the kernel releases it when the holder dies, however it dies.
+    """Hold an exclusive `flock` on `path`; the kernel releases it when the process ends, however it ends.
 
     Raises:
-        Busy: with the message `busy` when another process still holds it after `wait_seconds`.
+        LockHeld: with the message `busy` when another process still holds it after `wait_seconds`.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def lock(path: Path, wait_seconds: float, busy: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise Busy(busy) from None
+                    raise LockHeld(busy) from None
                 time.sleep(0.2)
         yield
     finally:

@@ -8,7 +8,7 @@ letter, `compact` in three digits and a letter. Times: `duration`. Bytes: `size`
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 SPACE = "\u00a0"  # between a number and its unit: no line break there
 MINUS = "\u2212"
@@ -144,12 +144,12 @@ def interval(
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}".replace("-", MINUS)
 
 
-def number(value: Any) -> float | None:
-    """A finite float, or None for what is none (empty, text, NaN, infinity, a truth value)."""
+def number(value: object) -> float | None:
+    """The value as a finite float; None for anything else (empty, text, NaN, infinity, a truth value)."""
     if isinstance(value, bool):
         return None
     try:
-        result = float(value)
+        result = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
     return result if math.isfinite(result) else None

@@ -1,6 +1,6 @@
-"""The Hugging Face hub: a repository's files by name, and what a refusal means, in words that say what to do.
+"""The Hugging Face hub: download a repository's files by its name, and explain what a refusal means and what to do.
 
-The one place that downloads models and tokenizers; `datasets`, which fetches its own, shares the words.
+The one place that downloads models and tokenizers; `datasets`, which downloads its own, shares the explanations.
 """
 
 import fnmatch
@@ -8,11 +8,11 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
@@ -20,7 +20,7 @@ from zeroscale.core.files import read_json
 T = TypeVar("T")
 
 PROBE_SECONDS = 5
-# A wait of at most so long is waited when the hub asks for it; a longer one is said, and nothing waits.
+# The longest pause that is made when the hub asks for one; a longer one becomes an error, at once.
 PATIENCE_SECONDS = 60
 PATIENCE_TIMES = 3
 
@@ -37,7 +37,7 @@ TOKENIZER_FILES = (
     "zeroscale_tokenizer.json",
 )
 CONFIG_FILES = ("config.json", "generation_config.json")
-# The first of these that a repository has is what is read of it: whole before shards, safetensors before pickles.
+# In order of preference: whole files before shards, safetensors before pickles.
 WEIGHTS = (
     ("model.safetensors",),
     ("model.safetensors.index.json", "model-*.safetensors"),
@@ -54,18 +54,18 @@ class Snapshot(NamedTuple):
     commit: str
 
 
-def is_name(text: str) -> bool:
-    """Whether it can be a repository's name, OWNER/NAME or NAME, and is not meant for a path.
+def is_repo_name(text: str) -> bool:
+    """Whether a text can be a repository's name, OWNER/NAME or NAME, and is not meant as a path.
 
-    Where the first part is a folder here, the whole is a path that is not there: nobody asks the hub for outputs/x.
+    Where the first part is an existing folder, the text is a path that does not exist: outputs/x is no repository.
     """
     return bool(_NAME.fullmatch(text)) and not ("/" in text and Path(text.partition("/")[0]).is_dir())
 
 
-def fault() -> str | None:
-    """Why the hub cannot be asked, or None when it answers. Takes about 5 seconds at most.
+def unreachable_reason() -> str | None:
+    """Why the hub cannot be reached, or None when it answers. Takes about 5 seconds at most.
 
-    To be asked first: `huggingface_hub` and `datasets` repeat a hopeless request for 23 seconds.
+    Call it first: `huggingface_hub` and `datasets` repeat a hopeless request for 23 seconds.
     """
     from huggingface_hub import constants, get_session
 
@@ -80,7 +80,7 @@ def fault() -> str | None:
         except Exception as error:  # of whichever HTTP library huggingface_hub uses
             outcome.append(error)
 
-    # Looking up a host's name has no time limit of its own: hence a thread that may be left behind.
+    # A DNS look-up has no time limit of its own: hence a thread that may be left behind.
     thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS + 1)
@@ -91,94 +91,94 @@ def fault() -> str | None:
 
 
 def snapshot(name: str, revision: str | None = None, only: Sequence[str] | None = None) -> Snapshot:
-    """Downloads what is needed to score a model, or the files of `only`, unless the hub's local cache has them.
+    """Download what scoring a model needs, or the files of `only`, unless the hub's local cache has them.
 
-    A file that breaks off goes on from where it broke. Where the hub cannot be asked, the cache is taken as it is.
+    An interrupted download is resumed. Where the hub cannot be reached, the cache is used as it is.
 
     Args:
         revision: a branch, tag or commit; None: main.
 
     Raises:
-        ZeroscaleError: nobody answers, or the hub refuses; says what to do.
+        ZeroscaleError: the hub does not answer or refuses; the message says what to do.
     """
     from huggingface_hub import constants, snapshot_download
 
-    unreachable = fault()
-    if unreachable:
+    if unreachable := unreachable_reason():
         return _cached(name, revision, unreachable, only)
     try:
-        there = _patiently(lambda: _listing(name, revision), name)
-        chosen = _choose(name, there, only)
-        directory = _patiently(lambda: snapshot_download(name, revision=revision, allow_patterns=chosen), name)
+        listed = _retry_when_limited(lambda: _list_files(name, revision), name)
+        chosen = _choose(name, listed, only)
+        directory = _retry_when_limited(lambda: snapshot_download(name, revision=revision, allow_patterns=chosen), name)
     except ZeroscaleError:
         raise
     except Exception as error:  # huggingface_hub's own, its HTTP library's, and the disk's
         if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
             raise ZeroscaleError(f"{error.filename or constants.HF_HUB_CACHE}: {error.strerror}") from error
-        why = reason(error, revision) or f"the download broke off ({_first_line(error)}); the same command tries again"
+        broken = f"the download broke off ({_first_line(error)}); the same command tries again"
+        why = refusal_reason(error, revision) or broken
         raise ZeroscaleError(f"{name} is no directory here, and cannot be had from the hub: {why}") from error
     return Snapshot(Path(directory), Path(directory).name)
 
 
 def weight_files(names: Iterable[str]) -> list[str]:
-    """The files, of all that a directory holds, that its weights are read from, an index included; [] for none."""
-    there = sorted(name for name in names if "/" not in name)
+    """Of a directory's files those that its weights are read from, an index included; [] where there are none."""
+    top_level = sorted(name for name in names if "/" not in name)
     for patterns in WEIGHTS:
-        if patterns[0] in there:
-            return [name for pattern in patterns for name in fnmatch.filter(there, pattern)]
+        if patterns[0] in top_level:
+            return [name for pattern in patterns for name in fnmatch.filter(top_level, pattern)]
     return []
 
 
-def ask_for_dataset(name: str, revision: str | None = None) -> None:
-    """Raises what the hub says against a dataset, for `reason` to put into words.
+def check_dataset_access(name: str, revision: str | None = None) -> None:
+    """Ask the hub for a dataset's facts; raises huggingface_hub's own errors, which `refusal_reason` explains.
 
-    Before `datasets` is let at it, which sleeps through any wait that a 429 asks for, half an hour included.
+    Call it before `datasets`, which sleeps through any wait that a 429 asks for, half an hour included.
     """
     from huggingface_hub import HfApi
 
-    _patiently(lambda: HfApi().dataset_info(name, revision=revision, timeout=2 * PROBE_SECONDS), name)
+    _retry_when_limited(lambda: HfApi().dataset_info(name, revision=revision, timeout=2 * PROBE_SECONDS), name)
 
 
-def _listing(name: str, revision: str | None) -> list[str]:
+def _list_files(name: str, revision: str | None) -> list[str]:
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(name, revision=revision, timeout=2 * PROBE_SECONDS)
     return [file.rfilename for file in info.siblings or []]
 
 
-def _choose(name: str, there: list[str], only: Sequence[str] | None) -> list[str]:
-    """The files to fetch: those asked for, or the configuration, the tokenizer and one set of weights."""
+def _choose(name: str, listed: list[str], only: Sequence[str] | None) -> list[str]:
+    """The files to download: `only`, or the configuration, the tokenizer and one set of weights."""
     if only is not None:
-        if absent := [file for file in only if file not in there]:
+        if absent := [file for file in only if file not in listed]:
             raise ZeroscaleError(f"{name}: the hub's repository has no {' and no '.join(absent)}")
         return list(only)
-    if "config.json" not in there:
+    if "config.json" not in listed:
         raise ZeroscaleError(f"{name}: the hub's repository has no config.json: it is no model that can be read")
-    if weights := weight_files(there):
-        return [file for file in there if file in CONFIG_FILES or file in TOKENIZER_FILES] + weights
-    wanted = ", ".join(patterns[0] for patterns in WEIGHTS)
-    raise ZeroscaleError(f"{name}: the hub's repository holds no weights that can be read (looked for {wanted})")
+    if weights := weight_files(listed):
+        return [file for file in listed if file in CONFIG_FILES or file in TOKENIZER_FILES] + weights
+    patterns = ", ".join(patterns[0] for patterns in WEIGHTS)
+    raise ZeroscaleError(f"{name}: the hub's repository holds no weights that can be read (looked for {patterns})")
 
 
 def _cached(name: str, revision: str | None, unreachable: str, only: Sequence[str] | None) -> Snapshot:
-    """What an earlier download left in the hub's cache, if it is whole."""
+    """The files of an earlier, complete download in the hub's cache."""
     from huggingface_hub import constants, errors, try_to_load_from_cache
 
     try:
-        found = try_to_load_from_cache(name, only[0] if only else "config.json", revision=revision)
+        cached_file = try_to_load_from_cache(name, only[0] if only else "config.json", revision=revision)
     except errors.HFValidationError as error:
         raise ZeroscaleError(f"{name}: {_first_line(error)}") from error
-    wanted = f"{name}@{revision}" if revision else name
-    lacks = f"does not hold {wanted}"
-    if isinstance(found, str):
-        directory = Path(found).parent
+    repository = f"{name}@{revision}" if revision else name
+    missing = f"does not hold {repository}"
+    if isinstance(cached_file, str):
+        directory = Path(cached_file).parent
         if all((directory / file).exists() for file in only) if only else _has_weights(directory):
             return Snapshot(directory, directory.name)
-        lacks = f"holds only a part of {wanted}"
+        missing = f"holds only a part of {repository}"
     files = " and ".join(only) if only else "config.json, the weights and the tokenizer's files"
     raise ZeroscaleError(
         f"{name} is no directory here, and the hub cannot be asked: {unreachable}. Its local cache"
-        f" ({constants.HF_HUB_CACHE}) {lacks}. Offline, put {files} into a directory and give that; or run once where"
+        f" ({constants.HF_HUB_CACHE}) {missing}. Offline, put {files} into a directory and give that; or run once where"
         " there is a network and bring the cache along (HF_HOME names its folder; with HF_HUB_OFFLINE=1 nothing is"
         " asked)"
     )
@@ -190,57 +190,57 @@ def _has_weights(directory: Path) -> bool:
     return bool(first) and all((directory / name).exists() for name in names)
 
 
-def reason(error: BaseException, revision: str | None = None) -> str | None:
-    """What the hub's refusal means, looked for in the error and its causes; None when it is none of the hub's."""
+def refusal_reason(error: BaseException, revision: str | None = None) -> str | None:
+    """What the hub's refusal means and what to do, from the error or its causes; None where the hub raised none."""
     from huggingface_hub import constants, errors
 
-    for one in _chain(error):
-        if isinstance(one, errors.GatedRepoError):
+    for cause in _error_chain(error):
+        if isinstance(cause, errors.GatedRepoError):
             return (
                 f"access to it is granted on its page ({constants.ENDPOINT}); ask there, then log in (`hf auth login`,"
                 " or HF_TOKEN)"
             )
-        if isinstance(one, errors.RevisionNotFoundError):
+        if isinstance(cause, errors.RevisionNotFoundError):
             return f"the repository has no revision {revision or 'main'}"
-        if isinstance(one, errors.RepositoryNotFoundError):
+        if isinstance(cause, errors.RepositoryNotFoundError):
             return (
                 f"{constants.ENDPOINT} has no such repository, or it is private (log in with `hf auth login`, or set"
                 " HF_TOKEN)"
             )
-        status = _status(one)
+        status = _status(cause)
         if status == 401:
             return "the hub does not accept the login (HTTP 401): log in again with `hf auth login`, or mend HF_TOKEN"
         if status == 429:
-            wait = _wait_asked(one)
+            wait = _requested_wait(cause)
             later = "try again later" if wait is None else f"try again in {_duration(wait)}"
             return f"too many requests (HTTP 429): {later}; a login (HF_TOKEN) raises the limit"
         if status is not None:
-            return f"the hub answers {_first_line(one)}"
+            return f"the hub answers {_first_line(cause)}"
     return None
 
 
-def _patiently(ask: Callable[[], T], name: str) -> T:
-    """Asks again after a 429, when the wait that it asks for is short."""
+def _retry_when_limited(request: Callable[[], T], name: str) -> T:
+    """Repeat a request after HTTP 429, where the pause that the hub asks for is short."""
     for _ in range(PATIENCE_TIMES):
         try:
-            return ask()
+            return request()
         except Exception as error:
-            waits = [_wait_asked(one) for one in _chain(error) if _status(one) == 429]
+            waits = [_requested_wait(cause) for cause in _error_chain(error) if _status(cause) == 429]
             if not waits or waits[0] is None or waits[0] > PATIENCE_SECONDS:
                 raise
         print(f"{name}: the hub asks for a pause of {_duration(waits[0])}", file=sys.stderr, flush=True)
         time.sleep(waits[0])
-    return ask()
+    return request()
 
 
-def _wait_asked(error: BaseException) -> float | None:
+def _requested_wait(error: BaseException) -> float | None:
     """Seconds of a 429's `Retry-After` (a number or a date), or of the hub's own `RateLimit: "api";r=0;t=55`."""
-    headers: Any = error.response.headers  # type: ignore[attr-defined]
-    told = str(headers.get("Retry-After") or "").strip()
-    if told.isdigit():
-        return float(told)
+    headers: Mapping[str, str] = error.response.headers  # type: ignore[attr-defined]
+    retry_after = str(headers.get("Retry-After") or "").strip()
+    if retry_after.isdigit():
+        return float(retry_after)
     try:
-        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         limit = re.search(r"\bt\s*=\s*(\d+)", str(headers.get("RateLimit") or ""))
         return float(limit[1]) if limit else None
@@ -255,13 +255,13 @@ def _status(error: BaseException) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _error_chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or one.__context__
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,45 +1,54 @@
-"""What this machine is, told without importing torch: the launcher and `plan` ask."""
+"""The cores, GPUs and memory of this machine, found without importing torch: for the launcher and `plan`."""
 
 import os
 import platform
 import re
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+
+class MachineJson(TypedDict):
+    """This machine as a run's manifest records it."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int | None
+    system: str
 
 
 def cpu_cores() -> int:
-    """Cores this process may run on."""
+    """Number of cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[str]:
-    """NVIDIA devices this process may use, as CUDA_VISIBLE_DEVICES names them: it narrows them as for CUDA itself."""
-    nodes = [path for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
+    """The NVIDIA devices this process may use, by the names that CUDA_VISIBLE_DEVICES takes; it restricts them too."""
+    device_files = [path for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
-        return [str(number) for number in range(len(nodes))]
-    return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")][: len(nodes)]
+        return [str(number) for number in range(len(device_files))]
+    return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")][: len(device_files)]
 
 
 def gpu_count() -> int:
-    """How many they are."""
+    """Number of NVIDIA devices this process may use."""
     return len(gpus())
 
 
 def device_counts() -> dict[str, int]:
-    """Devices by accelerator."""
+    """Number of devices by accelerator: `cpu` (cores) and `cuda`."""
     return {"cpu": cpu_cores(), "cuda": gpu_count()}
 
 
-def accelerator(wanted: str) -> str:
-    """`auto` resolved: a GPU where there is one."""
-    if wanted != "auto":
-        return wanted
+def resolve_accelerator(name: str) -> str:
+    """`cuda` or `cpu` for `auto`, a GPU where there is one; any other name as it is."""
+    if name != "auto":
+        return name
     return "cuda" if gpu_count() else "cpu"
 
 
-def describe() -> dict[str, Any]:
-    """The hardware as the manifest records it."""
+def describe() -> MachineJson:
+    """This machine's processor, memory and system."""
     model = platform.processor() or platform.machine()
     memory = None
     try:
@@ -70,8 +79,15 @@ CPU_ENVIRONMENT = {
 def child_environment(
     kind: str, threads: int | None, ranks: int, at_once: int = 1, gpus: tuple[str, ...] | None = None
 ) -> dict[str, str]:
-    """The environment of a cell's ranks: this process's, the CPU rules above, the threads of each rank (`at_once` cells
-    share the cores), and the GPUs that it may see (None: those of this process)."""
+    """The environment variables of a run's ranks: this process's, with the rules for CPUs above.
+
+    Args:
+        kind: `cpu` or `cuda`.
+        threads: of each rank; None: OMP_NUM_THREADS, or an equal share of the cores.
+        ranks: of the run on this machine.
+        at_once: runs that share the cores.
+        gpus: that the run may see; None: those of this process.
+    """
     environment = dict(os.environ)
     if gpus is not None:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
@@ -85,7 +101,7 @@ def child_environment(
 
 
 def free_memory() -> int:
-    """Bytes that can be taken without swapping; 0 where the system does not say."""
+    """Bytes that can be allocated without swapping; 0 where the system does not say."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

@@ -1,7 +1,7 @@
-"""Which of several machines this one is, when a run spans more than one: told by torchrun's own variables or by SLURM.
+"""The nodes of a run that spans several machines, and which of them this is: from torchrun's variables or SLURM's.
 
-`trainer.devices` counts the devices of all machines. On each the same command is started once, and starts its share of
-the ranks; the machines see the same output_dir.
+`trainer.devices` counts the devices of all nodes. The same command is started once on each node and starts that node's
+ranks; all nodes see the same output_dir.
 """
 
 import os
@@ -17,7 +17,7 @@ PORT = 29500
 
 @dataclass(frozen=True)
 class Nodes:
-    """`count` machines, of which this is number `rank`; ranks meet at `address`:`port`, on machine 0."""
+    """`count` nodes, of which this is number `rank`; the ranks meet at `address`:`port`, on node 0."""
 
     count: int = 1
     rank: int = 0
@@ -25,10 +25,10 @@ class Nodes:
     port: int = PORT
 
     def local_world_size(self, devices: int) -> int:
-        """This machine's part of so many devices.
+        """Ranks on this node, of a run on `devices` devices in all.
 
         Raises:
-            ZeroscaleError: they cannot be shared out equally.
+            ZeroscaleError: the devices cannot be divided equally among the nodes.
         """
         if devices % self.count:
             raise ZeroscaleError(
@@ -38,38 +38,38 @@ class Nodes:
         return devices // self.count
 
     def torchrun(self, devices: int) -> list[str]:
-        """torchrun's options for this machine's share of the ranks."""
+        """torchrun's options for this node's ranks."""
         ranks = f"--nproc-per-node={self.local_world_size(devices)}"
         if self.count == 1:
             return ["--standalone", ranks]
-        where = [f"--master-addr={self.address}", f"--master-port={self.port}"]
-        return [f"--nnodes={self.count}", f"--node-rank={self.rank}", *where, ranks]
+        rendezvous = [f"--master-addr={self.address}", f"--master-port={self.port}"]
+        return [f"--nnodes={self.count}", f"--node-rank={self.rank}", *rendezvous, ranks]
 
 
-def here(environment: Mapping[str, str] | None = None) -> Nodes:
-    """This machine among those of the run; alone, unless the environment says otherwise.
+def detect_nodes(environment: Mapping[str, str] | None = None) -> Nodes:
+    """The nodes of the run as the environment gives them; one node where it gives none.
 
     PET_NNODES, PET_NODE_RANK, PET_MASTER_ADDR and PET_MASTER_PORT are torchrun's own names for its options; Kubeflow's
-    trainer, too, sets them. Under SLURM a step with one task on each node (`srun --ntasks-per-node=1`, submitit's
-    `tasks_per_node: 1`) counts; a batch script alone, and steps of several tasks a node, do not.
+    trainer sets them too. Under SLURM a step with one task on each node (`srun --ntasks-per-node=1`, submitit's
+    `tasks_per_node: 1`) counts; a batch script alone, and steps of several tasks per node, do not.
 
     Raises:
-        ZeroscaleError: the variables contradict one another.
+        ZeroscaleError: the variables contradict each other.
     """
     env = os.environ if environment is None else environment
     if "PET_NNODES" in env:
         nodes = Nodes(
-            _number(env, "PET_NNODES"),
-            _number(env, "PET_NODE_RANK", "0"),
+            _read_number(env, "PET_NNODES"),
+            _read_number(env, "PET_NODE_RANK", "0"),
             env.get("PET_MASTER_ADDR", "127.0.0.1"),
-            _number(env, "PET_MASTER_PORT", str(PORT)),
+            _read_number(env, "PET_MASTER_PORT", str(PORT)),
         )
-    elif _number(env, "SLURM_STEP_NUM_NODES", "1") > 1 and env.get("SLURM_STEP_NUM_TASKS") == env.get(
+    elif _read_number(env, "SLURM_STEP_NUM_NODES", "1") > 1 and env.get("SLURM_STEP_NUM_TASKS") == env.get(
         "SLURM_STEP_NUM_NODES"
     ):
         # Jobs that share a node must not meet at one port.
-        port = PORT + _number(env, "SLURM_JOB_ID", "0") % 1000
-        count, rank = _number(env, "SLURM_STEP_NUM_NODES"), _number(env, "SLURM_NODEID")
+        port = PORT + _read_number(env, "SLURM_JOB_ID", "0") % 1000
+        count, rank = _read_number(env, "SLURM_STEP_NUM_NODES"), _read_number(env, "SLURM_NODEID")
         nodes = Nodes(count, rank, first_host(env.get("SLURM_STEP_NODELIST", "")), port)
     else:
         return Nodes()
@@ -79,7 +79,7 @@ def here(environment: Mapping[str, str] | None = None) -> Nodes:
 
 
 def first_host(nodelist: str) -> str:
-    """ "gpu[07-09,12],login1" → "gpu07", as `scontrol show hostnames` would begin."""
+    """ "gpu[07-09,12],login1" → "gpu07", the first line of `scontrol show hostnames`."""
     match = re.match(r"([^\[,]+)(?:\[(\d+))?([^,\[]*)", nodelist)
     if match is None:
         raise ZeroscaleError(f"SLURM_STEP_NODELIST={nodelist!r} names no machine")
@@ -87,7 +87,7 @@ def first_host(nodelist: str) -> str:
     return prefix + (number or "")
 
 
-def _number(env: Mapping[str, str], key: str, default: str | None = None) -> int:
+def _read_number(env: Mapping[str, str], key: str, default: str | None = None) -> int:
     text = env.get(key, default)
     if text is None or not text.isdecimal():
         raise ZeroscaleError(f"{key}={text} is not a number; several machines need it (docs: several machines)")

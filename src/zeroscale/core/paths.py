@@ -1,4 +1,4 @@
-"""Where conf/, evals/ and sweeps/ live: at the repository's root, or inside the installed wheel."""
+"""The directories of conf/, evals/ and sweeps/: at the repository's root, or inside the installed wheel."""
 
 from pathlib import Path
 

@@ -45,7 +45,7 @@ def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int 
 
 def layout_of(settings: TrainConfig) -> BatchLayout:
     """The layout of a cell on the accelerator that it will use."""
-    return layout_for(settings, machine.accelerator(settings.trainer.accelerator))
+    return layout_for(settings, machine.resolve_accelerator(settings.trainer.accelerator))
 
 
 def layout_for(settings: TrainConfig, kind: str) -> BatchLayout:

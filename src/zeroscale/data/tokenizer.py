@@ -147,7 +147,7 @@ class Tokenizer:
         """
         directory = Path(path).expanduser()
         if not directory.is_dir():
-            if not hub.is_name(path):
+            if not hub.is_repo_name(path):
                 raise ZeroscaleError(f"tokenizer.path={path}: there is no such directory, and it is no hub name either")
             directory = hub.snapshot(path, revision, only=("vocab.json", "merges.txt")).directory
         tokenizer = cls.load(directory)

@@ -35,7 +35,7 @@ def score(
     from zeroscale.eval import corpus_cards, evaluate
 
     model, tokenizer = load(target)
-    on_gpu = machine.accelerator(wanted.accelerator) == "cuda"
+    on_gpu = machine.resolve_accelerator(wanted.accelerator) == "cuda"
     if on_gpu:
         model = model.to("cuda")
     results = []

@@ -82,7 +82,7 @@ def run(settings: TrainConfig, place: Placement = SINGLE, stop_after: int | None
     cell = directory(settings)
     if finished(settings):
         return _done_already(cell)
-    here = nodes.here()
+    here = nodes.detect_nodes()
     if not cell.exists() and here.rank == 0:
         _say_what_changed(settings, cell)
     if here.rank:
@@ -147,7 +147,7 @@ def _run(
             return RunOutcome(cell, "failed", missing)
     text = yaml.safe_dump(as_dict(settings), sort_keys=False, allow_unicode=True)
     write_text(cell / "config.yaml", "# The resolved settings of this run: enough to run it again.\n" + text)
-    kind = machine.accelerator(settings.trainer.accelerator)
+    kind = machine.resolve_accelerator(settings.trainer.accelerator)
     ranks = here.local_world_size(settings.trainer.devices)
     worker = ["-m", "zeroscale.launch.worker", str(cell)]
     if settings.trainer.devices > 1:

@@ -151,7 +151,7 @@ class Sweep:
         directory = layout.directory(cell)
         if not finished(cell):
             # Machines that train a cell together go through the sweep in step; the first of them holds the locks.
-            needs = self._needs(cell, directory) if nodes.here().rank == 0 else []
+            needs = self._needs(cell, directory) if nodes.detect_nodes().rank == 0 else []
             busy = next((one for one in needs if status.is_locked(one)), None)
             if busy is not None:
                 self._say(f"{cell.cell}: later, for {busy.parent.name}/{busy.name} is being trained")
@@ -165,9 +165,9 @@ class Sweep:
                 self._outcomes[number] = RunOutcome(directory, "failed", recorded.reason + why)
                 self._pending.remove((number, cell))
                 return None
-        if machine.accelerator(cell.trainer.accelerator) != "cuda":
+        if machine.resolve_accelerator(cell.trainer.accelerator) != "cuda":
             return Placement(self._at_once)
-        gpus = self._gpus.take(nodes.here().local_world_size(cell.trainer.devices))
+        gpus = self._gpus.take(nodes.detect_nodes().local_world_size(cell.trainer.devices))
         if gpus is None:
             self._say(f"{cell.cell}: waits for {cell.trainer.devices} free GPUs")
             return None

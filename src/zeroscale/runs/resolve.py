@@ -84,7 +84,7 @@ def _label(name: str, step: str) -> str:
 
 def _by_name(given: str, path: Path, outputs: Path) -> ResultsLocation:
     """A name of the hub that has been scored, by the origin recorded beside its scores."""
-    if path.exists() or not hub.is_name(given):
+    if path.exists() or not hub.is_repo_name(given):
         raise ZeroscaleError(f"{given} is not a directory, and no name of the hub (OWNER/NAME)")
     sources = sorted((outputs / "eval").glob("*/source.json"))
     found = [source.parent for source in sources if read_json(source).get("checkpoint") == given]
@@ -141,7 +141,7 @@ def resolve_checkpoint(where: str | Path, outputs: Path, revision: str | None = 
         if revision is not None:
             raise ZeroscaleError(f"revision={revision} belongs to a name of the hub, but {path} is a directory here")
         return _find_local(path, outputs)
-    if path.exists() or not hub.is_name(str(where)):
+    if path.exists() or not hub.is_repo_name(str(where)):
         raise ZeroscaleError(
             f"{path} is not a directory: give a run's, one of its checkpoints, a Hugging Face one, or a name of the "
             "hub (OWNER/NAME)"

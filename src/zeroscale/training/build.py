@@ -97,7 +97,7 @@ def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
     from zeroscale.training import distributed
 
     run = settings.trainer
-    kind = machine.accelerator(run.accelerator)
+    kind = machine.resolve_accelerator(run.accelerator)
     machines, devices = distributed.machines(run)
     if kind == "cuda" and torch.cuda.device_count() < devices:
         raise ZeroscaleError(f"{devices} devices are to be used here, but torch sees {torch.cuda.device_count()} GPUs")

@@ -40,7 +40,7 @@ def _plan(cell: TrainConfig, wanted: PlanConfig) -> "Plan":
 
     shape, trainer = cell.model, cell.trainer
     # With hardware named, the plan is for that; without, for this machine.
-    device = "cuda" if wanted.hardware else machine.accelerator(trainer.accelerator)
+    device = "cuda" if wanted.hardware else machine.resolve_accelerator(trainer.accelerator)
     return plan_run(
         name=cell.cell,
         n_layer=shape.n_layer,

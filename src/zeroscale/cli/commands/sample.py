@@ -126,7 +126,7 @@ def _load(target: resolve.CheckpointRef, wanted: SampleConfig) -> tuple[Any, Any
 
     torch.set_num_threads(wanted.threads or machine.cpu_cores())
     model, tokenizer = load.load(target)
-    if machine.accelerator(wanted.accelerator) == "cuda":
+    if machine.resolve_accelerator(wanted.accelerator) == "cuda":
         model = model.to("cuda")
     return model, tokenizer
 

@@ -84,7 +84,7 @@ def train_sweep(configs: list[Labelled], study: LaunchConfig, elsewhere: Callabl
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ZeroscaleError(f"two jobs of this sweep are the same cell ({', '.join(twice)}): vary what differs")
-    if study.cells_at_once > 1 and nodes.here().count > 1:
+    if study.cells_at_once > 1 and nodes.detect_nodes().count > 1:
         raise ZeroscaleError("cells_at_once is for one machine: several that train a cell together run one at a time")
     folder = layout.directory(cells[0]).parent
     sweep.write_record(folder, cells, [label for label, _ in configs])

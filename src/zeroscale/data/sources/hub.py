@@ -28,7 +28,7 @@ def commit(data: Any) -> str | None:
         return None
     _ask_hub(data)
     with _in_our_words(data):
-        hub.ask_for_dataset(data.dataset, data.revision)
+        hub.check_dataset_access(data.dataset, data.revision)
         return HfApi().dataset_info(data.dataset, revision=data.revision).sha
 
 
@@ -74,7 +74,7 @@ def _open(data: Any) -> Any:
 
     _ask_hub(data)
     if not constants.HF_HUB_OFFLINE and not Path(data.dataset).is_dir():
-        hub.ask_for_dataset(data.dataset, data.revision)
+        hub.check_dataset_access(data.dataset, data.revision)
     return load_dataset(data.dataset, data.config, split=data.split, revision=data.revision, streaming=data.streaming)
 
 
@@ -88,7 +88,7 @@ def _bytes(dataset: Any) -> int | None:
 def _ask_hub(data: Any) -> None:
     from huggingface_hub import constants
 
-    fault = None if constants.HF_HUB_OFFLINE else hub.fault()
+    fault = None if constants.HF_HUB_OFFLINE else hub.unreachable_reason()
     if fault:
         raise ZeroscaleError(
             f"data.dataset={data.dataset}: the hub cannot be reached: {fault}. Offline, use data=stdlib or data=files;"
@@ -107,7 +107,7 @@ def _in_our_words(data: Any) -> Iterator[None]:
         raise
     except Exception as error:
         plain = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        reason = hub.reason(error, data.revision) or plain
+        reason = hub.refusal_reason(error, data.revision) or plain
         asked = f"config {data.config}, split {data.split}, revision {data.revision or 'main'}"
         offline = "; HF_HUB_OFFLINE is set, so only what is in the local cache is found" * constants.HF_HUB_OFFLINE
         raise ZeroscaleError(f"data.dataset={data.dataset} ({asked}): {reason}{offline}") from error

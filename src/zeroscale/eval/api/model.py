@@ -50,7 +50,7 @@ def load(
             belong together.
     """
     model, tokenizer = loading.load(resolve_checkpoint(str(name), Path(output_dir), revision))
-    return LoadedModel(model.to(machine.accelerator(device)), tokenizer)
+    return LoadedModel(model.to(machine.resolve_accelerator(device)), tokenizer)
 
 
 def from_pretrained(directory: str | Path, *, dtype: torch.dtype | None = torch.float32) -> GPT:

@@ -33,12 +33,12 @@ def load(hub: Hub) -> list[dict[str, Any]]:
     import datasets
 
     name = f"{hub.id} (config {hub.config}, split {hub.split})"
-    unreachable = service.fault()
+    unreachable = service.unreachable_reason()
     quiet = datasets.utils.logging.get_verbosity()
     datasets.utils.logging.set_verbosity_error()
     try:
         if not unreachable:
-            service.ask_for_dataset(hub.id, hub.revision)
+            service.check_dataset_access(hub.id, hub.revision)
         with _offline_if(unreachable is not None):
             table = datasets.load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision)
         return table.to_list()
@@ -48,7 +48,7 @@ def load(hub: Hub) -> list[dict[str, Any]]:
             f"{name} is not in the local cache, and the hub cannot be asked: {unreachable}. Fetch it where there is a "
             "network, or give the benchmark's files with cards_from=files data_dir=DIR."
             if unreachable
-            else f"{name} could not be loaded from the hub: {service.reason(error, hub.revision) or plain}"
+            else f"{name} could not be loaded from the hub: {service.refusal_reason(error, hub.revision) or plain}"
         ) from error
     finally:
         datasets.utils.logging.set_verbosity(quiet)

@@ -32,7 +32,7 @@ def gather(run: Recorded, wanted: "ReproduceRequest", until: int, say: Say) -> I
     """Finds all that it takes up to a step; what is missing or is another stands in `Inputs.lacking`, in words."""
     settings = relocated(run, wanted)
     on_cpu = bool(run.manifest) and not (run.manifest.get("hardware") or {}).get("gpu")
-    kind = "cpu" if on_cpu else machine.accelerator(settings.trainer.accelerator)
+    kind = "cpu" if on_cpu else machine.resolve_accelerator(settings.trainer.accelerator)
     # A run that `accelerator: auto` put on a CPU is made again on a CPU, whatever is here.
     hidden = () if on_cpu and settings.trainer.accelerator == "auto" and machine.gpus() else None
     threads = settings.trainer.threads or run.manifest.get("threads")
