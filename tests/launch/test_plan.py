@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch.plan import plan_run
 from zeroscale.launch.plan_table import render
-from zeroscale.model.memory import HEAD_BUFFER, LEAN_FROM
+from zeroscale.model.memory import HEAD_BUFFER, RECOMPUTE_FROM
 
 SMALL = dict(name="small", n_layer=12, d_model=768, n_head=12, vocab_size=50257, n_positions=1024, context=1024)
 RUN = dict(tokens=8_912_896_000, batch_tokens=524_288, micro_batch_rows=16, devices=8, precision="bf16-mixed", lr=6e-4)
@@ -72,7 +72,7 @@ def test_the_heads_buffer_and_what_is_made_again_are_the_models_own():
     head = pytest.importorskip("zeroscale.model.loss")
     assert HEAD_BUFFER == {"cpu": head._CPU_BUFFER, "cuda": head._GPU_BUFFER}
     lean = pytest.importorskip("zeroscale.model.recompute")
-    assert LEAN_FROM == lean.WORTHWHILE
+    assert RECOMPUTE_FROM == lean.MIN_NUMBERS
 
 
 def test_cost_is_hours_times_devices_times_price():

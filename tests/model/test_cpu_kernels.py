@@ -22,8 +22,8 @@ def test_inference_gives_the_states_of_the_plain_products(activation, rows, monk
     model = wide(activation=activation, d_inner=640)
     tokens = torch.randint(0, 97, (rows, 80), generator=torch.Generator().manual_seed(0))
     taken = []
-    activated = cpu_kernels.activated
-    monkeypatch.setattr(cpu_kernels, "activated", lambda *rest: taken.append(1) or activated(*rest))
+    activated = cpu_kernels.affine_activation
+    monkeypatch.setattr(cpu_kernels, "affine_activation", lambda *rest: taken.append(1) or activated(*rest))
     with torch.no_grad():
         plain = model.hidden(tokens)
     assert not taken
@@ -36,11 +36,11 @@ def test_inference_gives_the_states_of_the_plain_products(activation, rows, monk
 
 def test_only_wide_layers_in_fp32_on_a_cpu_while_nothing_is_trained_go_this_way():
     x = torch.zeros(1, 1, 512)
-    assert not cpu_kernels.fuses(x, "gelu_tanh")
+    assert not cpu_kernels.can_fuse(x, "gelu_tanh")
     with torch.inference_mode():
-        assert cpu_kernels.fuses(x, "gelu_tanh")
-        assert not cpu_kernels.fuses(x.bfloat16(), "gelu_tanh")
-        assert not cpu_kernels.fuses(x[..., :256], "gelu_tanh")
-        assert not cpu_kernels.fuses(x, "silu")
+        assert cpu_kernels.can_fuse(x, "gelu_tanh")
+        assert not cpu_kernels.can_fuse(x.bfloat16(), "gelu_tanh")
+        assert not cpu_kernels.can_fuse(x[..., :256], "gelu_tanh")
+        assert not cpu_kernels.can_fuse(x, "silu")
         with torch.autocast("cpu", torch.bfloat16):
-            assert not cpu_kernels.fuses(x, "gelu_tanh")
+            assert not cpu_kernels.can_fuse(x, "gelu_tanh")

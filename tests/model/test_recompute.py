@@ -25,9 +25,9 @@ def step(seed: int = 0, **fields) -> tuple[torch.Tensor, list[torch.Tensor]]:
 
 @pytest.mark.parametrize("fields", [{}, {"d_model": 64, "n_head": 1}, {"activation": "relu"}, {"tied": False}])
 def test_every_gradient_has_the_same_bits(monkeypatch, fields):
-    monkeypatch.setattr(recompute, "WORTHWHILE", 10**12)
+    monkeypatch.setattr(recompute, "MIN_NUMBERS", 10**12)
     loss, gradients = step(**fields)
-    monkeypatch.setattr(recompute, "WORTHWHILE", 1)
+    monkeypatch.setattr(recompute, "MIN_NUMBERS", 1)
     again, others = step(**fields)
     assert torch.equal(loss, again)
     assert len(gradients) == len(others) and all(map(torch.equal, gradients, others))
@@ -35,7 +35,7 @@ def test_every_gradient_has_the_same_bits(monkeypatch, fields):
 
 def kept_bytes(monkeypatch, worthwhile: int) -> int:
     """What a forward pass through one block keeps for the backward pass, weights aside."""
-    monkeypatch.setattr(recompute, "WORTHWHILE", worthwhile)
+    monkeypatch.setattr(recompute, "MIN_NUMBERS", worthwhile)
     model = GPT(GPTConfig(**SHAPE))
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
@@ -61,7 +61,7 @@ def test_a_block_keeps_ten_numbers_for_each_of_its_states_instead_of_sixteen(mon
 
 
 def test_dropout_and_inference_work_beside_it(monkeypatch):
-    monkeypatch.setattr(recompute, "WORTHWHILE", 1)
+    monkeypatch.setattr(recompute, "MIN_NUMBERS", 1)
     model = GPT(GPTConfig(**{**SHAPE, "dropout": 0.5})).train()
     tokens = torch.randint(0, 300, (3, 64))
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_dropout_and_inference_work_beside_it(monkeypatch):
 
 def test_a_tied_weights_one_gradient_is_the_sum_of_both(monkeypatch):
     loss, gradients = step()
-    monkeypatch.setattr(recompute, "LARGE_TABLE", 1)
+    monkeypatch.setattr(recompute, "MIN_TABLE_NUMBERS", 1)
     again, others = step()
     assert torch.equal(loss, again)
     (table, *rest), (shared, *same) = gradients, others
@@ -83,7 +83,7 @@ def test_a_tied_weights_one_gradient_is_the_sum_of_both(monkeypatch):
 
 
 def test_gradients_that_are_accumulated_are_the_sum_of_each(monkeypatch):
-    monkeypatch.setattr(recompute, "LARGE_TABLE", 1)
+    monkeypatch.setattr(recompute, "MIN_TABLE_NUMBERS", 1)
     model = GPT(GPTConfig(**SHAPE))
     parts = [torch.randint(0, 300, (2, 65)) for _ in range(2)]
     for part in parts:

@@ -110,7 +110,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        if not self.training and cpu_kernels.fuses(x, self.mlp.activation_name):
+        if not self.training and cpu_kernels.can_fuse(x, self.mlp.activation_name):
             return self._fused(x, mask, cache)
         x = x + self.drop(self.attn(x, self.ln_1, mask, cache))
         return x + self.drop(self.mlp(x, self.ln_2))
@@ -121,9 +121,9 @@ class Block(nn.Module):
         rows = x.flatten(0, 1)
         y = cpu_kernels.affine(self.ln_1(rows), qkv.weight, qkv.bias)
         y = self.attn.heads(y.view(*x.shape[:2], -1), mask, cache).flatten(0, 1)
-        rows = cpu_kernels.added(y, proj.weight, proj.bias, rows)
-        inner = cpu_kernels.activated(self.ln_2(rows), up.weight, up.bias, self.mlp.activation_name)
-        return cpu_kernels.added(inner, down.weight, down.bias, rows).view_as(x)
+        rows = cpu_kernels.affine_add(y, proj.weight, proj.bias, rows)
+        inner = cpu_kernels.affine_activation(self.ln_2(rows), up.weight, up.bias, self.mlp.activation_name)
+        return cpu_kernels.affine_add(inner, down.weight, down.bias, rows).view_as(x)
 
 
 class GPT(nn.Module):
@@ -223,6 +223,6 @@ class GPT(nn.Module):
         table, head = self.wte.weight, self.head_weight
         if reduction == "none" or head is not table or not recompute.gradient_is_shared(table):
             return head_cross_entropy(self.hidden(tokens), head, targets, reduction)
-        shared = TiedEmbedding()
-        hidden = self.hidden(tokens, embedded=shared.look_up(table, tokens))
-        return head_cross_entropy(hidden, head, targets, reduction, shared)
+        tied = TiedEmbedding()
+        hidden = self.hidden(tokens, embedded=tied.look_up(table, tokens))
+        return head_cross_entropy(hidden, head, targets, reduction, tied)

@@ -1,4 +1,4 @@
-"""Hugging Face's names for GPT-2: its config.json as a `GPTConfig` and back, its tensors' names beside ours."""
+"""Hugging Face's format of GPT-2: its config.json as a `GPTConfig` and back, its tensors' names for ours."""
 
 import re
 import warnings
@@ -27,21 +27,21 @@ HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True)
-class Name:
-    """A tensor as transformers knows it."""
+class HFTensor:
+    """The name and the layout of a tensor in transformers."""
 
     name: str
     transposed: bool
     """transformers' Conv1D holds [in, out] where nn.Linear holds [out, in]."""
 
 
-def tensor_names(config: GPTConfig) -> dict[str, Name]:
-    """Our name → theirs, for every tensor of a model; a tied head has none of its own."""
+def tensor_names(config: GPTConfig) -> dict[str, HFTensor]:
+    """Our name → transformers' tensor, for every tensor of a model; a tied head has none of its own."""
     names = {
-        "wte.weight": Name("transformer.wte.weight", False),
-        "wpe.weight": Name("transformer.wpe.weight", False),
-        "ln_f.weight": Name("transformer.ln_f.weight", False),
-        "ln_f.bias": Name("transformer.ln_f.bias", False),
+        "wte.weight": HFTensor("transformer.wte.weight", False),
+        "wpe.weight": HFTensor("transformer.wpe.weight", False),
+        "ln_f.weight": HFTensor("transformer.ln_f.weight", False),
+        "ln_f.bias": HFTensor("transformer.ln_f.bias", False),
     }
     modules = {
         "ln_1": ("ln_1", False),
@@ -52,12 +52,12 @@ def tensor_names(config: GPTConfig) -> dict[str, Name]:
         "mlp.down": ("mlp.c_proj", True),
     }
     for layer in range(config.n_layer):
-        for ours, (theirs, conv1d) in modules.items():
+        for name, (hf_name, conv1d) in modules.items():
             for kind in ("weight", "bias"):
-                name = Name(f"transformer.h.{layer}.{theirs}.{kind}", conv1d and kind == "weight")
-                names[f"blocks.{layer}.{ours}.{kind}"] = name
+                tensor = HFTensor(f"transformer.h.{layer}.{hf_name}.{kind}", conv1d and kind == "weight")
+                names[f"blocks.{layer}.{name}.{kind}"] = tensor
     if not config.tied:
-        names["head.weight"] = Name(HEAD, False)
+        names["head.weight"] = HFTensor(HEAD, False)
     return names
 
 

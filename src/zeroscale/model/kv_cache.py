@@ -100,21 +100,23 @@ class KVCache:
         """Counts `time` columns as filled, once every layer has stored them."""
         self.length += time
 
-    def take_in(self, source: "KVCache", row: int, places: Sequence[int] | slice, count: int) -> None:
-        """Adds a row: the `count` columns of another cache's row that stand at `places`, in their order; at most
-        `length`, which whoever fills an empty cache sets to the longest row to come."""
+    def insert(self, source: "KVCache", row: int, columns: Sequence[int] | slice, count: int) -> None:
+        """Adds a row: the `count` given columns of a row of another cache, in their order.
+
+        At most `length` columns: whoever fills an empty cache sets that to the longest row to come.
+        """
         if count > self.length or self.batch == self._keys.shape[1]:
             raise ZeroscaleError(f"the cache has no room for a row of {count} columns")
-        where = slice(self.length - count, self.length)
-        for store, other in ((self._keys, source._keys), (self._values, source._values)):
-            store[:, self.batch, :, where] = other[:, row][:, :, places]
+        start = self.length - count
+        for store, source_store in ((self._keys, source._keys), (self._values, source._values)):
+            store[:, self.batch, :, start : self.length] = source_store[:, row][:, :, columns]
             # What is masked is still multiplied (by 0): it must be a number.
-            store[:, self.batch, :, : where.start] = 0
+            store[:, self.batch, :, :start] = 0
         self.batch += 1
-        self._set_starts([*self.starts, where.start])
+        self._set_starts([*self.starts, start])
 
-    def make_room(self, columns: int) -> None:
-        """Sees to `columns` free columns at the end, moving rows left over padding that no row needs."""
+    def reserve(self, columns: int) -> None:
+        """Makes `columns` columns free at the end, moving rows left over padding that no row needs."""
         spare = min(self.starts, default=0)
         if self.length + columns <= self.max_length or not spare:
             return
@@ -125,19 +127,19 @@ class KVCache:
         self._set_starts([start - spare for start in self.starts])
 
     def drop(self, rows: Sequence[int]) -> list[int]:
-        """Takes rows out of the batch, moving rows from the end into the gaps; returns who stands where now:
-        entry i is the former number of row i."""
-        gone = set(rows)
+        """Takes rows out of the batch, moving rows from the end into the gaps; returns the new order: entry i is the
+        former number of row i."""
+        dropped = set(rows)
         order = list(range(self.batch))
-        kept = self.batch - len(gone)
-        movers = [row for row in range(kept, self.batch) if row not in gone]
-        for gap in sorted(row for row in gone if row < kept):
+        remaining = self.batch - len(dropped)
+        movers = [row for row in range(remaining, self.batch) if row not in dropped]
+        for gap in sorted(row for row in dropped if row < remaining):
             mover = movers.pop()
             order[gap] = mover
             for store in (self._keys, self._values):
                 store[:, gap, :, : self.length] = store[:, mover, :, : self.length]
-        order = order[:kept]
-        self.batch = kept
+        order = order[:remaining]
+        self.batch = remaining
         self._set_starts([self.starts[row] for row in order])
         return order
 

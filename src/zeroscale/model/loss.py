@@ -24,7 +24,7 @@ _GPU_BUFFER = 2**27
 
 
 def head_cross_entropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean", shared: "TiedEmbedding | None" = None
+    hidden: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean", tied: "TiedEmbedding | None" = None
 ) -> Tensor:
     """Cross-entropy in nats of `targets` [...] under softmax(hidden [..., d] @ weight [V, d].T).
 
@@ -34,11 +34,11 @@ def head_cross_entropy(
 
     Args:
         reduction: "mean" or "sum": a scalar; "none": the shape of `targets` (its gradient recomputes each chunk).
-        shared: takes the weight's gradient in place of autograd; the look-up of the same weight completes it.
+        tied: takes the weight's gradient in place of autograd; the look-up of the same weight completes it.
     """
     if torch.compiler.is_compiling():
         # Kept out of the graph here and not by a decorator, which would load the compiler (1 s) with this file.
-        return torch.compiler.disable(head_cross_entropy)(hidden, weight, targets, reduction, shared)
+        return torch.compiler.disable(head_cross_entropy)(hidden, weight, targets, reduction, tied)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction is {reduction!r}; it must be "mean", "sum" or "none"')
     states, flat = hidden.flatten(0, -2), targets.flatten()
@@ -46,7 +46,7 @@ def head_cross_entropy(
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
     if device == "cpu" or states.dtype == torch.float64:
         # Without AMX a CPU multiplies bf16 two to four times slower than fp32: there the product is fp32.
-        dtype = _wide(states.dtype)
+        dtype = _wide_dtype(states.dtype)
     row_weight = None
     if reduction != "none":
         counted = flat != IGNORED
@@ -55,22 +55,22 @@ def head_cross_entropy(
             row_weight /= counted.sum()
     with torch.autocast(device, enabled=False):
         if not (torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)):
-            losses = _walk(states, weight, flat, dtype)[0]
+            losses = _chunked_losses(states, weight, flat, dtype)[0]
             losses = losses if row_weight is None else losses @ row_weight
-            return losses.to(_wide(states.dtype)).view(targets.shape if row_weight is None else ())
+            return losses.to(_wide_dtype(states.dtype)).view(targets.shape if row_weight is None else ())
         if row_weight is None:
             return _recomputed(states, weight, flat, dtype).view(targets.shape)
-        return _Head.apply(states, weight, flat, row_weight, dtype, shared)
+        return _HeadCrossEntropy.apply(states, weight, flat, row_weight, dtype, tied)
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def _wide_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _chunk_rows(rows: int, vocabulary: int, device: str) -> int:
     """Rows per chunk: as few chunks as the buffer allows, of nearly equal size."""
-    most = max(1, (_CPU_BUFFER if device == "cpu" else _GPU_BUFFER) // vocabulary)
-    chunks = max(1, math.ceil(rows / most))
+    max_rows = max(1, (_CPU_BUFFER if device == "cpu" else _GPU_BUFFER) // vocabulary)
+    chunks = max(1, math.ceil(rows / max_rows))
     return max(1, math.ceil(rows / chunks))
 
 
@@ -84,24 +84,24 @@ class TiedEmbedding:
     gradient: Tensor | None = None
 
     def look_up(self, weight: Tensor, tokens: Tensor) -> Tensor:
-        """Rows of `weight` [V, d] by id: tokens [...] → [..., d]; the head must get `shared=self`."""
+        """Rows of `weight` [V, d] by id: tokens [...] → [..., d]; the head must get `tied=self`."""
         return _LookUp.apply(weight, tokens, self)
 
 
 class _LookUp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, shared: TiedEmbedding) -> Tensor:
-        ctx.tokens, ctx.shared = tokens, shared
+    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, tied: TiedEmbedding) -> Tensor:
+        ctx.tokens, ctx.tied = tokens, tied
         return functional.embedding(tokens, weight)
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
-        total, ctx.shared.gradient = ctx.shared.gradient, None
+        total, ctx.tied.gradient = ctx.tied.gradient, None
         assert total is not None, "the head's backward pass comes first, and once"
         return total.index_add_(0, ctx.tokens.flatten(), grad.flatten(0, -2).to(total.dtype)), None, None
 
 
-class _Head(torch.autograd.Function):
+class _HeadCrossEntropy(torch.autograd.Function):
     """Σ row_weight · nll, with its gradients taken on the way forward."""
 
     @staticmethod
@@ -112,11 +112,11 @@ class _Head(torch.autograd.Function):
         targets: Tensor,
         row_weight: Tensor,
         dtype: torch.dtype,
-        shared: "TiedEmbedding | None",
+        tied: "TiedEmbedding | None",
     ) -> Tensor:
-        losses, *ctx.gradients = _walk(states, weight, targets, dtype, row_weight, ctx.needs_input_grad[:2])
-        ctx.weight_dtype, ctx.shared = weight.dtype, shared
-        return (losses @ row_weight).to(_wide(states.dtype))
+        losses, *ctx.gradients = _chunked_losses(states, weight, targets, dtype, row_weight, ctx.needs_input_grad[:2])
+        ctx.weight_dtype, ctx.tied = weight.dtype, tied
+        return (losses @ row_weight).to(_wide_dtype(states.dtype))
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -131,43 +131,43 @@ class _Head(torch.autograd.Function):
                     gradient.mul_(grad)
         if grad_weight is not None:
             grad_weight = grad_weight.to(ctx.weight_dtype)
-        if ctx.shared is not None:
-            ctx.shared.gradient, grad_weight = grad_weight, None
+        if ctx.tied is not None:
+            ctx.tied.gradient, grad_weight = grad_weight, None
         return grad_states, grad_weight, None, None, None, None
 
 
-def _walk(
+def _chunked_losses(
     states: Tensor,
     weight: Tensor,
     targets: Tensor,
     dtype: torch.dtype,
     row_weight: Tensor | None = None,
-    wanted: tuple[bool, bool] = (False, False),
+    needs_gradients: tuple[bool, bool] = (False, False),
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """nll [N] of states [N, d], and the wanted gradients of Σ row_weight · nll by states and by weight.
+    """nll [N] of states [N, d], and where needed the gradients of Σ row_weight · nll by states and by weight.
 
     Losses and their weights are float64: N numbers cost nothing, and their mean is then as good as the logits.
     """
     rows, vocabulary = states.shape[0], weight.shape[0]
-    wide = _wide(states.dtype)
+    wide = _wide_dtype(states.dtype)
     matrix = weight.to(dtype)
     chunk = _chunk_rows(rows, vocabulary, states.device.type)
     buffer = torch.empty(min(chunk, rows), vocabulary, dtype=wide, device=states.device)
     losses = torch.empty(rows, dtype=torch.float64, device=states.device)
-    grad_states = torch.empty_like(states) if wanted[0] else None
-    grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if wanted[1] else None
+    grad_states = torch.empty_like(states) if needs_gradients[0] else None
+    grad_weight = torch.zeros(weight.shape, dtype=wide, device=weight.device) if needs_gradients[1] else None
     for start in range(0, rows, chunk):
-        part = slice(start, start + chunk)
-        x, target = states[part].to(dtype), targets[part]
+        chunk_rows = slice(start, start + chunk)
+        x, target = states[chunk_rows].to(dtype), targets[chunk_rows]
         logits = _product(x, matrix.t(), buffer[: x.shape[0]])
-        losses[part] = _softmax_and_loss(logits, target)
+        losses[chunk_rows] = _softmax_and_loss(logits, target)
         if row_weight is None:
             continue
         # The softmax, minus one at the target, is d nll / d logits.
         logits[torch.arange(x.shape[0], device=x.device), target.clamp(min=0)] -= 1.0
-        errors, scale = logits.to(dtype), row_weight[part, None].to(wide)
+        errors, scale = logits.to(dtype), row_weight[chunk_rows, None].to(wide)
         if grad_states is not None:
-            grad_states[part] = _product(errors, matrix) * scale
+            grad_states[chunk_rows] = _product(errors, matrix) * scale
         if grad_weight is not None:
             # The rows' weights go onto the narrow factor: one pass over [rows, d], none over the vocabulary.
             _add_product(grad_weight, errors.t(), (x * scale).to(dtype))
@@ -205,12 +205,12 @@ def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
 
 def _recomputed(states: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
     """nll [N] whose backward makes each chunk's logits again: the rows' weights are not known beforehand."""
-    wide = _wide(states.dtype)
+    wide = _wide_dtype(states.dtype)
 
-    def part(x: Tensor, matrix: Tensor, target: Tensor) -> Tensor:
+    def chunk_losses(x: Tensor, matrix: Tensor, target: Tensor) -> Tensor:
         logits = functional.linear(x.to(dtype), matrix.to(dtype)).to(wide)
         return functional.cross_entropy(logits, target, ignore_index=IGNORED, reduction="none")
 
     chunk = _chunk_rows(states.shape[0], weight.shape[0], states.device.type)
-    parts = zip(states.split(chunk), targets.split(chunk), strict=True)
-    return torch.cat([checkpoint(part, x, weight, target, use_reentrant=False) for x, target in parts])
+    chunks = zip(states.split(chunk), targets.split(chunk), strict=True)
+    return torch.cat([checkpoint(chunk_losses, x, weight, target, use_reentrant=False) for x, target in chunks])

@@ -1,6 +1,6 @@
 """What one device holds at the moment of a training step that needs most: arithmetic, nothing is allocated.
 
-tests/model/test_memory.py holds it beside what torch's own tracker and a training process measure.
+tests/model/test_memory.py compares it with what torch's profiler and a training process measure.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Device = Literal["cpu", "cuda"]
 
 # Numbers in the head's one buffer for logits: model/loss.py's.
 HEAD_BUFFER = {"cpu": 2**25, "cuda": 2**27}
-# Numbers going into a norm or GELU from which on its output is made again instead of kept: model/recompute.py's.
-LEAN_FROM = 2**19
+# Numbers going into a norm or GELU from which on its output is recomputed instead of kept: model/recompute.py's.
+RECOMPUTE_FROM = 2**19
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def memory_per_device(shape: Shape, step: Step) -> Memory:
         gradients    s P; FSDP: s P / devices, and one layer's whole and on its way out
         kept         T (2 s d + h (6 d + 2 i) + 4 H + 16) for each layer: the inputs of both norms, their outputs, q, k,
                      v, attention's output, the MLP before and after GELU, and in fp32 the norms' and softmax's sums;
-                     2 d and i numbers less where model/recompute.py makes the norms' and GELU's outputs again (T d and
+                     2 d and i numbers less where model/recompute.py recomputes the norms' and GELU's outputs (T d and
                      T i of 2^19 or more, no autocast, not compiled). Autocast also keeps half-precision weights
         head         a chunk of logits in fp32, the gradients by the last states and by the head's weight
 
@@ -133,7 +133,7 @@ def memory_per_device(shape: Shape, step: Step) -> Memory:
     states = step.optimizer.hidden_matrices * shape.hidden_matrices + step.optimizer.rest * rest
     optimizer = s * states // (step.devices if step.sharded else 1)
     copies = 2 * shape.n_layer * shape.block if step.precision.endswith("-mixed") else 0
-    norms, gelu = _lean(shape, step)
+    norms, gelu = _recomputed(shape, step)
     layer = 2 * s * d + step.width * ((4 if norms else 6) * d + (1 if gelu else 2) * shape.d_inner)
     layer += 4 * shape.n_head + 16
     kept = tokens * (s * d if step.activation_checkpointing else layer) * shape.n_layer
@@ -164,11 +164,11 @@ def _weights(shape: Shape, step: Step) -> tuple[int, int, int]:
     return s * total // step.devices + gathered, gradients, 2 * s * shape.block
 
 
-def _lean(shape: Shape, step: Step) -> tuple[bool, bool]:
-    """Whether outputs of norms, and of GELU, are made again in the backward pass."""
+def _recomputed(shape: Shape, step: Step) -> tuple[bool, bool]:
+    """Whether outputs of norms, and of GELU, are computed again in the backward pass."""
     if step.width != step.stored or step.compiled:
         return False, False
-    return tuple(step.micro_batch_tokens * width >= LEAN_FROM for width in (shape.d_model, shape.d_inner))
+    return tuple(step.micro_batch_tokens * width >= RECOMPUTE_FROM for width in (shape.d_model, shape.d_inner))
 
 
 def _chunk(shape: Shape, step: Step) -> int:

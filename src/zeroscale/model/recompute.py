@@ -1,10 +1,10 @@
-"""Linear layers that keep less for the backward pass: what is cheap to compute again is not kept.
+"""Selective recomputation: linear layers that recompute in the backward pass what is cheap, instead of keeping it.
 
 Of the 16 d numbers that a block of width d keeps for each token, the outputs of both layer norms and of the activation
-are 6 d. They are made again from what is kept anyway, by the same kernels, so that every gradient has the bits it
-would have. That costs under 1 % of a step's time, and pays where micro-batches are large: below `WORTHWHILE` numbers
-the calls from Python cost more than they save. Autocast and torch.compile have their own ways (the compiler recomputes
-what is cheap by itself) and take the plain one.
+are 6 d. They are computed again from what is kept anyway, by the same kernels, so that every gradient has the bits it
+would have. That costs under 1 % of a step's time, and pays where micro-batches are large: below `MIN_NUMBERS` numbers
+the calls from Python cost more than they save. Under autocast and torch.compile (which recomputes what is cheap by
+itself) nothing is changed.
 """
 
 from typing import Any
@@ -13,37 +13,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WORTHWHILE = 2**19
+MIN_NUMBERS = 2**19
 """Numbers in the states [B, T, d]: 2 MiB of fp32."""
-LARGE_TABLE = 2**23
+MIN_TABLE_NUMBERS = 2**23
 """Numbers in a tied weight [V, d]: 32 MiB of fp32."""
 
 
 def norm_linear(x: Tensor, norm: nn.LayerNorm, linear: nn.Linear) -> Tensor:
     """linear(norm(x)) of states [..., d]."""
-    if not _kept(x, linear):
+    if not _recomputes(x, linear):
         return linear(norm(x))
     return _NormLinear.apply(x, norm.weight, norm.bias, linear.weight, linear.bias, norm.eps)
 
 
 def gelu_linear(x: Tensor, linear: nn.Linear) -> Tensor:
     """linear(gelu(x)) with GELU's tanh form."""
-    if not _kept(x, linear):
+    if not _recomputes(x, linear):
         return linear(functional.gelu(x, approximate="tanh"))
     return _GeluLinear.apply(x, linear.weight, linear.bias)
 
 
 def gradient_is_shared(table: Tensor) -> bool:
-    """Whether head and look-up of a tied weight are to add to one gradient (`head.Shared`): where it is large, on a CPU
-    (a GPU adds rows in no fixed order)."""
+    """Whether head and look-up of a tied weight are to add to one gradient (`loss.TiedEmbedding`): where it is large,
+    on a CPU (a GPU adds rows in no fixed order)."""
     return (
-        table.numel() >= LARGE_TABLE and table.device.type == "cpu" and torch.is_grad_enabled() and table.requires_grad
+        table.numel() >= MIN_TABLE_NUMBERS
+        and table.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and table.requires_grad
     )
 
 
-def _kept(x: Tensor, linear: nn.Linear) -> bool:
+def _recomputes(x: Tensor, linear: nn.Linear) -> bool:
+    """Whether what precedes `linear` is computed again in the backward pass."""
     return (
-        x.numel() >= WORTHWHILE
+        x.numel() >= MIN_NUMBERS
         and torch.is_grad_enabled()
         and x.requires_grad
         and linear.weight.requires_grad

@@ -43,22 +43,22 @@ def from_pretrained(
     config = read_config(directory)
     stored = _with_prefix(open_directory(directory))
     rows = stored["transformer.wte.weight"].shape[0] if "transformer.wte.weight" in stored else config.vocab_size
-    real = vocab_size or config.vocab_size
-    if real > rows:
-        raise ZeroscaleError(f"{directory}: a vocabulary of {real}, but wte.weight has {rows} rows")
-    config = replace(config, vocab_size=real, padded_vocab_size=rows if rows > real else None)
+    vocab_size = vocab_size or config.vocab_size
+    if vocab_size > rows:
+        raise ZeroscaleError(f"{directory}: a vocabulary of {vocab_size}, but wte.weight has {rows} rows")
+    config = replace(config, vocab_size=vocab_size, padded_vocab_size=rows if rows > vocab_size else None)
     if config.tied and HEAD in stored:
         _check_tied(stored, directory)
         del stored[HEAD]
     names = tensor_names(config)
     with torch.device("meta"):
         model = GPT(config)
-    shapes = {theirs.name: _shape(model.get_parameter(ours).shape, theirs.transposed) for ours, theirs in names.items()}
+    shapes = {hf.name: _stored_shape(model.get_parameter(name).shape, hf.transposed) for name, hf in names.items()}
     _check(stored, shapes, str(directory))
-    for ours, theirs in names.items():
-        tensor = stored[theirs.name].load()
-        tensor = tensor.t() if theirs.transposed else tensor
-        _assign(model, ours, _own(tensor, dtype or tensor.dtype))
+    for name, hf in names.items():
+        tensor = stored[hf.name].load()
+        tensor = tensor.t() if hf.transposed else tensor
+        _assign(model, name, _contiguous_copy(tensor, dtype or tensor.dtype))
     return model.eval()
 
 
@@ -71,11 +71,11 @@ def save_pretrained(model: GPT, directory: str | Path, *, eos: int | None = None
     directory = Path(directory)
     config, state = model.config, state_tensors(model)
     tensors = []
-    for ours, theirs in tensor_names(config).items():
-        tensor = state[ours]
-        if ours in ("wte.weight", "head.weight"):
+    for name, hf in tensor_names(config).items():
+        tensor = state[name]
+        if name in ("wte.weight", "head.weight"):
             tensor = tensor[: config.vocab_size]
-        tensors.append((theirs.name, tensor.t() if theirs.transposed else tensor))
+        tensors.append((hf.name, tensor.t() if hf.transposed else tensor))
     dtype = str(model.wte.weight.dtype).removeprefix("torch.")
     write_safetensors(directory / "model.safetensors", tensors)
     files.write_json(
@@ -135,7 +135,7 @@ def _check_tied(stored: Mapping[str, StoredTensor], directory: Path) -> None:
         )
 
 
-def _shape(shape: torch.Size, transposed: bool) -> tuple[int, ...]:
+def _stored_shape(shape: torch.Size, transposed: bool) -> tuple[int, ...]:
     return tuple(reversed(shape)) if transposed else tuple(shape)
 
 
@@ -161,7 +161,7 @@ def _listed(items: list[str]) -> str:
     return ", ".join(items[:8]) + (f" and {len(items) - 8} more" if len(items) > 8 else "")
 
 
-def _own(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _contiguous_copy(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """A contiguous tensor in memory of its own, not in a mapped file."""
     return torch.empty(tensor.shape, dtype=dtype).copy_(tensor)
 

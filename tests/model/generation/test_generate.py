@@ -95,17 +95,17 @@ def families() -> list[list[int]]:
 
 @pytest.mark.parametrize("batch_size", [2, 5, 64])
 def test_common_beginnings_are_read_once_and_change_nothing(lively, batch_size):
-    rows, spent, apart = families(), GenerationStats(), GenerationStats()
+    rows, stats, apart = families(), GenerationStats(), GenerationStats()
     expected = [recomputed(lively, row, 12) for row in rows]
-    shared = list(stream(lively, rows, 12, batch_size=batch_size, spent=spent))
-    alone = list(stream(lively, rows, 12, batch_size=batch_size, share=False, spent=apart))
+    shared = list(stream(lively, rows, 12, batch_size=batch_size, stats=stats))
+    alone = list(stream(lively, rows, 12, batch_size=batch_size, share=False, stats=apart))
     for pieces in (shared, alone):
         assert [[new.token for new in pieces if new.prompt == index] for index in range(len(rows))] == expected
     total = sum(map(len, rows))
     assert (apart.read, apart.saved) == (total, 0)
-    assert spent.read + spent.saved == total
+    assert stats.read + stats.saved == total
     if batch_size > 2:
-        assert spent.read < 0.6 * total
+        assert stats.read < 0.6 * total
 
 
 def test_log_probabilities_are_those_of_the_whole_model(lively):

@@ -1,4 +1,4 @@
-"""Rows on shared trunks: the same answers as from caches of their own, whoever comes and goes."""
+"""Rows on shared prefixes: the same answers as from caches of their own, whichever rows are added or dropped."""
 
 import random
 import weakref
@@ -21,7 +21,7 @@ NEW = 12
 
 @pytest.fixture
 def always(monkeypatch) -> None:
-    """Trunks for whatever begins alike, be it as small as here."""
+    """Shared prefixes for whatever begins alike, be it as small as here."""
     monkeypatch.setattr(grouping, "_CPU_SPARED", 0)
     monkeypatch.setattr(grouping, "_SHARE_SPARED", 0)
 
@@ -81,7 +81,7 @@ def groups(model: GPT, prompts, batch_size: int = 64, columns: int | None = None
     ids=str,
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
+def test_a_step_on_shared_prefixes_gives_what_the_whole_model_gives(fields, dtype):
     """Two tries, rows that joined at different steps, one that left: all against plain passes over whole sequences."""
     model = GPT(GPTConfig(vocab_size=257, n_positions=48, n_layer=3, d_model=32, n_head=4, **fields), seed=3).eval()
     for parameter in model.parameters():
@@ -94,24 +94,24 @@ def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
         layout = prefix_tree.pack(read)
         cache = model.new_cache(*layout.tokens.shape)
         model.hidden(layout.tokens, cache, layout.positions, layout.mask)
-        branches = SharedPrefixCache(model.config, 16, 4, dtype)
+        shared = SharedPrefixCache(model.config, 16, 4, dtype)
         said: list[list[int]] = []
 
         def join(number: int) -> None:
-            trunk = Prefix(*cache.columns(number, len(read[number])), read[number].paths, PrefixBuffer(0, 0))
-            for place, member in enumerate(read[number].members):
-                branches.attach(trunk, place)
+            prefix = Prefix(*cache.columns(number, len(read[number])), read[number].paths, PrefixBuffer(0, 0))
+            for path, member in enumerate(read[number].members):
+                shared.attach(prefix, path)
                 said.append(list(sequences[member]))
 
         join(0)
-        step = DecodeStep(model, branches.batch, 4)
+        step = DecodeStep(model, shared.batch, 4)
         for number in range(4):
             if number < 3:
                 join(number + 1)
             if number == 2:
-                said[:] = [said[row] for row in branches.drop([0, 5])]
-            tokens = torch.tensor([(7 * row + number) % 257 for row in range(branches.batch)])
-            found = step(tokens, branches)
+                said[:] = [said[row] for row in shared.drop([0, 5])]
+            tokens = torch.tensor([(7 * row + number) % 257 for row in range(shared.batch)])
+            found = step(tokens, shared)
             for row, token, logits in zip(said, tokens.tolist(), found, strict=True):
                 row.append(token)
                 expected = reference(torch.tensor([row]))[0, -1]
@@ -123,22 +123,22 @@ def test_a_step_on_trunks_gives_what_the_whole_model_gives(fields, dtype):
 def test_families_and_singles_get_what_each_gets_alone(lively, always, monkeypatch, batch_size, columns):
     prompts = [*families(), *singles()]
     random.Random(batch_size).shuffle(prompts)
-    monkeypatch.setattr(grouping, "_shares_enough_prefix", _every_family)
+    monkeypatch.setattr(grouping, "_shares_enough_prefix", _every_group)
     assert groups(lively, prompts, batch_size, columns) == [SharedPrefixBatch, ContinuousBatch]
-    spent = GenerationStats()
-    pieces = stream(lively, prompts, NEW, batch_size=batch_size, columns=columns, spent=spent)
+    stats = GenerationStats()
+    pieces = stream(lively, prompts, NEW, batch_size=batch_size, columns=columns, stats=stats)
     assert rows_of(pieces, len(prompts)) == [recomputed(lively, prompt) for prompt in prompts]
     tries = prefix_tree.build_tries([tuple(row) for row in prompts], range(len(prompts)), 72)
-    assert spent.read == sum(map(len, tries)), "each trie is read once, however few rows there are"
-    assert spent.read + spent.saved == sum(map(len, prompts))
+    assert stats.read == sum(map(len, tries)), "each trie is read once, however few rows there are"
+    assert stats.read + stats.saved == sum(map(len, prompts))
 
 
-def _every_family(model, plants, prompts, new_tokens):
-    return [tree for tree in plants if len(tree.members) > 1]
+def _every_group(model, tries, prompts, new_tokens):
+    return [trie for trie in tries if len(trie.members) > 1]
 
 
 @pytest.mark.parametrize("batch_size", [2, 4, 64])
-def test_rows_leave_and_enter_in_the_middle(lively, always, batch_size):
+def test_rows_are_removed_and_admitted_in_the_middle(lively, always, batch_size):
     prompts = families()
     assert groups(lively, prompts, batch_size) == [SharedPrefixBatch]
 
@@ -194,23 +194,23 @@ def test_a_trie_goes_with_its_last_row_and_no_more_stand_than_there_is_room_for(
             alive.add(self)
             made.append(self.keys.shape[2])
 
-    monkeypatch.setattr(continuous_batching, "Trunk", Watched)
+    monkeypatch.setattr(continuous_batching, "Prefix", Watched)
     prompts = families()
-    plants = list(prefix_tree.build_tries([tuple(row) for row in prompts], range(len(prompts)), 72))
+    tries = list(prefix_tree.build_tries([tuple(row) for row in prompts], range(len(prompts)), 72))
     room = 70
     monkeypatch.setattr(
         "zeroscale.model.generation.generate.group_prompts",
-        lambda model, kept, *_: [partial(SharedPrefixBatch, model, kept, plants, 4, NEW, room)],
+        lambda model, kept, *_: [partial(SharedPrefixBatch, model, kept, tries, 4, NEW, room)],
     )
     for _ in stream(lively, prompts, NEW, stop=lambda new: new[-1] % 5 == 0):
-        held.append([trunk.keys.shape[2] for trunk in alive])
-    assert sorted(made) == sorted(map(len, plants))
+        held.append([prefix.keys.shape[2] for prefix in alive])
+    assert sorted(made) == sorted(map(len, tries))
     assert all(len(columns) == 1 or sum(columns) <= room for columns in held)
     assert max(map(len, held)) > 1
     assert not alive
 
 
-def test_what_is_not_worth_a_trunk_has_caches_of_its_own(lively):
+def test_what_is_not_worth_a_shared_prefix_has_caches_of_its_own(lively):
     prompts = [*families(), *singles()]
     assert groups(lively, prompts) == [ContinuousBatch], "a few columns are read faster than products are started"
     long = [tuple(range(40))] * 200
@@ -221,7 +221,9 @@ def test_what_is_not_worth_a_trunk_has_caches_of_its_own(lively):
     wide = GPT(GPTConfig(vocab_size=257, n_positions=48, n_layer=1, d_model=512, n_head=4))
     some = [tuple(range(40))] * 10
     assert groups(wide, some) == [SharedPrefixBatch]
-    assert groups(wide, [*some, *singles()]) == [ContinuousBatch], "further steps read more weights than trunks spare"
+    assert groups(wide, [*some, *singles()]) == [ContinuousBatch], (
+        "further steps read more weights than shared prefixes spare"
+    )
 
 
 def test_samples_of_one_prompt_are_those_of_prompts_apart(lively, always):

@@ -78,7 +78,7 @@ def _continue(
                 vocab_size=engine.tokenizer.vocab_size,
                 logprobs=logprobs,
                 share=engine.share and not engine.deterministic,
-                spent=spent,
+                stats=spent,
             ):
                 group[prompt].new.append(token)
                 group[prompt].logprobs.append(logprob)

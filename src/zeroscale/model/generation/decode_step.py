@@ -1,8 +1,8 @@
-"""One more token for each row: the decoder's step while generating, where a CPU's time goes into reading weights.
+"""One decoding step: one more token for each row, where a CPU's time goes into reading weights.
 
 The same computation as `GPT.hidden` on [rows, 1] tokens with a cache, written out over the weights themselves: no
-dropout to ask about, no module to call, the activation inside the product where oneDNN has it, and the weights laid
-out once for the many steps to come.
+dropout, no module calls, the activation inside the product where oneDNN has it, and the weights packed once for the
+many steps to come.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from zeroscale.model.generation.shared_prefix import SharedPrefixCache
 from zeroscale.model.gpt import ACTIVATIONS, GPT
 from zeroscale.model.kv_cache import KVCache
 
-# Laying out GPT-2 small's weights costs 0.1 s and saves 1 to 9 ms a step (1 to 32 rows).
+# Packing GPT-2 small's weights costs 0.1 s and saves 1 to 9 ms a step (1 to 32 rows).
 _STEPS_WORTH_PACKING = 16
-# Without laying out, oneDNN measured faster than MKL from 4 to 64 rows: 27 % at 4, 30 % at 16, 3 % at 64.
+# Without packing, oneDNN measured faster than MKL from 4 to 64 rows: 27 % at 4, 30 % at 16, 3 % at 64.
 _ROWS_WORTH_ONEDNN = range(4, 65)
 
 Product = Callable[[Tensor], Tensor]
@@ -43,21 +43,20 @@ class _Layer:
 class DecodeStep:
     """Steps of one batch of a model. The weights must not change while it is in use.
 
-    Which kernel multiplies depends on the number of rows and steps asked for alone, so that a generation gives the
-    same bits again; whether the weights are laid out anew for it depends on free memory too, but changes no bit
-    (oneDNN gives the same product from both layouts; its error is about MKL's: 3.7e-7 against 3.5e-7 over GPT-2
+    Which kernel multiplies depends on the number of rows and expected steps alone, so that a generation gives the same
+    bits again; whether the weights are packed for it depends on free memory too, but changes no bit (oneDNN gives the
+    same product from both layouts; its error is about MKL's: 3.7e-7 against 3.5e-7 over GPT-2
     small's products of 32 rows, 5.7e-7 against 3.5e-7 over the longest).
     """
 
     def __init__(self, model: GPT, rows: int, steps: int) -> None:
         weight = model.wte.weight
-        plain = cpu_kernels.linear is None or weight.device.type != "cpu" or weight.dtype != torch.float32
-        many = steps >= _STEPS_WORTH_PACKING
-        self._by_onednn = not plain and (many or rows in _ROWS_WORTH_ONEDNN)
-        size = sum(parameter.nbytes for parameter in model.parameters())
-        self._rows = (
-            rows if self._by_onednn and many and cpu_kernels.reorder is not None and 2 * size < free_memory() else None
-        )
+        has_onednn = cpu_kernels.linear is not None and weight.device.type == "cpu" and weight.dtype == torch.float32
+        worth_packing = steps >= _STEPS_WORTH_PACKING
+        self._use_onednn = has_onednn and (worth_packing or rows in _ROWS_WORTH_ONEDNN)
+        weight_bytes = sum(parameter.nbytes for parameter in model.parameters())
+        can_pack = cpu_kernels.reorder is not None and 2 * weight_bytes < free_memory()
+        self._packed_rows = rows if self._use_onednn and worth_packing and can_pack else None
         self.model = model
         activation = model.config.activation
         width = model.config.d_model
@@ -79,12 +78,12 @@ class DecodeStep:
 
     def _product(self, weight: Tensor, bias: Tensor | None, activation: str | None = None) -> Product:
         """x [rows, in] → activation(x @ weight.T + bias)."""
-        if not self._by_onednn:
+        if not self._use_onednn:
             if activation is None:
                 return lambda x: functional.linear(x, weight, bias)
             function = ACTIVATIONS[activation]
             return lambda x: function(functional.linear(x, weight, bias))
-        matrix = self._laid_out(weight)
+        matrix = self._packed(weight)
         if activation is not None and activation not in cpu_kernels.FUSED:
             function = ACTIVATIONS[activation]
             return lambda x: function(cpu_kernels.linear(x, matrix, bias, "none", [], ""))
@@ -93,14 +92,14 @@ class DecodeStep:
 
     def _sum(self, weight: Tensor, bias: Tensor | None) -> Sum:
         """x [rows, in], residual [rows, out] → residual + x @ weight.T + bias."""
-        if not self._by_onednn or cpu_kernels.linear_add is None:
+        if not self._use_onednn or cpu_kernels.linear_add is None:
             product = self._product(weight, bias)
             return lambda x, residual: residual + product(x)
-        matrix = self._laid_out(weight)
+        matrix = self._packed(weight)
         return lambda x, residual: cpu_kernels.linear_add(x, residual, matrix, bias, "add")
 
-    def _laid_out(self, weight: Tensor) -> Tensor:
-        return weight if self._rows is None else cpu_kernels.reorder(weight, self._rows)
+    def _packed(self, weight: Tensor) -> Tensor:
+        return weight if self._packed_rows is None else cpu_kernels.reorder(weight, self._packed_rows)
 
     @torch.inference_mode()
     def __call__(self, tokens: Tensor, cache: KVCache | SharedPrefixCache) -> Tensor:

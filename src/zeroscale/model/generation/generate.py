@@ -1,28 +1,29 @@
-"""Text out: prompts of any lengths, continued together with a key-value cache.
+"""Generation: prompts of any lengths, continued together with a key-value cache.
 
-What a prompt gets does not depend on what else is continued beside it: its random numbers are its own (the logits
-differ by fp32 rounding at most, as between any two batch shapes).
+A prompt's tokens do not depend on what else is continued beside it: its random numbers are its own (the logits differ
+by fp32 rounding at most, as between any two batch shapes).
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Tensor
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.generation.grouping import AnySlots, group_prompts
+from zeroscale.model.generation.grouping import AnyBatch, group_prompts
 from zeroscale.model.generation.sampling import Sampler, uniform_numbers
 from zeroscale.model.gpt import GPT
 
 Stop = Callable[[list[int]], bool]
 
 
-class New(NamedTuple):
-    """One new token: the number of its prompt, its id, and its log-probability (nats) among all tokens, or NaN where
-    that was not asked for."""
+class NewToken(NamedTuple):
+    """One new token: the index of its prompt, its id, and its log-probability (nats) among all tokens, or NaN where
+    `logprobs` is off."""
 
     prompt: int
     token: int
@@ -31,24 +32,49 @@ class New(NamedTuple):
 
 @dataclass
 class GenerationStats:
-    """What a generation took: prompt tokens computed, those that shared beginnings spared, positions of padding."""
+    """What a generation computed.
+
+    Attributes:
+        read: prompt tokens computed.
+        saved: prompt tokens not computed, because a shared prefix had been.
+        padding: positions of padding.
+    """
 
     read: int = 0
     saved: int = 0
     padding: int = 0
 
-    def add(self, slots: AnySlots) -> None:
-        self.read += slots.read
-        self.saved += slots.asked - slots.read
-        self.padding += slots.padding
+    def add(self, batch: AnyBatch) -> None:
+        self.read += batch.computed_tokens
+        self.saved += batch.requested_tokens - batch.computed_tokens
+        self.padding += batch.padding
 
 
-def generate(model: GPT, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Any) -> list[list[int]]:
+class StreamOptions(TypedDict, total=False):
+    """The keyword arguments of `stream`."""
+
+    stop: Stop | None
+    eos: int | None
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    seed: int | Sequence[int]
+    batch_size: int
+    columns: int | None
+    vocab_size: int | None
+    logprobs: bool
+    share: bool
+    stats: GenerationStats | None
+
+
+def generate(
+    model: GPT, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Unpack[StreamOptions]
+) -> list[list[int]]:
     """The new tokens of each prompt, in the order of `prompts`; arguments and errors as `stream`."""
-    new: list[list[int]] = [[] for _ in prompts]
+    new_tokens: list[list[int]] = [[] for _ in prompts]
     for prompt, token, _ in stream(model, prompts, max_new_tokens, **options):
-        new[prompt].append(token)
-    return new
+        new_tokens[prompt].append(token)
+    return new_tokens
 
 
 def stream(
@@ -67,8 +93,8 @@ def stream(
     vocab_size: int | None = None,
     logprobs: bool = False,
     share: bool = True,
-    spent: GenerationStats | None = None,
-) -> Iterator[New]:
+    stats: GenerationStats | None = None,
+) -> Iterator[NewToken]:
     """Yields each new token of each prompt as soon as it is known.
 
     A prompt that is too long keeps its last n_positions - max_new_tokens tokens, so that everything fits the context
@@ -83,42 +109,42 @@ def stream(
         top_p: draw from the smallest set of likeliest tokens whose probabilities reach p together (Holtzman et al.
             2020, section 3.1), after temperature and top_k.
         seed: prompt i draws from (seed, i); or a seed per prompt, which then alone decides.
-        batch_size: prompts at once; where one has ended, another enters.
-        columns: tokens whose keys and values are held at once (one prompt's, or one family's, in any case): fewer
+        batch_size: prompts at once; where one has ended, another takes its place.
+        columns: tokens whose keys and values are held at once (one prompt's, or one group's, in any case): fewer
             prompts run together where they are long. None: as many as `batch_size` prompts need.
         vocab_size: ids from here on are never chosen (some models have more rows than their tokenizer has ids).
         logprobs: yield log-probabilities too.
         share: compute common beginnings of prompts once.
-        spent: is filled with what it took.
+        stats: filled with what was computed.
 
     Raises:
         ZeroscaleError: an empty prompt, an id outside the vocabulary, or a setting out of range.
     """
     _check(model, prompts, max_new_tokens, temperature, top_k, top_p, batch_size)
-    room = model.config.n_positions - max_new_tokens
-    kept = [tuple(prompt[-room:]) for prompt in prompts]
-    seeds = _seeds(seed, len(kept))
+    max_prompt_tokens = model.config.n_positions - max_new_tokens
+    truncated = [tuple(prompt[-max_prompt_tokens:]) for prompt in prompts]
+    seeds = _seeds(seed, len(truncated))
     draws = None if temperature == 0 else uniform_numbers(seeds, max_new_tokens)
-    pick = Sampler(temperature, top_k, top_p, vocab_size)
-    new: list[list[int]] = [[] for _ in kept]
-    for slots in group_prompts(model, kept, max_new_tokens, batch_size, columns, share):
-        running = _Running(model, slots(), new, pick, draws)
-        while running.slots.queue or running.prompts:
-            logits = running.enter() if running.slots.should_enter() else running.step()
-            ended = []
-            for row, one in running.choose(logits, logprobs):
-                if one.token == eos:
-                    ended.append(row)
+    sampler = Sampler(temperature, top_k, top_p, vocab_size)
+    new_tokens: list[list[int]] = [[] for _ in truncated]
+    for make_batch in group_prompts(model, truncated, max_new_tokens, batch_size, columns, share):
+        running = _RunningBatch(model, make_batch(), new_tokens, sampler, draws)
+        while running.batch.queue or running.prompts:
+            logits = running.admit() if running.batch.should_admit() else running.step()
+            ended_rows = []
+            for row, new_token in running.sample(logits, logprobs):
+                if new_token.token == eos:
+                    ended_rows.append(row)
                     continue
-                tokens = new[one.prompt]
-                tokens.append(one.token)
-                yield one
+                tokens = new_tokens[new_token.prompt]
+                tokens.append(new_token.token)
+                yield new_token
                 if len(tokens) == max_new_tokens or (stop is not None and stop(tokens)):
-                    ended.append(row)
-            running.leave(ended)
-        if spent is not None:
-            spent.add(running.slots)
-        del running, logits  # its memory is the next group's
+                    ended_rows.append(row)
+            running.remove(ended_rows)
+        if stats is not None:
+            stats.add(running.batch)
+        del running, logits  # frees its memory for the next batch
 
 
 def _seeds(seed: int | Sequence[int], count: int) -> list[int | tuple[int, int]]:
@@ -162,53 +188,60 @@ def _check(
         raise ZeroscaleError("generate: " + "; ".join(faults[:5]))
 
 
-class _Running:
-    """The rows that are being continued."""
+class _RunningBatch:
+    """The rows that generate now, and which prompt each belongs to."""
 
-    def __init__(self, model: GPT, slots: AnySlots, new: list[list[int]], pick: Sampler, draws: Tensor | None) -> None:
-        self.model, self.slots, self.new, self.pick, self.draws = model, slots, new, pick, draws
+    def __init__(
+        self, model: GPT, batch: AnyBatch, new_tokens: list[list[int]], sampler: Sampler, draws: Tensor | None
+    ) -> None:
+        """`draws` are uniform numbers [prompts, new tokens]; None: greedy."""
+        self.model, self.batch, self.new_tokens, self.sampler, self.draws = model, batch, new_tokens, sampler, draws
         self.prompts: list[int] = []
         """The prompt of each row."""
-        self.entered: list[int] = []
-        """The rows whose logits come next."""
+        self.logit_rows: list[int] = []
+        """The rows that the last logits belong to."""
 
-    def enter(self) -> Tensor:
-        """Waiting prompts take free rows; the logits of what follows each."""
-        members, logits = self._evaluating(self.slots.enter)
-        self.entered = list(range(len(self.prompts), len(self.prompts) + len(members)))
+    def admit(self) -> Tensor:
+        """Waiting prompts take free rows; the logits [n, V] of what follows each."""
+        with self._evaluation_mode():
+            members, logits = self.batch.admit()
+        self.logit_rows = list(range(len(self.prompts), len(self.prompts) + len(members)))
         self.prompts += members
         return logits
 
     def step(self) -> Tensor:
-        """Feeds every row's last token; the logits of what follows."""
-        self.entered = list(range(len(self.prompts)))
+        """Feeds every row's last token; the logits [rows, V] of what follows."""
+        self.logit_rows = list(range(len(self.prompts)))
         device = next(self.model.parameters()).device
-        tokens = torch.tensor([self.new[prompt][-1] for prompt in self.prompts], device=device)
-        return self._evaluating(self.slots.step, tokens)
+        tokens = torch.tensor([self.new_tokens[prompt][-1] for prompt in self.prompts], device=device)
+        with self._evaluation_mode():
+            return self.batch.step(tokens)
 
-    def _evaluating(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        if not self.model.training:
-            return work(*arguments)
-        self.model.eval()
+    @contextmanager
+    def _evaluation_mode(self) -> Iterator[None]:
+        training = self.model.training
+        if training:
+            self.model.eval()
         try:
-            return work(*arguments)
+            yield
         finally:
-            self.model.train()
+            if training:
+                self.model.train()
 
-    def choose(self, logits: Tensor, logprobs: bool) -> list[tuple[int, New]]:
+    def sample(self, logits: Tensor, logprobs: bool) -> list[tuple[int, NewToken]]:
         """(row, its new token) for the rows whose logits [n, V] these are."""
-        prompts = [self.prompts[row] for row in self.entered]
+        prompts = [self.prompts[row] for row in self.logit_rows]
         uniform = None
         if self.draws is not None:
-            uniform = self.draws[prompts, [len(self.new[prompt]) for prompt in prompts]]
-        tokens = self.pick(logits, uniform)
+            uniform = self.draws[prompts, [len(self.new_tokens[prompt]) for prompt in prompts]]
+        tokens = self.sampler(logits, uniform)
         scores = [math.nan] * len(prompts)
         if logprobs:
             wide = logits.float()
             scores = (wide.gather(1, tokens[:, None])[:, 0] - wide.logsumexp(1)).tolist()
-        new = map(New, prompts, tokens.tolist(), scores)
-        return list(zip(self.entered, new, strict=True))
+        sampled = map(NewToken, prompts, tokens.tolist(), scores)
+        return list(zip(self.logit_rows, sampled, strict=True))
 
-    def leave(self, rows: list[int]) -> None:
+    def remove(self, rows: list[int]) -> None:
         if rows:
-            self.prompts = [self.prompts[row] for row in self.slots.leave(rows)]
+            self.prompts = [self.prompts[row] for row in self.batch.remove(rows)]

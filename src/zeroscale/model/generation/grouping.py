@@ -1,4 +1,4 @@
-"""Who is continued together: families of prompts that are worth a trunk, and everybody else after them."""
+"""Which prompts generate together: those that share enough of a prefix, and all others after them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,77 +11,80 @@ from zeroscale.model.generation.continuous_batching import (
     FixedBatch,
     Prompts,
     SharedPrefixBatch,
-    largest,
+    max_trie_tokens,
 )
 from zeroscale.model.generation.prefix_tree import PrefixTrie
 from zeroscale.model.gpt import GPT
 
-# A trunk is worth products of its own where it spares a third of the columns that a step of its rows would read, and,
-# in each block, the bytes that are read in the time in which those products start.
+# A shared prefix is worth products of its own where it spares a third of the columns that a step of its rows would
+# read, and, in each block, the bytes that are read in the time in which those products start.
 _SHARE_SPARED = 1 / 3
 _CPU_SPARED = 2**17
 _GPU_SPARED = 2**27
 
-AnySlots = ContinuousBatch | SharedPrefixBatch | FixedBatch
+AnyBatch = ContinuousBatch | SharedPrefixBatch | FixedBatch
 
 
 def group_prompts(
     model: Any, prompts: Prompts, new_tokens: int, batch_size: int, columns: int | None, share: bool
-) -> list[Callable[[], AnySlots]]:
-    """The groups in their order, each to be made when the one before is gone. Arguments as `generate.stream`."""
+) -> list[Callable[[], AnyBatch]]:
+    """The batches in their order, each to be made when the one before is freed. Arguments as `generate.stream`."""
     if not prompts:
         return []
-    # A model of transformers behind the same surface steps through its own modules.
+    # A model of transformers with the same methods steps through its own modules.
     if not isinstance(model, GPT):
         return [partial(FixedBatch, model, prompts, min(batch_size, len(prompts)))]
-    plants = (
-        list(prefix_tree.build_tries(prompts, range(len(prompts)), largest(model)))
+    tries = (
+        list(prefix_tree.build_tries(prompts, range(len(prompts)), max_trie_tokens(model)))
         if share
         else [prefix_tree.single(prompt, member) for member, prompt in enumerate(prompts)]
     )
-    shared = _shares_enough_prefix(model, plants, prompts, new_tokens) if batch_size > 1 else []
-    apart = {id(tree) for tree in shared}
-    families = [tree.members for tree in plants if id(tree) not in apart]
-    found: list[Callable[[], AnySlots]] = []
+    shared = _shares_enough_prefix(model, tries, prompts, new_tokens) if batch_size > 1 else []
+    shared_ids = {id(trie) for trie in shared}
+    groups = [trie.members for trie in tries if id(trie) not in shared_ids]
+    batches: list[Callable[[], AnyBatch]] = []
     if shared:
-        found.append(_with_trunks(model, prompts, shared, new_tokens, batch_size, columns))
-    if families:
-        rows = min(batch_size, sum(map(len, families)))
+        batches.append(_shared_prefix_batch(model, prompts, shared, new_tokens, batch_size, columns))
+    if groups:
+        rows = min(batch_size, sum(map(len, groups)))
         if columns is not None:
-            longest = max(len(prompts[member]) for family in families for member in family)
+            longest = max(len(prompts[member]) for group in groups for member in group)
             rows = max(1, min(rows, columns // (longest + new_tokens)))
-        found.append(partial(ContinuousBatch, model, prompts, families, rows, new_tokens, share))
-    return found
+        batches.append(partial(ContinuousBatch, model, prompts, groups, rows, new_tokens, share))
+    return batches
 
 
-def _with_trunks(
-    model: GPT, prompts: Prompts, plants: list[PrefixTrie], new_tokens: int, batch_size: int, columns: int | None
+def _shared_prefix_batch(
+    model: GPT, prompts: Prompts, tries: list[PrefixTrie], new_tokens: int, batch_size: int, columns: int | None
 ) -> Callable[[], SharedPrefixBatch]:
-    """Of the memory at most a half for what rows own, the rest for trunks."""
-    rows, room = min(batch_size, sum(len(tree.members) for tree in plants)), math.inf
+    """At most half of the columns for what rows add themselves, the rest for shared prefixes."""
+    rows, max_columns = min(batch_size, sum(len(trie.members) for trie in tries)), math.inf
     if columns is not None:
         # They are kept in fp32 at least, whatever the weights' type.
         element = model.wte.weight.element_size()
         columns = columns * element // max(4, element)
         rows = max(1, min(rows, columns // 2 // new_tokens))
-        room = columns - rows * new_tokens
-    return partial(SharedPrefixBatch, model, prompts, plants, rows, new_tokens, room)
+        max_columns = columns - rows * new_tokens
+    return partial(SharedPrefixBatch, model, prompts, tries, rows, new_tokens, max_columns)
 
 
 def _shares_enough_prefix(
-    model: GPT, plants: Sequence[PrefixTrie], prompts: Prompts, new_tokens: int
+    model: GPT, tries: Sequence[PrefixTrie], prompts: Prompts, new_tokens: int
 ) -> list[PrefixTrie]:
-    """Tries whose rows should share them in every step. They take steps of their own: where there are other rows, that
-    must spare more than reading the weights for these."""
+    """Tries whose keys and values their rows should share in every step. They take steps of their own: where there are
+    other rows, that must spare more than reading the weights for these steps costs."""
     config, weight = model.config, model.wte.weight
-    column = 2 * config.d_model * weight.element_size()  # bytes in each block
-    least = (_GPU_SPARED if weight.device.type == "cuda" else _CPU_SPARED) / column
-    found, spared = [], 0
-    for tree in plants:
-        asked = sum(len(prompts[member]) for member in tree.members)
-        # On average half of the new tokens stand beside them.
-        if asked - len(tree) >= max(1, least, _SHARE_SPARED * (asked + len(tree.members) * new_tokens / 2)):
-            found.append(tree)
-            spared += asked - len(tree)
-    weights = sum(parameter.nbytes for parameter in model.parameters())
-    return [] if len(found) < len(plants) and spared * column * config.n_layer < weights else found
+    column_bytes = 2 * config.d_model * weight.element_size()  # in each block
+    min_spared = (_GPU_SPARED if weight.device.type == "cuda" else _CPU_SPARED) / column_bytes
+    shared, total_spared = [], 0
+    for trie in tries:
+        prompt_tokens = sum(len(prompts[member]) for member in trie.members)
+        spared = prompt_tokens - len(trie)
+        # A step also reads the rows' new tokens, on average half of them.
+        columns_read = prompt_tokens + len(trie.members) * new_tokens / 2
+        if spared >= max(1, min_spared, _SHARE_SPARED * columns_read):
+            shared.append(trie)
+            total_spared += spared
+    weight_bytes = sum(parameter.nbytes for parameter in model.parameters())
+    has_other_rows = len(shared) < len(tries)
+    return [] if has_other_rows and total_spared * column_bytes * config.n_layer < weight_bytes else shared

@@ -29,7 +29,7 @@ class PrefixTrie:
     depths: list[int] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
     paths: list[list[int]] = field(default_factory=list)
-    stretches: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    segments: list[tuple[int, int, list[int]]] = field(default_factory=list)
     """New nodes [begin, end) and the places of their common ancestors."""
 
     def __len__(self) -> int:
@@ -39,9 +39,9 @@ class PrefixTrie:
     def branched(self) -> bool:
         """Whether some node does not look at all that stand before it. One sequence alone never is, and neither are
         sequences of which each begins with all of the one before: turns of a conversation."""
-        return any(len(ancestors) < begin for begin, _, ancestors in self.stretches)
+        return any(len(ancestors) < begin for begin, _, ancestors in self.segments)
 
-    def grow(self, sequence: Sequence[int], shared: int) -> None:
+    def append(self, sequence: Sequence[int], shared: int) -> None:
         """Adds a sequence that has its first `shared` tokens in common with the one added last."""
         ancestors = self.paths[-1][:shared] if self.paths else []
         begin = len(self.tokens)
@@ -49,7 +49,7 @@ class PrefixTrie:
         self.depths += range(shared, len(sequence))
         end = len(self.tokens)
         if end > begin:
-            self.stretches.append((begin, end, ancestors))
+            self.segments.append((begin, end, ancestors))
         self.paths.append([*ancestors, *range(begin, end)])
 
 
@@ -65,34 +65,34 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     return low
 
 
-def build_tries(sequences: Sequence[Tokens], members: Iterable[int], largest: int) -> Iterator[PrefixTrie]:
-    """Tries of at most `largest` nodes (or of one sequence) over `sequences[member]`; together they hold each once.
+def build_tries(sequences: Sequence[Tokens], members: Iterable[int], max_tokens: int) -> Iterator[PrefixTrie]:
+    """Tries of at most `max_tokens` nodes (or of one sequence) over `sequences[member]`; together they hold each once.
 
     Neighbours in sorted order share the most, so one pass over them finds every trie.
     """
-    tree = PrefixTrie()
+    trie = PrefixTrie()
     last: Sequence[int] = ()
     for member in sorted(members, key=lambda member: sequences[member]):
         sequence = sequences[member]
         shared = common_prefix(last, sequence)
-        if tree.members and (shared < MIN_SHARED or len(tree) + len(sequence) - shared > largest):
-            yield tree
-            tree, shared = PrefixTrie(), 0
-        tree.grow(sequence, shared)
-        tree.members.append(member)
+        if trie.members and (shared < MIN_SHARED or len(trie) + len(sequence) - shared > max_tokens):
+            yield trie
+            trie, shared = PrefixTrie(), 0
+        trie.append(sequence, shared)
+        trie.members.append(member)
         last = sequence
-    if tree.members:
-        yield tree
+    if trie.members:
+        yield trie
 
 
 def single(sequence: Sequence[int], member: int) -> PrefixTrie:
     """The trie of one sequence."""
-    tree = PrefixTrie(members=[member])
-    tree.grow(sequence, 0)
-    return tree
+    trie = PrefixTrie(members=[member])
+    trie.append(sequence, 0)
+    return trie
 
 
-def batches(trees: Iterable[PrefixTrie], budget: int, constant: int) -> list[list[PrefixTrie]]:
+def batches(tries: Iterable[PrefixTrie], budget: int, constant: int) -> list[list[PrefixTrie]]:
     """Tries that go through the model together, the longest first; each batch at most `budget` positions (or one trie).
 
     A batch costs its rows times its longest row, and a constant for reading the weights and starting the kernels.
@@ -101,25 +101,26 @@ def batches(trees: Iterable[PrefixTrie], budget: int, constant: int) -> list[lis
     Args:
         constant: what a pass over the model costs however short it is, in positions.
     """
-    order = sorted(trees, key=lambda tree: (-len(tree), tree.members[0]))
-    lengths = np.array([len(tree) for tree in order])
+    order = sorted(tries, key=lambda trie: (-len(trie), trie.members[0]))
+    lengths = np.array([len(trie) for trie in order])
     count = len(order)
-    least = np.zeros(count + 1, dtype=np.int64)
+    # least_cost[end] is that of the best batches of the first `end` tries, begins[end] where the last of them begins.
+    least_cost = np.zeros(count + 1, dtype=np.int64)
     begins = np.zeros(count + 1, dtype=np.int64)
-    low = 0
+    first = 0
     for end in range(1, count + 1):
-        while low < end - 1 and (end - low) * lengths[low] > budget:
-            low += 1
-        costs = least[low:end] + (end - np.arange(low, end)) * lengths[low:end] + constant
+        while first < end - 1 and (end - first) * lengths[first] > budget:
+            first += 1
+        costs = least_cost[first:end] + (end - np.arange(first, end)) * lengths[first:end] + constant
         best = int(costs.argmin())
-        least[end], begins[end] = costs[best], low + best
-    found: list[list[PrefixTrie]] = []
+        least_cost[end], begins[end] = costs[best], first + best
+    last_first: list[list[PrefixTrie]] = []
     end = count
     while end:
         begin = int(begins[end])
-        found.append(order[begin:end])
+        last_first.append(order[begin:end])
         end = begin
-    return found[::-1]
+    return last_first[::-1]
 
 
 @dataclass(frozen=True)
@@ -135,26 +136,26 @@ class PackedTries:
     None where all are: plain causal."""
 
 
-def pack(trees: Sequence[PrefixTrie], device: torch.device | str = "cpu") -> PackedTries:
+def pack(tries: Sequence[PrefixTrie], device: torch.device | str = "cpu") -> PackedTries:
     """Rows, positions and mask. A padding node sees itself alone and is seen by none."""
-    width = max(map(len, trees))
-    tokens = torch.zeros((len(trees), width), dtype=torch.long)
-    if not any(tree.branched for tree in trees):
+    width = max(map(len, tries))
+    tokens = torch.zeros((len(tries), width), dtype=torch.long)
+    if not any(trie.branched for trie in tries):
         # Padding on the right is not seen by what stands before it.
-        for row, tree in enumerate(trees):
-            tokens[row, : len(tree)] = torch.tensor(tree.tokens)
+        for row, trie in enumerate(tries):
+            tokens[row, : len(trie)] = torch.tensor(trie.tokens)
         return PackedTries(tokens.to(device), torch.arange(width, device=device), None)
     positions = torch.zeros_like(tokens)
-    mask = torch.zeros((len(trees), width, width), dtype=torch.bool)
+    mask = torch.zeros((len(tries), width, width), dtype=torch.bool)
     mask.diagonal(dim1=1, dim2=2).fill_(True)
-    for row, tree in enumerate(trees):
-        tokens[row, : len(tree)] = torch.tensor(tree.tokens)
-        positions[row, : len(tree)] = torch.tensor(tree.depths)
-        for begin, end, ancestors in tree.stretches:
+    for row, trie in enumerate(tries):
+        tokens[row, : len(trie)] = torch.tensor(trie.tokens)
+        positions[row, : len(trie)] = torch.tensor(trie.depths)
+        for begin, end, ancestors in trie.segments:
             mask[row, begin:end, begin:end] = torch.ones((end - begin, end - begin), dtype=torch.bool).tril_()
             if ancestors:
                 mask[row, begin:end, torch.tensor(ancestors)] = True
     # What every row begins with, its first sequence, takes the causal way: half the work, and no mask to read.
-    plain = min(tree.stretches[0][1] for tree in trees)
+    plain = min(trie.segments[0][1] for trie in tries)
     mask = mask[:, None, plain if plain >= MIN_PLAIN else 0 :]
     return PackedTries(tokens.to(device), positions.to(device), mask.to(device))

@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest, or one drawn by the row's own random numbers."""
+"""Sampling: the next token is the likeliest, or one drawn by the row's own random numbers."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ class Sampler:
         logits = logits[:, : self.vocab_size]
         if uniform is None:
             greatest, ids = logits.max(-1)  # three times as fast as argmax on a CPU
-            _finite(greatest)
+            _check_finite(greatest)
             return ids
         logits, ids = logits.float() / self.temperature, None
         if self.top_k is not None and self.top_k < logits.shape[1]:
@@ -45,14 +45,14 @@ class Sampler:
         # The inverse of the distribution function at each row's uniform number, `right` of tokens of no probability;
         # rounding must not carry it past the first token at which the whole mass is there.
         total = mass[:, -1:].contiguous()
-        _finite(total)
-        place = torch.searchsorted(mass, uniform[:, None].to(mass.device) * total, right=True)
-        place = place.minimum(torch.searchsorted(mass, total))
-        return (place if ids is None else ids.gather(1, place))[:, 0]
+        _check_finite(total)
+        rank = torch.searchsorted(mass, uniform[:, None].to(mass.device) * total, right=True)
+        rank = rank.minimum(torch.searchsorted(mass, total))
+        return (rank if ids is None else ids.gather(1, rank))[:, 0]
 
 
-def _finite(values: Tensor) -> None:
-    """Whatever is not a number goes on to the greatest logit, and to the sum of all probabilities."""
+def _check_finite(values: Tensor) -> None:
+    """Raises where a value is not finite: NaN in any logit is NaN in the greatest, and in the sum of probabilities."""
     if not values.isfinite().all():
         raise ZeroscaleError(
             "the model gave a logit that is not finite: its weights hold NaN or infinite numbers, or overflow in this "
