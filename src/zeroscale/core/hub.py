@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.core.format import duration
 
 T = TypeVar("T")
 
@@ -212,7 +213,7 @@ def refusal_reason(error: BaseException, revision: str | None = None) -> str | N
             return "the hub does not accept the login (HTTP 401): log in again with `hf auth login`, or mend HF_TOKEN"
         if status == 429:
             wait = _requested_wait(cause)
-            later = "try again later" if wait is None else f"try again in {_duration(wait)}"
+            later = "try again later" if wait is None else f"try again in {duration(wait, 'short')}"
             return f"too many requests (HTTP 429): {later}; a login (HF_TOKEN) raises the limit"
         if status is not None:
             return f"the hub answers {_first_line(cause)}"
@@ -228,7 +229,7 @@ def _retry_when_limited(request: Callable[[], T], name: str) -> T:
             waits = [_requested_wait(cause) for cause in _error_chain(error) if _status(cause) == 429]
             if not waits or waits[0] is None or waits[0] > PATIENCE_SECONDS:
                 raise
-        print(f"{name}: the hub asks for a pause of {_duration(waits[0])}", file=sys.stderr, flush=True)
+        print(f"{name}: the hub asks for a pause of {duration(waits[0], 'short')}", file=sys.stderr, flush=True)
         time.sleep(waits[0])
     return request()
 
@@ -244,10 +245,6 @@ def _requested_wait(error: BaseException) -> float | None:
     except (ValueError, TypeError):
         limit = re.search(r"\bt\s*=\s*(\d+)", str(headers.get("RateLimit") or ""))
         return float(limit[1]) if limit else None
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
 
 
 def _status(error: BaseException) -> int | None:

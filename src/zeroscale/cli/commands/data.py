@@ -9,6 +9,7 @@ from typing import Any
 from zeroscale.cli.commands import Config
 from zeroscale.config.commands import DataCommandConfig
 from zeroscale.config.validate import build_config
+from zeroscale.core.format import duration
 
 
 def data(config: Config) -> int:
@@ -114,11 +115,5 @@ class Progress:
             rate = (done - first) / (now - began)
             text += f", {rate / 1e6:.1f} MB/s"
             if total is not None and total > done:
-                text += f", {_duration((total - done) / rate)} left"
+                text += f", {duration((total - done) / rate, 'short')} left"
         return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
