@@ -82,6 +82,12 @@ def test_tables_under_one_head_share_its_widths():
     ]
 
 
+def test_brackets_in_a_rich_table_are_text():
+    text = io.StringIO()
+    Console(file=text, width=40).print(Table.of_texts(["settings"], [["cards=[lambada] [/x]"]]).rich())
+    assert "cards=[lambada] [/x]" in text.getvalue()
+
+
 def test_a_rich_table_has_totals_and_a_caption_where_they_are():
     columns = [Column("run", total="total"), Column("steps", number=True, total="30")]
     text = io.StringIO()

@@ -173,6 +173,7 @@ class Table:
     def rich(self) -> "rich.table.Table":
         """For a rich console, which breaks long cells into lines; the caption stands below it."""
         from rich import box
+        from rich.markup import escape
         from rich.table import Table as RichTable
 
         totals = any(column.total for column in self.columns)
@@ -186,7 +187,8 @@ class Table:
                 no_wrap=not column.wraps,
             )
         for row in self.rows:
-            table.add_row(*(cell.text for cell in row))
+            # A settings label such as cards=[lambada] is no markup of rich's.
+            table.add_row(*(escape(cell.text) for cell in row))
         table.caption, table.caption_justify = self.caption or None, "left"
         return table
 
