@@ -103,7 +103,7 @@ def _as_csv(comparison: Comparison) -> str:
 
 
 def _as_markdown(comparison: Comparison) -> str:
-    columns = ("benchmark", "protocol", "metric", *TEXT_COLUMNS[1:], "beside it")
+    columns: tuple[str | Column, ...] = ("benchmark", "protocol", "metric", *TEXT_COLUMNS[1:], "beside it")
     rows = [
         (metric.card, metric.protocol, metric.metric, *_texts(metric), _besides(metric)) for metric in comparison.lines
     ]

@@ -56,13 +56,13 @@ def _about_model(checkpoint: str, params: int | None) -> str:
     return f"{own} The paper's nearest size: {size}, {SIZES[size]:,} ({_ratio(SIZES[size] / max(params, 1))})"
 
 
-def _ratio(theirs: float) -> str:
+def _ratio(ratio: float) -> str:
     """How many times as large the paper's model is."""
-    if 0.95 < theirs < 1.05:
+    if 0.95 < ratio < 1.05:
         return "as large as ours"
-    factor = max(theirs, 1 / theirs)
+    factor = max(ratio, 1 / ratio)
     shown = f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
-    return f"{shown} times ours" if theirs > 1 else f"ours is {shown} times as large"
+    return f"{shown} times ours" if ratio > 1 else f"ours is {shown} times as large"
 
 
 def _about_card(row: Row) -> str:
@@ -122,7 +122,7 @@ def _size(published: Published) -> str:
 def _numbers(published: Sequence[Published]) -> str:
     if not published:
         return ""
-    values = ", ".join(general(one.value) for one in published)
+    values = ", ".join(general(number.value) for number in published)
     return f"{values} ({_size(published[0])})"
 
 
@@ -131,8 +131,8 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     notes: dict[str, None] = {}
     papers: dict[str, list[str]] = {}
     for row in rows:
-        for one in row.others:
-            notes[f"Others, {row.card} {row.metric} {_number(one)}: {one.how} ({one.source})"] = None
+        for other in row.others:
+            notes[f"Others, {row.card} {row.metric} {_number(other)}: {other.how} ({other.source})"] = None
         if row.paper and row.card not in papers.setdefault(row.paper.source, []):
             papers[row.paper.source].append(row.card)
     intervals = dict.fromkeys(f"{row.card}: {note}" for row in rows for note in row.interval_notes)

@@ -7,6 +7,7 @@ from zeroscale.config.published_rules import RULES
 from zeroscale.core.format import compact, duration, money, size
 from zeroscale.core.tables import Column, Table
 from zeroscale.launch.plan import Plan
+from zeroscale.model.memory import Memory
 
 
 def render(plans: Sequence[Plan]) -> str:
@@ -33,14 +34,14 @@ def _rules(plans: Sequence[Plan]) -> list[str]:
         lines += ["", f"rule {rule.name}: {rule.formula}", f"  ({rule.source})"]
         for plan in {plan.params: plan for plan in plans}.values():
             advice = rule.advise(plan.params)
-            found = [f"lr {advice.lr:.2g}"]
+            recommended = [f"lr {advice.lr:.2g}"]
             if advice.batch_tokens is not None:
-                found.append(f"batch {compact(round(advice.batch_tokens))}")
+                recommended.append(f"batch {compact(round(advice.batch_tokens))}")
             if advice.warmup_tokens is not None:
-                found.append(f"warm-up {compact(round(advice.warmup_tokens))} tokens")
+                recommended.append(f"warm-up {compact(round(advice.warmup_tokens))} tokens")
             mark = "" if rule.covers(plan.params) else " *"
             outside |= bool(mark)
-            lines.append(f"  N = {compact(rule.size(plan.params))}: {', '.join(found)}{mark}")
+            lines.append(f"  N = {compact(rule.size(plan.params))}: {', '.join(recommended)}{mark}")
     return [*lines, "  * outside the sizes that the rule was found on"] if outside else lines
 
 
@@ -78,12 +79,16 @@ def _row(plan: Plan) -> dict[str, str]:
         "FLOPs": f"{plan.flops:.2e}",
         "6ND": f"{plan.flops_6nd:.2e}",
         "micro-batch": f"{plan.micro_batch_rows} × {plan.accumulation}",
-        "GiB/device": "" if several else size(plan.memory.peak, "GiB"),
-        "GiB ddp": size(plan.memory_ddp.peak, "GiB") if several else "",
-        "GiB fsdp": size(plan.memory_fsdp.peak, "GiB") if several else "",
+        "GiB/device": "" if several else _peak(plan.memory),
+        "GiB ddp": _peak(plan.memory_ddp) if several else "",
+        "GiB fsdp": _peak(plan.memory_fsdp) if several else "",
         "hours": _hours(plan.hours),
         "cost": "" if plan.cost is None else money(plan.cost),
     }
+
+
+def _peak(memory: Memory | None) -> str:
+    return "" if memory is None else size(memory.peak, "GiB")
 
 
 def _hours(hours: float | None) -> str:
@@ -91,22 +96,23 @@ def _hours(hours: float | None) -> str:
 
 
 def _totals(plans: Sequence[Plan]) -> dict[str, str]:
-    hours, costs = [plan.hours for plan in plans], [plan.cost for plan in plans]
+    hours = [plan.hours for plan in plans if plan.hours is not None]
+    costs = [plan.cost for plan in plans if plan.cost is not None]
     totals = {
         "run": f"total of {len(plans)}",
         "tokens": compact(sum(plan.tokens for plan in plans)),
         "steps": f"{sum(plan.steps for plan in plans):,}",
         "FLOPs": f"{sum(plan.flops for plan in plans):.2e}",
         "6ND": f"{sum(plan.flops_6nd for plan in plans):.2e}",
-        "hours": _hours(None if not hours or None in hours else sum(hours)),
-        "cost": "" if None in costs else money(sum(costs)),
+        "hours": _hours(sum(hours) if plans and len(hours) == len(plans) else None),
+        "cost": money(sum(costs)) if len(costs) == len(plans) else "",
     }
     for title, memory in (
         ("GiB/device", [plan.memory for plan in plans]),
         ("GiB ddp", [plan.memory_ddp for plan in plans]),
         ("GiB fsdp", [plan.memory_fsdp for plan in plans]),
     ):
-        totals[title] = f"≤ {size(max((one.peak for one in memory if one is not None), default=0), 'GiB')}"
+        totals[title] = f"≤ {size(max((each.peak for each in memory if each is not None), default=0), 'GiB')}"
     return totals
 
 

@@ -102,8 +102,8 @@ def _marked(choice: Choice) -> str:
 
 def _metrics(card: Card) -> Iterable[str]:
     rows = [
-        [f"`{name}`", f"{one.direction} is better", "" if one.chance is None else _number(one.chance), one.meaning]
-        for name, one in card.metrics.items()
+        [f"`{name}`", f"{metric.direction} is better", _number(metric.chance), metric.meaning]
+        for name, metric in card.metrics.items()
     ]
     yield _table(["metric", "", "chance", "what it is"], rows)
     yield ""
@@ -123,8 +123,8 @@ def _numbers(card: Card) -> Iterable[str]:
         yield _table(["the paper", *(name.replace("_", " ") for name in columns), "where"], rows)
         yield ""
     rows = [
-        [f"`{one.metric}`", one.size.replace("_", " "), _number(one.value), one.how, one.source]
-        for one in card.reproductions
+        [f"`{row.metric}`", row.size.replace("_", " "), _number(row.value), row.how, row.source]
+        for row in card.reproductions
     ]
     if rows:
         yield _table(["others", "size", "value", "how", "where"], rows)

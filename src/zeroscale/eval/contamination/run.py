@@ -23,7 +23,7 @@ from zeroscale.eval.cards import examples
 from zeroscale.eval.contamination import clean_subsets, inputs, search, shares, tables, unit_texts
 from zeroscale.eval.contamination.clean_subsets import Reading
 from zeroscale.eval.contamination.shares import Own, Units
-from zeroscale.eval.contamination.tables import Found
+from zeroscale.eval.contamination.tables import OverlapReport
 from zeroscale.runs.resolve import ResultsLocation
 
 # The folder for an index that is not to be kept, its lock, and the seconds in which it may not be locked yet.
@@ -78,12 +78,12 @@ def _look_through(
     places: list[ResultsLocation],
     faults: list[str],
     say: Say,
-) -> Found:
+) -> OverlapReport:
     """The corpus past the index; then shares and scores, card by card."""
     started = time.monotonic()
     found, about, method = search.search(wanted, corpus, directory, say)
     about["seconds"] = round(time.monotonic() - started, 1)
-    result = Found(wanted.n, wanted.above, method, about, faults, os.environ.get("ZEROSCALE_COMMAND"))
+    result = OverlapReport(wanted.n, wanted.above, method, about, faults, os.environ.get("ZEROSCALE_COMMAND"))
     index = NgramIndex(directory)
     totals, hits = index.by_text(found)
     begin = 0
@@ -199,7 +199,7 @@ def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
     return Looked(about, [shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)
 
 
-def _out(wanted: OverlapConfig, places: list[ResultsLocation], result: Found) -> Path:
+def _out(wanted: OverlapConfig, places: list[ResultsLocation], result: OverlapReport) -> Path:
     """Where the result is written: as asked, else beside what was asked about."""
     if wanted.out:
         return Path(wanted.out)

@@ -18,8 +18,8 @@ _SCORES = ("", "of", Column("examples", number=True), Column("score", number=Tru
 
 
 @dataclass
-class Found:
-    """All that came of it.
+class OverlapReport:
+    """Which n-grams of the benchmarks are in the corpus, and the scores on the examples without any.
 
     Attributes:
         method: `kind` exact, or bloom with its rates; corpus: what it is and how much of it there is.
@@ -50,12 +50,12 @@ class Found:
         }
 
 
-def write(out: Path, found: Found) -> None:
+def write(out: Path, report: OverlapReport) -> None:
     """overlap.json, and CARD.PROTOCOL.units.parquet beside it: a row for each unit of the card."""
     import pyarrow
     import pyarrow.parquet
 
-    for card, units in zip(found.cards, found.units, strict=True):
+    for card, units in zip(report.cards, report.units, strict=True):
         columns = {
             "unit": list(range(len(units.digests))),
             "digest": units.digests,
@@ -66,36 +66,36 @@ def write(out: Path, found: Found) -> None:
         buffer = io.BytesIO()
         pyarrow.parquet.write_table(pyarrow.table(columns), buffer, compression="zstd")
         write_bytes(out / f"{card.card}.{card.protocol}.units.parquet", buffer.getvalue())
-    write_json(out / NAME, found.to_json())
+    write_json(out / NAME, report.to_json())
 
 
-def as_text(found: Found) -> str:
+def as_text(report: OverlapReport) -> str:
     """The corpus, a line for each card, and the scores by part."""
-    lines = [paragraph(_about(found)), "", Table.of_texts(_SHARES, map(_texts, found.cards)).text(), ""]
-    lines += [paragraph(text) for text in _legend(found)]
-    if marked := [card for card in found.cards if not card.is_benchmark]:
+    lines = [paragraph(_about(report)), "", Table.of_texts(_SHARES, map(_texts, report.cards)).text(), ""]
+    lines += [paragraph(text) for text in _legend(report)]
+    if marked := [card for card in report.cards if not card.is_benchmark]:
         lines += ["", *(paragraph(f"{card.card}: {card.data}", indent=4) for card in marked)]
-    if found.scores:
-        lines += ["", *_scores(found)]
+    if report.scores:
+        lines += ["", *_scores(report)]
     return "\n".join(lines)
 
 
-def _about(found: Found) -> str:
-    corpus = found.corpus
+def _about(report: OverlapReport) -> str:
+    corpus = report.corpus
     what = f"{corpus['files']:,} files" if corpus["kind"] == "files" else f"the {corpus['split']} part"
     how = "each compared word by word"
-    if found.method["kind"] == "bloom":
-        how = f"by the index {found.method['file']}, false positives {found.method['expected_false_positives']:.1g}"
+    if report.method["kind"] == "bloom":
+        how = f"by the index {report.method['file']}, false positives {report.method['expected_false_positives']:.1g}"
     return (
-        f"{corpus['path']}: {what}, {corpus['bytes']:,} bytes, {corpus['ngrams']:,} {found.n}-grams; those of the "
+        f"{corpus['path']}: {what}, {corpus['bytes']:,} bytes, {corpus['ngrams']:,} {report.n}-grams; those of the "
         f"benchmarks, {how}"
     )
 
 
-def _legend(found: Found) -> list[str]:
+def _legend(report: OverlapReport) -> list[str]:
     return [
-        f"share: of the benchmark's {found.n}-grams, how many stand in the corpus; mean: of the examples' own shares; "
-        f"any, above: examples that share one at least, and more than {found.above:.0%} of theirs; own train: share "
+        f"share: of the benchmark's {report.n}-grams, how many stand in the corpus; mean: of the examples' own shares; "
+        f"any, above: examples that share one at least, and more than {report.above:.0%} of theirs; own train: share "
         "that stands in the benchmark's own training split; the paper's: own training split / WebText, in % "
         "(Radford et al. 2019, table 6; of LAMBADA section 4, a mean)"
     ]
@@ -123,10 +123,10 @@ def _texts(card: CardShare) -> tuple[str, ...]:
     )
 
 
-def _scores(found: Found) -> list[str]:
-    part_names = {"above": f"above {found.above:.0%}"}
+def _scores(report: OverlapReport) -> list[str]:
+    part_names = {"above": f"above {report.above:.0%}"}
     tables = []
-    for parts in found.scores:
+    for parts in report.scores:
         mark = f" [{parts.mark}]" if parts.mark else ""
         rows = [
             (

@@ -37,7 +37,7 @@ def describe(studies: list[StudyView]) -> Json | None:
 
 
 def _json(table: Table | None) -> Json | None:
-    return table and table.json()
+    return None if table is None else table.json()
 
 
 def _record(study: StudyView) -> Json | None:

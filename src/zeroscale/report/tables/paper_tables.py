@@ -100,16 +100,16 @@ def _panel(card: Card) -> Panel | None:
     """The card's first metric of which the paper has a number, and this study a score of the whole benchmark."""
     if card.protocol != "paper":
         return None
-    told = {one.metric for one in published.of(card.card) if one.paper}
+    reported = {row.metric for row in published.of(card.card) if row.paper}
     for panel in card.panels:
-        if panel.metric in told and any(point.badge == BENCHMARK for point in panel.points):
+        if panel.metric in reported and any(point.badge == BENCHMARK for point in panel.points):
             return panel
     return None
 
 
 def _chosen(points: list[Point]) -> list[tuple[str, str]]:
     """(run, label), from small to large: all where they are few, else evenly among them with both ends."""
-    runs = dict(sorted({point.run: (point.params, point.label) for point in points}.items(), key=lambda one: one[1]))
+    runs = dict(sorted({point.run: (point.params, point.label) for point in points}.items(), key=lambda item: item[1]))
     names = [(run, label) for run, (_, label) in runs.items()]
     if len(names) <= OURS:
         return names

@@ -228,16 +228,16 @@ def _cards_source(study: StudyView) -> str:
     A result does not tell the folder of its files: where the runs' settings do not either, DIR stands for it.
     """
     settings = next((run.settings for run in study.runs if run.scores), {})
-    results = [one for run in study.runs for scores in run.scores.values() for one in scores]
-    results = [one for one in results if one.get("source") != "corpus"]
-    sources = {str(one["source"]) for one in results if one.get("source")}
+    results = [result for run in study.runs for scores in run.scores.values() for result in scores]
+    results = [result for result in results if result.get("source") != "corpus"]
+    sources = {str(result["source"]) for result in results if result.get("source")}
     given: dict[str, Any] = {name: settings.get(name) for name in ("cards_from", "data_dir")}
     if len(sources) == 1:
         given["cards_from"] = sources.pop()
         given["data_dir"] = (settings.get("data_dir") or "DIR") if given["cards_from"] == "files" else None
-    limits = {one.get("limit") for one in results}
+    limits = {result.get("limit") for result in results}
     given["limit"] = limits.pop() if len(limits) == 1 else None
-    other = any(str(one.get("data")).startswith(("part:", "other data:")) for one in results)
+    other = any(str(result.get("data")).startswith(("part:", "other data:")) for result in results)
     given["allow_other_data"] = "true" if other else None
     return "".join(f" {name}={shlex.quote(str(value))}" for name, value in given.items() if value)
 
