@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.once import once
 
 from zeroscale.cli.commands import batch as batches
-from zeroscale.config.commands import BatchConfig
+from zeroscale.cli.commands.batch import BatchConfig
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError

@@ -10,23 +10,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zeroscale.cli import compose, main
-from zeroscale.config.commands import (
-    BatchConfig,
-    BundleConfig,
-    CompareConfig,
-    DataCommandConfig,
-    EvalConfig,
-    ExplainConfig,
-    ExportConfig,
-    FitConfig,
-    OverlapConfig,
-    PlanConfig,
-    ReportConfig,
-    ReproduceConfig,
-    SampleConfig,
-    StatusConfig,
-    VerifyConfig,
-)
+from zeroscale.cli.commands.batch import BatchConfig
+from zeroscale.cli.commands.data import DataCommandConfig
+from zeroscale.cli.commands.export import ExportConfig
+from zeroscale.cli.commands.fit import FitConfig
+from zeroscale.cli.commands.plan import PlanConfig
+from zeroscale.cli.commands.provenance.bundle import BundleConfig
+from zeroscale.cli.commands.provenance.explain import ExplainConfig
+from zeroscale.cli.commands.provenance.reproduce import ReproduceConfig
+from zeroscale.cli.commands.provenance.verify import VerifyConfig
+from zeroscale.cli.commands.report import ReportConfig
+from zeroscale.cli.commands.sample import SampleConfig
+from zeroscale.cli.commands.status import StatusConfig
+from zeroscale.config.commands.compare import CompareConfig
+from zeroscale.config.commands.contamination import OverlapConfig
+from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import paths

@@ -138,7 +138,7 @@ def test_a_character_of_several_tokens_comes_whole():
 
 
 def test_the_end_of_text_ends_a_text_and_an_empty_prompt_begins_one(lively):
-    from zeroscale.config.commands import SampleConfig
+    from zeroscale.cli.commands.sample import SampleConfig
     from zeroscale.config.validate import build_config
 
     (job,) = compose.compose("sample", [f"checkpoint={lively}", "prompt="]).configs

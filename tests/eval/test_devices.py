@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zeroscale.config.commands import EvalConfig
+from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.data.tokenizer import Tokenizer

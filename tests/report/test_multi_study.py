@@ -6,7 +6,7 @@ import pytest
 from support import study_fixture
 
 from zeroscale.cli import compose
-from zeroscale.config.commands import ReportConfig
+from zeroscale.cli.commands.report import ReportConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.report import dashboard, multi_study, page

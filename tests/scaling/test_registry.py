@@ -4,7 +4,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from zeroscale.config.commands import CompareLaws, LawName
+from zeroscale.cli.commands.fit import LawName
+from zeroscale.config.commands.compare import CompareLawsConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import registry
 from zeroscale.scaling.compare import compare_laws
@@ -15,7 +16,7 @@ def test_the_command_line_takes_the_laws_of_the_registry():
 
 
 def test_two_studies_are_compared_by_a_surface_or_over_compute():
-    assert get_args(get_type_hints(CompareLaws)["law"]) == compare_laws.LAWS
+    assert get_args(get_type_hints(CompareLawsConfig)["law"]) == compare_laws.LAWS
 
 
 @pytest.mark.parametrize("name", registry.LAWS)

@@ -1,26 +1,8 @@
-"""What the command line tells about itself: the commands, their help, and which keys hold free text."""
+"""`--help` of the command line and of each command, and which keys hold free text."""
 
 from zeroscale import __version__
+from zeroscale.cli.commands import COMMANDS
 from zeroscale.core import paths
-
-COMMANDS = {
-    "train": "trains one model, or a sweep (+sweeps=NAME), and scores each at the end",
-    "plan": "what a run or a sweep will cost, before it starts",
-    "data": "fetches a corpus and tokenises it into shards; with cards=, fetches benchmark data",
-    "batch": "what the batch of a step held",
-    "eval": "scores checkpoints zero-shot on benchmark cards, beside the paper's numbers",
-    "compare": "two checkpoints on the same examples, or two studies by their laws: differences with intervals",
-    "sample": "continues a prompt, or a file of them, with a checkpoint's own words",
-    "export": "writes a run as a directory that transformers loads, with its model card",
-    "fit": "fits the scaling law of a study, or of any CSV of params,tokens,loss",
-    "report": "the dashboard of a study: as a page, live, as text, in Weights & Biases",
-    "status": "which cells of a study are done, failed, resumable or running",
-    "reproduce": "makes a recorded run again and compares, bit for bit",
-    "explain": "the chain behind a number: run, weights, data, card, source, command",
-    "bundle": "packs a study into one file with checksums",
-    "verify": "checks every file of a bundle, and opens it",
-    "overlap": "n-grams that benchmarks share with a training corpus; scores without those examples",
-}
 
 USAGE = f"""zeroscale {__version__}: ladders of GPT-2-style models, zero-shot scores, scaling laws.
 
@@ -74,20 +56,23 @@ VERBATIM = {"prompt"}
 def print_usage() -> None:
     """All commands, one line each."""
     width = max(map(len, COMMANDS))
-    print(USAGE.format(commands="\n".join(f"  {name:<{width}}  {does}" for name, does in COMMANDS.items())), end="")
+    print(
+        USAGE.format(commands="\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())),
+        end="",
+    )
 
 
 def print_help(command: str) -> None:
     """The command's own YAML, which explains itself, and the groups it composes."""
     source = (paths.conf() / f"{command}.yaml").read_text(encoding="utf-8")
-    print(f"zeroscale {command}: {COMMANDS[command]}\n")
+    print(f"zeroscale {command}: {COMMANDS[command].summary}\n")
     print("Settings, as conf/" + f"{command}.yaml composes them (override with key=value):\n")
     print("\n".join("  " + line for line in source.rstrip().splitlines()))
     groups = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
     if command in ("train", "plan", "data", "report"):
-        wanted = {"data": ["data", "tokenizer"], "report": ["tracker"]}.get(command, groups)
+        shown = {"data": ["data", "tokenizer"], "report": ["tracker"]}.get(command, groups)
         print("\nGroups (choose with group=choice, change inside with group.key=value):\n")
-        for group in wanted:
+        for group in shown:
             print(
                 f"  {group + ':':<11}" + ", ".join(sorted(path.stem for path in (paths.conf() / group).glob("*.yaml")))
             )

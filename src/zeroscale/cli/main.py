@@ -8,9 +8,10 @@ import shlex
 import sys
 
 from zeroscale import __version__
-from zeroscale.cli import help
+from zeroscale.cli import commands, help
+from zeroscale.cli.commands import COMMANDS
 from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote
-from zeroscale.cli.help import COMMANDS, FREE_TEXT, VERBATIM
+from zeroscale.cli.help import FREE_TEXT, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 
 
@@ -65,10 +66,9 @@ def _run(arguments: list[str]) -> int:
         return 0
     multirun, overrides = _split(rest)
     jobs = compose(command, overrides, multirun)
-    from zeroscale.cli import commands
-    from zeroscale.cli.commands import train
-
     if command == "train" and jobs.sweep:
+        from zeroscale.cli.commands import train
+
         elsewhere = None if jobs.launcher == "basic" else lambda: launch_sweep(overrides, multirun)
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
     return commands.run(command, jobs.configs)

@@ -1,17 +1,15 @@
-"""What a corpus is made from: the groups of conf/data as strict, frozen dataclasses."""
+"""conf/data: what a corpus is made from."""
 
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
-Positive = Annotated[int, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+from zeroscale.config.types import STRICT, Name, Positive, Share, Text
 
 
-def _pattern(value: str) -> str:
+def _check_pattern(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
@@ -19,66 +17,94 @@ def _pattern(value: str) -> str:
     return value
 
 
-Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_check_pattern)]
+ValFraction = Annotated[float, Field(gt=0, lt=1)]
+"""Share of the documents, chosen by a hash of their content, that is never trained on."""
 Site = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class StdlibData:
     """The text of the running Python's own library: no network needed."""
 
     kind: Literal["stdlib"]
     name: Name
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
+    val_fraction: ValFraction
     max_bytes: Positive | None = None
+    """Bytes of UTF-8 after which the corpus ends."""
     workers: Positive | None = None
+    """Processes that tokenise; None: one for each core."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class FilesData:
     """A directory or glob of text, JSON lines (.gz and .zst too) and Parquet files."""
 
     kind: Literal["files"]
     name: Name
-    path: Annotated[str, Field(min_length=1)]
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
+    path: Text
+    val_fraction: ValFraction
     text_field: str = "text"
+    """Where a row keeps its text."""
     url_field: str | None = None
+    """Where a row keeps its address, which `leave_out_sites` needs."""
     document_start: Pattern | None = None
+    """Rows are joined to one text from one that this expression matches to the next."""
     leave_out_sites: tuple[Site, ...] = ()
-    leave_out_ngrams: Annotated[str, Field(min_length=1)] | None = None
+    """Texts from these sites are left out."""
+    leave_out_ngrams: Text | None = None
+    """A directory with the n-grams of benchmarks: documents that hold `leave_out_from` of them are left out."""
     leave_out_from: Positive = 1
     drop_exact_duplicates: bool = False
-    near_duplicate_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    """White space aside."""
+    near_duplicate_threshold: Share | None = None
+    """Jaccard similarity of five-word shingles from which on a later document is dropped."""
     near_duplicate_permutations: Annotated[int, Field(ge=16, le=1024)] = 128
+    """Of MinHash."""
     max_bytes: Positive | None = None
+    """Bytes of UTF-8 after which the corpus ends."""
     workers: Positive | None = None
+    """Processes that tokenise; None: one for each core."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class HubData:
     """A dataset of the Hugging Face hub, by name."""
 
     kind: Literal["hub"]
     name: Name
-    dataset: Annotated[str, Field(min_length=1)]
+    dataset: Text
     split: str
-    val_fraction: Annotated[float, Field(gt=0, lt=1)]
+    val_fraction: ValFraction
     config: str | None = None
     revision: str | None = None
+    """A commit pins the content."""
     text_field: str = "text"
+    """Where a row keeps its text."""
     url_field: str | None = None
+    """Where a row keeps its address, which `leave_out_sites` needs."""
     document_start: Pattern | None = None
+    """Rows are joined to one text from one that this expression matches to the next."""
     streaming: bool = True
+    """Read over the network; False: download first."""
     leave_out_sites: tuple[Site, ...] = ()
-    leave_out_ngrams: Annotated[str, Field(min_length=1)] | None = None
+    """Texts from these sites are left out."""
+    leave_out_ngrams: Text | None = None
+    """A directory with the n-grams of benchmarks: documents that hold `leave_out_from` of them are left out."""
     leave_out_from: Positive = 1
     drop_exact_duplicates: bool = False
-    near_duplicate_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    """White space aside."""
+    near_duplicate_threshold: Share | None = None
+    """Jaccard similarity of five-word shingles from which on a later document is dropped."""
     near_duplicate_permutations: Annotated[int, Field(ge=16, le=1024)] = 128
+    """Of MinHash."""
     max_documents: Positive | None = None
+    """Rows."""
     max_bytes: Positive | None = None
+    """Bytes of UTF-8 after which the corpus ends."""
     workers: Positive | None = None
+    """Processes that tokenise; None: one for each core."""
 
 
-DataConfig = Annotated[StdlibData | FilesData | HubData, Field(discriminator="kind")]
+AnyData = StdlibData | FilesData | HubData
+DataConfig = Annotated[AnyData, Field(discriminator="kind")]

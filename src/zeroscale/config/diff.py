@@ -1,11 +1,10 @@
 """What differs between two runs' settings."""
 
-from typing import Any
-
 from zeroscale.config.hashing import NEUTRAL, hashed
+from zeroscale.config.raw import RawConfig
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(before: RawConfig, now: RawConfig) -> list[str]:
     """ "optimizer.lr was 0.006, is 0.01" for every setting that can change a result and has changed."""
     old, new = _flat(hashed(before)), _flat(hashed(now))
     lines = []
@@ -16,7 +15,8 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    """Nested keys joined by dots: {"optimizer.lr": 0.01}."""
     if not isinstance(value, dict):
         return {prefix: value}
     return {

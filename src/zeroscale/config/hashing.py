@@ -2,7 +2,12 @@
 
 import copy
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
+
+from zeroscale.config.raw import RawConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # What cannot change what a run computes: places, logging, and what is measured on the way or afterwards.
 # Everything else is part of the settings hash.
@@ -25,8 +30,8 @@ NOT_HASHED = (
     "init_from",  # its parent's hash and step stand for it
 )
 # Settings that came later, with the value at which a run is what it was before them: left out of the hash while they
-# hold it, so that a finished cell keeps its name.
-NEUTRAL: dict[str, Any] = {
+# hold it, so that a finished run keeps its name.
+NEUTRAL: RawConfig = {
     "data.url_field": None,
     "data.document_start": None,
     "data.leave_out_sites": [],
@@ -44,25 +49,25 @@ NEUTRAL: dict[str, Any] = {
 }
 
 
-def hashed(value: dict[str, Any]) -> dict[str, Any]:
+def hashed(settings: RawConfig) -> RawConfig:
     """The part of `as_dict`'s value that can change a result."""
-    kept = copy.deepcopy(value)
+    part = copy.deepcopy(settings)
     for key in (*NOT_HASHED, *NEUTRAL):
         *parents, last = key.split(".")
-        node = kept
+        node = part
         for parent in parents:
             node = node.get(parent, {})
         if key in NOT_HASHED or node.get(last) == NEUTRAL[key]:
             node.pop(last, None)
-    return kept
+    return part
 
 
-def as_dict(settings: Any) -> dict[str, Any]:
+def as_dict(settings: "DataclassInstance") -> RawConfig:
     """Plain dicts, lists and scalars: what config.yaml and the hash hold."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
-    return plain(dataclasses.asdict(settings))
+    return {key: plain(value) for key, value in dataclasses.asdict(settings).items()}

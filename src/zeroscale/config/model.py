@@ -53,4 +53,5 @@ class Gpt2Tokenizer:
         return 50257
 
 
-TokenizerConfig = Annotated[BpeTokenizer | BytesTokenizer | Gpt2Tokenizer, Field(discriminator="kind")]
+AnyTokenizer = BpeTokenizer | BytesTokenizer | Gpt2Tokenizer
+TokenizerConfig = Annotated[AnyTokenizer, Field(discriminator="kind")]

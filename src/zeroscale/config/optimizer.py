@@ -30,7 +30,8 @@ class OptimizerConfig:
         """The peak learning rate of a model of this size."""
         if self.lr_reference_params is None:
             return self.lr
-        return self.lr * (params_non_embedding / self.lr_reference_params) ** (-1 / 3)
+        scale: float = (params_non_embedding / self.lr_reference_params) ** (-1 / 3)
+        return self.lr * scale
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

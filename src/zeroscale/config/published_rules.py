@@ -9,7 +9,7 @@ from zeroscale.model.flops import Params
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What a rule gives for a model. None where it says nothing."""
+    """What a rule gives for a model. None where it gives nothing."""
 
     lr: float
     batch_tokens: float | None

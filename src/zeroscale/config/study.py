@@ -1,40 +1,56 @@
-"""Keys of `train` and `plan` that belong to a study and not to a cell: taken out before a cell's settings are built."""
+"""Settings of `train` and `plan` that belong to a study and not to a run: taken out before a run's are built."""
 
-from typing import Any
+from dataclasses import fields
+from typing import cast
+
+from pydantic.dataclasses import dataclass
 
 from zeroscale.config import size_rules
-from zeroscale.config.commands import LaunchConfig
-from zeroscale.config.model import ModelConfig, TokenizerConfig
+from zeroscale.config.model import AnyTokenizer, ModelConfig, TokenizerConfig
+from zeroscale.config.raw import RawConfig
+from zeroscale.config.types import STRICT, Positive, PositiveFloat
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token
 
-KEYS = ("flops_budget", "cells_at_once", "retry_failed")
 # A whole number of batches misses a budget by half a batch at most; further off it is not that budget any more.
 NEAR = 0.01
 
 
-def pop_study_settings(config: dict[str, Any]) -> LaunchConfig:
-    """Takes the study's keys out of a cell's plain settings; with a budget, `trainer.tokens` become what it buys.
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LaunchConfig:
+    """What `train` and `plan` need beside a run's own settings."""
+
+    flops_budget: PositiveFloat | None = None
+    """FLOPs that each run may cost: they decide `trainer.tokens`."""
+    cells_at_once: Positive = 1
+    """Runs of a sweep trained at a time on this machine."""
+    retry_failed: bool = False
+    """Whether a sweep's failed runs are tried again."""
+
+
+def pop_study_settings(config: RawConfig) -> LaunchConfig:
+    """Takes the study's keys out of a run's plain settings; with a budget, `trainer.tokens` become what it buys.
 
     Raises:
-        ZeroscaleError: values that cannot be, or a budget that no whole number of batches comes near.
+        ZeroscaleError: invalid values, or a budget that no whole number of batches comes near.
     """
-    wanted = build_config(LaunchConfig, {key: config.pop(key) for key in KEYS if key in config})
-    if wanted.flops_budget is not None:
-        trainer = config["trainer"]
-        trainer["tokens"] = tokens_for(wanted.flops_budget, config)
-    return wanted
+    keys = [field.name for field in fields(LaunchConfig)]
+    launch = build_config(LaunchConfig, {key: config.pop(key) for key in keys if key in config})
+    if launch.flops_budget is not None:
+        config["trainer"]["tokens"] = tokens_for(launch.flops_budget, config)
+    return launch
 
 
-def tokens_for(budget: float, config: dict[str, Any]) -> int:
+def tokens_for(budget: float, config: RawConfig) -> int:
     """The whole number of batches whose exact FLOPs (`flops_per_token`, full attention) are nearest to the budget.
 
     Raises:
         ZeroscaleError: it is more than 1 % off.
     """
-    model, tokenizer = build_config(ModelConfig, config["model"]), build_config(TokenizerConfig, config["tokenizer"])
-    batch = size_rules.resolve(config)[0]["trainer"]["batch_tokens"]
+    model = build_config(ModelConfig, config["model"])
+    tokenizer = build_config(cast(type[AnyTokenizer], TokenizerConfig), config["tokenizer"])
+    batch: int = size_rules.resolve(config)[0]["trainer"]["batch_tokens"]
     per_token = flops_per_token(
         n_layer=model.n_layer,
         d_model=model.d_model,
@@ -42,7 +58,7 @@ def tokens_for(budget: float, config: dict[str, Any]) -> int:
         n_positions=model.n_positions,
         context=config["trainer"]["context_length"] or model.n_positions,
     )
-    tokens = max(1, round(budget / per_token / batch)) * batch
+    tokens: int = max(1, round(budget / per_token / batch)) * batch
     if abs(tokens * per_token / budget - 1) > NEAR:
         raise ZeroscaleError(
             f"flops_budget={budget:g} buys {budget / per_token:,.0f} tokens of {model.name}; the nearest whole number "

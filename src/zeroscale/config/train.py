@@ -1,13 +1,12 @@
-"""What the YAML becomes: strict, frozen dataclasses (`zeroscale.config.validate.build_config` makes them).
+"""The settings of a run: a strict, frozen dataclass (`zeroscale.config.validate.build_config` makes it).
 
-A group of `conf/` is a dataclass here and a field of `TrainSettings`. Derived quantities (steps, rows, learning rate)
-are properties beside the values they derive from, so that plan, worker and report cannot disagree.
+A group of `conf/` is a dataclass of a module beside this one and a field of `TrainConfig`. Derived quantities (steps,
+rows, learning rate) are properties beside the values they derive from, so that plan, worker and report cannot disagree.
 """
 
 import dataclasses
-from typing import Annotated, Any, Literal
+from typing import TypedDict
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.data import DataConfig
@@ -15,7 +14,7 @@ from zeroscale.config.hashing import as_dict, hashed
 from zeroscale.config.model import ModelConfig, TokenizerConfig
 from zeroscale.config.optimizer import OptimizerConfig, ScheduleConfig
 from zeroscale.config.trainer import InitFromConfig, TrackerConfig, TrainerConfig
-from zeroscale.config.types import STRICT, CardNames, Name
+from zeroscale.config.types import STRICT, CardNames, CardSource, Name, Seed
 from zeroscale.core.files import sha256_json
 from zeroscale.model import flops
 from zeroscale.model.config import GPTConfig
@@ -24,12 +23,20 @@ from zeroscale.model.config import GPTConfig
 RESERVED_STUDIES = ("corpora", "eval", "overlap", "reproduced")
 
 
+class Parent(TypedDict):
+    """The run that another goes on from: its settings hash (of a run named by its directory: the name, which ends in
+    it) and the step at which it is left."""
+
+    parent: str
+    step: int
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainConfig:
-    """One cell of a study: everything that training and scoring it needs."""
+    """One run: everything that training and scoring it needs."""
 
     study: Name
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Seed
     model: ModelConfig
     tokenizer: TokenizerConfig
     data: DataConfig
@@ -38,7 +45,7 @@ class TrainConfig:
     trainer: TrainerConfig
     tracker: TrackerConfig
     cards: CardNames
-    cards_from: Literal["files", "hub", "sample"]
+    cards_from: CardSource
     data_dir: str | None
     output_dir: str
     init_from: InitFromConfig = InitFromConfig()
@@ -91,7 +98,7 @@ class TrainConfig:
         return sha256_json(value)
 
     def trunk(self) -> "TrainConfig":
-        """The run at a constant rate that this cooldown leaves: a cell of the study `<study>-trunk`, not scored."""
+        """The run at a constant rate that this cooldown leaves: a run of the study `<study>-trunk`, not scored."""
         schedule = dataclasses.replace(
             self.schedule, name="constant", final_lr_fraction=1.0, decay_fraction=0.2, decay="sqrt"
         )
@@ -105,10 +112,10 @@ class TrainConfig:
             init_from=InitFromConfig(),
         )
 
-    def parent(self) -> dict[str, Any]:
-        """The parent's settings hash (of a run that is named by its directory: the name, which ends in it) and step."""
-        wanted = self.init_from
-        name = self.trunk().hash() if wanted.run == "trunk" else (wanted.run or "").rstrip("/").rpartition("/")[2]
+    def parent(self) -> Parent:
+        """What of `init_from` belongs to the settings hash."""
+        run = self.init_from.run or ""
+        name = self.trunk().hash() if run == "trunk" else run.rstrip("/").rpartition("/")[2]
         return {"parent": name, "step": self.first_step}
 
     @property
@@ -127,19 +134,19 @@ class TrainConfig:
 
     @property
     def cell(self) -> str:
-        """The cell's directory name, derived from its settings: the same command finds its own work again."""
+        """The run's directory name, derived from its settings, so that the same command finds its own work again."""
         return f"{self.model.name}-seed{self.seed}-{self.hash()[:8]}"
 
 
-def model_config(settings: TrainConfig, vocab_size: int) -> GPTConfig:
-    """The decoder's configuration; rows of the embedding beyond the tokenizer's `vocab_size` ids never win."""
-    chosen = settings.model
+def model_config(train: TrainConfig, vocab_size: int) -> GPTConfig:
+    """The decoder's configuration. Rows of the embedding beyond the tokenizer's `vocab_size` are never predicted."""
+    model = train.model
     return GPTConfig(
         vocab_size=vocab_size,
-        padded_vocab_size=settings.vocab_size,
-        n_positions=chosen.n_positions,
-        n_layer=chosen.n_layer,
-        d_model=chosen.d_model,
-        n_head=chosen.n_head,
-        dropout=chosen.dropout,
+        padded_vocab_size=train.vocab_size,
+        n_positions=model.n_positions,
+        n_layer=model.n_layer,
+        d_model=model.d_model,
+        n_head=model.n_head,
+        dropout=model.dropout,
     )

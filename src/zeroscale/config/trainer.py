@@ -1,11 +1,10 @@
 """conf/trainer, conf/tracker, and the run that another begins from."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, Positive
+from zeroscale.config.types import STRICT, Accelerator, Positive, Text
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -13,26 +12,39 @@ class TrainerConfig:
     """How long, in what batches, on what. Sizes are global and in tokens; intervals are in optimizer steps."""
 
     tokens: Positive
+    """Trained on in all."""
     batch_tokens: Positive
+    """Of one optimizer step, over all devices."""
     context_length: Positive | None
+    """Of a window; None: the model's n_positions."""
     micro_batch_tokens: Positive | None
-    accelerator: Literal["auto", "cpu", "cuda"]
+    """Of one forward pass on one device; None: derived."""
+    accelerator: Accelerator
     devices: Positive
+    """Of all machines together."""
     strategy: Literal["auto", "ddp", "fsdp"]
     precision: Literal["fp32", "bf16-mixed", "bf16-true"]
     threads: Positive | None
+    """CPU threads; None: every core, shared among the ranks."""
     compile: bool
     log_every: Positive
     val_every: Positive
     val_tokens: Positive
+    """Held-out tokens that a validation reads, from the start."""
     checkpoint_every: Positive
     keep_checkpoints: Positive
+    """The last ones."""
     score_every: Positive | None
+    """Score the cards during training, too."""
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = "default"
     activation_checkpointing: bool = False
+    """Keep each block's input alone and compute the block again in the backward pass."""
     deterministic: bool = False
+    """Only algorithms that give the same bits from run to run."""
     keep_every_tokens: Positive | None = None
+    """Keep checkpoints at every so many tokens, too."""
     keep_best: bool = False
+    """Keep the checkpoint with the lowest validation loss, too."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -44,17 +56,18 @@ class InitFromConfig:
     the decay begins.
     """
 
-    run: Annotated[str, Field(min_length=1)] | None = None
+    run: Text | None = None
     tokens: Positive | None = None
     trunk_tokens: Positive | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrackerConfig:
-    """Where a run is shown besides its own files. `mode` is W&B's; `auto`: online where the user is logged in, else
-    offline."""
+    """Where a run is shown besides its own files."""
 
     name: Literal["wandb", "tensorboard", "files", "none"]
     mode: Literal["auto", "online", "offline", "disabled"] = "disabled"
+    """W&B's; `auto`: online where the user is logged in, else offline."""
     project: str = "zeroscale"
     entity: str | None = None
+    """The user or team of W&B; None: the user's default."""

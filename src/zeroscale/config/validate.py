@@ -1,21 +1,28 @@
-"""Plain values → strict settings, with every fault in one message."""
+"""Plain values to strict settings, with every fault in one message."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from zeroscale.config import size_rules
+from zeroscale.config.optimizer import ScheduleConfig
+from zeroscale.config.raw import RawConfig
 from zeroscale.config.train import RESERVED_STUDIES, TrainConfig
+from zeroscale.config.trainer import InitFromConfig, TrainerConfig
 from zeroscale.core import nodes
 from zeroscale.core.errors import ZeroscaleError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
 
-def build_config(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[str, int] | None = None) -> T:
+def build_config(kind: type[T], raw: Mapping[str, object], device_counts: Mapping[str, int] | None = None) -> T:
     """Strict settings from plain values.
 
     `device_counts` ({"cpu": …, "cuda": …}) adds the check that the machine has the devices asked for.
@@ -24,31 +31,32 @@ def build_config(kind: type[T], raw: Mapping[str, Any], device_counts: Mapping[s
         ZeroscaleError: one message with every fault: unknown keys, wrong types, missing values, combinations that
             cannot work.
     """
-    raw = dict(raw)
-    if isinstance(raw.get("cards"), str):
-        raw["cards"] = [raw["cards"]]
+    values: RawConfig = dict(raw)
+    if isinstance(values.get("cards"), str):
+        values["cards"] = [values["cards"]]
     faults: list[str] = []
     if kind is TrainConfig:
-        raw, faults = size_rules.resolve(raw)
+        values, faults = size_rules.resolve(values)
     settings: T | None = None
     try:
-        settings = _strict(kind, raw)
+        settings = _strict(kind, values)
     except ValidationError as error:
         faults += [_plain_fault(fault) for fault in error.errors()]
     if kind is TrainConfig:
-        faults += combination_faults(settings if settings is not None else _valid_parts(kind, raw), device_counts)
+        parts = settings if isinstance(settings, TrainConfig) else _valid_parts(TrainConfig, values)
+        faults += combination_faults(parts, device_counts)
     if faults:
         raise ZeroscaleError("\n".join(["the settings do not work:", *(f"  - {fault}" for fault in faults)]))
     assert settings is not None
     return settings
 
 
-def _strict(kind: Any, value: Any) -> Any:
+def _strict(kind: type[T], value: object) -> T:
     # By way of JSON, where strictness concerns the scalars: a mapping may become a dataclass, a list a tuple.
     return TypeAdapter(kind).validate_json(json.dumps(value))
 
 
-def _plain_fault(fault: Any) -> str:
+def _plain_fault(fault: ErrorDetails) -> str:
     # A union's tag ("files" in data.files.path) is pydantic's, not a key of the user's YAML.
     tags = {"bpe", "bytes", "gpt2", "stdlib", "files", "hub"}
     keys = [str(part) for index, part in enumerate(fault["loc"]) if not (index == 1 and part in tags)]
@@ -62,33 +70,34 @@ def _plain_fault(fault: Any) -> str:
     return f"{where}={shown}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
-class _Parts:
-    """The settings that are valid on their own, so that their combinations are checked beside the others' faults."""
+class ValidParts:
+    """The settings that are valid on their own, so that their combinations are checked beside the others' faults; all
+    others are None."""
 
-    def __init__(self, parts: dict[str, Any]) -> None:
+    def __init__(self, parts: dict[str, object]) -> None:
         self.__dict__.update(parts)
 
     def __getattr__(self, name: str) -> None:
         return None
 
 
-def _valid_parts(kind: Any, raw: Any) -> _Parts:
-    parts: dict[str, Any] = {}
+def _valid_parts(kind: "type[DataclassInstance]", raw: object) -> ValidParts:
+    parts: dict[str, object] = {}
     for field in dataclasses.fields(kind):
         if not isinstance(raw, Mapping) or field.name not in raw:
             continue
         try:
-            parts[field.name] = _strict(field.type, raw[field.name])
+            parts[field.name] = _strict(cast(type[object], field.type), raw[field.name])
         except ValidationError:
-            if dataclasses.is_dataclass(field.type):
+            if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
                 parts[field.name] = _valid_parts(field.type, raw[field.name])
-    return _Parts(parts)
+    return ValidParts(parts)
 
 
-def combination_faults(settings: Any, device_counts: Mapping[str, int] | None = None) -> list[str]:
-    """Values that are fine one by one and impossible together. Those that are None are passed over."""
-    faults = []
-    nothing = _Parts({})
+def combination_faults(settings: TrainConfig | ValidParts, device_counts: Mapping[str, int] | None = None) -> list[str]:
+    """Values that are valid one by one and impossible together. Those that are None are passed over."""
+    faults: list[str] = []
+    nothing = ValidParts({})
     model, trainer = settings.model or nothing, settings.trainer or nothing
     tokenizer, schedule = settings.tokenizer or nothing, settings.schedule or nothing
     if settings.study in RESERVED_STUDIES:
@@ -118,8 +127,8 @@ def combination_faults(settings: Any, device_counts: Mapping[str, int] | None = 
     return faults
 
 
-def _batch_faults(trainer: Any, context: int | None) -> list[str]:
-    faults = []
+def _batch_faults(trainer: TrainerConfig | ValidParts, context: int | None) -> list[str]:
+    faults: list[str] = []
     tokens, batch, devices, micro = (
         trainer.tokens,
         trainer.batch_tokens,
@@ -136,7 +145,7 @@ def _batch_faults(trainer: Any, context: int | None) -> list[str]:
         return faults
     unit = context * devices
     if batch % unit:
-        near = max(unit, round(batch / unit) * unit)
+        near = str(max(unit, round(batch / unit) * unit))
         faults.append(
             f"trainer.batch_tokens={batch} is not divisible by context × devices = {context} × {devices}; "
             f"{near} would be"
@@ -151,8 +160,8 @@ def _batch_faults(trainer: Any, context: int | None) -> list[str]:
     return faults
 
 
-def _run_faults(trainer: Any) -> list[str]:
-    faults = []
+def _run_faults(trainer: TrainerConfig | ValidParts) -> list[str]:
+    faults: list[str] = []
     if trainer.strategy == "fsdp" and trainer.devices == 1:
         faults.append("trainer.strategy=fsdp shards a model over devices: give trainer.devices=2 or more, or use auto")
     if trainer.keep_every_tokens and trainer.batch_tokens and trainer.keep_every_tokens % trainer.batch_tokens:
@@ -168,8 +177,10 @@ def _run_faults(trainer: Any) -> list[str]:
     return faults
 
 
-def _schedule_faults(schedule: Any, trainer: Any, start: Any) -> list[str]:
-    faults = []
+def _schedule_faults(
+    schedule: ScheduleConfig | ValidParts, trainer: TrainerConfig | ValidParts, start: InitFromConfig | ValidParts
+) -> list[str]:
+    faults: list[str] = []
     tokens, batch = trainer.tokens, trainer.batch_tokens
     if not (tokens and batch):
         return faults
@@ -198,13 +209,13 @@ def _schedule_faults(schedule: Any, trainer: Any, start: Any) -> list[str]:
     return faults
 
 
-def _device_faults(trainer: Any, counts: Mapping[str, int]) -> list[str]:
+def _device_faults(trainer: TrainerConfig | ValidParts, counts: Mapping[str, int]) -> list[str]:
     kind = trainer.accelerator
     if kind == "auto":
         kind = "cuda" if counts["cuda"] else "cpu"
     machines = nodes.detect_nodes().count
-    if not kind or trainer.devices <= counts[kind] * machines:
+    if not kind or not trainer.devices or trainer.devices <= counts[kind] * machines:
         return []
-    there = f"{counts[kind]} {'CPU core' if kind == 'cpu' else 'GPU'}{'' if counts[kind] == 1 else 's'}"
-    have = f"this machine has {there}" if machines == 1 else f"{machines} machines have {there} each"
+    devices = f"{counts[kind]} {'CPU core' if kind == 'cpu' else 'GPU'}{'' if counts[kind] == 1 else 's'}"
+    have = f"this machine has {devices}" if machines == 1 else f"{machines} machines have {devices} each"
     return [f"trainer.devices={trainer.devices} on trainer.accelerator={trainer.accelerator}: {have}"]

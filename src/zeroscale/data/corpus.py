@@ -3,7 +3,7 @@
 import bisect
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
@@ -15,6 +15,83 @@ INDEX = "index.json"
 SOURCE = "source.json"
 FORMAT = 1
 SPLITS = ("train", "val")
+
+
+class FileEntry(TypedDict):
+    """A file of a corpus, as index.json records it: a list of documents, or a shard."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+class ShardEntry(FileEntry):
+    """A shard, with the number of its tokens."""
+
+    tokens: int
+
+
+class Counts(TypedDict):
+    """What was read or left out."""
+
+    texts: int
+    documents: int
+    bytes: int
+
+
+class SplitCounts(TypedDict):
+    """What a split holds, and the duplicates that it does not."""
+
+    documents: int
+    tokens: int
+    bytes: int
+    words: int
+    exact_duplicates: NotRequired[int]
+    near_duplicates: NotRequired[int]
+
+
+class SplitIndex(SplitCounts):
+    """A split in index.json."""
+
+    shards: list[ShardEntry]
+    lists: NotRequired[list[FileEntry]]
+    """The lists of documents; corpora of earlier versions have none."""
+
+
+class TokenizerIndex(TypedDict):
+    """The tokenizer in index.json."""
+
+    fingerprint: str
+    vocab_size: NotRequired[int]
+    eos: NotRequired[int]
+
+
+class CardReference(TypedDict):
+    """A benchmark card, as the record of a decontamination names it."""
+
+    card: str
+
+
+# The number of n-grams is recorded as "from", which is a keyword.
+DecontaminationRecord = TypedDict(
+    "DecontaminationRecord", {"n": int, "fingerprint": str, "from": int, "cards": list[CardReference]}
+)
+
+
+class CorpusIndex(TypedDict):
+    """index.json."""
+
+    format: int
+    name: str
+    fingerprint: str
+    settings: dict[str, Any]
+    tokenizer: TokenizerIndex
+    dtype: str
+    splits: dict[str, SplitIndex]
+    read: NotRequired[Counts]
+    left_out: NotRequired[dict[str, Counts]]
+    without_url: NotRequired[int]
+    leave_out: NotRequired[DecontaminationRecord]
 
 
 class Span(NamedTuple):
@@ -40,7 +117,7 @@ class Corpus:
         index: what index.json holds: settings, source, counts (documents, tokens, bytes, words) and shards per split.
     """
 
-    def __init__(self, directory: Path, index: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, index: CorpusIndex) -> None:
         self.directory = directory
         self.index = index
         self.dtype = np.dtype(index["dtype"])
@@ -50,7 +127,7 @@ class Corpus:
             split: np.cumsum([0] + [shard["tokens"] for shard in shards], dtype=np.int64)
             for split, shards in self._shards.items()
         }
-        self._maps: dict[str, np.memmap] = {}
+        self._maps: dict[str, np.ndarray] = {}
         # None: an index that does not say.
         self._vocab_size: int | None = index.get("tokenizer", {}).get("vocab_size")
 
@@ -82,11 +159,11 @@ class Corpus:
                 raise ZeroscaleError(f"{path} {found}: the corpus is damaged; delete {directory} and prepare it again")
         return corpus
 
-    def shards(self) -> list[dict[str, Any]]:
+    def shards(self) -> list[ShardEntry]:
         """file, tokens, bytes and sha256 of every shard of both splits."""
         return [shard for split in SPLITS for shard in self._shards[split]]
 
-    def files(self) -> list[dict[str, Any]]:
+    def files(self) -> list[FileEntry]:
         """file, bytes and sha256 of every shard and every list of documents."""
         return self.shards() + [entry for split in SPLITS for entry in self.index["splits"][split].get("lists", [])]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zeroscale.config.commands import CompareConfig
+from zeroscale.config.commands.compare import CompareConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import compare_table, results, scores
 from zeroscale.eval.compare_table import Comparison, MetricComparison

@@ -12,7 +12,7 @@ from support import study_fixture
 from support import wandb_log
 from support import wandb_server
 
-from zeroscale.cli.commands import send
+from zeroscale.cli import send_study as send
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.report.views.study import read_study
 from zeroscale.report.wandb import rows as wandb_rows

@@ -6,15 +6,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
-from zeroscale.cli.commands import Config
-from zeroscale.config.commands import BatchConfig
+from zeroscale.config.raw import RawConfig
+from zeroscale.config.types import STRICT, Positive, Text
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.stream import TokenStream
 from zeroscale.runs.corpus import open_corpus
 from zeroscale.runs.run import settings_of
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class BatchConfig:
+    """A run and a step of it."""
+
+    run: Text
+    step: Positive
+    """As metrics.jsonl counts: the first is 1."""
+    rows: Positive | None
+    """How many rows are printed; None: all."""
 
 
 class Batch(NamedTuple):
@@ -35,32 +47,39 @@ class Batch(NamedTuple):
         return hashlib.sha256(self.tokens.astype("<u4").tobytes()).hexdigest()
 
 
-def show(wanted: BatchConfig) -> None:
+def run(raw: RawConfig) -> int:
+    """Prints the batch of a step."""
+    show(build_config(BatchConfig, raw))
+    return 0
+
+
+def show(config: BatchConfig) -> None:
     """Prints a batch.
 
     Raises:
         ZeroscaleError: no run there, no such step, the corpus gone or not the one that the run was trained on.
     """
-    cell = Path(wanted.run)
-    settings = settings_of(cell, "run=")
-    if wanted.step > settings.steps:
-        raise ZeroscaleError(f"step={wanted.step}: {cell.resolve().name} has {settings.steps:,} steps; the first is 1")
-    plain = len(cell.parts) > 2 and ".." not in cell.parts
-    corpus = open_corpus(cell, settings, (cell if plain else cell.resolve()).parent.parent)
-    stream = TokenStream(corpus, settings.seed, settings.context, settings.trainer.batch_tokens)
-    batch = batch_of(stream, corpus, wanted.step)
+    directory = Path(config.run)
+    train = settings_of(directory, "run=")
+    name = directory.resolve().name
+    if config.step > train.steps:
+        raise ZeroscaleError(f"step={config.step}: {name} has {train.steps:,} steps; the first is 1")
+    plain = len(directory.parts) > 2 and ".." not in directory.parts
+    corpus = open_corpus(directory, train, (directory if plain else directory.resolve()).parent.parent)
+    stream = TokenStream(corpus, train.seed, train.context, train.trainer.batch_tokens)
+    batch = batch_of(stream, corpus, config.step)
     if hasattr(sys.stdout, "reconfigure"):
         # A terminal that cannot show a character gets its number.
         sys.stdout.reconfigure(errors="backslashreplace")
-    passes = (wanted.step - 1) * stream.rows / stream.n_windows
-    print(f"{cell.resolve().name}: step {wanted.step:,} of {settings.steps:,}, seed {settings.seed}")
+    passes = (config.step - 1) * stream.rows / stream.n_windows
+    print(f"{name}: step {config.step:,} of {train.steps:,}, seed {train.seed}")
     print(f"corpus  {corpus.directory} (fingerprint {corpus.fingerprint[:12]})")
     print(
         f"batch   {stream.rows:,} rows of {stream.context:,} tokens = {stream.rows * stream.context:,};"
         f" epoch {batch.epochs[0]}, {100 * (passes % 1):.2f} % of it done before"
     )
     print(f"sha256  {batch.sha256}")
-    shown = stream.rows if wanted.rows is None else min(wanted.rows, stream.rows)
+    shown = stream.rows if config.rows is None else min(config.rows, stream.rows)
     for row in range(shown):
         _show_row(row, batch, corpus, stream.context)
     if shown < stream.rows:
@@ -95,11 +114,3 @@ def _show_row(row: int, batch: Batch, corpus: Corpus, context: int) -> None:
             f" of its {span.tokens:,}"
         )
     print(f"  {escaped(corpus.tokenizer.decode(batch.tokens[row].tolist()))}")
-
-
-def batch(config: Config) -> int:
-    """Shows a batch."""
-    wanted = build_config(BatchConfig, config)
-
-    show(wanted)
-    return 0

@@ -1,47 +1,49 @@
-"""`eval`, `compare`, `sample` and `export`: what takes checkpoints."""
+"""`zeroscale compare`: two scored checkpoints on the same examples, or two studies by their laws."""
 
 from pathlib import Path
+from typing import Literal
 
-from zeroscale.cli.commands import Config
-from zeroscale.config.commands import CompareConfig
+from zeroscale.config.commands.compare import CompareConfig
+from zeroscale.config.raw import RawConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
 
-def compare(config: Config) -> int:
-    """Two scored checkpoints, example by example; or two studies, law by law."""
-    wanted = build_config(CompareConfig, config)
-    if bool(wanted.runs) == bool(wanted.studies):
+def run(raw: RawConfig) -> int:
+    """Compares two scored checkpoints, example by example; or two studies, law by law."""
+    config = build_config(CompareConfig, raw)
+    if bool(config.runs) == bool(config.studies):
         raise ZeroscaleError(
             "compare takes two of one kind: runs=[ONE,OTHER], scored checkpoints, or studies=[ONE,OTHER], studies or "
             "CSVs of runs"
         )
-    if wanted.studies:
-        return compare_laws(wanted)
-    from zeroscale.eval import compare as comparing
+    if config.studies:
+        return compare_laws(config)
+    from zeroscale.eval import compare
 
-    return comparing.compare(wanted)
+    return compare.compare(config)
 
 
-def compare_laws(wanted: CompareConfig) -> int:
-    """Two studies, or CSVs of runs, each by the law fitted to it."""
+def compare_laws(config: CompareConfig) -> int:
+    """Compares two studies, or CSVs of runs, by the law fitted to each."""
     from zeroscale.scaling.compare import compare_studies
     from zeroscale.scaling.options import Options
 
-    laws = wanted.laws
+    laws = config.laws
     options = Options(
         convention=laws.convention,
         flops=laws.flops,
         bootstrap=laws.bootstrap,
-        seed=wanted.seed,
+        seed=config.seed,
         budgets=laws.budgets,
         columns=vars(laws.columns),
     )
-    studies = [Path(study) for study in wanted.studies]
-    paired = {"auto": "auto", "yes": True, "no": False}[laws.paired]
-    found = compare_studies.compare_studies(studies, options, law=laws.law, paired=paired)
-    print(compare_studies.as_text(found))
-    if wanted.out:
-        paths = compare_studies.write(Path(wanted.out), found)
-        print(f"\nwritten to {wanted.out}: {', '.join(path.name for path in paths)}")
+    paired: dict[str, bool | Literal["auto"]] = {"auto": "auto", "yes": True, "no": False}
+    comparison = compare_studies.compare_studies(
+        [Path(study) for study in config.studies], options, law=laws.law, paired=paired[laws.paired]
+    )
+    print(compare_studies.as_text(comparison))
+    if config.out:
+        paths = compare_studies.write(Path(config.out), comparison)
+        print(f"\nwritten to {config.out}: {', '.join(path.name for path in paths)}")
     return 0

@@ -1,67 +1,93 @@
-"""`data`: a corpus made ready for training, or benchmark data fetched; `batch`: what a step of a run was trained on."""
+"""`zeroscale data`: a corpus prepared for training, or benchmark data fetched."""
 
 import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from zeroscale.cli.commands import Config
-from zeroscale.config.commands import DataCommandConfig
+from pydantic.dataclasses import dataclass
+
+from zeroscale.config.data import DataConfig
+from zeroscale.config.model import TokenizerConfig
+from zeroscale.config.raw import RawConfig
+from zeroscale.config.types import STRICT, CardNames
 from zeroscale.config.validate import build_config
 from zeroscale.core.format import duration
 
+if TYPE_CHECKING:
+    from zeroscale.data.corpus import CorpusIndex, Counts, SplitCounts
 
-def data(config: Config) -> int:
-    """Prepares a corpus and says what is in it; with `cards`, fetches those benchmarks' data instead."""
-    wanted = build_config(DataCommandConfig, config)
-    if wanted.cards is not None:
-        return _fetch(wanted)
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataCommandConfig:
+    """A corpus to prepare, or benchmark data to fetch."""
+
+    data: DataConfig
+    tokenizer: TokenizerConfig
+    output_dir: str
+    """The shards lie in its folder corpora/."""
+    cards: CardNames | None
+    """Benchmarks to fetch instead of preparing a corpus."""
+    data_dir: str | None
+    """Benchmark files that are here already."""
+
+
+def run(raw: RawConfig) -> int:
+    """Prepares a corpus and prints its counts; with `cards`, fetches those benchmarks' data instead."""
+    config = build_config(DataCommandConfig, raw)
+    if config.cards is not None:
+        return _fetch(config)
     from zeroscale.data.prepare import prepare
 
-    directory = prepare.corpus_directory(Path(wanted.output_dir) / "corpora", wanted.data, wanted.tokenizer)
+    directory = prepare.corpus_directory(Path(config.output_dir) / "corpora", config.data, config.tokenizer)
     with Progress() as progress:
-        corpus = prepare.prepare(wanted.data, wanted.tokenizer, directory, progress)
+        corpus = prepare.prepare(config.data, config.tokenizer, directory, progress)
     print(f"{directory}: {corpus.n_train_tokens:,} training tokens, {corpus.n_val_tokens:,} held out")
-    for line in told(corpus.index):
+    for line in describe_counts(corpus.index):
         print(line)
     print(f"fingerprint {corpus.fingerprint}")
     return 0
 
 
-def _fetch(wanted: DataCommandConfig) -> int:
-    """1 where a card's data could not be had; each says why, and the others are there."""
+def _fetch(config: DataCommandConfig) -> int:
+    """Returns 1 where a card's data could not be fetched; the reason is printed and the others are fetched."""
     from zeroscale.eval.cards import download
 
-    found = download.fetch(list(wanted.cards or ()), Path(wanted.data_dir) if wanted.data_dir else None)
-    for one in found:
-        print(f"{one.card}: {one.words}" if one.ready else f"{one.card}: NOT HERE: {one.words}")
-    missing = [one.card for one in found if not one.ready]
+    fetched = download.fetch(list(config.cards or ()), Path(config.data_dir) if config.data_dir else None)
+    for card in fetched:
+        print(f"{card.card}: {card.words}" if card.ready else f"{card.card}: NOT HERE: {card.words}")
+    missing = [card.card for card in fetched if not card.ready]
     if missing:
-        print(f"{len(missing)} of {len(found)} are missing: {', '.join(missing)}", file=sys.stderr)
+        print(f"{len(missing)} of {len(fetched)} are missing: {', '.join(missing)}", file=sys.stderr)
     return 1 if missing else 0
 
 
-def told(index: dict[str, Any]) -> list[str]:
-    """The counts of a corpus, in words: what was read, what was left out, what became of the rest."""
-    lines = []
+def describe_counts(index: "CorpusIndex") -> list[str]:
+    """The counts of a corpus as lines: what was read, what was left out, what was kept."""
+    lines: list[str] = []
+    kinds: tuple[Literal["exact"], Literal["near"]] = ("exact", "near")
     if read := index.get("read"):
         lines.append(f"read      {_amount(read)}, from {read['texts']:,} texts")
     for site, count in sorted(index.get("left_out", {}).items()):
         lines.append(f"left out  {_amount(count)} of {site}")
     if index.get("without_url"):
         lines.append(f"kept      {index['without_url']:,} texts without an address, which could not be left out by it")
-    for kind in ("exact", "near"):
-        numbers = [index["splits"][split].get(f"{kind}_duplicates", 0) for split in ("train", "val")]
-        if any(numbers):
-            lines.append(f"dropped   {sum(numbers):,} {kind} duplicates ({numbers[1]:,} of the held-out part)")
+    for kind in kinds:
+        train, val = (_duplicates(index["splits"][split], kind) for split in ("train", "val"))
+        if train or val:
+            lines.append(f"dropped   {train + val:,} {kind} duplicates ({val:,} of the held-out part)")
     for split, name in (("train", "training"), ("val", "held out")):
-        count = index["splits"][split]
-        lines.append(f"{name:<9} {_amount(count)}, {count['tokens']:,} tokens")
+        counts = index["splits"][split]
+        lines.append(f"{name:<9} {_amount(counts)}, {counts['tokens']:,} tokens")
     return lines
 
 
-def _amount(count: dict[str, int]) -> str:
+def _duplicates(counts: "SplitCounts", kind: Literal["exact", "near"]) -> int:
+    return counts.get("exact_duplicates", 0) if kind == "exact" else counts.get("near_duplicates", 0)
+
+
+def _amount(count: "Counts | SplitCounts") -> str:
     return f"{count['documents']:,} documents, {count['bytes']:,} bytes"
 
 
@@ -75,7 +101,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._stage = ""
-        self._told = 0.0
+        self._printed_at = 0.0
         self._width = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=self._REPORTS)
         self._terminal = sys.stdout.isatty()
@@ -92,13 +118,13 @@ class Progress:
         if stage != self._stage:
             if self._width:
                 print()
-            self._stage, self._width, self._told = stage, 0, 0.0
+            self._stage, self._width, self._printed_at = stage, 0, 0.0
             self._marks.clear()
         self._marks.append((now, done))
         over = total is not None and done >= total
-        if now - self._told < (0.2 if self._terminal else self._SECONDS) and not (over and self._terminal):
+        if now - self._printed_at < (0.2 if self._terminal else self._SECONDS) and not (over and self._terminal):
             return
-        self._told = now
+        self._printed_at = now
         text = f"corpus: {stage}{self._numbers(done, total)}"
         if self._terminal:
             print("\r" + text.ljust(self._width), end="", flush=True)

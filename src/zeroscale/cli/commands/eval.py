@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zeroscale.cli.commands import Labelled
-from zeroscale.config.commands import EvalConfig
+from zeroscale.cli.commands import LabelledConfig
+from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
@@ -35,27 +35,31 @@ class Report:
         from zeroscale.eval import results as files
 
         self.rows += published.rows(label, results, self.cards)
-        there = [found for name in files.names(out) if (found := files.load(out, *name))]
-        score_table.write(out / TABLE, published.rows(label, there, {**shipped(there), **self.cards}))
+        stored = [result for name in files.names(out) if (result := files.load(out, *name))]
+        score_table.write(out / TABLE, published.rows(label, stored, {**shipped(stored), **self.cards}))
 
     def fault(self, where: str, error: object) -> None:
-        """Says what went wrong, at once; the others go on."""
+        """Prints what went wrong, at once; the others go on."""
         self.faults += 1
         print(f"zeroscale: {where}: {error}", file=sys.stderr, flush=True)
 
 
-def score_checkpoints(wanted: list[tuple[str, EvalConfig]]) -> int:
-    """Scores each; one that fails is said and the others go on. Returns the exit code."""
+def run(configs: list[LabelledConfig]) -> int:
+    """Scores checkpoints, one after the other, and ends with one table."""
+    return score_checkpoints([build_config(EvalConfig, raw) for _, raw in configs])
+
+
+def score_checkpoints(jobs: list[EvalConfig]) -> int:
+    """Scores each; after the failure of one, which is printed, the others go on. Returns the exit code."""
     from zeroscale.eval.cards import registry
 
-    jobs = [settings for _, settings in wanted]
     for settings in jobs:
         if sum(bool(value) for value in (settings.checkpoint, settings.run, settings.study)) != 1:
             raise ZeroscaleError(
                 "give checkpoint=PATH (a run, a checkpoint, a Hugging Face directory, a hub name; run=PATH is the "
                 "same) or study=DIR, and only one of them"
             )
-    report = Report({one.name: one for job in jobs for one in registry.resolve(job.cards or ())})
+    report = Report({card.name: card for job in jobs for card in registry.resolve(job.cards or ())})
     for settings in jobs:
         _rescore(settings, report) if settings.rescore else _score(settings, report)
     for study in sorted(report.studies):
@@ -72,13 +76,13 @@ def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
     """The cards of results, where they are among those that come with zeroscale."""
     from zeroscale.eval.cards import registry
 
-    found = {}
+    cards = {}
     for result in results:
         try:
-            (found[result.card],) = registry.resolve([result.card])
+            (cards[result.card],) = registry.resolve([result.card])
         except ZeroscaleError:
             continue  # held-out text, or a card of the user's own that is not named now
-    return found
+    return cards
 
 
 def _score(settings: EvalConfig, report: Report) -> None:
@@ -87,12 +91,12 @@ def _score(settings: EvalConfig, report: Report) -> None:
     from zeroscale.runs import resolve
 
     cards = settings.cards if settings.cards is not None else run.DEFAULT_CARDS
-    report.cards |= {one.name: one for one in registry.resolve(cards)}
+    report.cards |= {card.name: card for card in registry.resolve(cards)}
     _set_threads(settings.threads)
     for where in _checkpoints(settings, report):
         try:
             target = resolve.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
-            results = run.score(target, settings, _say, _said_once(report, target.label))
+            results = run.score(target, settings, _say, _report_once(report, target.label))
         except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
             report.fault(where, _plain(error))
             continue
@@ -101,13 +105,13 @@ def _score(settings: EvalConfig, report: Report) -> None:
             report.studies.add(target.study)
 
 
-def _said_once(report: Report, label: str) -> "OnFault":
-    """Says at once what is wrong with a card; of weights that are no numbers, every card complains alike."""
-    said: set[str] = set()
+def _report_once(report: Report, label: str) -> "OnFault":
+    """Reports the fault of a card at once; one that every card has (weights that are not finite) in full only once."""
+    reported: set[str] = set()
 
     def fault(name: str, error: ZeroscaleError) -> None:
-        text = str(error) if str(error) not in said else "the same"
-        said.add(str(error))
+        text = str(error) if str(error) not in reported else "the same"
+        reported.add(str(error))
         report.fault(label, text if name in text else f"{name}: {text}")
 
     return fault
@@ -129,16 +133,16 @@ def _checkpoints(settings: EvalConfig, report: Report) -> list[str]:
 
     given = settings.checkpoint or settings.run
     cells = [Path(given)] if given else _cells(settings.study or "")
-    found = []
+    paths: list[str] = []
     for cell in cells:
         steps = checkpoint.all_of(cell) if (cell / "config.yaml").is_file() else []
         if settings.study and not steps:
             report.fault(str(cell), "has no checkpoint yet; train it first")
         elif settings.checkpoints == "all" and steps:
-            found += map(str, steps)
+            paths += map(str, steps)
         else:
-            found.append(given or str(cell))
-    return found
+            paths.append(given or str(cell))
+    return paths
 
 
 def _cells(study: str) -> list[Path]:
@@ -154,7 +158,7 @@ def _rescore(settings: EvalConfig, report: Report) -> None:
     from zeroscale.eval.cards import registry
     from zeroscale.runs import resolve
 
-    names = None if settings.cards is None else {one.name for one in registry.resolve(settings.cards)} | {"held_out"}
+    names = None if settings.cards is None else {card.name for card in registry.resolve(settings.cards)} | {"held_out"}
     given = [settings.checkpoint or settings.run] if not settings.study else map(str, _cells(settings.study))
     for where in given:
         try:
@@ -230,10 +234,3 @@ def _show(report: Report, directories: set[Path]) -> None:
     for directory in sorted(directories):
         paths = score_table.write(directory, report.rows)
         print(f"\nwritten to {directory}: {', '.join(path.name for path in paths)}")
-
-
-def evaluate(configs: list[Labelled]) -> int:
-    """Scores checkpoints, one after the other, and ends with one table."""
-
-    wanted = [(label, build_config(EvalConfig, config)) for label, config in configs]
-    return score_checkpoints(wanted)

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.dataclasses import dataclass
 
-from zeroscale.cli.commands import Config
-from zeroscale.config.commands import ExportConfig
 from zeroscale.config.hashing import as_dict
+from zeroscale.config.raw import RawConfig
 from zeroscale.config.train import TrainConfig
+from zeroscale.config.types import STRICT, Text
 from zeroscale.config.validate import build_config
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
@@ -26,6 +27,23 @@ TOKENIZERS = {
     "bytes": "one per byte, and the end of text",
     "gpt2": "GPT-2's own byte-level BPE",
 }
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ExportConfig:
+    """A run, or one of its checkpoints, and the directory to write."""
+
+    checkpoint: Text
+    out: Text
+    """New, or empty."""
+
+
+def run(raw: RawConfig) -> int:
+    """Writes a run in Hugging Face format."""
+    config = build_config(ExportConfig, raw)
+    export_checkpoint(Path(config.checkpoint), Path(config.out))
+    print(f"{config.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")
+    return 0
 
 
 def export_checkpoint(path: Path, out: Path) -> None:
@@ -53,8 +71,8 @@ def export_checkpoint(path: Path, out: Path) -> None:
 
         weights.save_pretrained(model, directory, eos=tokenizer.eos)
         tokenizer.save(directory)
-        told = directory / "tokenizer_config.json"
-        files.write_json(told, {**files.read_json(told), "model_max_length": model.config.n_positions})
+        config_file = directory / "tokenizer_config.json"
+        files.write_json(config_file, {**files.read_json(config_file), "model_max_length": model.config.n_positions})
         files.write_text(directory / "README.md", card)
 
     files.write_directory(out, fill)
@@ -212,12 +230,3 @@ def _public(run: TrainConfig) -> dict[str, Any]:
             node = node[parent]
         node.pop(last, None)
     return content
-
-
-def export(config: Config) -> int:
-    """Writes a run in Hugging Face format."""
-    wanted = build_config(ExportConfig, config)
-
-    export_checkpoint(Path(wanted.checkpoint), Path(wanted.out))
-    print(f"{wanted.out}: config, weights, tokenizer and model card, as transformers' from_pretrained reads them")
-    return 0

@@ -1,37 +1,107 @@
-"""`fit`, `report` and the comparison of two studies' laws: what comes of a study."""
+"""`zeroscale fit`: scaling laws fitted to a study's runs, or to a CSV of runs."""
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
-from zeroscale.cli.commands import Config
-from zeroscale.config.commands import FitConfig
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from zeroscale.config.commands.compare import CsvColumns
+from zeroscale.config.raw import RawConfig
+from zeroscale.config.types import (
+    STRICT,
+    FlopsConvention,
+    Fraction,
+    OneOrMany,
+    ParameterConvention,
+    PositiveFloat,
+    Resamples,
+    Seed,
+    Text,
+)
 from zeroscale.config.validate import build_config
 
+LawName = Literal["auto", "all", "power", "chinchilla", "vpnls", "isoflop", "envelope", "kaplan", "benchmarks"]
+Range = Annotated[tuple[float | None, float | None], Field(strict=False)] | None
+"""[low, high]; None: an open end."""
 
-def fit(config: Config) -> int:
-    """Fits the laws and prints them with their doubts."""
-    wanted = build_config(FitConfig, config)
-    from zeroscale.scaling import fit as fitting
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class KeepConfig:
+    """Ranges outside which runs are left out."""
+
+    params: Range
+    tokens: Range
+    loss: Range
+    flops: Range
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class IsoflopConfig:
+    """What belongs to the parabola of an isoFLOP curve."""
+
+    window: PositiveFloat
+    """Nats above a budget's lowest loss within which runs belong to it."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)]
+    """How far runs may differ in FLOPs, as a share, and still be of one budget."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FitConfig:
+    """Runs to fit laws to, a study's directory or a CSV with the columns params, tokens, loss; and which laws, how."""
+
+    runs: Text
+    law: Annotated[tuple[LawName, ...], OneOrMany, Field(min_length=1)]
+    out: str | None
+    """Where the laws are written; None: fit.json in the study."""
+    convention: ParameterConvention
+    """What counts as N."""
+    flops: FlopsConvention
+    """What counts as C."""
+    checkpoints: Literal["last", "all"]
+    """Which of each run."""
+    bootstrap: Resamples
+    seed: Seed
+    delta: PositiveFloat
+    """Of the Huber loss."""
+    budgets: tuple[PositiveFloat, ...]
+    """FLOPs to give the compute-optimal N and D for; empty: 1, 10 and 100 times the largest run's."""
+    leave_out: tuple[str, ...]
+    """Runs to leave out, by name or by row of a CSV."""
+    keep: KeepConfig
+    isoflop: IsoflopConfig
+    columns: CsvColumns
+    chance: dict[str, Fraction] | None
+    """By benchmark: the accuracy of guessing."""
+    tokens_per_step: PositiveFloat | None
+    """Of the checkpoints in lm-evaluation-harness results."""
+
+
+def run(raw: RawConfig) -> int:
+    """Fits the laws and prints them with their warnings."""
+    config = build_config(FitConfig, raw)
+    from zeroscale.scaling import fit
     from zeroscale.scaling.options import Options
 
     options = Options(
-        law=wanted.law,
-        convention=wanted.convention,
-        flops=wanted.flops,
-        checkpoints=wanted.checkpoints,
-        bootstrap=wanted.bootstrap,
-        seed=wanted.seed,
-        delta=wanted.delta,
-        budgets=wanted.budgets,
-        keep=vars(wanted.keep),
-        leave_out=wanted.leave_out,
-        columns=vars(wanted.columns),
-        window=wanted.isoflop.window,
-        tolerance=wanted.isoflop.tolerance,
-        chance=wanted.chance or {},
-        tokens_per_step=wanted.tokens_per_step,
+        law=config.law,
+        convention=config.convention,
+        flops=config.flops,
+        checkpoints=config.checkpoints,
+        bootstrap=config.bootstrap,
+        seed=config.seed,
+        delta=config.delta,
+        budgets=config.budgets,
+        keep=vars(config.keep),
+        leave_out=config.leave_out,
+        columns=vars(config.columns),
+        window=config.isoflop.window,
+        tolerance=config.isoflop.tolerance,
+        chance=config.chance or {},
+        tokens_per_step=config.tokens_per_step,
     )
-    out = Path(wanted.out) if wanted.out else None
-    laws = fitting.fit_study(Path(wanted.runs), out, options=options, command=os.environ.get("ZEROSCALE_COMMAND"))
-    print(fitting.describe(laws))
+    out = Path(config.out) if config.out else None
+    laws = fit.fit_study(Path(config.runs), out, options=options, command=os.environ.get("ZEROSCALE_COMMAND"))
+    print(fit.describe(laws))
     return 0

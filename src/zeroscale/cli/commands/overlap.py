@@ -1,17 +1,17 @@
-"""`overlap`: what benchmarks and a training corpus share."""
+"""`zeroscale overlap`: n-grams that benchmarks and a training corpus share."""
 
-from zeroscale.cli.commands import Config
-from zeroscale.config.commands import OverlapConfig
+from zeroscale.config.commands.contamination import OverlapConfig
+from zeroscale.config.raw import RawConfig
 from zeroscale.config.validate import build_config
 
 
-def overlap(config: Config) -> int:
+def run(raw: RawConfig) -> int:
     """Looks benchmarks' n-grams up in a corpus."""
-    wanted = build_config(OverlapConfig, config)
+    config = build_config(OverlapConfig, raw)
     from zeroscale.cli.commands.data import Progress
-    from zeroscale.eval.contamination import run
+    from zeroscale.eval.contamination import run as contamination
 
     with Progress() as progress:
-        text, code = run.overlap(wanted, progress)
+        text, code = contamination.overlap(config, progress)
     print(text)
     return code

@@ -1,30 +1,45 @@
-"""`plan`: what each cell will cost."""
+"""`zeroscale plan`: what each run will cost, before it starts."""
 
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import cast
 
-from zeroscale.cli.commands import Labelled
-from zeroscale.config.commands import PlanConfig
+from pydantic.dataclasses import dataclass
+
+from zeroscale.cli.commands import LabelledConfig
 from zeroscale.config.train import TrainConfig
+from zeroscale.config.types import STRICT, NonNegativeFloat, Positive, Share
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.launch.plan import Plan, plan_run
+from zeroscale.model.memory import Device
 
-if TYPE_CHECKING:
-    from zeroscale.launch.plan import Plan
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PlanConfig:
+    """What `plan` needs beside a run's own settings."""
+
+    hardware: str | None
+    """A device of the table of peaks; None: this machine, without hours."""
+    devices: Positive | None
+    """Of each run; None: `trainer.devices`."""
+    mfu: Share
+    """The share of the peak that the run is assumed to reach."""
+    price: NonNegativeFloat | None
+    """Of one device for an hour."""
 
 
-def plan(configs: list[Labelled]) -> int:
-    """What each cell will cost, as one table."""
+def run(configs: list[LabelledConfig]) -> int:
+    """Prints what each run will cost, as one table."""
     from zeroscale.launch import plan_table
 
     plans, faults = [], []
-    for label, config in configs:
-        extra = {field.name: config.pop(field.name) for field in fields(PlanConfig) if field.name in config}
+    for label, raw in configs:
+        own = {field.name: raw.pop(field.name) for field in fields(PlanConfig) if field.name in raw}
         try:
-            wanted = build_config(PlanConfig, extra)
-            if wanted.devices is not None:
-                config["trainer"]["devices"] = wanted.devices
-            plans.append(_plan(build_config(TrainConfig, config), wanted))
+            config = build_config(PlanConfig, own)
+            if config.devices is not None:
+                raw["trainer"]["devices"] = config.devices
+            plans.append(_plan(build_config(TrainConfig, raw), config))
         except ZeroscaleError as error:
             faults.append(f"{label}: {error}" if label else str(error))
     if faults:
@@ -33,33 +48,32 @@ def plan(configs: list[Labelled]) -> int:
     return 0
 
 
-def _plan(cell: TrainConfig, wanted: PlanConfig) -> "Plan":
+def _plan(train: TrainConfig, config: PlanConfig) -> Plan:
     from zeroscale.core import machine
     from zeroscale.data.batch_layout import layout_for
-    from zeroscale.launch.plan import plan_run
 
-    shape, trainer = cell.model, cell.trainer
+    model, trainer = train.model, train.trainer
     # With hardware named, the plan is for that; without, for this machine.
-    device = "cuda" if wanted.hardware else machine.resolve_accelerator(trainer.accelerator)
+    device = cast(Device, "cuda" if config.hardware else machine.resolve_accelerator(trainer.accelerator))
     return plan_run(
-        name=cell.cell,
-        n_layer=shape.n_layer,
-        d_model=shape.d_model,
-        n_head=shape.n_head,
-        vocab_size=cell.vocab_size,
-        n_positions=shape.n_positions,
-        context=cell.context,
+        name=train.cell,
+        n_layer=model.n_layer,
+        d_model=model.d_model,
+        n_head=model.n_head,
+        vocab_size=train.vocab_size,
+        n_positions=model.n_positions,
+        context=train.context,
         tokens=trainer.tokens,
         batch_tokens=trainer.batch_tokens,
-        micro_batch_rows=layout_for(cell, device).micro_rows,
+        micro_batch_rows=layout_for(train, device).micro_rows,
         devices=trainer.devices,
         strategy=trainer.strategy,
         precision=trainer.precision,
-        lr=cell.lr,
-        optimizer=cell.optimizer.name,
-        hardware=wanted.hardware,
-        mfu=wanted.mfu,
-        price=wanted.price,
+        lr=train.lr,
+        optimizer=train.optimizer.name,
+        hardware=config.hardware,
+        mfu=config.mfu,
+        price=config.price,
         device=device,
         activation_checkpointing=trainer.activation_checkpointing,
         compiled=trainer.compile,

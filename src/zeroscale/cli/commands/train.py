@@ -1,22 +1,23 @@
-"""`train`, one cell or a sweep of them, and `status`."""
+"""`zeroscale train`: one run, or a sweep of them."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from zeroscale.cli.commands import Config, Labelled
-from zeroscale.config.commands import LaunchConfig, StatusConfig
+from zeroscale.cli.commands import LabelledConfig
+from zeroscale.cli.commands.status import print_logs
+from zeroscale.config.raw import RawConfig
+from zeroscale.config.study import LaunchConfig
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import launcher
-from zeroscale.runs import layout, run, status
+from zeroscale.runs import layout, status
+from zeroscale.runs.run import finished
 
 
-def cells_of(configs: Sequence[Labelled], devices: dict[str, int] | None) -> list[TrainConfig]:
+def cells_of(configs: Sequence[LabelledConfig], devices: dict[str, int] | None) -> list[TrainConfig]:
     """Strict settings of every cell, checked against these devices, all faults of all cells in one message."""
     cells, faults = [], []
     for label, config in configs:
@@ -38,13 +39,13 @@ def _check_cards(cell: TrainConfig) -> None:
     if cell.cards:
         from zeroscale.eval.cards import registry, sources
 
-        for one in registry.resolve(list(cell.cards)):
+        for card in registry.resolve(list(cell.cards)):
             if cell.cards_from == "files":
-                sources.find_files(one, Path(cell.data_dir) if cell.data_dir else None)
+                sources.find_files(card, Path(cell.data_dir) if cell.data_dir else None)
 
 
-def train(config: Config) -> int:
-    """One cell."""
+def run(config: RawConfig) -> int:
+    """Trains one model and scores it."""
     (cell,) = cells_of([("", config)], machine.device_counts())
     outcome = launcher.run(cell)
     if not outcome.good:
@@ -54,7 +55,7 @@ def train(config: Config) -> int:
     return 0
 
 
-def run_job(config: Config, study: LaunchConfig) -> None:
+def run_job(config: RawConfig, study: LaunchConfig) -> None:
     """One job of another launcher of Hydra's: a cell on the machine that the job was sent to.
 
     Never raises: the outcome stands in the cell's status.json.
@@ -72,7 +73,7 @@ def run_job(config: Config, study: LaunchConfig) -> None:
         print(f"{outcome.cell.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
 
 
-def train_sweep(configs: list[Labelled], study: LaunchConfig, elsewhere: Callable[[], None] | None) -> int:
+def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: Callable[[], None] | None) -> int:
     """Runs a sweep and ends with the ledger and a table of its cells; non-zero when one of them is not done.
 
     `elsewhere` starts the jobs by another launcher of Hydra's; None runs the cells on this machine.
@@ -81,9 +82,9 @@ def train_sweep(configs: list[Labelled], study: LaunchConfig, elsewhere: Callabl
 
     cells = cells_of(configs, machine.device_counts() if elsewhere is None else None)
     names = [cell.cell for cell in cells]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ZeroscaleError(f"two jobs of this sweep are the same cell ({', '.join(twice)}): vary what differs")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ZeroscaleError(f"two jobs of this sweep are the same cell ({', '.join(repeated)}): vary what differs")
     if study.cells_at_once > 1 and nodes.detect_nodes().count > 1:
         raise ZeroscaleError("cells_at_once is for one machine: several that train a cell together run one at a time")
     folder = layout.directory(cells[0]).parent
@@ -110,7 +111,7 @@ def train_sweep(configs: list[Labelled], study: LaunchConfig, elsewhere: Callabl
 
 def _outcome(cell: TrainConfig) -> launcher.RunOutcome:
     directory = layout.directory(cell)
-    if run.finished(cell):
+    if finished(cell):
         return launcher.RunOutcome(directory, "done")
     if status.is_locked(directory):
         return launcher.RunOutcome(directory, "busy", "another process is training it")
@@ -135,46 +136,4 @@ def _print_outcomes(outcomes: Sequence[launcher.RunOutcome], labels: Sequence[st
     ]
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
     console.print(status_table.outcomes(rows))
-    _print_logs(console, [outcome.cell for outcome in outcomes if outcome.state == "failed"])
-
-
-def _print_logs(console: Any, failed: Sequence[Path]) -> None:
-    from zeroscale.launch import status_table
-
-    for cell in failed:
-        lines = status_table.last_lines(cell / status.LOG)
-        if lines:
-            console.print(f"{cell / status.LOG} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
-
-
-def show_status(config: Config) -> int:
-    """The cells of a study, on a terminal anew until Ctrl-C; non-zero unless all are done."""
-    wanted = build_config(StatusConfig, config)
-    from rich.console import Console
-    from rich.live import Live
-
-    from zeroscale.launch import status_table
-
-    study = Path(wanted.study)
-    rows = status_table.read(study)
-    if not rows:
-        raise ZeroscaleError(f"{study} has no cells yet")
-    watched = sys.stdout.isatty() and wanted.every is not None
-    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
-    if watched and not _all_done(rows):
-        try:
-            with Live(status_table.progress(rows), console=console, auto_refresh=False) as live:
-                while not _all_done(rows):
-                    time.sleep(wanted.every)
-                    rows = status_table.read(study)
-                    live.update(status_table.progress(rows), refresh=True)
-        except KeyboardInterrupt:
-            pass
-    else:
-        console.print(status_table.progress(rows))
-    _print_logs(console, [row.directory for row in rows if row.state == "failed"])
-    return 0 if _all_done(rows) else 1
-
-
-def _all_done(rows: Sequence[Any]) -> bool:
-    return all(row.state == "done" for row in rows)
+    print_logs(console, [outcome.cell for outcome in outcomes if outcome.state == "failed"])

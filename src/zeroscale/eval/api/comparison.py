@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from zeroscale.config.commands import CompareConfig
+from zeroscale.config.commands.compare import CompareConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 import yaml
 from torch import nn
 
-from zeroscale.config.commands import EvalConfig
+from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError

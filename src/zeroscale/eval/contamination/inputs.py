@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zeroscale.config.commands import OverlapConfig
+from zeroscale.config.commands.contamination import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts, open_files, open_texts
 from zeroscale.data.ngrams.scan import ALONE_BYTES, Piece

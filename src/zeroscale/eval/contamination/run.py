@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zeroscale.config.commands import OverlapConfig
+from zeroscale.config.commands.contamination import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, read_json, try_lock, write_directory
 from zeroscale.data.corpus_texts import Texts

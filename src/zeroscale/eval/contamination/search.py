@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroscale.config.commands import OverlapConfig
+from zeroscale.config.commands.contamination import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus_texts import Texts
 from zeroscale.data.ngrams import bloom, scan

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from zeroscale.config.commands import EvalConfig
+from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError

@@ -1,4 +1,4 @@
-"""A study, cells and fit, shown in W&B or another tracker as its files tell it now."""
+"""Sends a study, its runs and its fit, to W&B or another tracker, as its files are now."""
 
 import secrets
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from zeroscale.core.errors import ZeroscaleError
 REPORT = "report"
 
 
-def send_study(study: Path, report: Path, wanted: TrackerConfig, say: Callable[[str], None] = print) -> bool:
-    """Brings every cell up to date, then shows the fit (W&B only). `report` is the study's written report.
+def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[str], None] = print) -> bool:
+    """Brings every run up to date, then shows the fit (W&B only). `report` is the study's written report.
 
     Returns whether all of it has arrived, or offline, been written for `wandb sync`.
 
@@ -21,47 +21,47 @@ def send_study(study: Path, report: Path, wanted: TrackerConfig, say: Callable[[
     from zeroscale.report.views.study import read_study
     from zeroscale.training.trackers import tracker
 
-    found = read_study(study)
+    view = read_study(study)
     whole = True
-    for run in found.runs:
-        told = tracker.send(wanted, run.directory, run.settings, run.manifest, run.done)
-        whole = whole and not told.startswith("could not be sent")
-        say(f"{run.name} {told}")
-    if wanted.name != "wandb":
+    for run in view.runs:
+        message = tracker.send(config, run.directory, run.settings, run.manifest, run.done)
+        whole = whole and not message.startswith("could not be sent")
+        say(f"{run.name} {message}")
+    if config.name != "wandb":
         return whole
-    mode = tracker.mode_of(wanted)
+    mode = tracker.mode_of(config)
     if mode == "disabled":
         return whole
     from zeroscale.report.wandb import fit_run, workspace
     from zeroscale.training.trackers import wandb_files
 
-    wandb_files.put_aside(found.directory, REPORT)
+    wandb_files.put_aside(view.directory, REPORT)
     try:
         run = tracker.connect(
-            wanted,
+            config,
             mode,
-            found.directory,
+            view.directory,
             # Each report is a run of its own: in one that W&B knows already, its charts would stand twice.
             identity=f"{REPORT}-{secrets.token_hex(6)}",
             live=False,
-            group=found.name,
+            group=view.name,
             job_type=REPORT,
-            name=f"{found.name}-report",
+            name=f"{view.name}-report",
             tags=[REPORT],
-            config={"study": found.name, "runs": len(found.runs), "fit": (found.fit or {}).get("options")},
+            config={"study": view.name, "runs": len(view.runs), "fit": (view.fit or {}).get("options")},
         )
     except tracker.TrackerUnavailable as away:
         say(f"the fit could not be sent: W&B does not answer ({away})")
         return False
     entity, project, identity = run.entity, run.project, run.id
-    fit_run.write(found, report, run, mode, tracker.checkpoint_artifact, say)
+    fit_run.write(view, report, run, mode, tracker.checkpoint_artifact, say)
     if mode == "offline":
-        offline = [path for view in found.runs for path in wandb_files.offline_runs(view.directory)]
+        offline = [path for run_view in view.runs for path in wandb_files.offline_runs(run_view.directory)]
         if offline:
-            say(f"and its {len(offline)} runs before it: wandb sync {found.shown_path}/*/wandb/offline-run-*")
+            say(f"and its {len(offline)} runs before it: wandb sync {view.shown_path}/*/wandb/offline-run-*")
     elif workspace.available():
         try:
-            for address in workspace.save(found, entity, project, identity):
+            for address in workspace.save(view, entity, project, identity):
                 say(f"W&B: {address}")
         except ZeroscaleError as error:
             say(str(error))

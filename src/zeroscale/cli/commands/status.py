@@ -1,0 +1,66 @@
+"""`zeroscale status`: the runs of a study and their states, redrawn on a terminal until all are done."""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic.dataclasses import dataclass
+
+from zeroscale.config.raw import RawConfig
+from zeroscale.config.types import STRICT, PositiveFloat, Text
+from zeroscale.config.validate import build_config
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.launch import status_table
+from zeroscale.runs import status
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class StatusConfig:
+    """A study's directory, and how often its table is redrawn."""
+
+    study: Text
+    every: PositiveFloat | None
+    """Seconds between two looks on a terminal; None: once."""
+
+
+def run(raw: RawConfig) -> int:
+    """Shows the runs of a study, on a terminal until Ctrl-C; returns non-zero unless all are done."""
+    config = build_config(StatusConfig, raw)
+    from rich.console import Console
+    from rich.live import Live
+
+    study = Path(config.study)
+    rows = status_table.read(study)
+    if not rows:
+        raise ZeroscaleError(f"{study} has no cells yet")
+    console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
+    if sys.stdout.isatty() and config.every is not None and not _all_done(rows):
+        try:
+            with Live(status_table.progress(rows), console=console, auto_refresh=False) as live:
+                while not _all_done(rows):
+                    time.sleep(config.every)
+                    rows = status_table.read(study)
+                    live.update(status_table.progress(rows), refresh=True)
+        except KeyboardInterrupt:
+            pass
+    else:
+        console.print(status_table.progress(rows))
+    print_logs(console, [row.directory for row in rows if row.state == "failed"])
+    return 0 if _all_done(rows) else 1
+
+
+def print_logs(console: "Console", failed: Sequence[Path]) -> None:
+    """Prints the last lines of the logs of failed runs, given by their directories."""
+    for directory in failed:
+        log = directory / status.LOG
+        if lines := status_table.last_lines(log):
+            console.print(f"{log} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
+
+
+def _all_done(rows: Sequence[status_table.Row]) -> bool:
+    return all(row.state == "done" for row in rows)
