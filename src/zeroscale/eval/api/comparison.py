@@ -71,7 +71,8 @@ def compare(
             scored alike (other data, limit or seed).
     """
     defaults = yaml.safe_load((paths.conf() / "compare.yaml").read_text(encoding="utf-8"))
-    chosen = {"protocol": protocol, "resamples": resamples, "seed": seed, "output_dir": str(output_dir)}
+    chosen: dict[str, object] = {"protocol": protocol, "resamples": resamples, "seed": seed}
+    chosen |= {"output_dir": str(output_dir)}
     chosen |= {"cards": [cards] if isinstance(cards, str) else cards if cards is None else list(cards)}
     config = build_config(CompareConfig, {**defaults, **chosen})
     one, two = (_location(model, Path(output_dir)) for model in (first, second))

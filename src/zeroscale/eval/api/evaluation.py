@@ -178,7 +178,7 @@ def evaluate(
         ZeroscaleError: an unknown card or option, missing or other data, no tokenizer, weights that give no finite
             numbers.
     """
-    chosen = {"cards": [cards] if isinstance(cards, str) else list(cards), "cards_from": cards_from}
+    chosen: dict[str, object] = {"cards": [cards] if isinstance(cards, str) else list(cards), "cards_from": cards_from}
     chosen |= {"data_dir": str(data_dir) if data_dir else None, "accelerator": device, "output_dir": str(output_dir)}
     config = build_config(EvalConfig, {**_defaults(), **chosen, **options})
     if isinstance(model, nn.Module):

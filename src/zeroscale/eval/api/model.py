@@ -95,7 +95,7 @@ def wrap_tokenizer(tokenizer: object) -> ScorableTokenizer:
     if hasattr(tokenizer, "added_tokens_decoder") and hasattr(tokenizer, "get_vocab"):
         # A text that holds a special token's name is text: the copy splits it, the user's own stays as it is.
         literal = copy.deepcopy(tokenizer)
-        literal.split_special_tokens = True
+        setattr(literal, "split_special_tokens", True)  # noqa: B010 (an attribute of transformers', unknown here)
         return TransformersTokenizer(literal, type(tokenizer).__name__)
     raise ZeroscaleError(
         f"tokenizer={type(tokenizer).__name__}: give a tokenizer of transformers, or zeroscale.data.tokenizer.Tokenizer"
