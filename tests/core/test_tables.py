@@ -82,6 +82,18 @@ def test_tables_under_one_head_share_its_widths():
     ]
 
 
+def test_what_does_not_fit_into_a_terminal_follows_below():
+    assert SCORES.fitted_text(80) == [
+        *("run                   loss  verdict", "------------  ------------  -------"),
+        *("small                 3.40", "              3.39 to 3.42", "large | last             –  inside"),
+        "                            SAMPLE",
+    ]
+    narrow = SCORES.fitted_text(30)
+    below = narrow.index("") + 1
+    assert narrow[0].split() == ["run", "loss"] and narrow[below].split() == ["run", "verdict"]
+    assert max(map(len, narrow)) <= 30
+
+
 def test_brackets_in_a_rich_table_are_text():
     text = io.StringIO()
     Console(file=text, width=40).print(Table.of_texts(["settings"], [["cards=[lambada] [/x]"]]).rich())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import study_fixture
 
+from zeroscale.core import format
 from zeroscale.report import terminal
 from zeroscale.report.views import size_law
 from zeroscale.report.views.study import read_study
@@ -24,7 +25,7 @@ def test_it_says_the_law_with_its_interval_the_hold_out_and_every_warning(study,
     fit = json.loads((study / "fit.json").read_text())["laws"]["val/loss"]
     flat = " ".join(shown.split())
     assert "0.0900" in flat and "0.081 to 0.099" in flat
-    assert terminal.plain(size_law.hold_out_sentence(size_law.read_law(read_study(study)))) in flat
+    assert format.printable(size_law.hold_out_sentence(size_law.read_law(read_study(study)))) in flat
     for warning in fit["warnings"]:
         assert warning in flat
     assert "pocket-xl is failed at step 3: the loss is not finite at step 3" in flat

@@ -52,6 +52,11 @@ def plain(text: str) -> str:
     return flat(re.sub(rf"\^\{{([^{{}}]*[^0-9{{}}{MINUS}-][^{{}}]*)\}}", r"^\1", text)).replace(SPACE, " ")
 
 
+def printable(text: str) -> str:
+    """`plain`, without anything that a terminal would obey: a name in a file may hold escape sequences."""
+    return "".join(character if character.isprintable() else " " for character in plain(text))
+
+
 def scaled(value: float | None, unit: str = "", names: str = "K M B T") -> str:
     """25344 → "25.3 K"; with a unit and SI prefixes: `scaled(3.2e13, "FLOP", "k M G T P E Z Y")` → "32.0 TFLOP"."""
     if value is None:

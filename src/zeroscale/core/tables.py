@@ -12,13 +12,16 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from zeroscale.core import latex
-from zeroscale.core.format import NOTHING, plain
+from zeroscale.core.format import NOTHING, plain, printable
+from zeroscale.core.text_layout import cell_lines, fit
 
 if TYPE_CHECKING:
     import rich.table
 
 # What a terminal of 80 to 100 columns shows without breaking lines.
 WIDTH = 100
+# Longest lines of a head, of a first column and of any other cell where a table is fitted into a terminal.
+HEAD_WIDTH, KEY_WIDTH, CELL_WIDTH = 18, 34, 40
 NO_MFU = "hardware unknown: no MFU"
 
 Value = str | float | bool | None
@@ -77,6 +80,13 @@ class Cell:
         """The note and the badge in one line."""
         return ", ".join(part for part in (self.note, self.badge) if part)
 
+    def lines(self, cut: bool) -> list[str]:
+        """The text and its notes below it, for a terminal; `cut`: a long text keeps its end, which tells runs apart."""
+        text = printable(self.text)
+        if cut and len(text) > KEY_WIDTH:
+            text = "…" + text[1 - KEY_WIDTH :]
+        return cell_lines([text, *(printable(part) for part in (self.note, self.badge) if part)], CELL_WIDTH)
+
     def json(self) -> dict[str, object]:
         """What the page's scripts read; what is empty is left out."""
         sort = self.text if self.sort is None else self.sort
@@ -116,6 +126,13 @@ class Table:
         """Lines for a terminal: columns that stand under each other, numbers to the right."""
         caption = [paragraph(self.caption)] if self.caption else []
         return "\n".join([*caption, *text_lines([replace(self, caption="")])])
+
+    def fitted_text(self, width: int, keys: int = 1) -> list[str]:
+        """Lines of at most `width` for a terminal, notes below their numbers; columns that do not fit follow below,
+        with the first `keys` columns again."""
+        heads = [cell_lines([printable(column.label)], HEAD_WIDTH) for column in self.columns]
+        rows = [[cell.lines(cut=i == 0) for i, cell in enumerate(row)] for row in self.rows]
+        return fit(heads, rows, [column.number for column in self.columns], keys, width)
 
     def json(self) -> dict[str, object]:
         """`{"columns": […], "rows": [{"cells": […]}]}`, as the page's scripts read it."""

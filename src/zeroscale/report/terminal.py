@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zeroscale.core import format
-from zeroscale.core.tables import Cell, Table
+from zeroscale.core.tables import Table
 from zeroscale.report.sections import headline, run_health, scaling_laws
 from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
@@ -19,9 +19,6 @@ from zeroscale.report.views.study import StudyView, read_study
 
 NARROWEST, WIDEST = 80, 120
 RUNS = 20  # more than these are in results.csv
-GAP = "  "
-LABEL = 34  # a longer first column is cut: its end tells runs apart
-CELL = 40  # and longer text in the others is broken into lines
 
 Block = list[str]
 
@@ -106,72 +103,11 @@ def _behaved(study: StudyView) -> Table:
 
 def _wrapped(text: str, width: int, indent: str = "") -> Block:
     return textwrap.wrap(
-        plain(text), width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        format.printable(text), width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     ) or [""]
 
 
-def plain(text: str) -> str:
-    """Without markup, and without anything that a terminal would obey: a name in a file may hold escape sequences."""
-    return "".join(character if character.isprintable() else " " for character in format.plain(text))
-
-
 def _table(table: Table | None, width: int) -> Block:
-    """Columns under each other, intervals below their numbers; what does not fit follows below, with the first column
-    again."""
     if not table or not table.rows:
         return []
-    columns = table.columns
-    cells = [[_lines(cell, i == 0) for i, cell in enumerate(row)] for row in table.rows]
-    heads = [[*textwrap.wrap(plain(column.label), 18)] or [""] for column in columns]
-    wide = [
-        max(len(line) for lines in [heads[i], *(row[i] for row in cells)] for line in lines)
-        for i in range(len(columns))
-    ]
-    keys = 2 if columns[0].label == "benchmark" else 1
-    blocks: list[Block] = []
-    for chosen in _fitting(wide, keys, width):
-        right = [columns[i].number for i in chosen]
-        sizes = [wide[i] for i in chosen]
-        block = _rows([heads[i] for i in chosen], sizes, right, bottom=True)
-        block.append(GAP.join("-" * size for size in sizes))
-        for row in cells:
-            block += _rows([row[i] for i in chosen], sizes, right)
-        blocks.append([line[:width] for line in block])
-    return [line for i, block in enumerate(blocks) for line in ([""] if i else []) + block]
-
-
-def _fitting(wide: list[int], keys: int, width: int) -> Iterator[list[int]]:
-    """Columns that stand beside each other; the first ones, which say what a row is, stand in each block."""
-    first = list(range(keys))
-    start = sum(wide[i] for i in first)
-    chosen: list[int] = []
-    used = start
-    for i in range(keys, len(wide)):
-        if chosen and used + len(GAP) + wide[i] > width:
-            yield first + chosen
-            chosen, used = [], start
-        chosen.append(i)
-        used += len(GAP) + wide[i]
-    yield first + chosen
-
-
-def _lines(cell: Cell, first: bool) -> Block:
-    text = plain(cell.text)
-    if first and len(text) > LABEL:
-        text = "…" + text[1 - LABEL :]
-    notes = [plain(part) for part in (cell.note, cell.badge) if part]
-    return [line for part in (text, *notes) for line in textwrap.wrap(part, CELL) or [""]]
-
-
-def _rows(cells: list[Block], sizes: list[int], right: list[bool], bottom: bool = False) -> Block:
-    """The lines of one row of a table; `bottom`: cells with fewer lines stand at the bottom."""
-    height = max(map(len, cells))
-    lines = []
-    for at in range(height):
-        parts = []
-        for cell, size, end in zip(cells, sizes, right, strict=True):
-            place = at - (height - len(cell)) if bottom else at
-            text = cell[place] if 0 <= place < len(cell) else ""
-            parts.append(text.rjust(size) if end else text.ljust(size))
-        lines.append(GAP.join(parts).rstrip())
-    return lines
+    return table.fitted_text(width, keys=2 if table.columns[0].label == "benchmark" else 1)
