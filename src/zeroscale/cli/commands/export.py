@@ -1,7 +1,7 @@
 """`zeroscale export`: a run as a directory that transformers loads, with a model card made of the run's own records."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic.dataclasses import dataclass
@@ -18,6 +18,9 @@ from zeroscale.core.marks import Mark
 from zeroscale.core.tables import Table
 from zeroscale.eval import load
 from zeroscale.runs import checkpoint, resolve
+
+if TYPE_CHECKING:
+    from zeroscale.eval.results import Result
 
 # Settings that say where things lie on the machine that trained, or how it was watched: nobody else's concern.
 PRIVATE = ("output_dir", "data_dir", "tracker", "data.path", "tokenizer.path")
@@ -200,7 +203,7 @@ def _scores(target: resolve.CheckpointRef) -> list[str]:
     return [" ".join(notes), "", Table.of_texts(columns, rows).markdown_of_markup()]
 
 
-def _data(result: Any) -> str:
+def _data(result: "Result") -> str:
     """What was scored: of a score that is none of the benchmark, its mark."""
     if result.source == "corpus":
         return "held-out text of its corpus"
@@ -209,7 +212,7 @@ def _data(result: Any) -> str:
     return f"**{result.mark}**"
 
 
-def _results(out: Path) -> list[Any]:
+def _results(out: Path) -> "list[Result]":
     from zeroscale.eval.results import Result
 
     results = []
@@ -221,7 +224,7 @@ def _results(out: Path) -> list[Any]:
     return results
 
 
-def _public(run: TrainConfig) -> dict[str, Any]:
+def _public(run: TrainConfig) -> dict[str, object]:
     content = as_dict(run)
     for key in PRIVATE:
         *parents, last = key.split(".")

@@ -36,7 +36,7 @@ class OverlapReport:
     units: list[Units] = field(default_factory=list)
     scores: list[Parts] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             "format": FORMAT,
             "command": self.command,
