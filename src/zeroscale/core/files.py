@@ -152,6 +152,22 @@ def try_lock(path: Path) -> ExitStack | None:
     return stack
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds the `lock` on `path`. Asks without writing, so that a study can be read by those who may
+    not write into it."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def lock(path: Path, wait_seconds: float, busy: str) -> Iterator[None]:
     """Hold an exclusive `flock` on `path`; the kernel releases it when the process ends, however it ends.
