@@ -30,6 +30,7 @@ from zeroscale.core import accelerators
 from zeroscale.model import flops
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
+from zeroscale.runs import layout
 from zeroscale.training.optimizer import optimizers
 
 ADAMW = SimpleNamespace(name="adamw", betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
@@ -151,7 +152,7 @@ class Framework:
         settings = strict_settings(TrainConfig, self.shape, self.rows, self.context, steps, self.every)
         with tempfile.TemporaryDirectory() as folder:
             directory, stopwatch, writer = Path(folder), throughput.Stopwatch(), AsyncCheckpointWriter()
-            metrics = jsonl.JsonlWriter(directory / jsonl.METRICS)
+            metrics = jsonl.JsonlWriter(directory / layout.METRICS)
             log = callbacks.MetricsLogger(
                 settings,
                 stopwatch,

@@ -14,7 +14,7 @@ from zeroscale.core import nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
 from zeroscale.core.nodes import Nodes
-from zeroscale.runs import status
+from zeroscale.runs import layout, status
 
 # What srun sets in a step of two nodes with one task on each (SLURM's own names and form).
 STEP = {
@@ -124,5 +124,5 @@ def test_sigterm_to_several_ranks_leaves_one_checkpoint_and_the_state_resumable(
 
 def run_state(cell: Path) -> status.Status:
     """The state when nobody trains the cell any more."""
-    with lock(cell / status.LOCK, 60, "still taken"):
+    with lock(cell / layout.WORKER_LOCK, 60, "still taken"):
         return status.read(cell)

@@ -22,7 +22,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.files import try_lock
 from zeroscale.launch import sweep
-from zeroscale.runs import status
+from zeroscale.runs import layout, status
 
 # Three cells of some seconds each, most of it imports.
 SWEEP = ["-m", "study=tiny", "model.d_model=8,16,24", "optimizer.lr_reference_params=null"]
@@ -145,7 +145,7 @@ def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale
     """Somebody holds the first cell: the others are run meanwhile, then it is come back to."""
     first, *_ = _cells([*small, *SWEEP])
     folder = tmp_path / "outputs" / "tiny" / first.cell
-    held = try_lock(folder / status.LAUNCH_LOCK)
+    held = try_lock(folder / layout.LAUNCH_LOCK)
     run = running("train", *small, *SWEEP)
     run.wait(lambda: True if len(list(tmp_path.glob("outputs/tiny/*/DONE"))) == 2 else None)
     assert not (folder / "DONE").exists() and run.process.poll() is None

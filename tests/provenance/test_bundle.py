@@ -18,7 +18,7 @@ from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
 from zeroscale.provenance import bundle, bundle_verify, recorded_run
-from zeroscale.runs import source
+from zeroscale.runs import layout, source
 
 HEADS = {"bundle/BUNDLE.json", "bundle/SHA256SUMS"}
 
@@ -226,12 +226,11 @@ def test_a_bundle_of_a_newer_version_says_how_it_can_still_be_checked(packed, tm
 
 def test_what_is_there_is_not_written_over_and_a_study_in_training_not_packed(folder, run, packed, tmp_path):
     from zeroscale.core.files import lock
-    from zeroscale.runs import status
 
     checked = bundle_verify.verify(packed)
     with pytest.raises(ZeroscaleError, match="is there already"):
         bundle_verify.open_into(packed, folder / "outputs", checked)
-    with lock(run / status.LOCK, 0, "taken"), pytest.raises(ZeroscaleError, match="is being trained"):
+    with lock(run / layout.WORKER_LOCK, 0, "taken"), pytest.raises(ZeroscaleError, match="is being trained"):
         bundle.write(folder / "outputs" / "tiny", tmp_path / "never.tar.zst")
     with pytest.raises(ZeroscaleError, match="holds no runs"):
         bundle.write(folder / "texts", tmp_path / "never.tar.zst")

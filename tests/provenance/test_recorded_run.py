@@ -69,7 +69,7 @@ def test_a_file_changed_after_the_fact_is_named_and_the_rest_vouched_for(run, da
         (edit_text("config.yaml", "seed: 0", "seed: 0\nwarp: 9"), "warp: unknown key"),
         (edit_text("config.yaml", "seed: 0", "seed: [0"), "is not valid YAML"),
         (edit_text("manifest.json", '"format": 2', '"format": 99'), "written by a newer zeroscale (format 99"),
-        (edit_text("metrics.jsonl", '{"step": 2,', '{"step": 2 '), "line 2, is not a metrics record"),
+        (edit_text("metrics.jsonl", '{"step": 2,', '{"step": 2 '), "line 2, is damaged"),
     ],
 )
 def test_a_run_that_cannot_be_made_again_is_refused_in_one_message(run, damage, words):

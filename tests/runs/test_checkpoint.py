@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs import checkpoint
+from zeroscale.runs import checkpoint, layout
 from zeroscale.training import train_state
 
 
 def save(cell, step: int, value: float = 1.0, val_loss: float | None = None, on_request: bool = False):
-    path = checkpoint.path_of(cell, step)
+    path = layout.checkpoint_directory(cell, step)
     state = {"exp_avg/w": torch.full((3,), value / 2), "step/w": torch.tensor(float(step))}
     meta = {"step": step, "tokens": step * 10, "val/loss": val_loss, "on_request": on_request}
     train_state.write(path, {"w": torch.full((3,), value)}, state, meta)
@@ -26,19 +26,19 @@ def test_a_checkpoint_describes_itself(tmp_path):
     path = save(tmp_path, 7, value=2.5)
     meta = checkpoint.verify(path)
     assert (meta["step"], meta["tokens"], checkpoint.step_of(path)) == (7, 70, 7)
-    assert set(meta["sha256"]) == {checkpoint.WEIGHTS, checkpoint.OPTIMIZER}
+    assert set(meta["sha256"]) == {layout.WEIGHTS, layout.OPTIMIZER}
 
 
 def test_the_newest_whole_checkpoint_is_taken_and_bad_ones_are_named(tmp_path):
     for step in (5, 10, 15, 20):
         save(tmp_path, step)
-    (checkpoint.path_of(tmp_path, 20) / "meta.json").unlink()
-    (checkpoint.path_of(tmp_path, 15) / "model.safetensors").write_bytes(b"x")
+    (layout.checkpoint_directory(tmp_path, 20) / "meta.json").unlink()
+    (layout.checkpoint_directory(tmp_path, 15) / "model.safetensors").write_bytes(b"x")
     said: list[str] = []
-    assert checkpoint.latest(tmp_path, said.append) == checkpoint.path_of(tmp_path, 10)
+    assert checkpoint.latest(tmp_path, said.append) == layout.checkpoint_directory(tmp_path, 10)
     assert len(said) == 2 and "step-00000020" in said[0] and "step-00000015" in said[1]
     assert checkpoint.latest(tmp_path / "empty", said.append) is None
-    assert checkpoint.latest(tmp_path, said.append, at_most=9) == checkpoint.path_of(tmp_path, 5)
+    assert checkpoint.latest(tmp_path, said.append, at_most=9) == layout.checkpoint_directory(tmp_path, 5)
 
 
 def test_a_meta_file_of_something_else_is_no_checkpoint(tmp_path):

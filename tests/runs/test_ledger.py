@@ -8,11 +8,12 @@ import pytest
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token, params
 from zeroscale.runs import ledger
+from zeroscale.runs.study import Study
 from zeroscale.scaling import runs_csv
 
 
 def test_a_row_for_each_checkpoint_sorted_by_size_then_step(make_study):
-    frame = ledger.collect(make_study(m=4.2, xs=5.0, l=3.8, s=4.6))
+    frame = Study(make_study(m=4.2, xs=5.0, l=3.8, s=4.6)).ledger
     assert list(frame["model"]) == [f"pocket-{size}" for size in ("xs", "s", "m", "l") for _ in range(2)]
     assert list(frame["step"]) == [256, 512] * 4
     assert tuple(frame.columns) == ledger.FIXED_COLUMNS
@@ -31,7 +32,7 @@ def test_scores_become_columns_with_their_interval_and_count(tmp_path, disk):
     samples = disk.result("lambada", {"acc": disk.score(0.3, n=12), "perplexity": disk.score(40.0)}, is_sample=True)
     other = {**disk.result("lambada", {"acc": disk.score(0.4)}), "protocol": "lm-eval"}
     disk.write_cell(tmp_path, "s", results={512: [samples, other]})
-    row = ledger.collect(tmp_path).iloc[-1]
+    row = Study(tmp_path).ledger.iloc[-1]
     assert list(row[["lambada/acc", "lambada/acc/low", "lambada/acc/high"]]) == pytest.approx([0.3, 0.28, 0.32])
     assert row["lambada/acc/n"] == 12
     assert row["lambada/perplexity"] == 40.0
@@ -44,7 +45,7 @@ def test_scores_become_columns_with_their_interval_and_count(tmp_path, disk):
 def test_held_out_text_overrules_the_validation_on_the_way(tmp_path, disk):
     held = disk.result("held_out", {"loss": disk.score(3.9), "bits_per_byte": disk.score(1.9)}, protocol="corpus")
     disk.write_cell(tmp_path, "s", loss=4.0, results={512: [held]})
-    frame = ledger.collect(tmp_path)
+    frame = Study(tmp_path).ledger
     assert list(frame["val/loss"]) == [4.256, 3.9]
     assert list(frame["val/bits_per_byte"]) == [2.0, 1.9]
     assert frame["held_out/loss/high"].iloc[1] == pytest.approx(3.92)
@@ -52,16 +53,16 @@ def test_held_out_text_overrules_the_validation_on_the_way(tmp_path, disk):
 
 def test_a_score_without_a_value_is_an_empty_field(tmp_path, disk):
     disk.write_cell(tmp_path, "s", results={512: [disk.result("wmt14", {"bleu": disk.score(None)})]})
-    assert ledger.collect(tmp_path)["wmt14/bleu"].isna().all()
+    assert Study(tmp_path).ledger["wmt14/bleu"].isna().all()
 
 
 def test_the_same_runs_give_the_same_bytes(make_study):
     study = make_study(xs=5.0, s=4.6)
-    first = ledger.write(study).read_bytes()
-    assert ledger.write(study).read_bytes() == first
+    first = Study(study).write_ledger().read_bytes()
+    assert Study(study).write_ledger().read_bytes() == first
     assert [path.name for path in study.iterdir() if path.name.startswith(".")] == []
     back = pandas.read_csv(study / "results.csv")
-    pandas.testing.assert_frame_equal(back, ledger.collect(study), check_dtype=False, check_exact=True)
+    pandas.testing.assert_frame_equal(back, Study(study).ledger, check_dtype=False, check_exact=True)
 
 
 def test_partial_runs_are_listed_and_give_rows_only_where_there_is_something(tmp_path, disk):
@@ -73,26 +74,26 @@ def test_partial_runs_are_listed_and_give_rows_only_where_there_is_something(tmp
     bare.mkdir()
     (bare / "config.yaml").write_text("seed: 1\n")
     (tmp_path / "report").mkdir()
-    states = {cell.name: cell.state for cell in ledger.cells(tmp_path)}
+    states = {cell.name: cell.state for cell in Study(tmp_path).runs}
     assert states == {
         "pocket-xs-seed0": "done",
-        "pocket-s-seed0": "running",
+        "pocket-s-seed0": "resumable",
         "pocket-m-seed0": "failed",
         "pocket-l-seed0": "resumable",
-        "just-begun": "unknown",
+        "just-begun": "resumable",
     }
-    frame = ledger.collect(tmp_path)
+    frame = Study(tmp_path).ledger
     assert list(zip(frame["cell"], frame["step"], frame["status"], strict=True)) == [
         ("pocket-xs-seed0", 256, "done"),
         ("pocket-xs-seed0", 512, "done"),
-        ("pocket-s-seed0", 256, "running"),
+        ("pocket-s-seed0", 256, "resumable"),
     ]
 
 
 def test_done_is_the_file_written_last(tmp_path, disk):
     cell = disk.write_cell(tmp_path, "xs")
     (cell / "DONE").unlink()
-    assert [cell.state for cell in ledger.cells(tmp_path)] == ["resumable"]
+    assert [cell.state for cell in Study(tmp_path).runs] == ["resumable"]
 
 
 def test_a_torn_last_line_is_dropped_and_a_torn_middle_named(tmp_path, disk):
@@ -100,10 +101,10 @@ def test_a_torn_last_line_is_dropped_and_a_torn_middle_named(tmp_path, disk):
     metrics = cell / "metrics.jsonl"
     whole = metrics.read_text()
     metrics.write_text(whole + '{"step": 640, "tok')
-    assert len(ledger.collect(tmp_path)) == 2
+    assert len(Study(tmp_path).ledger) == 2
     metrics.write_text('{"step": 1\n' + whole)
     with pytest.raises(ZeroscaleError, match=r"metrics\.jsonl, line 1"):
-        ledger.collect(tmp_path)
+        _ = Study(tmp_path).ledger
 
 
 def test_half_written_folders_are_not_read(tmp_path, disk):
@@ -112,7 +113,7 @@ def test_half_written_folders_are_not_read(tmp_path, disk):
     (cell / "evals" / "step-00000640").mkdir(parents=True)
     (tmp_path / ".pocket-s.1.tmp").mkdir()
     (tmp_path / ".pocket-s.1.tmp" / "config.yaml").write_text("seed: 1\n")
-    assert list(ledger.collect(tmp_path)["step"]) == [256, 512]
+    assert list(Study(tmp_path).ledger["step"]) == [256, 512]
 
 
 def test_a_damaged_result_is_named(tmp_path, disk):
@@ -121,7 +122,7 @@ def test_a_damaged_result_is_named(tmp_path, disk):
     folder.mkdir(parents=True)
     (folder / "lambada.paper.json").write_text(json.dumps({"acc": 1}))
     with pytest.raises(ZeroscaleError, match=r"lambada\.paper\.json is not a result"):
-        ledger.collect(tmp_path)
+        _ = Study(tmp_path).ledger
 
 
 def test_reading_says_what_is_not_there(tmp_path, disk):
@@ -136,7 +137,7 @@ def test_reading_says_what_is_not_there(tmp_path, disk):
 
 def test_a_results_csv_reads_back_as_the_study_it_came_from(make_study):
     study = make_study(xs=5.0, s=4.6)
-    path = ledger.write(study)
+    path = Study(study).write_ledger()
     pandas.testing.assert_frame_equal(
         runs_csv.read(path)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
         runs_csv.read(study)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],

@@ -45,7 +45,7 @@ def test_a_clean_clone_a_copy_without_git_and_this_very_source_have_the_same_has
     without, _ = told(copy)
     assert without["revision"] is None and without["dirty"] is None
     assert without["rooms"] == facts["rooms"] == source.rooms_of(paths.PACKAGE)
-    assert {".", "model", "training", "harness"} <= set(facts["rooms"])
+    assert {".", "model", "training", "eval"} <= set(facts["rooms"])
 
 
 def test_uncommitted_changes_new_and_binary_files_included_make_the_source_again(clone, tmp_path):
@@ -62,7 +62,7 @@ def test_uncommitted_changes_new_and_binary_files_included_make_the_source_again
     facts, diff = told(clone)
     assert facts["dirty"] is True and facts["revision"] == clean["revision"] and b"README" not in diff
     changed = {room for room in facts["rooms"] if facts["rooms"][room] != clean["rooms"][room]}
-    assert changed == {".", "model", "harness"}
+    assert changed == {"core", "eval", "model"}
     git(tmp_path, "clone", "--quiet", str(clone), "again")
     again = tmp_path / "again"
     (tmp_path / "source.diff").write_bytes(diff)

@@ -3,7 +3,7 @@
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs import ledger
+from zeroscale.runs.study import Study
 from zeroscale.scaling import runs_csv
 
 GOOD = "params,tokens,loss\n1000000,2e7,4.5\n3000000,2e7,4.1\n"
@@ -73,7 +73,7 @@ def test_a_bad_file_is_told_apart(tmp_path, text, says):
 
 
 def test_a_spoilt_results_csv_is_named_too(tmp_path, make_study):
-    path = ledger.write(make_study(xs=5.0, s=4.6))
+    path = Study(make_study(xs=5.0, s=4.6)).write_ledger()
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines, lines[1]]) + "\n")
     with pytest.raises(ZeroscaleError, match="row 6 repeats row 2: the same cell, step"):

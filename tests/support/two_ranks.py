@@ -18,7 +18,7 @@ from zeroscale.config.validate import build_config as strict
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.loader import Steps
 from zeroscale.model.gpt import GPT
-from zeroscale.runs import checkpoint
+from zeroscale.runs import layout
 from zeroscale.training import build, train_state
 from zeroscale.training.callbacks import StepResult
 from zeroscale.training.module import LanguageModel
@@ -46,7 +46,7 @@ class Watch:
         is_rank_zero = module.trainer.is_global_zero
         weights, state = train_state.StateSnapshot(module.model, module.optimizer_list, keep=is_rank_zero).capture()
         if is_rank_zero:
-            train_state.write(checkpoint.path_of(self.folder, step), weights, state, {"step": step})
+            train_state.write(layout.checkpoint_directory(self.folder, step), weights, state, {"step": step})
 
 
 def global_batches(context: int, rows: int, first: int) -> Any:

@@ -20,7 +20,7 @@ from zeroscale.model import weights
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 from zeroscale.model.tensor_files import open_file
-from zeroscale.runs import checkpoint
+from zeroscale.runs import layout
 
 SCRIPT = Path(two_ranks.__file__)
 # Clipping that bites from the first step on: its norm must be the whole gradient's, not a shard's.
@@ -67,7 +67,7 @@ def train_all(folder: Path) -> None:
         return {
             name: {
                 "settings": as_dict(build_config(TrainConfig, compose("train", [*BASE, *overrides]).configs[0][1])),
-                "start": str(checkpoint.path_of(folder / start, two_ranks.HALF)) if start else None,
+                "start": str(layout.checkpoint_directory(folder / start, two_ranks.HALF)) if start else None,
             }
             for name, (overrides, start) in group.items()
         }
@@ -96,7 +96,7 @@ def rows(folder: Path, name: str) -> torch.Tensor:
 
 
 def final(folder: Path, name: str) -> dict[str, torch.Tensor]:
-    stored = open_file(checkpoint.path_of(folder / name, 10) / checkpoint.WEIGHTS)
+    stored = open_file(layout.checkpoint_directory(folder / name, 10) / layout.WEIGHTS)
     return {key: stored[key].load() for key in stored}
 
 
@@ -117,9 +117,9 @@ def test_however_a_batch_is_cut_the_training_is_the_same(ways, way):
 
 def test_a_checkpoint_of_two_shards_is_one_file_that_the_plain_model_reads(ways):
     gpt = GPT(GPTConfig(vocab_size=257, n_positions=32, n_layer=2, d_model=16, n_head=2))
-    weights.load_state(gpt, checkpoint.path_of(ways / "fsdp", 10) / checkpoint.WEIGHTS)
-    ours = open_file(checkpoint.path_of(ways / "fsdp", 5) / checkpoint.OPTIMIZER)
-    alone = open_file(checkpoint.path_of(ways / "one", 5) / checkpoint.OPTIMIZER)
+    weights.load_state(gpt, layout.checkpoint_directory(ways / "fsdp", 10) / layout.WEIGHTS)
+    ours = open_file(layout.checkpoint_directory(ways / "fsdp", 5) / layout.OPTIMIZER)
+    alone = open_file(layout.checkpoint_directory(ways / "one", 5) / layout.OPTIMIZER)
     assert {key: tensor.shape for key, tensor in ours.items()} == {key: tensor.shape for key, tensor in alone.items()}
 
 

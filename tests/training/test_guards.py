@@ -11,7 +11,7 @@ from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs import checkpoint, status
+from zeroscale.runs import checkpoint, layout, status
 from zeroscale.training import guards
 
 
@@ -98,7 +98,7 @@ def test_divergence_stops_before_the_step_and_names_the_last_good_checkpoint(zer
     checkpoint.verify(newest)
     from safetensors.torch import load_file
 
-    assert all(tensor.isfinite().all() for tensor in load_file(newest / checkpoint.WEIGHTS).values())
+    assert all(tensor.isfinite().all() for tensor in load_file(newest / layout.WEIGHTS).values())
     rows = [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, step + 1))
     # The same command meets the same batch with the same weights.

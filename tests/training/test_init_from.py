@@ -15,7 +15,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
-from zeroscale.runs import checkpoint, status
+from zeroscale.runs import checkpoint, layout
 from zeroscale.training import init_from
 from zeroscale.training.build import corpus as build_corpus
 
@@ -139,7 +139,7 @@ def test_a_parent_that_is_being_trained_is_waited_for(tmp_path):
     wanted = settings(f"init_from.run={tmp_path}/parent", "init_from.tokens=1024")
     told: list[str] = []
     meta = tmp_path / "parent" / "checkpoints" / "step-00000001" / "meta.json"
-    with lock(tmp_path / "parent" / status.LOCK, 0, "busy"):
+    with lock(tmp_path / "parent" / layout.WORKER_LOCK, 0, "busy"):
 
         def say(text: str) -> None:
             told.append(text)

@@ -7,7 +7,7 @@ from zeroscale.config.optimizer import OptimizerConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
-from zeroscale.runs import checkpoint
+from zeroscale.runs import layout
 from zeroscale.training import train_state
 from zeroscale.training.optimizer import optimizers
 
@@ -87,5 +87,5 @@ def test_the_weights_are_what_the_model_reads(tmp_path):
     model, together = trained("adamw", 2)
     written(tmp_path / "step-00000002", model, together)
     other = GPT(GPTConfig(**SHAPE), 5)
-    weights.load_state(other, tmp_path / "step-00000002" / checkpoint.WEIGHTS)
+    weights.load_state(other, tmp_path / "step-00000002" / layout.WEIGHTS)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))

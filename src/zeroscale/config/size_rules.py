@@ -138,7 +138,7 @@ def _finished(run: Path, settings: RawConfig) -> tuple[float, float] | None:
             for key in keys or recorded[group]:
                 if recorded[group].get(key) != settings[group].get(key):
                     return None
-        losses = [row["val/loss"] for row in jsonl.read(run / jsonl.METRICS) if "val/loss" in row]
+        losses = [row["val/loss"] for row in jsonl.read(run / "metrics.jsonl", "step") if "val/loss" in row]
         return _peak(recorded), losses[-1]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, IndexError):
         return None

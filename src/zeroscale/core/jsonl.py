@@ -1,37 +1,137 @@
-"""metrics.jsonl: one object per logged step, append-only; the record that all views are made from."""
+"""Append-only files of JSON lines, one object a line.
+
+One rule for every reader: a last line without its line feed was cut off by a kill and is passed over; any other line
+that is no JSON object is an error that names the file and the line, and no file is written anew without it.
+"""
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, write_bytes
 
-METRICS = "metrics.jsonl"
+Row = dict[str, Any]
+# How much of a file's end `tail` reads.
+TAIL_BYTES = 65536
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file; a partial last line, left by a kill, is dropped."""
-    rows = []
-    if path.is_file():
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue
+def read(path: Path, key: str | None = None) -> list[Row]:
+    """The objects in a file, in order; none where there is no file.
+
+    Args:
+        key: what each object must hold an integer of, such as its step.
+
+    Raises:
+        ZeroscaleError: a line is damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    return list(_rows(content, path, key, 1))
+
+
+def tail(path: Path, key: str | None = None) -> list[Row]:
+    """The last objects in a file: those that begin in its last `TAIL_BYTES`.
+
+    Raises:
+        ZeroscaleError: a line among them is damaged.
+    """
+    content, cut = last_bytes(path)
+    if cut:
+        # It begins within a line, most likely.
+        content = content.partition(b"\n")[2]
+    try:
+        return list(_rows(content, path, key, 1))
+    except ZeroscaleError:
+        # The whole file has the number of the line.
+        return read(path, key)
+
+
+def last_bytes(path: Path) -> tuple[bytes, bool]:
+    """The end of a file, at most `TAIL_BYTES` of it, and whether there is more before it; nothing of a missing file."""
+    try:
+        with open(path, "rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+            file.seek(start)
+            return file.read(), start > 0
+    except OSError:
+        return b"", False
+
+
+class JsonlReader:
+    """Follows a file that another thread or process appends to."""
+
+    def __init__(self, path: Path, key: str | None = None) -> None:
+        self._path = path
+        self._key = key
+        self._offset = 0
+        self._lines = 0
+
+    def follow(self) -> Iterator[Row]:
+        """The objects that were appended since the last call, as far as their lines are whole.
+
+        Raises:
+            ZeroscaleError: a line is damaged.
+        """
+        if not self._path.is_file():
+            return
+        with open(self._path, "rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                rows = list(_rows(line, self._path, self._key, self._lines + 1))
+                self._offset += len(line)
+                self._lines += 1
+                yield from rows
+
+
+def _rows(content: bytes, path: Path, key: str | None, first_line: int) -> Iterator[Row]:
+    *lines, rest = content.split(b"\n")
+    for number, line in enumerate(lines, start=first_line):
+        if not line.strip():
+            continue
+        row = _object(line, key)
+        if row is None:
+            asked = "a JSON object" if key is None else f"a JSON object with an integer {key!r}"
+            raise ZeroscaleError(
+                f"{path}, line {number}, is damaged: {line[:60]!r} is not {asked}. Restore the file from a copy, or "
+                "delete this line to go on without it"
+            )
+        yield row
+    row = _object(rest, key)
+    if row is not None:
+        # Whole but for its line feed.
+        yield row
+
+
+def _object(line: bytes, key: str | None) -> Row | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(value, dict) and (key is None or isinstance(value.get(key), int))
+    return value if whole else None
+
+
+def truncate_after(path: Path, step: int) -> list[Row]:
+    """Removes the objects after `step`, so that a resumed run writes each step once; returns those that stay.
+
+    Raises:
+        ZeroscaleError: a line is damaged; then the file is left as it is.
+    """
+    rows = [row for row in read(path, "step") if row["step"] <= step]
+    if path.exists() or rows:
+        write(path, rows)
     return rows
 
 
-def truncate_after(path: Path, step: int) -> list[dict[str, Any]]:
-    """Forgets what lies after `step`, so that a resumed run writes each step once; returns what is kept."""
-    kept = [row for row in read(path) if row["step"] <= step]
-    if path.exists() or kept:
-        write(path, kept)
-    return kept
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes the whole file anew."""
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Writes a whole file."""
     write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
@@ -43,7 +143,7 @@ class JsonlWriter:
         with disk_errors(path):
             self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (held for the run)
 
-    def add(self, row: dict[str, Any]) -> None:
+    def add(self, row: Row) -> None:
         """Writes one line and hands it to the kernel."""
         with disk_errors(self._path):
             self._file.write(json.dumps(row) + "\n")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json, write_text
+from zeroscale.runs import layout
 
 if TYPE_CHECKING:
     from zeroscale.config.train import TrainConfig
@@ -73,7 +74,7 @@ def draw_passages(
     if run is not None:
         seen = drawing.seen_by(opened, run.seed, run.context, run.trainer.batch_tokens, run.steps)
     asked = {"corpus": opened.fingerprint, "length": length, "number": number, "seed": seed, "seen": seen}
-    folder = outputs / "corpora" / ".passages" / sha256_json({**asked, "version": DRAW_VERSION})[:16]
+    folder = layout.corpora(outputs) / ".passages" / sha256_json({**asked, "version": DRAW_VERSION})[:16]
     (name,) = card.sources.files.names[0] if card.sources.files else ("passages.jsonl",)
     if not (folder / name).is_file():
         rows = drawing.draw(opened, length, number, seed, seen)

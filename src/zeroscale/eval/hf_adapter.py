@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_json
 from zeroscale.data.tokenizer import well_formed
+from zeroscale.runs import layout
 
 # What the architectures call their context; the first that a config has.
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
@@ -31,7 +32,7 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
     Raises:
         ZeroscaleError: transformers is not installed, or cannot make a causal language model of the directory.
     """
-    kind = read_json(directory / "config.json").get("model_type")
+    kind = read_json(directory / layout.HF_CONFIG).get("model_type")
     try:
         import transformers
     except ImportError as error:

@@ -4,6 +4,7 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.runs import layout
 from zeroscale.runs.resolve import CheckpointRef
 
 # A model may have more rows in its vocabulary than its tokenizer has tokens (padding to a multiple of some power of
@@ -18,21 +19,20 @@ def load(target: CheckpointRef) -> tuple[Any, Any]:
     from zeroscale.model.gpt import GPT
 
     if target.run is None:
-        if read_json(target.path / "config.json").get("model_type", "gpt2") != "gpt2":
+        if read_json(target.path / layout.HF_CONFIG).get("model_type", "gpt2") != "gpt2":
             from zeroscale.eval import hf_adapter
 
             return _paired(*hf_adapter.load(target.path), target.origin)
         return _paired(weights.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
     from zeroscale.config import train as composition
-    from zeroscale.runs import checkpoint
 
-    tokenizer = Tokenizer.load(target.path.parent.parent / "tokenizer")
+    tokenizer = Tokenizer.load(target.run_directory / layout.TOKENIZER)
     gpt = GPT(composition.model_config(target.run, tokenizer.vocab_size))
-    weights.load_state(gpt, target.path / checkpoint.WEIGHTS)
-    expected = read_json(target.path / checkpoint.META)["tokenizer"]
+    weights.load_state(gpt, target.path / layout.WEIGHTS)
+    expected = read_json(target.path / layout.META)["tokenizer"]
     if tokenizer.fingerprint != expected:
         raise ZeroscaleError(
-            f"{target.path.parent.parent / 'tokenizer'} is not the tokenizer that {target.path} was trained with "
+            f"{target.run_directory / layout.TOKENIZER} is not the tokenizer that {target.path} was trained with "
             f"(fingerprint {tokenizer.fingerprint[:12]}, not {expected[:12]})"
         )
     return gpt.eval(), tokenizer

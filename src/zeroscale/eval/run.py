@@ -14,6 +14,7 @@ from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.eval.load import DTYPES, load, load_as
+from zeroscale.runs import layout
 from zeroscale.runs.resolve import CheckpointRef, resolve_checkpoint
 
 Say = Callable[[str], None]
@@ -74,6 +75,7 @@ def _passages(target: CheckpointRef, wanted: EvalConfig, card: Any) -> Path:
     """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
     from zeroscale.eval import corpus_cards
     from zeroscale.runs import corpus as run_corpus
+    from zeroscale.runs.run import Run
 
     if wanted.corpus is None and target.run is None:
         raise ZeroscaleError(
@@ -81,7 +83,7 @@ def _passages(target: CheckpointRef, wanted: EvalConfig, card: Any) -> Path:
             "prepared by `zeroscale data`, with corpus=DIR"
         )
     own = wanted.corpus is None
-    corpus = run_corpus.corpus_of(target.path.parent.parent) if own else Path(wanted.corpus or "")
+    corpus = run_corpus.corpus_of(Run(target.run_directory)) if own else Path(wanted.corpus or "")
     outputs = Path(wanted.output_dir)
     return corpus_cards.draw_passages(card, wanted.protocol, corpus, wanted.seed, outputs, target.run if own else None)
 
@@ -119,7 +121,7 @@ def _record_origin(target: CheckpointRef, asked: str | None) -> None:
     content = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
     if target.revision is not None:
         content |= {"revision": asked or "main", "commit": target.revision}
-    write_json(target.out.parent / "source.json", content)
+    write_json(target.out.parent / layout.ORIGIN, content)
 
 
 def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> list[Any]:
@@ -128,15 +130,16 @@ def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> li
     from zeroscale.data.prepare import prepare
     from zeroscale.eval import evaluate
     from zeroscale.eval import held_out as composition
-    from zeroscale.runs import checkpoint
 
     run = target.run
     assert run is not None
-    directory = prepare.corpus_directory(target.path.parents[3] / "corpora", run.data, run.tokenizer)
+    directory = prepare.corpus_directory(
+        layout.corpora(layout.outputs_of(target.run_directory)), run.data, run.tokenizer
+    )
     if not directory.is_dir():
         return []
     tokens = Corpus.open(directory)
-    if tokens.fingerprint != read_json(target.path / checkpoint.META)["corpus"]:
+    if tokens.fingerprint != read_json(target.path / layout.META)["corpus"]:
         raise ZeroscaleError(
             f"{directory} is not the corpus that {target.path} was trained on: restore it or remove it"
         )

@@ -29,9 +29,8 @@ from zeroscale.launch.process import (
     stream,
     terminal_width,
 )
-from zeroscale.runs import manifest, status
-from zeroscale.runs.layout import directory
-from zeroscale.runs.run import finished
+from zeroscale.runs import layout, manifest, status
+from zeroscale.runs.run import Run
 from zeroscale.training import init_from
 
 _BUSY = "another process is training it; wait for it, or stop it"
@@ -79,20 +78,24 @@ def run(settings: TrainConfig, place: Placement = SINGLE, stop_after: int | None
         KeyboardInterrupt: passed on after the child has been stopped.
     """
     install_sigterm_handler()
-    cell = directory(settings)
-    if finished(settings):
+    cell = layout.run_directory(settings)
+    if Run(cell).is_finished_with(settings):
         return _done_already(cell)
     here = nodes.detect_nodes()
     if not cell.exists() and here.rank == 0:
         _say_what_changed(settings, cell)
     if here.rank:
         return _run(settings, cell, place, here, stop_after)
-    claim = try_lock(cell / status.LAUNCH_LOCK)
+    claim = try_lock(cell / layout.LAUNCH_LOCK)
     if claim is None:
         return RunOutcome(cell, "busy", _BUSY)
     with claim:
         # Another process may have finished it a moment ago.
-        return _done_already(cell) if finished(settings) else _run(settings, cell, place, here, stop_after)
+        return (
+            _done_already(cell)
+            if Run(cell).is_finished_with(settings)
+            else _run(settings, cell, place, here, stop_after)
+        )
 
 
 def terminate_children() -> None:
@@ -122,7 +125,7 @@ def _done_already(cell: Path) -> RunOutcome:
 
 
 def _trunk(settings: TrainConfig, place: Placement) -> RunOutcome:
-    cell = directory(settings)
+    cell = layout.run_directory(settings)
     if cell not in _FAILED_TRUNKS:
         outcome = run(settings, place)
         if outcome.state == "busy":
@@ -146,7 +149,7 @@ def _run(
             status.write(cell, "failed", missing)
             return RunOutcome(cell, "failed", missing)
     text = yaml.safe_dump(as_dict(settings), sort_keys=False, allow_unicode=True)
-    write_text(cell / "config.yaml", "# The resolved settings of this run: enough to run it again.\n" + text)
+    write_text(cell / layout.CONFIG, "# The resolved settings of this run: enough to run it again.\n" + text)
     kind = machine.resolve_accelerator(settings.trainer.accelerator)
     ranks = here.local_world_size(settings.trainer.devices)
     worker = ["-m", "zeroscale.launch.worker", str(cell)]
@@ -162,7 +165,7 @@ def _run(
     # torchrun kills ranks that have not left after so long.
     environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
     environment["ZEROSCALE_TERMINAL"] = str(terminal_width() if place.at_once == 1 else 0)
-    with disk_errors(cell), open(cell / _log_of(here), "ab") as log:
+    with disk_errors(cell), open(cell / layout.rank_log(here.rank), "ab") as log:
         child = subprocess.Popen(
             [sys.executable, *worker],
             stdout=subprocess.PIPE,
@@ -192,11 +195,12 @@ def _say_what_changed(settings: TrainConfig, cell: Path) -> None:
     from zeroscale.config.diff import differences
 
     found: list[tuple[list[str], Path]] = []
-    for config in cell.parent.glob(f"{settings.model.name}-seed{settings.seed}-*/config.yaml"):
-        recorded = status.read(config.parent)
-        if recorded.state in ("resumable", "failed") and recorded.step:
-            with contextlib.suppress(yaml.YAMLError, OSError):
-                found.append((differences(yaml.safe_load(config.read_text()), as_dict(settings)), config.parent))
+    for other in layout.run_directories(cell.parent):
+        recorded = status.read(other)
+        same = other.name.startswith(f"{settings.model.name}-seed{settings.seed}-")
+        if same and recorded.state in ("resumable", "failed") and recorded.step:
+            with contextlib.suppress(ZeroscaleError, OSError):
+                found.append((differences(Run(other).settings, as_dict(settings)), other))
     if found:
         changed, other = min(found, key=lambda one: len(one[0]))
         print(
@@ -207,14 +211,12 @@ def _say_what_changed(settings: TrainConfig, cell: Path) -> None:
         )
 
 
-def _log_of(here: nodes.Nodes) -> str:
-    return f"log-{here.rank}.txt" if here.rank else status.LOG
-
-
 def _outcome_elsewhere(cell: Path, code: int, here: nodes.Nodes) -> RunOutcome:
     """What a machine other than the first says: how its own ranks ended, then what machine 0 made of the cell."""
     if code:
-        how = f"its processes on machine {here.rank} ended with exit code {code}; see {cell / _log_of(here)}"
+        how = (
+            f"its processes on machine {here.rank} ended with exit code {code}; see {cell / layout.rank_log(here.rank)}"
+        )
         return RunOutcome(cell, "failed", status.read(cell).reason or how)
     while (recorded := status.read(cell)).state == "running":
         # Machine 0 scores the last checkpoint; the next cell needs it.
@@ -237,7 +239,7 @@ def _outcome(cell: Path, code: int) -> RunOutcome:
     # The child left without a word: killed, out of memory, or torchrun could not start it.
     how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
     hint = "; out of memory is the usual cause" if code == -signal.SIGKILL else ""
-    reason = f"its process {how}{hint}; see {cell / status.LOG}"
+    reason = f"its process {how}{hint}; see {cell / layout.LOG}"
     with contextlib.suppress(ZeroscaleError):
         status.write(cell, "failed", reason, recorded.step)
     return RunOutcome(cell, "failed", reason)

@@ -1,26 +1,24 @@
-"""How far a study is, read off its files: a row per cell, with what its last logged steps say."""
+"""How far a study is, read from its files: a row per run, with what its last logged steps say."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.core.format import duration
+from zeroscale.core.jsonl import Row as Metrics
+from zeroscale.core.jsonl import last_bytes
 from zeroscale.core.tables import Column, Table
-from zeroscale.runs import ledger, status
 from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
 if TYPE_CHECKING:
     import rich.table
 
-# What the study's last sweep consists of; `sweep.write_record` writes it.
-RECORD = "sweep.json"
-# Lines of a failed cell's log that are shown, and bytes at the end of a file that are read for them.
+# Lines of a failed run's log that are shown.
 LOG_LINES = 5
-_TAIL_BYTES = 65536
 # Logged steps that the speed is taken from.
 _RECENT = 20
 
@@ -30,7 +28,7 @@ WHY = Column("why", wraps=True)
 
 @dataclass(frozen=True)
 class Row:
-    """A cell now. What is not known is None."""
+    """A run now. What is not known is None."""
 
     directory: Path
     settings: str
@@ -45,40 +43,47 @@ class Row:
     seconds_left: float | None = None
 
 
-def read(study: Path) -> list[Row]:
-    """Every cell of a study, first those of its last sweep in that order, those that have not begun too.
+class Planned(TypedDict):
+    """A run of a sweep, as sweep.json lists it: its name, what sets it apart, and its steps."""
+
+    cell: str
+    settings: str
+    steps: int
+
+
+def read(directory: Path) -> list[Row]:
+    """Every run of a study, first those of its last sweep in that order, those that have not begun too.
 
     Raises:
         ZeroscaleError: it is no directory, or a file in it is damaged.
     """
-    found = {cell.name: cell for cell in ledger.cells(study)}
-    listed = {one["cell"]: one for one in _listed(study)}
+    study = Study(directory)
+    runs = {run.name: run for run in study.runs}
+    planned = {run["cell"]: run for run in _planned(study)}
     rows = []
-    for name in [*listed, *(name for name in found if name not in listed)]:
-        label = listed[name]["settings"] if name in listed else ""
-        if name in found:
-            rows.append(_row(found[name], label))
+    for name in [*planned, *(name for name in runs if name not in planned)]:
+        label = planned[name]["settings"] if name in planned else ""
+        if name in runs:
+            rows.append(_row(runs[name], label))
         else:
-            rows.append(Row(study / name, label, "missing", step=0, steps=listed[name]["steps"]))
+            rows.append(Row(directory / name, label, "missing", step=0, steps=planned[name]["steps"]))
     return rows
 
 
-def _listed(study: Path) -> list[dict[str, Any]]:
+def _planned(study: Study) -> list[Planned]:
     try:
-        listed = read_json(study / RECORD)["cells"]
-        return [one for one in listed if {"cell", "settings", "steps"} <= set(one)]
+        runs = read_json(study.sweep_path)["cells"]
+        return [run for run in runs if Planned.__required_keys__ <= set(run)]
     except (ZeroscaleError, KeyError, TypeError):
         return []
 
 
-def _row(cell: Run, label: str) -> Row:
-    trainer = cell.settings.get("trainer") or {}
-    batch, tokens = trainer.get("batch_tokens"), trainer.get("tokens")
+def _row(run: Run, label: str) -> Row:
+    batch, tokens = run.batch_tokens, (run.settings.get("trainer") or {}).get("tokens")
     steps = tokens // batch if batch and tokens else None
-    logged = _last_metrics(cell.directory / "metrics.jsonl")
-    state, reason = _state(cell)
+    logged = run.last_metrics()
+    state, reason, step = run.status
     last = logged[-1] if logged else {}
-    step = last.get("step", cell.step)
     rate = _rate(logged)
     left = None
     if state == "running" and rate and steps is not None and batch:
@@ -86,11 +91,11 @@ def _row(cell: Run, label: str) -> Row:
         if not left:
             reason = reason or "trained, being scored"
     return Row(
-        cell.directory,
+        run.directory,
         label,
         state,
         reason,
-        step=step,
+        step=last.get("step", step),
         steps=steps,
         loss=last.get("train/loss"),
         val_loss=next((row["val/loss"] for row in reversed(logged) if row.get("val/loss") is not None), None),
@@ -99,39 +104,7 @@ def _row(cell: Run, label: str) -> Row:
     )
 
 
-def _state(cell: Run) -> tuple[str, str]:
-    """A process that is killed leaves its last word behind, `running`: whether it lives, its locks tell."""
-    if cell.state in ("running", "unknown"):
-        if status.is_locked(cell.directory):
-            return "running", "" if cell.state == "running" else "about to begin"
-        return "resumable", "its process is gone; the same command goes on"
-    return cell.state, cell.reason
-
-
-def _last_metrics(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for line in _tail(path).split(b"\n"):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            # Cut at the beginning of what was read, or being written at the end.
-            continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
-    return rows
-
-
-def _tail(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _rate(logged: Sequence[dict[str, Any]]) -> float | None:
+def _rate(logged: Sequence[Metrics]) -> float | None:
     """Tokens per training second over the last logged steps."""
     recent = logged[-_RECENT:]
     if len(recent) < 2:
@@ -142,8 +115,8 @@ def _rate(logged: Sequence[dict[str, Any]]) -> float | None:
 
 
 def last_lines(log: Path) -> list[str]:
-    """The end of a cell's log."""
-    lines = _tail(log).decode("utf-8", "replace").splitlines()
+    """The end of a run's log."""
+    lines = last_bytes(log)[0].decode("utf-8", "replace").splitlines()
     return [line.rstrip() for line in lines if line.strip()][-LOG_LINES:]
 
 
@@ -172,9 +145,9 @@ def progress(rows: Sequence[Row]) -> "rich.table.Table":
     return Table.of_texts(columns, texts, f"{done} of {len(rows)} finished").rich()
 
 
-def outcome_row(cell: Path, label: str, state: str, reason: str) -> Row:
-    """How a cell ended, as a row: what was done already is done."""
-    return Row(cell, label, "done" if state == "skipped" else state, reason)
+def outcome_row(directory: Path, label: str, state: str, reason: str) -> Row:
+    """How a run ended, as a row: what was done already is done."""
+    return Row(directory, label, "done" if state == "skipped" else state, reason)
 
 
 def outcomes(rows: Sequence[Row]) -> "rich.table.Table":
@@ -189,5 +162,5 @@ def _steps(row: Row) -> str:
     return f"{row.step or 0:,}/{row.steps:,}"
 
 
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else f"{value:{form}}"
+def _number(value: float | None, spec: str) -> str:
+    return "" if value is None else f"{value:{spec}}"

@@ -17,10 +17,10 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import try_lock, write_json
-from zeroscale.launch import launcher, process, status_table
+from zeroscale.launch import launcher, process
 from zeroscale.launch.launcher import Placement, RunOutcome
-from zeroscale.runs import checkpoint, layout, status
-from zeroscale.runs.run import finished
+from zeroscale.runs import layout, status
+from zeroscale.runs.run import Run
 from zeroscale.training import init_from
 
 _POLL_SECONDS = 1.0
@@ -36,7 +36,7 @@ def write_record(study: Path, cells: Sequence[TrainConfig], labels: Sequence[str
     listed = [
         {"cell": cell.cell, "settings": label, "steps": cell.steps} for cell, label in zip(cells, labels, strict=True)
     ]
-    write_json(study / status_table.RECORD, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": listed})
+    write_json(study / layout.SWEEP, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": listed})
 
 
 class Gpus:
@@ -124,7 +124,7 @@ class Sweep:
                 try:
                     outcome = launcher.run(cell, place)
                 except (ZeroscaleError, OSError) as error:
-                    outcome = RunOutcome(layout.directory(cell), "failed", str(error))
+                    outcome = RunOutcome(layout.run_directory(cell), "failed", str(error))
                 self._ended(number, cell, place, outcome)
         except BaseException as error:
             with self._changed:
@@ -148,8 +148,8 @@ class Sweep:
 
     def _place(self, number: int, cell: TrainConfig) -> Placement | None:
         """Where the cell can run; None where it cannot yet, or has failed for good."""
-        directory = layout.directory(cell)
-        if not finished(cell):
+        directory = layout.run_directory(cell)
+        if not Run.of(cell).is_finished_with(cell):
             # Machines that train a cell together go through the sweep in step; the first of them holds the locks.
             needs = self._needs(cell, directory) if nodes.detect_nodes().rank == 0 else []
             busy = next((one for one in needs if status.is_locked(one)), None)
@@ -178,7 +178,7 @@ class Sweep:
         if cell.init_from.run is None:
             return [directory]
         parent = init_from.directory(cell)
-        ready = (checkpoint.path_of(parent, cell.first_step) / checkpoint.META).is_file()
+        ready = layout.is_checkpoint(layout.checkpoint_directory(parent, cell.first_step))
         return [directory] if ready else [directory, parent]
 
     def _ended(self, number: int, cell: TrainConfig, place: Placement, outcome: RunOutcome) -> None:

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from zeroscale.config import validate
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
 from zeroscale.launch import process
-from zeroscale.runs import status
+from zeroscale.runs import layout, status
+from zeroscale.runs.run import Run
 
 # A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can take the cell.
 _LOCK_SECONDS = process.GRACE_SECONDS
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     with contextlib.ExitStack() as held:
         if rank == 0:
             try:
-                held.enter_context(lock(cell / status.LOCK, _LOCK_SECONDS, f"{cell} is taken"))
+                held.enter_context(lock(cell / layout.WORKER_LOCK, _LOCK_SECONDS, f"{cell} is taken"))
             except ZeroscaleError:
                 return status.BUSY
         return _guarded(cell, rank)
@@ -102,7 +102,7 @@ def _reason(error: Exception, cell: Path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename or cell}"
     first = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first}; the traceback is in {cell / status.LOG}"
+    return f"{type(error).__name__}: {first}; the traceback is in {cell / layout.LOG}"
 
 
 def _record_failure(cell: Path, reason: str) -> None:
@@ -114,10 +114,7 @@ def _record_failure(cell: Path, reason: str) -> None:
 
 
 def _run(cell: Path, rank: int) -> None:
-    import yaml
-
-    raw = yaml.safe_load((cell / "config.yaml").read_text(encoding="utf-8"))
-    wanted = validate.build_config(TrainConfig, raw)
+    wanted = Run(cell).config
     import torch
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
@@ -137,7 +134,7 @@ def _run(cell: Path, rank: int) -> None:
     view: tracker.Tracker = tracker.Silent()
     code = 1
     try:
-        final = checkpoint.path_of(cell, wanted.steps)
+        final = layout.checkpoint_directory(cell, wanted.steps)
         trained = final.is_dir() and checkpoint.latest(cell, progress.say) == final
         if rank == 0 and not trained:
             # Before the corpus is read: a login that fails should fail now.

@@ -21,8 +21,9 @@ from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_file
 from zeroscale.provenance import bundle_sources
-from zeroscale.runs import checkpoint, run, status
-from zeroscale.runs.study import read_runs
+from zeroscale.runs import layout, status
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
 FORMAT = 1
 INNER = "bundle"
@@ -30,19 +31,19 @@ ABOUT, SUMS = "BUNDLE.json", "SHA256SUMS"
 # zstandard's: 19 takes five times as long for a tenth less.
 LEVEL = 12
 
-# Of a study and of a cell, by name or pattern. Logs, locks, trackers' files and optimizer state stay behind.
-_OF_STUDY = ("*.csv", "*.json", "report/**/*")
-_OF_CELL = (
-    "config.yaml",
-    "manifest.json",
-    "status.json",
-    status.DONE,
-    "metrics.jsonl",
-    "source*.diff",
-    "reproduction.json",
-    "tokenizer/*",
-    "evals/step-*/[!.]*",
-    f"checkpoints/step-*/{checkpoint.META}",
+# Of a study and of a run, by name or pattern. Logs, locks, trackers' files and optimizer state stay behind.
+_OF_STUDY = ("*.csv", "*.json", f"{layout.REPORT}/**/*")
+_OF_RUN = (
+    layout.CONFIG,
+    layout.MANIFEST,
+    layout.STATUS,
+    layout.DONE,
+    layout.METRICS,
+    layout.SOURCE_DIFFS,
+    layout.REPRODUCTION,
+    f"{layout.TOKENIZER}/*",
+    f"{layout.EVALS}/step-*/[!.]*",
+    f"{layout.CHECKPOINTS}/step-*/{layout.META}",
 )
 
 
@@ -106,23 +107,21 @@ def write(study: Path, out: Path, weights: bool = False) -> Packed:
 
 def collect(study: Path, weights: bool = False) -> Contents:
     """Every file of a bundle by its name below the study, BUNDLE.json and SHA256SUMS left out."""
-    found = read_runs(study)
-    if not found:
-        raise ZeroscaleError(f"{study} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
-    if busy := [cell.name for cell in found if status.is_locked(cell.directory)]:
+    runs = Study(study).require_runs()
+    if busy := [run.name for run in runs if status.is_locked(run.directory)]:
         raise ZeroscaleError(f"{study}: {', '.join(busy)} is being trained; pack the study when it has ended")
     contents = Contents()
     for path in _matching(study, _OF_STUDY):
         contents.files[path.relative_to(study).as_posix()] = path
-    for cell in found:
-        if cell.state != "done":
-            contents.notes.append(f"{cell.name} is {cell.state}")
-        for path in [*_matching(cell.directory, _OF_CELL), *(_weights(cell) if weights else [])]:
+    for run in runs:
+        if not run.done:
+            contents.notes.append(f"{run.name} is {run.state}")
+        for path in [*_matching(run.directory, _OF_RUN), *(_weights(run) if weights else [])]:
             contents.files[path.relative_to(study).as_posix()] = path
-    for name in ("results.csv", "fit.json", "report/index.html"):
+    for name in (layout.LEDGER, layout.FIT, f"{layout.REPORT}/index.html"):
         if name not in contents.files:
             contents.notes.append(f"{name} is not there (zeroscale fit and report write them)")
-    _add_environment(contents, study, found)
+    _add_environment(contents, study, runs)
     return contents
 
 
@@ -132,13 +131,13 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
 
 
-def _weights(cell: run.Run) -> list[Path]:
+def _weights(run: Run) -> list[Path]:
     """The files of the last checkpoint: whole, so that `eval` and `export` take it."""
-    kept = checkpoint.all_of(cell.directory)
-    return sorted(path for path in kept[-1].iterdir() if path.is_file()) if kept else []
+    checkpoints = run.checkpoints
+    return sorted(path for path in checkpoints[-1].iterdir() if path.is_file()) if checkpoints else []
 
 
-def _add_environment(contents: Contents, study: Path, found: list[run.Run]) -> None:
+def _add_environment(contents: Contents, study: Path, runs: list[Run]) -> None:
     """Sources, lock files, and what the corpora were made from."""
     opened = study / INNER
     root = paths.share()
@@ -146,14 +145,15 @@ def _add_environment(contents: Contents, study: Path, found: list[run.Run]) -> N
         contents.files[f"{INNER}/lock/{path.name}"] = path
     if not any(name.startswith(f"{INNER}/lock/") for name in contents.files):
         contents.notes.append("the lock files are not at hand: this is no checkout")
-    stretches = [part for cell in found for part in (cell.manifest, *(cell.manifest.get("earlier") or []))]
-    recorded = [part["source"] for part in stretches if part.get("source")]
+    parts = [part for run in runs for part in (run.manifest, *run.manifest.get("earlier", []))]
+    recorded = [part["source"] for part in parts if part.get("source")]
     sources, notes = bundle_sources.sources(recorded, opened / "source")
     contents.files |= {f"{INNER}/source/{name}": content for name, content in sources.items()}
     contents.notes += notes
-    wanted = {(cell.manifest.get("corpus") or {}).get("fingerprint") for cell in found}
-    corpora = bundle_sources.corpora([study.resolve().parent / "corpora", opened / "corpora"], wanted - {None})
-    contents.files |= {f"{INNER}/corpora/{name}": path for name, path in corpora.items()}
+    fingerprints = {run.manifest.get("corpus", {}).get("fingerprint") for run in runs}
+    folders = [layout.corpora(Study(study).outputs), layout.corpora(opened)]
+    corpora = bundle_sources.corpora(folders, {fingerprint for fingerprint in fingerprints if fingerprint})
+    contents.files |= {f"{INNER}/{layout.CORPORA}/{name}": path for name, path in corpora.items()}
 
 
 def _digest(content: Path | bytes) -> str:

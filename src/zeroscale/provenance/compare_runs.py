@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.runs import checkpoint
+from zeroscale.runs import checkpoint, layout
 from zeroscale.runs.results import ResultFile
 
 Json = dict[str, Any]
@@ -122,10 +122,10 @@ def weights(recorded: Path, here: Path) -> Agreement:
     ours = {checkpoint.step_of(path): path for path in checkpoint.all_of(here)}
     for path in checkpoint.all_of(recorded):
         step = checkpoint.step_of(path)
-        if step not in ours or not (path / checkpoint.META).is_file():
+        if step not in ours or not layout.is_checkpoint(path):
             continue
         found.compared += 1
-        there, now = (read_json(one / checkpoint.META)["sha256"] for one in (path, ours[step]))
+        there, now = (read_json(one / layout.META)["sha256"] for one in (path, ours[step]))
         for name in sorted(there.keys() & now.keys()):
             if there[name] != now[name]:
                 found.verdict = "within tolerance"

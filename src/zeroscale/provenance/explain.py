@@ -9,10 +9,10 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded_run
 from zeroscale.provenance.lineage import Lineage, ledger_link, run_links, surroundings
-from zeroscale.runs import checkpoint
-from zeroscale.runs import run as cells
-from zeroscale.runs.results import ORIGIN, ResultFile, is_foreign, recorded_steps, results_in, results_of
-from zeroscale.runs.study import read_runs
+from zeroscale.runs import layout
+from zeroscale.runs.results import ResultFile, read_directory
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
 Json = dict[str, Any]
 # Gives a card's hash for a protocol as it is here; raises ZeroscaleError for one that is not.
@@ -34,7 +34,7 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
     Raises:
         ZeroscaleError: there is no such run, number or file; says which there are.
     """
-    if is_foreign(study):
+    if layout.is_external(study):
         return _foreign(study, metric, card_hash)
     if cell is None:
         from zeroscale.provenance.explain_law import explain_parameter
@@ -42,7 +42,7 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
         return explain_parameter(study, metric)
     run = find_cell(study, cell)
     name, end = _split(metric)
-    result = _result(results_of(run.directory), name, step)
+    result = _result(run.results, name, step)
     if result is not None:
         inner = _FROM_HELD_OUT.get(name, name.rpartition("/")[2])
         told = _score_title(f"{run.name}, step {result.step:,}", metric, result, inner, end)
@@ -67,7 +67,7 @@ def _split(metric: str) -> tuple[str, str]:
 
 def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Lineage:
     """The chain behind a score of a checkpoint that is no run: outputs/eval/NAME."""
-    results = results_in(directory / "evals")
+    results = read_directory(directory / layout.EVALS)
     name, end = _split(metric)
     result = _result(results, name, None)
     if result is None:
@@ -77,16 +77,16 @@ def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Lineage:
         raise ZeroscaleError(f"metric={metric}: {directory} has no such score. It has: {there or 'none'}")
     told = _score_title(directory.name, metric, result, name.rpartition("/")[2], end)
     _score_links(told, result, card_hash)
-    origin = read_json(directory / ORIGIN)
+    origin = read_json(directory / layout.ORIGIN)
     commit = f", commit {origin['commit']}" if origin.get("commit") else ""
     same = origin.get("weights_hash") == result.content["weights_hash"]
     told.add("weights", f"{origin.get('checkpoint')}{commit}, sha256 {result.content['weights_hash'][:12]}", same)
     return told
 
 
-def find_cell(study: Path, name: str) -> cells.Run:
+def find_cell(study: Path, name: str) -> Run:
     """A run by its name, or by a part that no other has."""
-    known = read_runs(study)
+    known = Study(study).runs
     exact = [cell for cell in known if cell.name == name]
     found = exact or [cell for cell in known if name in cell.name]
     if len(found) == 1:
@@ -144,20 +144,20 @@ def _asked(content: Json) -> str:
     return ", ".join(options) or "default options"
 
 
-def _weights_link(told: Lineage, run: cells.Run, step: int, expected: str | None) -> None:
-    path = checkpoint.path_of(run.directory, step)
-    if not (path / checkpoint.META).is_file():
+def _weights_link(told: Lineage, run: Run, step: int, expected: str | None) -> None:
+    path = run.checkpoint(step)
+    if not layout.is_checkpoint(path):
         told.add("weights", f"sha256 {(expected or 'unknown')[:12]}; {path} has not been kept")
         return
-    meta, checks = read_json(path / checkpoint.META), recorded_run.Check()
+    meta, checks = read_json(path / layout.META), recorded_run.Check()
     recorded_run.check_checkpoint(path, checks)
-    stored = meta["sha256"].get(checkpoint.WEIGHTS)
+    stored = meta["sha256"].get(layout.WEIGHTS)
     if expected is not None and stored != expected:
         checks.faults.append(f"they are not those that were scored (sha256 {expected[:12]})")
     told.add_check("weights", f"{path}, sha256 {str(stored)[:12]}", checks)
 
 
-def _manifest_number(study: Path, run: cells.Run, name: str) -> Lineage:
+def _manifest_number(study: Path, run: Run, name: str) -> Lineage:
     value: Any = run.manifest
     for key in _OF_MANIFEST[name]:
         value = (value or {}).get(key)
@@ -167,9 +167,9 @@ def _manifest_number(study: Path, run: cells.Run, name: str) -> Lineage:
     return told
 
 
-def _logged(study: Path, run: cells.Run, name: str, step: int | None) -> tuple[Lineage, int]:
+def _logged(study: Path, run: Run, name: str, step: int | None) -> tuple[Lineage, int]:
     """A number of metrics.jsonl, at a step or the last that has it."""
-    rows = cells.read_metrics(run)
+    rows = run.metrics
     has = [at for at, row in sorted(rows.items()) if name in row and step in (None, at)]
     if not has:
         known = sorted({key for row in rows.values() for key in row} | set(_OF_MANIFEST) | _scored(run))
@@ -178,17 +178,17 @@ def _logged(study: Path, run: cells.Run, name: str, step: int | None) -> tuple[L
         at = "" if step is None else f" at step {step:,}"
         raise ZeroscaleError(f"metric={name}: {run.name} has no such number{at}{hint}. It has: {', '.join(known)}")
     # What results.csv has a row of comes first: those steps have a checkpoint.
-    kept = [at for at in has if at in recorded_steps(run)] or has
+    kept = [at for at in has if at in run.recorded_steps] or has
     told = Lineage(f"{name} = {rows[kept[-1]][name]!r}: {run.name}, step {kept[-1]:,}")
-    if kept[-1] in recorded_steps(run):
+    if kept[-1] in run.recorded_steps:
         ledger_link(told, study, run, name, kept[-1], rows[kept[-1]][name])
-    told.add("logged", f"{run.directory / 'metrics.jsonl'}, the line of step {kept[-1]:,}, while it trained")
+    told.add("logged", f"{run.metrics_path}, the line of step {kept[-1]:,}, while it trained")
     return told, kept[-1]
 
 
-def _scored(run: cells.Run) -> set[str]:
+def _scored(run: Run) -> set[str]:
     return {
         f"{one.name.removesuffix('.paper').removesuffix('.corpus')}/{metric}"
-        for one in results_of(run.directory)
+        for one in run.results
         for metric in one.content["metrics"]
     }

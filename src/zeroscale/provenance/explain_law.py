@@ -6,9 +6,9 @@ from typing import Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
 from zeroscale.provenance.lineage import Lineage, source_words
-from zeroscale.runs import results
-from zeroscale.runs import run as cells
-from zeroscale.runs.study import read_runs
+from zeroscale.runs import layout
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ def explain_parameter(study: Path, name: str) -> Lineage:
     Raises:
         ZeroscaleError: there is no fit.json, or no such parameter in it; says which there are.
     """
-    path = study / "fit.json"
+    path = study / layout.FIT
     if not path.is_file():
         raise ZeroscaleError(
             f"{path} is not there: zeroscale fit runs={study} writes it. For a run's number give cell="
@@ -61,7 +61,7 @@ def parameters(fit: Json) -> dict[str, tuple[Json, Json]]:
 
 
 def _ledger(told: Lineage, study: Path, fit: Json) -> None:
-    path, expected = study / "results.csv", fit.get("results_sha256")
+    path, expected = study / layout.LEDGER, fit.get("results_sha256")
     if expected is None or not path.is_file():
         told.add("ledger", f"{path} is not there" if expected else "fitted to results that no results.csv held")
         return
@@ -72,7 +72,7 @@ def _ledger(told: Lineage, study: Path, fit: Json) -> None:
 
 def _runs(told: Lineage, study: Path, law: Json) -> None:
     """The runs that the law rests on, each with the loss that its own files give."""
-    runs = {cell.name: cell for cell in read_runs(study)}
+    runs = {run.name: run for run in Study(study).runs}
     for point in law.get("points") or []:
         name = point.get("cell") or point.get("name")
         run = runs.get(str(name))
@@ -92,9 +92,9 @@ def _runs(told: Lineage, study: Path, law: Json) -> None:
         told.add("run", f"{said}; {behind}" + ("" if holds is not False else f"; its files say {loss!r}"), holds)
 
 
-def _loss(run: cells.Run, step: int | None) -> float | None:
+def _loss(run: Run, step: int | None) -> float | None:
     """The validation loss that the run's own files hold for a step: the held-out result's, else the logged one."""
-    for one in results.results_of(run.directory):
+    for one in run.results:
         if one.step == step and one.content["card"] == "held_out":
             return one.content["metrics"]["loss"]["value"]
-    return cells.read_metrics(run).get(step or -1, {}).get("val/loss")
+    return run.metrics.get(step or -1, {}).get("val/loss")

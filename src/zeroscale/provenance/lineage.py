@@ -7,7 +7,8 @@ from typing import Any
 
 from zeroscale.core.files import sha256_file
 from zeroscale.provenance import recorded_run
-from zeroscale.runs import run as cells
+from zeroscale.runs import layout
+from zeroscale.runs.run import Run
 
 Json = dict[str, Any]
 
@@ -48,9 +49,9 @@ class Lineage:
         return "\n".join([self.title, *lines])
 
 
-def ledger_link(told: Lineage, study: Path, run: cells.Run, column: str, step: int | None, value: Any) -> None:
+def ledger_link(told: Lineage, study: Path, run: Run, column: str, step: int | None, value: Any) -> None:
     """Whether results.csv holds this value."""
-    path = study / "results.csv"
+    path = study / layout.LEDGER
     if not path.is_file():
         told.add("ledger", f"{path} is not there; `zeroscale report study={study}` writes it")
         return
@@ -64,7 +65,7 @@ def ledger_link(told: Lineage, study: Path, run: cells.Run, column: str, step: i
     told.add("ledger", f"{path} has no row of this run" + (f" and step {step:,}" if step is not None else ""), False)
 
 
-def run_links(told: Lineage, run: cells.Run, step: int | None) -> None:
+def run_links(told: Lineage, run: Run, step: int | None) -> None:
     """The run itself: its files, data, source, command and machine."""
     manifest, checks = run.manifest, recorded_run.Check()
     recorded_run.check_vouched(run.directory, checks)
@@ -87,9 +88,9 @@ def run_links(told: Lineage, run: cells.Run, step: int | None) -> None:
         told.add("parent", f"goes on from step {parent['step']:,} of {parent['parent']}")
 
 
-def _source_link(told: Lineage, run: cells.Run) -> None:
+def _source_link(told: Lineage, run: Run) -> None:
     facts = run.manifest.get("source") or {}
-    diff = run.directory / "source.diff"
+    diff = run.directory / layout.SOURCE_DIFF
     words, holds = source_words(facts), None
     if facts.get("diff_sha256"):
         holds = diff.is_file() and sha256_file(diff) == facts["diff_sha256"]

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale import __version__
-from zeroscale.config import diff, validate
+from zeroscale.config import diff
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.runs import checkpoint, run, status
-from zeroscale.runs.manifest import FORMAT, MANIFEST, own_hash
-from zeroscale.runs.results import Json, ResultFile, results_of
+from zeroscale.runs import checkpoint, layout, status
+from zeroscale.runs.manifest import FORMAT, Manifest, own_hash
+from zeroscale.runs.results import Json, ResultFile
+from zeroscale.runs.run import Run, open_run
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Recorded:
 
     directory: Path
     settings: TrainConfig
-    manifest: Json
+    manifest: Manifest
     metrics: dict[int, Json]
     results: list[ResultFile]
     checks: Check
@@ -52,21 +53,19 @@ def read(directory: Path) -> Recorded:
             with; says what can still be checked.
     """
     directory = Path(directory)
-    if not (directory / "config.yaml").is_file():
-        lists = "a study's directory? give study=… then" if any(directory.glob("*/config.yaml")) else "is it a run's?"
-        raise ZeroscaleError(f"{directory} holds no config.yaml: {lists}")
+    run = open_run(directory)
     checks = check(directory)
-    manifest = read_json(directory / MANIFEST) if (directory / MANIFEST).is_file() else {}
-    if not isinstance(manifest, dict):
-        raise ZeroscaleError(f"{directory / MANIFEST} should hold a JSON object. {_still(checks)}")
+    try:
+        manifest = run.manifest
+    except ZeroscaleError as error:
+        raise ZeroscaleError(f"{error}. {_still(checks)}") from error
     if manifest.get("format", 1) > FORMAT:
         raise ZeroscaleError(
-            f"{directory / MANIFEST} was written by a newer zeroscale (format {manifest['format']}, this one knows "
-            f"{FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
+            f"{directory / layout.MANIFEST} was written by a newer zeroscale (format {manifest['format']}, this one "
+            f"knows {FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
         )
-    settings = _settings(directory, manifest, checks)
-    cell = run.Run(directory.name, directory, "unknown", "", None, {}, manifest)
-    return Recorded(directory, settings, manifest, run.read_metrics(cell), results_of(directory), checks)
+    settings = _settings(run, manifest, checks)
+    return Recorded(directory, settings, manifest, run.metrics, run.results, checks)
 
 
 def check(directory: Path) -> Check:
@@ -75,8 +74,9 @@ def check(directory: Path) -> Check:
     check_vouched(directory, checks)
     for path in checkpoint.all_of(directory):
         check_checkpoint(path, checks)
-    for path in sorted(directory.glob("evals/step-*/[!.]*.json")):
-        check_result(path, checks)
+    for path in layout.step_directories(directory / layout.EVALS).values():
+        for result in layout.result_files(path):
+            check_result(result, checks)
     return checks
 
 
@@ -85,26 +85,26 @@ def check_vouched(directory: Path, checks: Check) -> None:
     done = status.read_done(directory) or {}
     hashes = done.get("sha256") or {}
     for name, expected in hashes.items():
-        _compare(directory / name, expected, f"{status.DONE} says", checks)
+        _compare(directory / name, expected, f"{layout.DONE} says", checks)
     if not hashes:
-        why = f"{status.DONE} holds no sha256 of them" if done else "the run is not finished"
-        checks.unknown.append(f"config.yaml, {MANIFEST}, metrics.jsonl: {why}")
+        why = f"{layout.DONE} holds no sha256 of them" if done else "the run is not finished"
+        checks.unknown.append(f"{layout.CONFIG}, {layout.MANIFEST}, {layout.METRICS}: {why}")
 
 
 def check_checkpoint(path: Path, checks: Check) -> None:
     """The files of a checkpoint, for which its meta.json vouches."""
     try:
-        meta = read_json(path / checkpoint.META)
+        meta = read_json(path / layout.META)
     except ZeroscaleError as error:
         checks.faults.append(str(error))
         return
     hashes = meta.get("sha256") if isinstance(meta, dict) else None
     if not isinstance(hashes, dict):
-        checks.faults.append(f"{path / checkpoint.META} does not describe a checkpoint")
+        checks.faults.append(f"{path / layout.META} does not describe a checkpoint")
         return
     for name, expected in hashes.items():
         if (path / name).is_file():
-            _compare(path / name, expected, f"{checkpoint.META} says", checks)
+            _compare(path / name, expected, f"{layout.META} says", checks)
         else:
             checks.unknown.append(f"{_short(path / name)} is not here")
 
@@ -125,7 +125,7 @@ def check_result(path: Path, checks: Check) -> None:
         checks.faults.append(f"{_short(path)} has been changed since it was written (its own sha256 says so)")
     else:
         checks.good += 1
-    records = path.with_name(f"{path.stem}.examples.parquet")
+    records = layout.examples_file(path)
     if not records.is_file():
         checks.unknown.append(f"{_short(records)} is not here")
     elif content.get("records_sha256"):
@@ -146,22 +146,17 @@ def _compare(path: Path, expected: Any, says: str, checks: Check) -> None:
 def _short(path: Path) -> str:
     """A path below its run."""
     parts = path.parts
-    for inner in ("checkpoints", "evals", "tokenizer"):
+    for inner in (layout.CHECKPOINTS, layout.EVALS, layout.TOKENIZER):
         if inner in parts:
             return "/".join(parts[len(parts) - 1 - parts[::-1].index(inner) :])
     return path.name
 
 
-def _settings(directory: Path, manifest: Json, checks: Check) -> TrainConfig:
+def _settings(run: Run, manifest: Manifest, checks: Check) -> TrainConfig:
     """config.yaml made strict, if it is what the run was trained with."""
-    import yaml
-
-    path = directory / "config.yaml"
+    directory, path = run.directory, run.directory / layout.CONFIG
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = validate.build_config(TrainConfig, raw if isinstance(raw, dict) else {})
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{path} is not valid YAML: {error}. {_still(checks)}") from error
+        settings = run.config
     except ZeroscaleError as error:
         raise ZeroscaleError(f"{path} ({_versions(manifest)}): {error}\n{_still(checks)}") from error
     done, meta = status.read_done(directory) or {}, _meta(directory)
@@ -171,7 +166,7 @@ def _settings(directory: Path, manifest: Json, checks: Check) -> TrainConfig:
         what = f": {'; '.join(changed)}" if changed else f" (settings hash {settings.hash()[:12]}, not {expected[:12]})"
         raise ZeroscaleError(
             f"{path} is not what the run was trained with{what}. Put it back; the settings of a checkpoint also stand "
-            f"in its {checkpoint.META}. {_still(checks)}"
+            f"in its {layout.META}. {_still(checks)}"
         )
     return settings
 
@@ -180,7 +175,7 @@ def _meta(directory: Path) -> Json:
     """What the newest readable checkpoint says of itself."""
     for path in reversed(checkpoint.all_of(directory)):
         try:
-            meta = json.loads((path / checkpoint.META).read_text(encoding="utf-8"))
+            meta = json.loads((path / layout.META).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         if isinstance(meta, dict):
@@ -188,8 +183,8 @@ def _meta(directory: Path) -> Json:
     return {}
 
 
-def _versions(manifest: Json) -> str:
-    wrote = (manifest.get("source") or {}).get("version")
+def _versions(manifest: Manifest) -> str:
+    wrote = manifest.get("source", {}).get("version")
     return f"written by zeroscale {wrote or 'of an unknown version'}, this is {__version__}"
 
 

@@ -19,6 +19,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_directory
 from zeroscale.report import page
 from zeroscale.report.page import PageData
+from zeroscale.runs import layout
 
 ASSETS = ("index.html", "style.css")
 SCRIPTS = ("app.js", "charts.js", "curves.js", "dom.js", "examples.js", "laws.js", "origins.js", "tables.js")
@@ -49,13 +50,13 @@ def write(study: Path | Sequence[Path], out: Path | None = None, live: float | N
 def place(found: PageData) -> Path:
     """Where a report goes if nobody says: into the study, or beside several. A `+` is in no study's own name."""
     if found.alone:
-        return found.parts[0].directory / "report"
+        return found.parts[0].directory / layout.REPORT
     names = [name.replace("/", "-") for name in found.names]
     joined = "+".join(names)
     if len(joined) > LONGEST_NAME:
         digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
         joined = f"{names[0][:40]}+{len(names) - 1}-more-{digest}"
-    return found.study.directory / joined / "report"
+    return found.study.directory / joined / layout.REPORT
 
 
 def _refuse_other(out: Path) -> None:
@@ -95,7 +96,7 @@ def _links(found: PageData, target: Path, live: float | None) -> dict[str, str |
     """results.csv and fit.json as the page reaches them: beside it while it is served, else on the way from its folder
     to the study's."""
     links: dict[str, str | None] = {}
-    for key, name in (("results", "results.csv"), ("fit", "fit.json")):
+    for key, name in (("results", layout.LEDGER), ("fit", layout.FIT)):
         path = found.parts[0].directory / name
         there = found.alone and path.is_file()
         links[key] = None if not there else name if live is not None else _way(path, target)

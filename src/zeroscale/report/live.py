@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs import layout
 
 LOOPBACK = "127.0.0.1"
 EVERY_SECONDS = 2.0
@@ -44,7 +45,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 # Beside the page's folder, where its links (`../fit.json`) lead.
-BESIDE = ("results.csv", "fit.json")
+BESIDE = (layout.LEDGER, layout.FIT)
 
 
 def watch(studies: Sequence[Path], port: int, every: float = EVERY_SECONDS) -> None:
@@ -143,7 +144,7 @@ class Live:
         from zeroscale.report import dashboard
 
         self._made += 1
-        target = self._folder / str(self._made) / "report"
+        target = self._folder / str(self._made) / layout.REPORT
         try:
             dashboard.write(self._studies, target, live=self._every)
         except (ZeroscaleError, OSError, ValueError) as error:
@@ -160,9 +161,8 @@ class Live:
 def fingerprint(studies: Sequence[Path]) -> list[tuple[str, int, int]]:
     """Name, size and time of every file that a page is made from."""
     found = []
-    patterns = ("fit.json", "*/*.json", "*/*.jsonl", "*/config.yaml", "*/DONE", "*/evals/step-*/*.json")
     for study in studies:
-        for pattern in patterns:
+        for pattern in layout.RECORDS:
             for path in study.glob(pattern):
                 try:
                     facts = path.stat()

@@ -1,6 +1,6 @@
 """Checkpoints as directories on disk: where they lie, whether they are whole, which are kept.
 
-Reading one needs neither torch nor Lightning; `snapshot` writes and restores them.
+Reading one needs neither torch nor Lightning; `training.train_state` writes and restores them.
 """
 
 import math
@@ -12,10 +12,9 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
+from zeroscale.runs import layout
+from zeroscale.runs.layout import META
 
-WEIGHTS = "model.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-META = "meta.json"
 FORMAT = 2
 _CONTINUED_FROM = 2
 """The oldest format that a run goes on from; older ones can be scored."""
@@ -25,14 +24,11 @@ class NewerFormat(ZeroscaleError):
     """A later version of this package wrote the checkpoint: to pass it over would be to train over it."""
 
 
-def path_of(cell: Path, step: int) -> Path:
-    """checkpoints/step-00000500."""
-    return cell / "checkpoints" / f"step-{step:08d}"
-
-
 def step_of(path: Path) -> int:
     """The optimizer steps behind a checkpoint, from its name."""
-    return int(path.name.removeprefix("step-"))
+    step = layout.step_of(path)
+    assert step is not None, path
+    return step
 
 
 def verify(directory: Path) -> dict[str, Any]:
@@ -66,23 +62,23 @@ def read_meta(directory: Path) -> dict[str, Any]:
     if meta.get("format", 0) < _CONTINUED_FROM:
         raise ZeroscaleError(
             f"{directory} was written by an older zeroscale (format {meta.get('format')}): it can be scored, but not "
-            f"trained on; remove {directory.parent.parent} to start anew"
+            f"trained on; remove {layout.run_of(directory)} to start anew"
         )
     return meta
 
 
-def all_of(cell: Path) -> list[Path]:
-    """The cell's checkpoints by step, oldest first."""
-    return sorted((cell / "checkpoints").glob("step-" + "[0-9]" * 8))
+def all_of(run: Path) -> list[Path]:
+    """The run's checkpoints by step, oldest first, whole or not."""
+    return list(layout.step_directories(run / layout.CHECKPOINTS).values())
 
 
-def latest(cell: Path, say: Callable[[str], None], at_most: int | None = None) -> Path | None:
+def latest(run: Path, say: Callable[[str], None], at_most: int | None = None) -> Path | None:
     """The newest whole checkpoint (of at most so many steps); a bad one is passed over with a word for the one before.
 
     Raises:
         NewerFormat: the newest was written by a newer version.
     """
-    for path in reversed(all_of(cell)):
+    for path in reversed(all_of(run)):
         if at_most is not None and step_of(path) > at_most:
             continue
         try:
@@ -107,21 +103,21 @@ class RetentionPolicy:
     every_tokens: int | None = None
     best: bool = False
 
-    def keep(self, cell: Path) -> set[Path]:
-        """Those of the cell's checkpoints that stay."""
-        paths = all_of(cell)
+    def keep(self, run: Path) -> set[Path]:
+        """Those of the run's checkpoints that stay."""
+        paths = all_of(run)
         metas = {path: _meta(path) for path in paths}
         regular = [path for path in paths if not metas[path].get("on_request")]
-        kept = {*regular[-self.last :], *paths[-1:]}
+        keep = {*regular[-self.last :], *paths[-1:]}
         if self.every_tokens is not None:
-            kept |= {path for path in regular if metas[path].get("tokens", 1) % self.every_tokens == 0}
+            keep |= {path for path in regular if metas[path].get("tokens", 1) % self.every_tokens == 0}
         losses = {path: metas[path]["val/loss"] for path in regular if _finite(metas[path].get("val/loss"))}
         if self.best and losses:
-            kept.add(min(losses, key=losses.__getitem__))
-        return kept
+            keep.add(min(losses, key=losses.__getitem__))
+        return keep
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
@@ -133,10 +129,10 @@ def _meta(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def prune(cell: Path, policy: RetentionPolicy) -> None:
+def prune(run: Path, policy: RetentionPolicy) -> None:
     """Removes what the policy does not keep."""
-    kept = policy.keep(cell)
-    for path in all_of(cell):
+    kept = policy.keep(run)
+    for path in all_of(run):
         if path not in kept:
             remove(path)
 
@@ -152,7 +148,7 @@ def remove(path: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def remove_partial(cell: Path) -> None:
+def remove_partial(run: Path) -> None:
     """Clears away what a killed process left half-written or half-removed."""
-    for leftover in (cell / "checkpoints").glob(".step-*.tmp"):
+    for leftover in (run / layout.CHECKPOINTS).glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -6,17 +6,21 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine
 from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.runs import layout
 from zeroscale.runs import source as sources
+from zeroscale.runs.source import SourceFacts
 
-MANIFEST = "manifest.json"
-DIFF = "source.diff"
+if TYPE_CHECKING:
+    from zeroscale.data.corpus import Corpus
+
 FORMAT = 2
 """Of manifest.json; files without one are of format 1."""
 
@@ -46,11 +50,89 @@ VARIABLES = (
     "ONEDNN_MAX_CPU_ISA",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
-# What may be another when a stopped run goes on; all else is part of its settings.
+# What may be another when a stopped run goes on; all else is part of its settings: the keys of `Environment`.
 VARYING = ("made", "command", "source", "packages", "hardware", "threads", "variables")
 
 
-def source() -> dict[str, Any]:
+class Hardware(TypedDict, total=False):
+    """The machine: `gpu` is None on a CPU, `kernels` names the CPU kernels that torch chooses."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int | None
+    system: str
+    gpu: str | None
+    kernels: str | None
+
+
+class Environment(TypedDict, total=False):
+    """With what a process computed: time, command, source, versions, machine. What was not recorded has no key."""
+
+    made: str
+    command: str
+    source: SourceFacts
+    packages: dict[str, str]
+    hardware: Hardware
+    threads: int
+    variables: dict[str, str]
+
+
+class EarlierPart(Environment, total=False):
+    """With what the steps before `until_step` were made, where a run was stopped and went on."""
+
+    until_step: int
+
+
+class CorpusFacts(TypedDict, total=False):
+    name: str
+    fingerprint: str
+    n_train_tokens: int
+    n_val_tokens: int
+
+
+class TokenizerFacts(TypedDict, total=False):
+    fingerprint: str
+    vocab_size: int
+
+
+class ParamCounts(TypedDict, total=False):
+    """Parameters: all, without embeddings, in matrix products."""
+
+    total: int
+    non_embedding: int
+    matmul: int
+
+
+class Parent(TypedDict, total=False):
+    """Where a run goes on from another's checkpoint."""
+
+    parent: str
+    step: int
+
+
+class Manifest(Environment, total=False):
+    """manifest.json. What a version did not record yet has no key; the keys after `init_from` come with the end of
+    training."""
+
+    format: int
+    settings_hash: str
+    devices: int
+    micro_batch_tokens: int
+    seed: int
+    corpus: CorpusFacts
+    tokenizer: TokenizerFacts
+    params: ParamCounts
+    flops_per_token: int
+    earlier: list[EarlierPart]
+    init_from: Parent
+    train_seconds: float
+    tokens_per_s: float
+    mfu: float | None
+    seconds: dict[str, float]
+    peak_memory_bytes: int | None
+
+
+def source() -> SourceFacts:
     """The checkout that this package runs from: version, revision, dirty, rooms; an installed wheel has no revision."""
     return sources.read().facts()
 
@@ -66,19 +148,19 @@ def packages() -> dict[str, str]:
     return versions
 
 
-def surroundings(gpu: str | None, threads: int, found: sources.Source | None = None) -> dict[str, Any]:
+def environment(gpu: str | None, threads: int, source: sources.Source | None = None) -> Environment:
     """What this process computes with, whatever it computes: the part of a manifest that may vary (`VARYING`)."""
     return {
         **_now(),
-        "source": (found or sources.read()).facts(),
+        "source": (source or sources.read()).facts(),
         "packages": packages(),
-        "hardware": {**machine.describe(), "gpu": gpu, "kernels": _kernels()},
+        "hardware": cast(Hardware, {**machine.describe(), "gpu": gpu, "kernels": _kernels()}),
         "threads": threads,
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 
-def _now() -> dict[str, str]:
+def _now() -> Environment:
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": os.environ.get("ZEROSCALE_COMMAND", ""),
@@ -87,35 +169,35 @@ def _now() -> dict[str, str]:
 
 def _kernels() -> str | None:
     """Which of its CPU kernels torch chooses on this processor (AVX2, AVX512, …); None where torch is not loaded."""
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     return torch.backends.cpu.get_cpu_capability() if torch else None
 
 
-def scored_with() -> dict[str, Any]:
-    """`surroundings` of a process that scores; source, versions and machine are those that it began with."""
+def scored_with() -> Environment:
+    """`environment` of a process that scores; source, versions and machine are those that it began with."""
     import torch
 
-    return {**_surroundings_once(), **_now(), "threads": torch.get_num_threads()}
+    return {**_environment_at_start(), **_now(), "threads": torch.get_num_threads()}
 
 
 @functools.cache
-def _surroundings_once() -> dict[str, Any]:
+def _environment_at_start() -> Environment:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return surroundings(gpu, torch.get_num_threads())
+    return environment(gpu, torch.get_num_threads())
 
 
 def make(
-    settings: TrainConfig, *, gpu: str | None, threads: int, micro_batch_tokens: int, corpus: Any
-) -> tuple[dict[str, Any], sources.Source]:
-    """The manifest of a cell, before its first step, and the source that it names."""
-    found = sources.read()
+    settings: TrainConfig, *, gpu: str | None, threads: int, micro_batch_tokens: int, corpus: "Corpus"
+) -> tuple[Manifest, sources.Source]:
+    """The manifest of a run, before its first step, and the source that it names."""
+    source = sources.read()
     counts = settings.params
-    facts = {
+    manifest: Manifest = {
         "format": FORMAT,
         "settings_hash": settings.hash(),
-        **surroundings(gpu, threads, found),
+        **environment(gpu, threads, source),
         "devices": settings.trainer.devices,
         "micro_batch_tokens": micro_batch_tokens,
         "seed": settings.seed,
@@ -129,52 +211,53 @@ def make(
         "params": {"total": counts.total, "non_embedding": counts.non_embedding, "matmul": counts.matmul},
         "flops_per_token": settings.flops_per_token,
     }
-    return facts, found
+    return manifest, source
 
 
-def write(cell: Path, facts: dict[str, Any], found: sources.Source, first_step: int) -> None:
+def write(run: Path, manifest: Manifest, source: sources.Source, first_step: int) -> None:
     """Writes manifest.json and, for a dirty source tree, source.diff beside it.
 
     A run that goes on from its own step `first_step` keeps, under `earlier`, with what it was made until then; the
     uncommitted changes of that time stay as source.until-STEP.diff.
     """
-    before = read_json(cell / MANIFEST) if first_step and (cell / MANIFEST).is_file() else None
+    path, diff = run / layout.MANIFEST, run / layout.SOURCE_DIFF
+    before = read_json(path) if first_step and path.is_file() else None
     if isinstance(before, dict):
-        earlier, went_on = _earlier(before, first_step)
-        facts = {**facts, "earlier": earlier}
-        if went_on and (cell / DIFF).is_file() and (cell / DIFF).read_bytes() != found.diff:
-            (cell / DIFF).rename(cell / f"source.until-{first_step:08d}.diff")
-    (cell / DIFF).unlink(missing_ok=True)
-    if found.diff:
-        write_bytes(cell / DIFF, found.diff)
-    write_json(cell / MANIFEST, facts)
+        earlier, went_on = _earlier(cast(Manifest, before), first_step)
+        manifest = {**manifest, "earlier": earlier}
+        if went_on and diff.is_file() and diff.read_bytes() != source.diff:
+            diff.rename(run / layout.diff_until(first_step))
+    diff.unlink(missing_ok=True)
+    if source.diff:
+        write_bytes(diff, source.diff)
+    write_json(path, manifest)
 
 
-def _earlier(before: dict[str, Any], first_step: int) -> tuple[list[dict[str, Any]], bool]:
+def _earlier(before: Manifest, first_step: int) -> tuple[list[EarlierPart], bool]:
     """Who made which steps before `first_step`, and whether the process that wrote `before` made any of them."""
-    stretches = [*before.get("earlier", []), {name: before[name] for name in VARYING if name in before}]
-    kept: list[dict[str, Any]] = []
+    last = cast(EarlierPart, {name: before[name] for name in VARYING if name in before})  # type: ignore[literal-required]
+    parts: list[EarlierPart] = []
     went_on = False
-    for stretch in stretches:
-        until = min(stretch.get("until_step", first_step), first_step)
-        if until > (kept[-1]["until_step"] if kept else 0):
-            kept.append({**stretch, "until_step": until})
-            went_on = "until_step" not in stretch
-    return kept, went_on
+    for part in [*before.get("earlier", []), last]:
+        until = min(part.get("until_step", first_step), first_step)
+        if until > (parts[-1]["until_step"] if parts else 0):
+            parts.append({**part, "until_step": until})
+            went_on = "until_step" not in part
+    return parts, went_on
 
 
-def hashed_files(cell: Path) -> dict[str, str]:
-    """sha256 of what a finished cell will not write again, by name: for DONE, so that a later change can be told.
+def hashed_files(run: Path) -> dict[str, str]:
+    """sha256 of what a finished run will not write again, by name: for DONE, so that a later change is detected.
 
     Checkpoints and results carry hashes of their own.
     """
-    names = ["config.yaml", MANIFEST, "metrics.jsonl"]
-    names += [path.name for path in cell.glob("source*.diff")]
-    names += [f"tokenizer/{path.name}" for path in (cell / "tokenizer").glob("*") if path.is_file()]
-    return {name: sha256_file(cell / name) for name in sorted(names) if (cell / name).is_file()}
+    names = [layout.CONFIG, layout.MANIFEST, layout.METRICS, *(path.name for path in layout.source_diffs(run))]
+    tokenizer = (run / layout.TOKENIZER).glob("*")
+    names += [f"{layout.TOKENIZER}/{path.name}" for path in tokenizer if path.is_file()]
+    return {name: sha256_file(run / name) for name in sorted(names) if (run / name).is_file()}
 
 
-def own_hash(content: dict[str, Any]) -> str:
-    """sha256 over a JSON file's content but for its field of that name, by which a number edited by hand is told."""
+def own_hash(content: Mapping[str, object]) -> str:
+    """sha256 over a JSON file's content but for its field of that name, by which an edit by hand is found."""
     # By way of JSON, so that what was written and what is read back are one.
     return sha256_json({name: value for name, value in json.loads(json.dumps(content)).items() if name != "sha256"})

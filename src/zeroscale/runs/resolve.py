@@ -1,4 +1,5 @@
-"""Where the results of a checkpoint lie. Reads no weights: they may have been pruned, or be on another machine."""
+"""What a user's name stands for: a run, a checkpoint, a study, or a model that no run here made; and where its results
+lie. Reads no weights: they may have been pruned, or be on another machine."""
 
 import re
 import shlex
@@ -11,8 +12,109 @@ from zeroscale.config.validate import build_config
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, sha256_json
+from zeroscale.runs import checkpoint, layout
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
-_STEP = re.compile(r"step-(\d{8})")
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of ours. It may have been pruned while its results stay, or lie outside of its run."""
+
+    directory: Path
+    results_directory: Path
+
+    @property
+    def run(self) -> Run | None:
+        """The run that it belongs to; None where it lies alone."""
+        directory = layout.run_of(self.directory)
+        return Run(directory) if layout.is_run(directory) else None
+
+    @property
+    def label(self) -> str:
+        """As tables call it."""
+        return _label(layout.run_of(self.directory).name, layout.step_of(self.directory))
+
+
+@dataclass(frozen=True)
+class ExternalModel:
+    """A model that no run here made: in Hugging Face's format, on the hub, or known by its scores alone."""
+
+    origin: str
+    """Its directory or the hub's name, as given or as recorded beside its scores."""
+    directory: Path | None = None
+    """Where its weights lie; None on the hub, or where only its scores are here."""
+    scores: Path | None = None
+    """outputs/eval/NAME, where that was named."""
+
+    def results_directory(self, outputs: Path) -> Path:
+        """Where its results lie.
+
+        Raises:
+            ZeroscaleError: a name of the hub of which nothing here has been scored, or several revisions.
+        """
+        if self.scores is not None:
+            return self.scores / layout.EVALS
+        if self.directory is not None:
+            return _external(self.directory, self.directory.resolve().name, outputs).out
+        return _scored_by_name(self.origin, outputs) / layout.EVALS
+
+
+def resolve(name: str | Path) -> Run | Checkpoint | Study | ExternalModel:
+    """What a name stands for: a run's directory, one of its checkpoints (or the directory of its results), a study's
+    directory, a directory in Hugging Face's format, the scores of such a model, or, where there is no such path, a name
+    of the hub. Downloads nothing.
+
+    Raises:
+        ZeroscaleError: it is none of these; says what it lacks.
+    """
+    path = Path(name)
+    if not path.is_dir():
+        if path.exists() or not hub.is_repo_name(str(name)):
+            raise ZeroscaleError(
+                f"{name} is not a directory: give a run's, one of its checkpoints, a Hugging Face one, or a name of "
+                "the hub (OWNER/NAME)"
+            )
+        return ExternalModel(str(name))
+    if layout.is_run(path):
+        return Run(path)
+    if layout.is_checkpoint(path):
+        return Checkpoint(path, layout.results_of(path))
+    if (path / layout.HF_CONFIG).is_file():
+        return ExternalModel(str(path), path)
+    if (path / layout.EVALS).is_dir():
+        source = path / layout.ORIGIN
+        origin = read_json(source).get("checkpoint", str(name)) if source.is_file() else str(name)
+        return ExternalModel(origin, scores=path)
+    if layout.has_examples(path):
+        whole = path.resolve()
+        return Checkpoint(layout.run_of(whole) / layout.CHECKPOINTS / whole.name, path)
+    if layout.run_directories(path):
+        return Study(path)
+    raise ZeroscaleError(
+        f"{name} is not a checkpoint and holds no results: it has no {layout.CONFIG} (a run), no {layout.META} (one of "
+        f"its checkpoints), no {layout.HF_CONFIG} (a Hugging Face directory), no {layout.EVALS}/ (scores), and no runs "
+        "in it (a study)"
+    )
+
+
+def _refuse_study(study: Study) -> ZeroscaleError:
+    names = [path.name for path in layout.run_directories(study.directory)]
+    return ZeroscaleError(f"{study.directory} is a study: give one of its runs: {', '.join(names[:4])}")
+
+
+def run_behind(name: str | Path) -> Run | None:
+    """The run that a name stands for, or that its checkpoint belongs to; None for a model that no run here made.
+
+    Raises:
+        ZeroscaleError: it is nothing that `resolve` knows, or a study.
+    """
+    resolved = resolve(name)
+    if isinstance(resolved, Study):
+        raise _refuse_study(resolved)
+    if isinstance(resolved, Checkpoint):
+        return resolved.run
+    return resolved if isinstance(resolved, Run) else None
 
 
 @dataclass(frozen=True)
@@ -28,76 +130,56 @@ class ResultsLocation:
 
     def command(self, cards: Iterable[str], protocol: str, more: str = "") -> str:
         """The command that scores it on cards."""
-        wanted = [f"checkpoint={self.given}", f"cards=[{','.join(cards)}]"]
-        wanted += [f"protocol={protocol}"] if protocol != "paper" else []
-        return " ".join(["zeroscale eval", *map(shlex.quote, wanted), *([more] if more else [])])
+        arguments = [f"checkpoint={self.given}", f"cards=[{','.join(cards)}]"]
+        arguments += [f"protocol={protocol}"] if protocol != "paper" else []
+        return " ".join(["zeroscale eval", *map(shlex.quote, arguments), *([more] if more else [])])
 
 
-def find_results(given: str, outputs: Path, every: bool = False) -> list[ResultsLocation]:
-    """The results of a run (of its last checkpoint, or with `every` of all), of one of its checkpoints, of a
-    directory or name that is not ours; or those in a folder of results.
+def find_results(name: str, outputs: Path, every: bool = False) -> list[ResultsLocation]:
+    """The results of what `resolve` knows by this name: of a run those of its last checkpoint, or with `every` of all.
 
     Raises:
         ZeroscaleError: there is no such thing, or it has not been scored; says what to do.
     """
-    path = Path(given)
-    if not path.is_dir():
-        return [_by_name(given, path, outputs)]
-    if (path / "config.yaml").is_file():
-        return _of_run(path, given, every)
-    if (path / "meta.json").is_file():
-        cell = path.parent.parent
-        ours = (cell / "config.yaml").is_file()
-        out = cell / "evals" / path.name if ours else path / "evals"
-        return [ResultsLocation(_label(cell.name, path.name), given, out)]
-    if (path / "config.json").is_file():
-        target = resolve_checkpoint(path, outputs)
-        return [ResultsLocation(target.label, given, target.out)]
-    if (path / "evals").is_dir():
-        source = path / "source.json"
-        origin = read_json(source).get("checkpoint", given) if source.is_file() else given
-        return [ResultsLocation(path.resolve().name, origin, path / "evals")]
-    if any(path.glob("[!.]*.examples.parquet")):
-        cell = path.resolve().parent.parent
-        return [ResultsLocation(_label(cell.name, path.resolve().name), given, path)]
-    raise ZeroscaleError(
-        f"{given} holds no results: it is no run (config.yaml), no checkpoint (meta.json), no Hugging Face directory "
-        "(config.json), and there are no scores in it (evals/)"
-    )
+    resolved = resolve(name)
+    if isinstance(resolved, Study):
+        raise _refuse_study(resolved)
+    if isinstance(resolved, Run):
+        return _of_run(resolved, name, every)
+    if isinstance(resolved, Checkpoint):
+        return [ResultsLocation(resolved.label, name, resolved.results_directory)]
+    results = resolved.results_directory(outputs)
+    given = resolved.origin if resolved.scores is not None else name
+    return [ResultsLocation(results.resolve().parent.name, given, results)]
 
 
-def _of_run(path: Path, given: str, every: bool) -> list[ResultsLocation]:
-    there = {found.name for found in (*path.glob("checkpoints/step-*"), *path.glob("evals/step-*"))}
-    steps = sorted(name for name in there if _STEP.fullmatch(name))
+def _of_run(run: Run, given: str, every: bool) -> list[ResultsLocation]:
+    scored = layout.step_directories(run.directory / layout.EVALS)
+    steps = sorted({*layout.step_directories(run.directory / layout.CHECKPOINTS), *scored})
     if not steps:
         raise ZeroscaleError(f"{given} is a run that has neither a checkpoint nor a score yet; train it first")
-    if every:
-        scored = [step for step in steps if (path / "evals" / step).is_dir()]
-        return [ResultsLocation(_label(path.name, step), given, path / "evals" / step) for step in scored]
-    return [ResultsLocation(_label(path.name, steps[-1]), given, path / "evals" / steps[-1])]
+    chosen = sorted(scored) if every else steps[-1:]
+    return [ResultsLocation(_label(run.name, step), given, run.results_directory(step)) for step in chosen]
 
 
-def _label(name: str, step: str) -> str:
-    match = _STEP.fullmatch(step)
-    return f"{name}, step {int(match[1]):,}" if match else name
+def _label(name: str, step: int | None) -> str:
+    return name if step is None else f"{name}, step {step:,}"
 
 
-def _by_name(given: str, path: Path, outputs: Path) -> ResultsLocation:
-    """A name of the hub that has been scored, by the origin recorded beside its scores."""
-    if path.exists() or not hub.is_repo_name(given):
-        raise ZeroscaleError(f"{given} is not a directory, and no name of the hub (OWNER/NAME)")
-    sources = sorted((outputs / "eval").glob("*/source.json"))
-    found = [source.parent for source in sources if read_json(source).get("checkpoint") == given]
-    if not found:
+def _scored_by_name(name: str, outputs: Path) -> Path:
+    """The directory with the scores of a name of the hub, by the origin recorded beside them."""
+    sources = sorted((outputs / layout.EXTERNAL).glob(f"*/{layout.ORIGIN}"))
+    directories = [source.parent for source in sources if read_json(source).get("checkpoint") == name]
+    if not directories:
         raise ZeroscaleError(
-            f"{given} is no directory here, and no checkpoint of that name has been scored in {outputs / 'eval'}. "
-            f"Score it with: zeroscale eval checkpoint={given} cards=… data_dir=…"
+            f"{name} is no directory here, and no checkpoint of that name has been scored in "
+            f"{outputs / layout.EXTERNAL}. Score it with: zeroscale eval checkpoint={name} cards=… data_dir=…"
         )
-    if len(found) > 1:
+    if len(directories) > 1:
         raise ZeroscaleError(
-            f"{given} has been scored at several revisions; name the folder of one: {', '.join(map(str, found))}"
+            f"{name} has been scored at several revisions; name the folder of one: {', '.join(map(str, directories))}"
         )
-    return ResultsLocation(found[0].name, given, found[0] / "evals")
+    return directories[0]
 
 
 @dataclass(frozen=True)
@@ -117,71 +199,67 @@ class CheckpointRef:
     @property
     def label(self) -> str:
         """As tables call it: a run's checkpoints differ by their step."""
-        step = self.path.name.removeprefix("step-")
-        return f"{self.name}, step {int(step):,}" if self.run is not None and step.isdigit() else self.name
+        return _label(self.name, layout.step_of(self.path) if self.run is not None else None)
+
+    @property
+    def run_directory(self) -> Path:
+        """The run that a checkpoint of ours belongs to."""
+        return layout.run_of(self.path)
 
     @property
     def study(self) -> Path | None:
-        """The folder of the study that a run's checkpoint belongs to."""
-        return self.path.parents[2] if self.run is not None and self.out.parent.name == "evals" else None
+        """The directory of the study that a run's checkpoint belongs to."""
+        in_run = self.run is not None and self.out.parent.name == layout.EVALS
+        return self.run_directory.parent if in_run else None
 
 
-def resolve_checkpoint(where: str | Path, outputs: Path, revision: str | None = None) -> CheckpointRef:
-    """Resolves a run's directory (its last whole checkpoint), one of its checkpoints, a Hugging Face directory, or,
-    where there is no such path, a name of the hub, whose files are downloaded.
+def resolve_checkpoint(name: str | Path, outputs: Path, revision: str | None = None) -> CheckpointRef:
+    """The checkpoint that a name stands for, its weights hashed or verified: of a run its last whole one. The files of
+    a name of the hub are downloaded.
 
     Args:
         revision: of the hub's repository.
 
     Raises:
-        ZeroscaleError: it is none of these; says what it lacks.
+        ZeroscaleError: it is none, or not whole; says what it lacks.
     """
-    path = Path(where)
-    if path.is_dir():
-        if revision is not None:
-            raise ZeroscaleError(f"revision={revision} belongs to a name of the hub, but {path} is a directory here")
-        return _find_local(path, outputs)
-    if path.exists() or not hub.is_repo_name(str(where)):
-        raise ZeroscaleError(
-            f"{path} is not a directory: give a run's, one of its checkpoints, a Hugging Face one, or a name of the "
-            "hub (OWNER/NAME)"
-        )
-    directory, commit = hub.snapshot(str(where), revision)
-    return _foreign(directory, str(where), outputs, commit)
-
-
-def _find_local(path: Path, outputs: Path) -> CheckpointRef:
-    from zeroscale.runs import checkpoint
-
-    if (path / checkpoint.META).is_file():
-        cell = path.parent.parent
-        meta = checkpoint.verify(path)
-        run = build_config(TrainConfig, meta["settings"])
-        out = cell / "evals" / path.name if (cell / "config.yaml").is_file() else path / "evals"
-        return CheckpointRef(cell.name, path, out, meta["sha256"][checkpoint.WEIGHTS], run)
-    if (path / "config.yaml").is_file():
-        newest = checkpoint.latest(path, print)
+    if revision is not None and Path(name).is_dir():
+        raise ZeroscaleError(f"revision={revision} belongs to a name of the hub, but {name} is a directory here")
+    resolved = resolve(name)
+    if isinstance(resolved, Study):
+        raise _refuse_study(resolved)
+    if isinstance(resolved, Run):
+        newest = checkpoint.latest(resolved.directory, print)
         if newest is None:
-            raise ZeroscaleError(f"{path} is a run without a whole checkpoint yet; train it first")
-        return _find_local(newest, outputs)
-    if (path / "config.json").is_file():
-        return _foreign(path, path.resolve().name, outputs)
-    raise ZeroscaleError(
-        f"{path} is not a checkpoint: it has no config.yaml (a run), no {checkpoint.META} (one of its checkpoints) "
-        "and no config.json (a Hugging Face directory)"
-    )
+            raise ZeroscaleError(f"{resolved.directory} is a run without a whole checkpoint yet; train it first")
+        return _verified(Checkpoint(newest, layout.results_of(newest)))
+    if isinstance(resolved, Checkpoint):
+        return _verified(resolved)
+    if resolved.scores is not None:
+        raise ZeroscaleError(f"{name} is not a checkpoint: it holds the scores of {resolved.origin}; give that")
+    if resolved.directory is not None:
+        return _external(resolved.directory, resolved.directory.resolve().name, outputs)
+    directory, commit = hub.snapshot(resolved.origin, revision)
+    return _external(directory, resolved.origin, outputs, commit)
 
 
-def _foreign(directory: Path, called: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
-    """A checkpoint that is not ours: its scores lie under its name and its weights' hash."""
+def _verified(found: Checkpoint) -> CheckpointRef:
+    meta = checkpoint.verify(found.directory)
+    config = build_config(TrainConfig, meta["settings"])
+    name = layout.run_of(found.directory).name
+    return CheckpointRef(name, found.directory, found.results_directory, meta["sha256"][layout.WEIGHTS], config)
+
+
+def _external(directory: Path, name: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
+    """A checkpoint that no run here made: its scores lie under its name and its weights' hash."""
     digest = _weights_hash(directory)
-    name = f"{_safe_name(called)}-{digest[:8]}"
-    origin = called if commit else str(directory)
-    return CheckpointRef(name, directory, outputs / "eval" / name / "evals", digest, None, origin, commit)
+    unique = f"{_safe_name(name)}-{digest[:8]}"
+    out = outputs / layout.EXTERNAL / unique / layout.EVALS
+    return CheckpointRef(unique, directory, out, digest, None, name if commit else str(directory), commit)
 
 
 def _safe_name(text: str) -> str:
-    """A name of the kind that cells and studies bear: letters, digits, dot, underscore, dash."""
+    """A name of the kind that runs and studies have: letters, digits, dot, underscore, dash."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
 
 

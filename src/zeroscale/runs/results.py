@@ -1,75 +1,38 @@
-"""The results of a run's checkpoints, as evals/ holds them."""
+"""Results of benchmarks as JSON files: CARD.PROTOCOL.json in a directory, with a row per example beside each."""
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.runs.run import Run
+from zeroscale.runs import layout
 
 # A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
 PLAIN_PROTOCOLS = ("paper", "corpus")
 SUFFIXES = ("value", "low", "high", "n")
 
-
-def recorded_steps(cell: Run) -> list[int]:
-    """Steps that have a checkpoint or a result, in order."""
-    checkpoints = cell.directory.glob("checkpoints/step-*")
-    scored = {path.parent for path in cell.directory.glob("evals/step-*/*.json")}
-    found = (re.fullmatch(r"step-(\d+)", path.name) for path in [*checkpoints, *scored] if path.is_dir())
-    return sorted({int(match[1]) for match in found if match})
-
-
-def read_results(cell: Run, step: int) -> list[dict[str, Any]]:
-    """The results of the cards scored at a step, in order of file name."""
-    results = []
-    for path in sorted(cell.directory.glob(f"evals/step-{step:08d}/[!.]*.json")):
-        result = read_json(path)
-        if not isinstance(result, dict) or not isinstance(result.get("metrics"), dict) or "card" not in result:
-            raise ZeroscaleError(f"{path} is not a result: it needs 'card' and 'metrics'. Score the checkpoint again")
-        results.append(result)
-    return results
-
-
-def scored_steps(cell: Path) -> dict[int, int]:
-    """How many results each scored checkpoint has, in order of steps."""
-    found = Counter(int(path.parent.name.partition("-")[2]) for path in (cell / "evals").glob("step-*/[!.]*.json"))
-    return dict(sorted(found.items()))
-
-
-def scores_of(folder: Path) -> dict[str, float]:
-    """`lambada/acc`, `lambada/acc/low`, `…/high`, `…/n` of every card in a folder evals/step-…
-
-    A damaged file is passed over: the report says so, a run does not stop for it.
-    """
-    scores: dict[str, float] = {}
-    for path in sorted(folder.glob("[!.]*.json")):
-        try:
-            result = read_json(path)
-            protocol = result.get("protocol", "paper")
-            card = result["card"] if protocol in PLAIN_PROTOCOLS else f"{result['card']}.{protocol}"
-            for name, metric in result["metrics"].items():
-                for suffix in SUFFIXES:
-                    if metric.get(suffix) is not None:
-                        scores[f"{card}/{name}" if suffix == "value" else f"{card}/{name}/{suffix}"] = metric[suffix]
-        except (ZeroscaleError, KeyError, AttributeError):
-            continue
-    return scores
-
-
 Json = dict[str, Any]
-# Beside the scores of a checkpoint that is no run: where it is from, and its weights' sha256.
-ORIGIN = "source.json"
+
+
+class MetricScore(TypedDict, total=False):
+    """A metric's value with its 95 % interval, None where it has none, over `n` examples; `chance` is what guessing
+    gives, where that is known."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    chance: float | None
+    higher_is_better: bool
 
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A result's file and its content, read as JSON."""
+    """One result: a card by a protocol, at a step. `content` is the whole file, fields unknown to this version too."""
 
     step: int
+    """0 for a checkpoint that no run here made."""
     path: Path
     content: Json
 
@@ -79,32 +42,89 @@ class ResultFile:
         return self.path.stem
 
     @property
-    def records(self) -> Path:
+    def card(self) -> str:
+        return str(self.content["card"])
+
+    @property
+    def protocol(self) -> str:
+        return str(self.content.get("protocol", "paper"))
+
+    @property
+    def source(self) -> str | None:
+        """Where the examples came from: files, hub, sample or corpus."""
+        return self.content.get("source")
+
+    @property
+    def metrics(self) -> dict[str, MetricScore]:
+        return self.content["metrics"]  # type: ignore[no-any-return]
+
+    @property
+    def column(self) -> str:
+        """What a column of the ledger begins with: the card, with its protocol where that is not the card's own."""
+        return self.card if self.protocol in PLAIN_PROTOCOLS else f"{self.card}.{self.protocol}"
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """`lambada/acc`, `lambada/acc/low`, `…/high`, `…/n` for each metric: the ledger's columns."""
+        columns = {}
+        for name, metric in self.metrics.items():
+            for suffix in SUFFIXES:
+                column = f"{self.column}/{name}"
+                columns[column if suffix == "value" else f"{column}/{suffix}"] = metric.get(suffix)
+        return columns
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it was scored on a card's embedded sample, which is no benchmark."""
+        return bool(self.content.get("is_sample"))
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it was scored on a part of a benchmark, or on data that are not the card's."""
+        return bool(self.content.get("mark")) and not self.is_sample and self.source != "corpus"
+
+    @property
+    def made(self) -> Json | None:
+        """With what it was scored (`manifest.scored_with`); None where that is not recorded."""
+        return self.content.get("made")
+
+    @property
+    def examples(self) -> Path:
         """Its row per example."""
-        return self.path.with_name(f"{self.name}.examples.parquet")
+        return layout.examples_file(self.path)
 
 
-def results_of(directory: Path) -> list[ResultFile]:
-    """Every result of a run, by step and name.
+def read_result(path: Path, step: int = 0) -> ResultFile:
+    """One result.
 
     Raises:
-        ZeroscaleError: a file that is none.
+        ZeroscaleError: the file is missing, damaged, or no result.
     """
-    folders = sorted(directory.glob("evals/step-" + "[0-9]" * 8))
-    return [one for folder in folders for one in results_in(folder, int(folder.name.removeprefix("step-")))]
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict) or "card" not in content:
+        raise ZeroscaleError(f"{path} is not a result: it needs 'card' and 'metrics'. Score the checkpoint again")
+    return ResultFile(step, path, content)
 
 
-def results_in(folder: Path, step: int = 0) -> list[ResultFile]:
-    """The results in one folder; those of a checkpoint that is no run's belong to no step."""
-    found = []
-    for path in sorted(folder.glob("[!.]*.json")):
-        content = read_json(path)
-        if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
-            raise ZeroscaleError(f"{path} is not a result: it has no metrics. Score the checkpoint again")
-        found.append(ResultFile(step, path, content))
-    return found
+def read_directory(directory: Path, step: int = 0) -> list[ResultFile]:
+    """The results in one directory, in order of name.
+
+    Raises:
+        ZeroscaleError: a file in it is no result.
+    """
+    return [read_result(path, step) for path in layout.result_files(directory)]
 
 
-def is_foreign(directory: Path) -> bool:
-    """Whether it is outputs/eval/NAME: the scores of a checkpoint that is no run, and what they are of."""
-    return (directory / ORIGIN).is_file() and not (directory / "config.yaml").is_file()
+def scores_in(directory: Path) -> dict[str, float]:
+    """The scores of every card in a directory, under the ledger's names.
+
+    A damaged file is passed over: the report says so, a run does not stop for it.
+    """
+    scores: dict[str, float] = {}
+    for path in layout.result_files(directory):
+        try:
+            columns = read_result(path).scores
+        except (ZeroscaleError, AttributeError):
+            continue
+        scores |= {column: value for column, value in columns.items() if value is not None}
+    return scores

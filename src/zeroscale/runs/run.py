@@ -1,93 +1,219 @@
-"""The cells of a study as their files tell it: state, settings, manifest, metrics and results, step by step."""
+"""A run as its directory holds it: configuration, manifest, state, metrics, checkpoints and results."""
 
-import json
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 
 import yaml
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
+from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.runs import status
-from zeroscale.runs.layout import directory
+from zeroscale.runs import checkpoint, layout, results, status
+from zeroscale.runs.manifest import Manifest
+from zeroscale.runs.results import ResultFile
 
-State = Literal["done", "running", "failed", "resumable", "unknown"]
+State = Literal["done", "running", "failed", "resumable"]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One run directory. `settings` and `manifest` are {} where the file is not there yet."""
+class RunState(NamedTuple):
+    """How far a run has come: its state, why, and the last step that it recorded itself."""
 
-    name: str
-    directory: Path
     state: State
-    """`done` only with the file DONE, which is written last; `unknown` where status.json is missing."""
     reason: str
     step: int | None
-    settings: dict[str, Any]
-    manifest: dict[str, Any]
+
+
+class Run:
+    """A run's directory. Each file is read when it is first asked for, and once: `Run(directory)` anew to look again.
+
+    Raises, at any of its attributes:
+        ZeroscaleError: the file that it needs is damaged; the message names it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = Path(directory)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r})"
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Run":
+        """The run with this configuration, whether it has begun or not."""
+        return cls(layout.run_directory(config))
+
+    @property
+    def name(self) -> str:
+        """The directory's name: MODEL-seedSEED-HASH."""
+        return self.directory.name
+
+    @property
+    def outputs(self) -> Path:
+        """The directory that holds its study and the corpora."""
+        return self.directory.resolve().parents[1]
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """config.yaml as it stands there, unchecked; {} where there is none."""
+        path = self.directory / layout.CONFIG
+        return read_yaml(path) if path.is_file() else {}
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """config.yaml, checked.
+
+        Raises:
+            ZeroscaleError: it is no run, or its settings are not such as this version takes.
+        """
+        if not layout.is_run(self.directory):
+            raise ZeroscaleError(not_a_run(self.directory))
+        return build_config(TrainConfig, self.settings)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the run was made with; {} where that is not recorded."""
+        return cast(Manifest, read_object(self.directory / layout.MANIFEST))
+
+    @cached_property
+    def status(self) -> RunState:
+        """Its state, for which a run that is not finished asks its locks: a process that is killed leaves a
+        status.json behind that says `running`."""
+        recorded = read_object(self.directory / layout.STATUS)
+        state, reason, step = recorded.get("state"), str(recorded.get("reason") or ""), recorded.get("step")
+        if (self.directory / layout.DONE).exists():
+            return RunState("done", reason, step)
+        if state == "failed" or state == "resumable":
+            return RunState(state, reason, step)
+        if status.is_locked(self.directory):
+            return RunState("running", reason if state in ("running", "done") else "about to begin", step)
+        # DONE is written last: without it even a run whose status is `done` was cut off.
+        return RunState(
+            "resumable", reason if state == "done" else "its process is gone; the same command goes on", step
+        )
+
+    @property
+    def state(self) -> State:
+        """`done` only with the file DONE, which is written last."""
+        return self.status.state
+
+    @property
+    def reason(self) -> str:
+        """Why the run is in its state; "" where there is nothing to say."""
+        return self.status.reason
+
+    @property
+    def step(self) -> int | None:
+        """The last step that status.json tells of."""
+        return self.status.step
+
+    @property
+    def done(self) -> bool:
+        return self.state == "done"
+
+    def is_finished_with(self, config: TrainConfig) -> bool:
+        """Whether it is done with these very settings, and scored on every card that they name."""
+        done = status.read_done(self.directory)
+        if done is None or done["settings_hash"] != config.hash():
+            return False
+        return set(config.cards) <= set(done["cards"]) and (not config.cards or done["cards_from"] == config.cards_from)
 
     @property
     def model(self) -> str | None:
+        """The model's name."""
         return (self.settings.get("model") or {}).get("name")
 
     @property
     def seed(self) -> int | None:
         return self.settings.get("seed")
 
+    @property
+    def batch_tokens(self) -> int | None:
+        """Tokens of an optimizer step."""
+        return (self.settings.get("trainer") or {}).get("batch_tokens")
 
-def read_run(directory: Path) -> Run:
-    status = _optional(directory / "status.json")
-    state = status.get("state", "unknown")
-    if (directory / "DONE").exists():
-        state = "done"
-    elif state == "done":
-        # DONE is written last: without it the run was cut off between the two.
-        state = "resumable"
-    elif state not in ("running", "failed", "resumable"):
-        state = "unknown"
-    return Run(
-        name=directory.name,
-        directory=directory,
-        state=state,
-        reason=str(status.get("reason") or ""),
-        step=status.get("step"),
-        settings=_read_yaml(directory / "config.yaml"),
-        manifest=_optional(directory / "manifest.json"),
-    )
+    @property
+    def metrics_path(self) -> Path:
+        return self.directory / layout.METRICS
+
+    @property
+    def log(self) -> Path:
+        """What its processes wrote to standard error."""
+        return self.directory / layout.LOG
+
+    @property
+    def tokenizer_directory(self) -> Path:
+        return self.directory / layout.TOKENIZER
+
+    @cached_property
+    def metrics(self) -> dict[int, jsonl.Row]:
+        """metrics.jsonl by step, in the file's order; of a step that was logged twice the last value counts."""
+        rows: dict[int, jsonl.Row] = {}
+        for row in jsonl.read(self.metrics_path, "step"):
+            rows.setdefault(row["step"], {}).update(row)
+        return rows
+
+    def last_metrics(self) -> list[jsonl.Row]:
+        """The end of metrics.jsonl, as it is now."""
+        return jsonl.tail(self.metrics_path, "step")
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Its checkpoints, the oldest first, whole or not."""
+        return checkpoint.all_of(self.directory)
+
+    def checkpoint(self, step: int) -> Path:
+        """Where the checkpoint of a step lies, if it was kept."""
+        return layout.checkpoint_directory(self.directory, step)
+
+    def results_directory(self, step: int) -> Path:
+        """Where the results of a step's checkpoint lie, if it was scored."""
+        return layout.results_directory(self.directory, step)
+
+    @cached_property
+    def results(self) -> list[ResultFile]:
+        """Every result, by step and name."""
+        steps = layout.step_directories(self.directory / layout.EVALS)
+        return [result for step, path in steps.items() for result in results.read_directory(path, step)]
+
+    def results_at(self, step: int) -> list[ResultFile]:
+        """The results of one step, by name."""
+        return results.read_directory(self.results_directory(step), step)
+
+    @property
+    def scored_steps(self) -> dict[int, int]:
+        """How many results each scored checkpoint has now, in order of steps."""
+        steps = layout.step_directories(self.directory / layout.EVALS)
+        counts = {step: len(layout.result_files(path)) for step, path in steps.items()}
+        return {step: count for step, count in counts.items() if count}
+
+    @property
+    def recorded_steps(self) -> list[int]:
+        """Steps that have a checkpoint or a result, in order."""
+        return sorted({*layout.step_directories(self.directory / layout.CHECKPOINTS), *self.scored_steps})
 
 
-def read_metrics(cell: Run) -> dict[int, dict[str, Any]]:
-    """metrics.jsonl by step. A partial last line, the mark of a kill, is dropped; of a step logged twice the last wins.
+def open_run(directory: Path, key: str = "") -> Run:
+    """The run in a directory that a user named; `key`, such as "run=", stands before its name in a message.
 
     Raises:
-        ZeroscaleError: a line before the last is damaged.
+        ZeroscaleError: it is none.
     """
-    path = cell.directory / "metrics.jsonl"
-    if not path.is_file():
-        return {}
-    lines = path.read_bytes().split(b"\n")
-    rows: dict[int, dict[str, Any]] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            rows.setdefault(int(row["step"]), {}).update(row)
-        except (ValueError, KeyError, TypeError) as error:
-            # split() leaves an empty string after the final newline, so a whole file never ends here.
-            if number == len(lines):
-                break
-            raise ZeroscaleError(
-                f"{path}, line {number}, is not a metrics record (a JSON object with a step): {line[:60]!r}"
-            ) from error
-    return rows
+    if not layout.is_run(directory):
+        raise ZeroscaleError(f"{key}{not_a_run(directory)}")
+    return Run(directory)
 
 
-def _optional(path: Path) -> dict[str, Any]:
+def not_a_run(directory: Path) -> str:
+    """What to say of a directory that is no run."""
+    names = [path.name for path in layout.run_directories(directory)]
+    hint = f"; it is a study, give one of its runs: {', '.join(names[:4])}" if names else ""
+    return f"{directory} is not a run: no {layout.CONFIG} in it{hint}"
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object; {} where there is none."""
     if not path.is_file():
         return {}
     value = read_json(path)
@@ -96,9 +222,8 @@ def _optional(path: Path) -> dict[str, Any]:
     return value
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A file that holds settings as YAML."""
     try:
         # The C loader, where PyYAML has it, is ten times as fast: a study has hundreds of these.
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -107,33 +232,3 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ZeroscaleError(f"{path} should hold a mapping of settings")
     return value
-
-
-def settings_of(cell: Path, key: str = "") -> TrainConfig:
-    """A run's settings; `key=` stands before its name in a message.
-
-    Raises:
-        ZeroscaleError: it is no run, or its config.yaml cannot be read.
-    """
-    config = cell / "config.yaml"
-    if not config.is_file():
-        inside = sorted(path.parent.name for path in cell.glob("*/config.yaml"))
-        hint = f"; it is a study, give one of its runs: {', '.join(inside[:4])}" if inside else ""
-        raise ZeroscaleError(f"{key}{cell} is not a run: no config.yaml in it{hint}")
-    try:
-        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{config} is no YAML that can be read: {str(error).splitlines()[0]}") from error
-    if not isinstance(raw, dict):
-        raise ZeroscaleError(f"{config} should hold a run's settings, key by key")
-    return build_config(TrainConfig, raw)
-
-
-def finished(settings: TrainConfig) -> bool:
-    """Whether the cell is done with these very settings and has been scored on every card asked for."""
-    done = status.read_done(directory(settings))
-    if done is None or done["settings_hash"] != settings.hash():
-        return False
-    return set(settings.cards) <= set(done["cards"]) and (
-        not settings.cards or done["cards_from"] == settings.cards_from
-    )

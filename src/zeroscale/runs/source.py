@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from zeroscale import __version__
 from zeroscale.core import paths
@@ -17,6 +17,17 @@ PARTS = ("src", "conf", "evals", "sweeps")
 UNTRACKED_LIMIT = 4 << 20
 # Neither the user's colours nor an external program may shape what `git apply` has to read.
 _DIFF = ("diff", "--no-ext-diff", "--no-color", "--binary", "--src-prefix=a/", "--dst-prefix=b/")
+
+
+class SourceFacts(TypedDict, total=False):
+    """A source as manifests and results record it: `rooms` are the sha256 of the package's folders."""
+
+    version: str
+    revision: str | None
+    dirty: bool | None
+    diff_sha256: str
+    diff_left_out: list[str]
+    rooms: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,9 @@ class Source:
     left_out: list[str] = field(default_factory=list)
     """New files that were too large for `diff`."""
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> SourceFacts:
         """What a manifest holds of it."""
-        facts: dict[str, Any] = {"version": __version__, "revision": self.revision, "dirty": self.dirty}
+        facts: SourceFacts = {"version": __version__, "revision": self.revision, "dirty": self.dirty}
         if self.diff:
             facts["diff_sha256"] = sha256(self.diff).hexdigest()
         if self.left_out:

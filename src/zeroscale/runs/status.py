@@ -1,20 +1,18 @@
-"""A cell's state on disk: status.json while it lives, DONE when it is finished."""
+"""What the processes of a run record of its state: status.json while it lives, DONE when it is finished.
+
+`Run.state` says in which state a run is: it asks the locks, too.
+"""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, try_lock, write_json
+from zeroscale.core.files import is_held, read_json, write_json
+from zeroscale.runs import layout
 
-STATUS = "status.json"
-DONE = "DONE"
-LOG = "log.txt"
-LOCK = ".lock"
-# Held by the process that starts the cell's worker; LOCK by the worker itself, which may outlive it for a moment.
-LAUNCH_LOCK = ".claim"
-# The exit code of a worker that found its cell taken.
+# The exit code of a worker that found its run locked by another.
 BUSY = 3
 
 
@@ -29,10 +27,20 @@ class Status:
     """When it was recorded, in seconds since 1970."""
 
 
-def read(cell: Path) -> Status:
-    """The cell's last recorded state; a missing or unreadable record is `missing`."""
+class Done(TypedDict, total=False):
+    """The content of DONE: `sha256` is of the run's files that nothing writes again, by name."""
+
+    settings_hash: str
+    cards: list[str]
+    cards_from: str
+    revision: str | None
+    sha256: dict[str, str]
+
+
+def read(run: Path) -> Status:
+    """The run's last recorded state; a missing or unreadable record is `missing`."""
     try:
-        value = read_json(cell / STATUS)
+        value = read_json(run / layout.STATUS)
         return Status(
             state=value["state"],
             reason=value.get("reason", ""),
@@ -43,44 +51,38 @@ def read(cell: Path) -> Status:
         return Status("missing")
 
 
-def is_locked(cell: Path) -> bool:
-    """Whether a live process has the cell: one that trains it, or one that is about to start that."""
-    for name in (LAUNCH_LOCK, LOCK):
-        if (cell / name).exists():
-            ours = try_lock(cell / name)
-            if ours is None:
-                return True
-            ours.close()
-    return False
+def is_locked(run: Path) -> bool:
+    """Whether a live process has the run: one that trains it, or one that is about to start that."""
+    return any(is_held(run / name) for name in (layout.LAUNCH_LOCK, layout.WORKER_LOCK))
 
 
-def write(cell: Path, state: str, reason: str = "", step: int = 0) -> None:
+def write(run: Path, state: str, reason: str = "", step: int = 0) -> None:
     """Records a state."""
-    write_json(cell / STATUS, {"state": state, "reason": reason, "step": step, "time": time.time()})
+    write_json(run / layout.STATUS, {"state": state, "reason": reason, "step": step, "time": time.time()})
 
 
 def write_done(
-    cell: Path,
+    run: Path,
     settings_hash: str,
     cards: list[str],
     cards_from: str,
     revision: str | None,
     sha256: dict[str, str] | None = None,
 ) -> None:
-    """Marks a cell finished: written last, after everything else has reached the disk.
+    """Marks a run finished: written last, after everything else has reached the disk.
 
-    `sha256` is of the cell's files that nothing writes again.
+    `sha256` is of the run's files that nothing writes again.
     """
-    value = {"settings_hash": settings_hash, "cards": cards, "cards_from": cards_from, "revision": revision}
-    write_json(cell / DONE, {**value, "sha256": sha256 or {}})
+    done: Done = {"settings_hash": settings_hash, "cards": cards, "cards_from": cards_from, "revision": revision}
+    write_json(run / layout.DONE, {**done, "sha256": sha256 or {}})
 
 
-def read_done(cell: Path) -> dict[str, Any] | None:
-    """What DONE says, or None where the cell is not finished."""
-    if not (cell / DONE).is_file():
+def read_done(run: Path) -> Done | None:
+    """What DONE says, or None where the run is not finished."""
+    if not (run / layout.DONE).is_file():
         return None
     try:
-        value = read_json(cell / DONE)
+        value: Done = read_json(run / layout.DONE)
     except ZeroscaleError:
         return None
     return value if isinstance(value, dict) and "settings_hash" in value else None

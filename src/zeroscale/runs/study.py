@@ -1,18 +1,98 @@
-"""A study: the runs in one directory."""
+"""A study: the runs in one directory, their ledger and the laws fitted to them."""
 
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.run import Run, read_run
+from zeroscale.core.files import read_json
+from zeroscale.core.jsonl import Row
+from zeroscale.runs import layout, ledger
+from zeroscale.runs.run import Run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
-def read_runs(study: Path) -> list[Run]:
-    """Every subdirectory of a study that has a config.yaml, in order of name, whatever its state.
+class Study:
+    """A study's directory. Runs and ledger are read when first asked for, and once: `Study(directory)` looks again."""
 
-    Raises:
-        ZeroscaleError: the study is no directory, or a file in it is damaged.
-    """
-    study = Path(study)
-    if not study.is_dir():
-        raise ZeroscaleError(f"{study} is not a directory: give a study's, such as outputs/pocket")
-    return [read_run(path.parent) for path in sorted(study.glob("[!.]*/config.yaml"))]
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.directory)!r})"
+
+    @property
+    def name(self) -> str:
+        return self.directory.resolve().name
+
+    @property
+    def outputs(self) -> Path:
+        """The directory that holds the study and the corpora."""
+        return self.directory.resolve().parent
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run, whatever its state, in order of name.
+
+        Raises:
+            ZeroscaleError: the study is no directory.
+        """
+        if not self.directory.is_dir():
+            raise ZeroscaleError(f"{self.directory} is not a directory: give a study's, such as outputs/pocket")
+        return [Run(path) for path in layout.run_directories(self.directory)]
+
+    def require_runs(self) -> list[Run]:
+        """`runs`, of which there must be one.
+
+        Raises:
+            ZeroscaleError: there is none.
+        """
+        if not self.runs:
+            raise ZeroscaleError(
+                f"{self.directory} holds no runs (no subdirectory has a {layout.CONFIG}): give a study's directory, "
+                "such as outputs/pocket"
+            )
+        return self.runs
+
+    @cached_property
+    def ledger(self) -> "DataFrame":
+        """A row per run and checkpoint, as `ledger.collect` describes; read from the runs, not from results.csv."""
+        return ledger.collect(self.runs)
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.directory / layout.LEDGER
+
+    def write_ledger(self) -> Path:
+        """Writes results.csv, whole or not at all; the same runs give the same bytes."""
+        return ledger.write(self.ledger_path, self.ledger)
+
+    @property
+    def fit_path(self) -> Path:
+        return self.directory / layout.FIT
+
+    @cached_property
+    def fit(self) -> Row | None:
+        """fit.json, which `zeroscale fit` writes; None where there is none.
+
+        Raises:
+            ZeroscaleError: it is damaged.
+        """
+        value = read_json(self.fit_path) if self.fit_path.is_file() else None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def report_directory(self) -> Path:
+        return self.directory / layout.REPORT
+
+    @property
+    def sweep_path(self) -> Path:
+        """The record of the last sweep: which runs it consists of."""
+        return self.directory / layout.SWEEP
+
+    @property
+    def overlap_directory(self) -> Path:
+        """What its corpora and benchmarks share, by n-grams."""
+        return self.directory / layout.OVERLAP

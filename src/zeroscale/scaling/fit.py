@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
-from zeroscale.runs import ledger, manifest
+from zeroscale.runs import layout, ledger, manifest
 from zeroscale.runs.run import Run
-from zeroscale.runs.study import read_runs as read_cells
+from zeroscale.runs.study import Study
 from zeroscale.scaling import conventions, diagnostics, lm_eval_results, registry, runs_csv
 from zeroscale.scaling.estimators import downstream
 from zeroscale.scaling.numerics.arrays import group_values
@@ -67,7 +67,7 @@ def fit_study(
     registry.check_names(wanted.law)
     study = load_runs(runs, wanted)
     imported, is_study = study.imported, runs.is_dir() and not study.imported
-    source = ledger.write(runs, study.frame) if is_study else runs
+    source = ledger.write(Study(runs).ledger_path, study.frame) if is_study else runs
     value = {
         "study": runs.name if is_study or imported else runs.resolve().parent.name if study.from_ledger else runs.stem,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -88,7 +88,7 @@ def fit_study(
 
 def load_runs(runs: Path, options: Options) -> "StudyRuns":
     """A study, a CSV, or a directory of lm-evaluation-harness' results, as the laws take it; writes nothing."""
-    cells = read_cells(runs) if runs.is_dir() else []
+    cells = Study(runs).runs if runs.is_dir() else []
     imported = runs.is_dir() and not cells and lm_eval_results.is_results(runs)
     if imported:
         frame = lm_eval_results.read_results(runs, options.columns, options.tokens_per_step)
@@ -214,8 +214,8 @@ def _cross_check(laws: dict[str, Any]) -> None:
 
 def _default_out(runs: Path, from_ledger: bool) -> Path:
     if runs.is_dir():
-        return runs / "fit.json"
-    return runs.with_name("fit.json") if from_ledger else runs.with_name(f"{runs.stem}.fit.json")
+        return runs / layout.FIT
+    return runs.with_name(layout.FIT) if from_ledger else runs.with_name(f"{runs.stem}.{layout.FIT}")
 
 
 def _write(path: Path, value: dict[str, Any]) -> dict[str, Any]:

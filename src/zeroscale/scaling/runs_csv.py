@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.ledger import collect
-from zeroscale.runs.study import read_runs
+from zeroscale.runs.study import Study
 from zeroscale.scaling.options import COLUMNS
 
 if TYPE_CHECKING:
@@ -277,11 +276,10 @@ def read(runs: Path) -> "DataFrame":
         raise ZeroscaleError(
             f"{runs} does not exist: give a study's directory or a CSV with columns params, tokens, loss"
         )
-    found = read_runs(runs)
-    if not found:
-        raise ZeroscaleError(f"{runs} holds no runs (no subdirectory has a config.yaml): is it a study's directory?")
-    frame = collect(runs)
+    study = Study(runs)
+    study.require_runs()
+    frame = study.ledger
     if frame.empty:
-        states = ", ".join(f"{cell.name} is {cell.state}" for cell in found)
+        states = ", ".join(f"{run.name} is {run.state}" for run in study.runs)
         raise ZeroscaleError(f"{runs}: no run has a checkpoint or a result yet ({states})")
     return frame

@@ -17,6 +17,7 @@ from zeroscale.data.corpus import Corpus
 from zeroscale.data.prepare import prepare
 from zeroscale.data.stream import TokenStream
 from zeroscale.model.gpt import GPT
+from zeroscale.runs import layout
 from zeroscale.training.lr_schedule import lr_at
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
     """The tokenised corpus: built once in outputs/corpora, found there afterwards."""
-    directory = prepare.corpus_directory(Path(output_dir) / "corpora", data, tokenizer)
+    directory = prepare.corpus_directory(layout.corpora(Path(output_dir)), data, tokenizer)
     return prepare.prepare(data, tokenizer, directory, progress)
 
 

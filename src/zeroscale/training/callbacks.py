@@ -13,7 +13,7 @@ from types import FrameType
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.jsonl import JsonlWriter
-from zeroscale.runs import checkpoint, status
+from zeroscale.runs import checkpoint, layout, status
 from zeroscale.training import train_state
 from zeroscale.training.async_writer import AsyncCheckpointWriter
 from zeroscale.training.guards import LossSpikeDetector, Stopped
@@ -208,7 +208,7 @@ class Checkpoints:
     ) -> None:
         if self._metrics:
             self._metrics.sync()
-        train_state.write(checkpoint.path_of(self.directory, step), weights, state, meta)
+        train_state.write(layout.checkpoint_directory(self.directory, step), weights, state, meta)
         checkpoint.prune(self.directory, self._policy)
         status.write(self.directory, "running", step=step)
 
@@ -232,7 +232,7 @@ class Evaluation:
         self._checkpoints.save(module, result)
         self._checkpoints.finish()
         if module.trainer.is_global_zero:
-            self._score(checkpoint.path_of(self._checkpoints.directory, result.step))
+            self._score(layout.checkpoint_directory(self._checkpoints.directory, result.step))
         self._stopwatch.mark("score")
 
 

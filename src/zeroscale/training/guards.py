@@ -11,7 +11,7 @@ from zeroscale.config.diff import differences
 from zeroscale.config.hashing import NOT_HASHED, as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs import checkpoint
+from zeroscale.runs import checkpoint, layout
 
 
 class NonFiniteLoss(ZeroscaleError):
@@ -89,7 +89,7 @@ def check_same_data(start: Path, meta: dict[str, Any], corpus: Any) -> None:
         if meta.get(what) != found:
             raise ZeroscaleError(
                 f"{start} was trained with another {what} (fingerprint {str(meta.get(what))[:12]}, now {found[:12]}): "
-                f"the {what} has changed since. Restore it, or remove {start.parent.parent} to start anew"
+                f"the {what} has changed since. Restore it, or remove {layout.run_of(start)} to start anew"
             )
 
 

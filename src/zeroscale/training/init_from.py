@@ -9,7 +9,7 @@ from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
-from zeroscale.runs import checkpoint, status
+from zeroscale.runs import checkpoint, layout, status
 
 # What both must share: the tensors' shapes, the optimizer's moments, and where in the data the run stands.
 SHARED = (
@@ -29,8 +29,7 @@ _POLL_SECONDS = 1.0
 def directory(settings: TrainConfig) -> Path:
     """The parent's directory."""
     if settings.init_from.run == "trunk":
-        trunk = settings.trunk()
-        return Path(trunk.output_dir) / trunk.study / trunk.cell
+        return layout.run_directory(settings.trunk())
     return Path(settings.init_from.run or "")
 
 
@@ -43,7 +42,7 @@ def wait(settings: TrainConfig, train: Callable[[TrainConfig], Any], say: Callab
     """
     cell, step = directory(settings), settings.first_step
     told = False
-    while not (checkpoint.path_of(cell, step) / checkpoint.META).is_file():
+    while not (layout.checkpoint_directory(cell, step) / layout.META).is_file():
         if _taken(cell):
             if not told:
                 say(f"{settings.cell}: waits for step {step} of {cell}")
@@ -62,10 +61,10 @@ def wait(settings: TrainConfig, train: Callable[[TrainConfig], Any], say: Callab
 
 def _taken(cell: Path) -> bool:
     """Whether a live process is training the cell."""
-    if not (cell / status.LOCK).exists():
+    if not (cell / layout.WORKER_LOCK).exists():
         return False
     try:
-        with lock(cell / status.LOCK, 0, "taken"):
+        with lock(cell / layout.WORKER_LOCK, 0, "taken"):
             return False
     except ZeroscaleError:
         return True
@@ -92,8 +91,8 @@ def start(settings: TrainConfig, corpus: Any, say: Callable[[str], None]) -> Pat
                 f"trainer.keep_every_tokens={step * settings.trainer.batch_tokens} (or a divisor) keeps it"
             )
     else:
-        found = checkpoint.path_of(cell, step)
-        if not (found / checkpoint.META).is_file():
+        found = layout.checkpoint_directory(cell, step)
+        if not (found / layout.META).is_file():
             there = ", ".join(str(checkpoint.step_of(path)) for path in checkpoint.all_of(cell)) or "none"
             raise ZeroscaleError(
                 f"init_from.run={cell} has no checkpoint of step {step} "

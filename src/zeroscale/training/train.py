@@ -28,7 +28,7 @@ from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.loader import MicroBatch
 from zeroscale.eval.held_out import held_out_text
-from zeroscale.runs import checkpoint, manifest
+from zeroscale.runs import checkpoint, layout, manifest
 from zeroscale.training import build, callbacks, guards, init_from, throughput, train_state
 from zeroscale.training.async_writer import AsyncCheckpointWriter
 from zeroscale.training.callbacks import StepResult
@@ -66,7 +66,7 @@ def train(
     metrics = None
     if is_rank_zero:
         _write_manifest(directory, settings, corpus, gpu, start)
-        metrics = jsonl.JsonlWriter(directory / jsonl.METRICS)
+        metrics = jsonl.JsonlWriter(directory / layout.METRICS)
 
     # Build.
     model = build.model(settings, corpus)
@@ -203,10 +203,10 @@ def find_start(
     checkpoint.remove_partial(directory)
     step = checkpoint.step_of(start) if start else 0
     if source == directory:
-        return start, jsonl.truncate_after(directory / jsonl.METRICS, step)
+        return start, jsonl.truncate_after(directory / layout.METRICS, step)
     # What a branch shares with its parent is part of its own record: each step once, from the first on.
-    rows = [row for row in jsonl.read(source / jsonl.METRICS) if row["step"] <= step]
-    jsonl.write(directory / jsonl.METRICS, rows)
+    rows = [row for row in jsonl.read(source / layout.METRICS, "step") if row["step"] <= step]
+    jsonl.write(directory / layout.METRICS, rows)
     return start, rows
 
 
@@ -222,7 +222,7 @@ def _write_manifest(
         facts["init_from"] = settings.parent()
     resumed = start is not None and start.is_relative_to(directory)
     manifest.write(directory, facts, source, checkpoint.step_of(start) if start and resumed else 0)
-    corpus.tokenizer.save(directory / "tokenizer")
+    corpus.tokenizer.save(directory / layout.TOKENIZER)
 
 
 def _log_summary(
@@ -232,12 +232,12 @@ def _log_summary(
     options, rate = settings.trainer, stopwatch.rate()
     mfu = throughput.mfu(rate, settings.flops_per_token, gpu, options.devices, options.precision)
     peak_memory = throughput.peak_memory_bytes(gpu is not None)
-    facts = read_json(directory / "manifest.json") | {
+    facts = read_json(directory / layout.MANIFEST) | {
         "train_seconds": round(stopwatch.seconds, 3),
         "tokens_per_s": round(rate, 1),
         "mfu": mfu,
         "seconds": {phase: round(seconds, 3) for phase, seconds in stopwatch.phases.items()},
         "peak_memory_bytes": peak_memory,
     }
-    write_json(directory / "manifest.json", facts)
+    write_json(directory / layout.MANIFEST, facts)
     progress.say(f"{settings.cell}: {throughput.format_throughput(stopwatch, mfu, peak_memory)}")

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_directory, write_json
 from zeroscale.model.tensor_files import open_file, write_safetensors
-from zeroscale.runs import checkpoint
+from zeroscale.runs import checkpoint, layout
 
 NamedTensors = dict[str, Tensor]
 Meta = dict[str, object]
@@ -58,10 +58,10 @@ def write(path: Path, weights: NamedTensors, state: NamedTensors, meta: Meta) ->
     """Writes a checkpoint, whole or not at all."""
 
     def fill(directory: Path) -> None:
-        write_safetensors(directory / checkpoint.WEIGHTS, weights.items())
-        write_safetensors(directory / checkpoint.OPTIMIZER, state.items())
-        hashes = {name: sha256_file(directory / name) for name in (checkpoint.WEIGHTS, checkpoint.OPTIMIZER)}
-        write_json(directory / checkpoint.META, {"format": checkpoint.FORMAT, **meta, "sha256": hashes})
+        write_safetensors(directory / layout.WEIGHTS, weights.items())
+        write_safetensors(directory / layout.OPTIMIZER, state.items())
+        hashes = {name: sha256_file(directory / name) for name in (layout.WEIGHTS, layout.OPTIMIZER)}
+        write_json(directory / layout.META, {"format": checkpoint.FORMAT, **meta, "sha256": hashes})
 
     write_directory(path, fill)
 
@@ -73,17 +73,17 @@ def restore(path: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> No
     Raises:
         ZeroscaleError: it belongs to another model or another optimizer.
     """
-    stored, weights = open_file(path / checkpoint.WEIGHTS), _weights(model)
-    _same({name: tensor.shape for name, tensor in stored.items()}, weights, path / checkpoint.WEIGHTS)
+    stored, weights = open_file(path / layout.WEIGHTS), _weights(model)
+    _same({name: tensor.shape for name, tensor in stored.items()}, weights, path / layout.WEIGHTS)
     for name, tensor in weights.items():
         tensor.copy_(_like(stored[name].load(), tensor))
-    moments = open_file(path / checkpoint.OPTIMIZER)
+    moments = open_file(path / layout.OPTIMIZER)
     owners = {
         name: (optimizer, parameter) for optimizer in optimizers for name, parameter in _owned(model, optimizer).items()
     }
     unknown = sorted({name.partition("/")[2] for name in moments} ^ set(owners))
     if moments and unknown:
-        raise ZeroscaleError(f"{path / checkpoint.OPTIMIZER} belongs to another model or optimizer: {unknown[0]}")
+        raise ZeroscaleError(f"{path / layout.OPTIMIZER} belongs to another model or optimizer: {unknown[0]}")
     for name, tensor in moments.items():
         key, _, parameter_name = name.partition("/")
         optimizer, parameter = owners[parameter_name]

@@ -10,7 +10,9 @@ from zeroscale.runs.run import Run
 
 def run(name: str, model: str | None, seed: int = 0, tokens: int | None = None) -> Run:
     settings = {"model": {"name": model}, "seed": seed, "trainer": {"tokens": tokens}} if model else {}
-    return Run(name, Path(), "done", "", 1, settings, {})
+    made = Run(Path(name))
+    made.settings = settings
+    return made
 
 
 def test_a_model_with_one_run_is_its_name():

@@ -11,7 +11,8 @@ import pytest
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.results import scores_of
+from zeroscale.runs import layout
+from zeroscale.runs.results import scores_in
 from zeroscale.training.trackers import tracker
 from zeroscale.training.trackers.follower import Follower, SyncState
 from zeroscale.training.trackers.local import Files
@@ -25,7 +26,7 @@ def row(step: int, **more: float) -> dict:
 
 def write(cell: Path, steps: range, mode: str = "a") -> None:
     cell.mkdir(parents=True, exist_ok=True)
-    with open(cell / jsonl.METRICS, mode, encoding="utf-8") as handle:
+    with open(cell / layout.METRICS, mode, encoding="utf-8") as handle:
         for step in steps:
             handle.write(json.dumps(row(step, **({"val/loss": 4 / step} if step % 5 == 0 else {}))) + "\n")
 
@@ -104,7 +105,7 @@ def test_lines_are_sent_while_the_run_goes_on_and_half_a_line_waits(tmp_path):
     while len(sink.rows) < 3 and time.monotonic() < deadline:
         time.sleep(0.01)
     text = json.dumps(row(4))
-    with open(tmp_path / jsonl.METRICS, "a") as handle:
+    with open(tmp_path / layout.METRICS, "a") as handle:
         handle.write(text[:20])
         handle.flush()
         follower.log({})
@@ -121,7 +122,7 @@ def test_nothing_is_read_before_the_first_news(tmp_path):
     sink = Kept()
     follower = Follower(tmp_path, BATCH, sink)
     time.sleep(0.1)
-    jsonl.truncate_after(tmp_path / jsonl.METRICS, 10)
+    jsonl.truncate_after(tmp_path / layout.METRICS, 10)
     write(tmp_path, range(11, 13))
     follower.log({})
     follower.finish(0, 20)
@@ -165,14 +166,14 @@ def test_another_protocol_s_scores_bear_its_name_and_damaged_ones_are_passed_ove
     result = {"card": "lambada", "protocol": "lm-eval", "metrics": {"acc": {"value": 0.5, "low": None}}}
     (tmp_path / "a.json").write_text(json.dumps(result))
     (tmp_path / "b.json").write_text("{")
-    assert scores_of(tmp_path) == {"lambada.lm-eval/acc": 0.5}
+    assert scores_in(tmp_path) == {"lambada.lm-eval/acc": 0.5}
 
 
 def test_files_hold_each_step_once_after_a_resumption(tmp_path):
     write(tmp_path, range(1, 31))
     score(tmp_path, 20)
     followed(tmp_path, Files(tmp_path), code=1)
-    jsonl.truncate_after(tmp_path / jsonl.METRICS, 20)
+    jsonl.truncate_after(tmp_path / layout.METRICS, 20)
     write(tmp_path, range(21, 41))
     score(tmp_path, 40)
     followed(tmp_path, Files(tmp_path))
@@ -197,7 +198,7 @@ def test_tensorboard_holds_each_step_once_over_tokens_after_a_resumption(tmp_pat
     wanted = TrackerConfig(name="tensorboard")
     write(tmp_path, range(1, 31))
     assert tracker.send(wanted, tmp_path, settings, {}, done=False) == "written to tensorboard/"
-    jsonl.truncate_after(tmp_path / jsonl.METRICS, 20)
+    jsonl.truncate_after(tmp_path / layout.METRICS, 20)
     write(tmp_path, range(21, 41))
     score(tmp_path, 40)
     tracker.send(wanted, tmp_path, settings, {}, done=True)

@@ -14,7 +14,7 @@ from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
-from zeroscale.runs.status import LOCK
+from zeroscale.runs import layout
 from zeroscale.training.trackers import tracker, wandb_files
 
 BATCH = 256
@@ -64,7 +64,7 @@ def cell(tmp_path) -> Path:
 
 def train(cell: Path, first: int, last: int) -> None:
     """Writes the lines of steps, every tenth of them validated."""
-    with open(cell / jsonl.METRICS, "a", encoding="utf-8") as handle:
+    with open(cell / layout.METRICS, "a", encoding="utf-8") as handle:
         for step in range(first, last + 1):
             row = {"step": step, "tokens": step * BATCH, "train/loss": 5.0 / step, "lr": 1e-3, "mfu": None}
             handle.write(json.dumps(row | ({"val/loss": 4.0 / step} if step % 10 == 0 else {})) + "\n")
@@ -88,7 +88,7 @@ def test_offline_one_run_holds_every_step_once_after_each_resumption(cell):
     assert send(cell, "offline", done=False) == "written for `wandb sync`"
     first = wandb_log.Log(wandb_log.only(cell))
     assert first.steps() == list(range(1, 31)) and first.exit_code == 1
-    jsonl.truncate_after(cell / jsonl.METRICS, 20)
+    jsonl.truncate_after(cell / layout.METRICS, 20)
     train(cell, 21, 50)
     save(cell, 50)
     send(cell, "offline")
@@ -134,7 +134,7 @@ def test_online_a_resumed_run_goes_on_where_w_and_b_stands(cell, server):
     assert send(cell, "online", done=False) == "sent"
     (name,) = server.runs
     assert server.runs[name].steps() == list(range(1, 31)) and server.runs[name].exit_code == 1
-    jsonl.truncate_after(cell / jsonl.METRICS, 20)  # the last checkpoint: W&B knows ten steps more
+    jsonl.truncate_after(cell / layout.METRICS, 20)  # the last checkpoint: W&B knows ten steps more
     train(cell, 21, 50)
     save(cell, 50)
     assert send(cell, "online") == "sent"
@@ -156,7 +156,7 @@ def test_what_an_offline_run_has_is_sent_when_w_and_b_can_be_reached(cell, serve
 
 def test_a_cell_that_is_being_trained_is_left_to_its_own_process(cell):
     train(cell, 1, 3)
-    with lock(cell / LOCK, 0, "taken"):
+    with lock(cell / layout.WORKER_LOCK, 0, "taken"):
         assert "being trained" in send(cell, "offline")
     assert not (cell / "wandb").exists()
 

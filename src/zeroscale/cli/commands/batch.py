@@ -14,8 +14,9 @@ from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.stream import TokenStream
+from zeroscale.runs import layout
 from zeroscale.runs.corpus import open_corpus
-from zeroscale.runs.run import settings_of
+from zeroscale.runs.run import open_run
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -59,13 +60,11 @@ def show(config: BatchConfig) -> None:
     Raises:
         ZeroscaleError: no run there, no such step, the corpus gone or not the one that the run was trained on.
     """
-    directory = Path(config.run)
-    train = settings_of(directory, "run=")
-    name = directory.resolve().name
+    run = open_run(Path(config.run), "run=")
+    name, train = run.directory.resolve().name, run.config
     if config.step > train.steps:
         raise ZeroscaleError(f"step={config.step}: {name} has {train.steps:,} steps; the first is 1")
-    plain = len(directory.parts) > 2 and ".." not in directory.parts
-    corpus = open_corpus(directory, train, (directory if plain else directory.resolve()).parent.parent)
+    corpus = open_corpus(run, layout.outputs_of(run.directory))
     stream = TokenStream(corpus, train.seed, train.context, train.trainer.batch_tokens)
     batch = batch_of(stream, corpus, config.step)
     if hasattr(sys.stdout, "reconfigure"):

@@ -14,6 +14,7 @@ from zeroscale.config.raw import RawConfig
 from zeroscale.config.types import STRICT, CardNames
 from zeroscale.config.validate import build_config
 from zeroscale.core.format import duration
+from zeroscale.runs import layout
 
 if TYPE_CHECKING:
     from zeroscale.data.corpus import CorpusIndex, Counts, SplitCounts
@@ -40,7 +41,7 @@ def run(raw: RawConfig) -> int:
         return _fetch(config)
     from zeroscale.data.prepare import prepare
 
-    directory = prepare.corpus_directory(Path(config.output_dir) / "corpora", config.data, config.tokenizer)
+    directory = prepare.corpus_directory(layout.corpora(Path(config.output_dir)), config.data, config.tokenizer)
     with Progress() as progress:
         corpus = prepare.prepare(config.data, config.tokenizer, directory, progress)
     print(f"{directory}: {corpus.n_train_tokens:,} training tokens, {corpus.n_val_tokens:,} held out")

@@ -9,6 +9,7 @@ from zeroscale.cli.commands import LabelledConfig
 from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs import layout
 
 if TYPE_CHECKING:
     from zeroscale.eval.cards.card import Card
@@ -63,9 +64,9 @@ def score_checkpoints(jobs: list[EvalConfig]) -> int:
     for settings in jobs:
         _rescore(settings, report) if settings.rescore else _score(settings, report)
     for study in sorted(report.studies):
-        from zeroscale.runs import ledger
+        from zeroscale.runs.study import Study
 
-        ledger.write(study)
+        Study(study).write_ledger()
     _show(report, {Path(job.out) for job in jobs if job.out})
     if report.faults:
         print("zeroscale: not all was scored; what is missing is said above", file=sys.stderr)
@@ -135,7 +136,7 @@ def _checkpoints(settings: EvalConfig, report: Report) -> list[str]:
     cells = [Path(given)] if given else _cells(settings.study or "")
     paths: list[str] = []
     for cell in cells:
-        steps = checkpoint.all_of(cell) if (cell / "config.yaml").is_file() else []
+        steps = checkpoint.all_of(cell) if layout.is_run(cell) else []
         if settings.study and not steps:
             report.fault(str(cell), "has no checkpoint yet; train it first")
         elif settings.checkpoints == "all" and steps:
@@ -146,10 +147,9 @@ def _checkpoints(settings: EvalConfig, report: Report) -> list[str]:
 
 
 def _cells(study: str) -> list[Path]:
-    cells = sorted(path.parent for path in Path(study).glob("[!.]*/config.yaml"))
-    if not cells:
-        raise ZeroscaleError(f"{study} holds no run (no subdirectory has a config.yaml): give a study's directory")
-    return cells
+    from zeroscale.runs.study import Study
+
+    return [run.directory for run in Study(study).require_runs()]
 
 
 def _rescore(settings: EvalConfig, report: Report) -> None:
@@ -177,8 +177,8 @@ def _rescore(settings: EvalConfig, report: Report) -> None:
                 report.fault(folder.label, f"{called} has not been scored; score it first: {command}")
             if there:
                 report.add(folder.label, _again(folder.label, folder.out, there, settings, report), folder.out)
-            cell = folder.out.parent.parent
-            if (cell / "config.yaml").is_file():
+            cell = layout.run_of(folder.out)
+            if layout.is_run(cell):
                 report.studies.add(cell.parent)
 
 

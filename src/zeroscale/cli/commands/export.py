@@ -17,7 +17,7 @@ from zeroscale.core.format import NOT_FINITE, general, interval
 from zeroscale.core.marks import Mark
 from zeroscale.core.tables import Table
 from zeroscale.eval import load
-from zeroscale.runs import checkpoint, resolve
+from zeroscale.runs import layout, resolve
 
 if TYPE_CHECKING:
     from zeroscale.eval.results import Result
@@ -84,8 +84,8 @@ def export_checkpoint(path: Path, out: Path) -> None:
 def model_card(target: resolve.CheckpointRef, name: str) -> str:
     """README.md of the export. `name` is what the directory is called."""
     assert target.run is not None
-    cell = target.path.parent.parent
-    manifest, meta = files.read_json(cell / "manifest.json"), files.read_json(target.path / checkpoint.META)
+    run = target.run_directory
+    manifest, meta = files.read_json(run / layout.MANIFEST), files.read_json(target.path / layout.META)
     return "\n".join(
         [
             "---",
@@ -97,7 +97,7 @@ def model_card(target: resolve.CheckpointRef, name: str) -> str:
             "---",
             f"# {name}",
             "",
-            f"A GPT-2-style language model: step {meta['step']:,} of {target.run.steps:,} of the run `{cell.name}`, "
+            f"A GPT-2-style language model: step {meta['step']:,} of {target.run.steps:,} of the run `{run.name}`, "
             f"trained with zeroscale {manifest['source']['version']}. `zeroscale export` wrote this directory and this "
             "page from the run's own records.",
             "",

@@ -13,7 +13,7 @@ from zeroscale.config.types import STRICT, PositiveFloat, Text
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import status_table
-from zeroscale.runs import status
+from zeroscale.runs import layout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +57,7 @@ def run(raw: RawConfig) -> int:
 def print_logs(console: "Console", failed: Sequence[Path]) -> None:
     """Prints the last lines of the logs of failed runs, given by their directories."""
     for directory in failed:
-        log = directory / status.LOG
+        log = directory / layout.LOG
         if lines := status_table.last_lines(log):
             console.print(f"{log} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
 

@@ -14,7 +14,7 @@ from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import launcher
 from zeroscale.runs import layout, status
-from zeroscale.runs.run import finished
+from zeroscale.runs.run import Run
 
 
 def cells_of(configs: Sequence[LabelledConfig], devices: dict[str, int] | None) -> list[TrainConfig]:
@@ -60,7 +60,7 @@ def run_job(config: RawConfig, study: LaunchConfig) -> None:
 
     Never raises: the outcome stands in the cell's status.json.
     """
-    cell = layout.directory(build_config(TrainConfig, config))
+    cell = layout.run_directory(build_config(TrainConfig, config))
     try:
         (settings,) = cells_of([("", config)], machine.device_counts())
         if status.read(cell).state == "failed" and not study.retry_failed:
@@ -87,7 +87,7 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
         raise ZeroscaleError(f"two jobs of this sweep are the same cell ({', '.join(repeated)}): vary what differs")
     if study.cells_at_once > 1 and nodes.detect_nodes().count > 1:
         raise ZeroscaleError("cells_at_once is for one machine: several that train a cell together run one at a time")
-    folder = layout.directory(cells[0]).parent
+    folder = layout.run_directory(cells[0]).parent
     sweep.write_record(folder, cells, [label for label, _ in configs])
     try:
         if elsewhere is None:
@@ -110,8 +110,8 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
 
 
 def _outcome(cell: TrainConfig) -> launcher.RunOutcome:
-    directory = layout.directory(cell)
-    if finished(cell):
+    directory = layout.run_directory(cell)
+    if Run.of(cell).is_finished_with(cell):
         return launcher.RunOutcome(directory, "done")
     if status.is_locked(directory):
         return launcher.RunOutcome(directory, "busy", "another process is training it")
@@ -120,9 +120,9 @@ def _outcome(cell: TrainConfig) -> launcher.RunOutcome:
 
 
 def _write_ledger(study: Path) -> None:
-    from zeroscale.runs import ledger
+    from zeroscale.runs.study import Study
 
-    ledger.write(study)
+    Study(study).write_ledger()
 
 
 def _print_outcomes(outcomes: Sequence[launcher.RunOutcome], labels: Sequence[str]) -> None:

@@ -15,7 +15,8 @@ from zeroscale.eval.contamination.clean_subsets import Reading
 from zeroscale.runs import resolve
 from zeroscale.runs.corpus import corpus_of
 from zeroscale.runs.resolve import ResultsLocation
-from zeroscale.runs.run import settings_of
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
 
 def places(wanted: OverlapConfig) -> list[ResultsLocation]:
@@ -25,26 +26,18 @@ def places(wanted: OverlapConfig) -> list[ResultsLocation]:
     outputs = Path(wanted.output_dir)
     if wanted.run:
         return resolve.find_results(wanted.run, outputs)
-    return [place for cell in _cells(wanted.study) for place in resolve.find_results(str(cell), outputs)]
+    return [place for run in _runs(wanted.study) for place in resolve.find_results(str(run.directory), outputs)]
 
 
-def _cells(study: str | None) -> list[Path]:
-    if study is None:
-        return []
-    cells = sorted(path.parent for path in Path(study).glob("[!.]*/config.yaml"))
-    if not cells:
-        raise ZeroscaleError(f"{study} holds no run (no subdirectory has a config.yaml): give a study's directory")
-    return cells
+def _runs(study: str | None) -> list[Run]:
+    return [] if study is None else Study(study).require_runs()
 
 
-def run_of(wanted: OverlapConfig) -> Path | None:
+def run_of(wanted: OverlapConfig) -> Run | None:
     """The run of ours that is asked about; of a study its first; None where it is another's checkpoint, or none."""
     if wanted.study:
-        return _cells(wanted.study)[0]
-    path = Path(wanted.run) if wanted.run else None
-    if path and (path / "meta.json").is_file():
-        path = path.parent.parent
-    return path if path and (path / "config.yaml").is_file() else None
+        return _runs(wanted.study)[0]
+    return resolve.run_behind(wanted.run) if wanted.run else None
 
 
 def corpus(wanted: OverlapConfig) -> Texts | None:
@@ -55,10 +48,10 @@ def corpus(wanted: OverlapConfig) -> Texts | None:
     """
     if wanted.corpus:
         return open_texts(wanted.corpus, wanted.text_field, wanted.split)
-    cell = run_of(wanted)
-    if cell is None or (wanted.index and Path(wanted.index).exists()):
+    run = run_of(wanted)
+    if run is None or (wanted.index and Path(wanted.index).exists()):
         return None
-    corpora = {corpus_of(one) for one in (_cells(wanted.study) if wanted.study else [cell])}
+    corpora = {corpus_of(one) for one in (_runs(wanted.study) if wanted.study else [run])}
     if len(corpora) > 1:
         names = ", ".join(sorted(path.name for path in corpora))
         raise ZeroscaleError(f"{wanted.study}: its runs were trained on several corpora, {names}: name one, corpus=DIR")
@@ -74,19 +67,18 @@ def workers(wanted: OverlapConfig, size: int) -> int:
 
 def readings(wanted: OverlapConfig, there: Iterable[ResultsLocation]) -> list[Reading]:
     """Which cards are looked up, and where their data are: as asked, else as the run was scored."""
-    cell = run_of(wanted)
+    run = run_of(wanted)
     source, data_dir = wanted.cards_from, Path(wanted.data_dir) if wanted.data_dir else None
-    if source is None and data_dir is None and cell is not None:
-        run = settings_of(cell)
-        source, data_dir = run.cards_from, Path(run.data_dir) if run.data_dir else None
+    if source is None and data_dir is None and run is not None:
+        source, data_dir = run.config.cards_from, Path(run.config.data_dir) if run.config.data_dir else None
     names = list(wanted.cards) if wanted.cards is not None else None
     if names is None:
         scored_on = dict.fromkeys(name for place in there for name in results.names(place.out))
         names = [card for card, protocol in scored_on if protocol == wanted.protocol]
-        names = _that_can_be_read(names, settings_of(cell).cards if cell else ()) or ["core"]
+        names = _that_can_be_read(names, run.config.cards if run else ()) or ["core"]
     paths = {cards_of.load(Path(name)).name: name for name in names if name.endswith((".yaml", ".yml"))}
     # The end of a run scores a part of a benchmark, too, and says so; so does what is told of its scores.
-    lenient = wanted.allow_other_data or (wanted.cards is None and cell is not None)
+    lenient = wanted.allow_other_data or (wanted.cards is None and run is not None)
     return [
         Reading(paths.get(card.name, card.name), source or "files", data_dir, lenient)
         for card in cards_of.resolve(names)

@@ -24,6 +24,7 @@ from zeroscale.eval.contamination import clean_subsets, inputs, search, shares, 
 from zeroscale.eval.contamination.clean_subsets import Reading
 from zeroscale.eval.contamination.shares import Own, Units
 from zeroscale.eval.contamination.tables import OverlapReport
+from zeroscale.runs import layout
 from zeroscale.runs.resolve import ResultsLocation
 
 # The folder for an index that is not to be kept, its lock, and the seconds in which it may not be locked yet.
@@ -204,9 +205,9 @@ def _out(wanted: OverlapConfig, places: list[ResultsLocation], result: OverlapRe
     if wanted.out:
         return Path(wanted.out)
     if wanted.study:
-        return Path(wanted.study) / "overlap"
+        return Path(wanted.study) / layout.OVERLAP
     if places:
-        cell = inputs.run_of(wanted)
-        return (cell or places[0].out.parent) / "overlap"
+        run = inputs.run_of(wanted)
+        return (run.directory if run else places[0].out.parent) / layout.OVERLAP
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.corpus["path"]).name).strip("-.") or "corpus"
-    return Path(wanted.output_dir) / "overlap" / f"{name}-{result.corpus['version'][:8]}"
+    return Path(wanted.output_dir) / layout.OVERLAP / f"{name}-{result.corpus['version'][:8]}"

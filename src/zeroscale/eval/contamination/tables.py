@@ -10,8 +10,9 @@ from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
 from zeroscale.core.tables import Column, Table, paragraph, text_lines
 from zeroscale.eval.contamination.clean_subsets import Parts
 from zeroscale.eval.contamination.shares import FORMAT, CardShare, Units
+from zeroscale.runs import layout
 
-NAME = "overlap.json"
+NAME = layout.OVERLAP_RECORD
 _SHARE_LABELS = ("n-grams", "found", "share", "mean", "examples", "any", "above", "own train", "the paper's")
 _SHARES = (Column(""), *(Column(label, number=True) for label in _SHARE_LABELS))
 _SCORES = ("", "of", Column("examples", number=True), Column("score", number=True), "95 % interval")

@@ -8,8 +8,8 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded_run
 from zeroscale.provenance.reproduce import rescore
-from zeroscale.runs import manifest, resolve
-from zeroscale.runs.results import ORIGIN, ResultFile, results_in
+from zeroscale.runs import layout, manifest, resolve
+from zeroscale.runs.results import ResultFile, read_directory
 
 if TYPE_CHECKING:
     from zeroscale.provenance.reproduce.request import ReproduceRequest
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 def check(directory: Path) -> recorded_run.Check:
     """Compares every result and its records with their sha256."""
     checks = recorded_run.Check()
-    for one in results_in(directory / "evals"):
+    for one in read_directory(directory / layout.EVALS):
         recorded_run.check_result(one.path, checks)
     return checks
 
@@ -31,7 +31,7 @@ def surroundings(results: list[ResultFile]) -> tuple[dict[str, Any], dict[str, A
 
     then = next((made for one in reversed(results) if (made := one.content.get("made"))), {})
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return then, manifest.surroundings(gpu, then.get("threads") or torch.get_num_threads())
+    return then, manifest.environment(gpu, then.get("threads") or torch.get_num_threads())
 
 
 def score_again(
@@ -42,7 +42,7 @@ def score_again(
     Raises:
         ZeroscaleError: there are none, or the checkpoint is gone, or its weights are others.
     """
-    origin, then = read_json(directory / ORIGIN), results_in(directory / "evals")
+    origin, then = read_json(directory / layout.ORIGIN), read_directory(directory / layout.EVALS)
     if not then:
         raise ZeroscaleError(f"{directory} holds no results: there is nothing to compare with")
     if wanted.steps:
@@ -60,4 +60,4 @@ def score_again(
         these = [one for one in then if ((one.content.get("made") or {}).get("threads") or 0) == threads]
         say(f"  scoring    {', '.join(one.name for one in these)}" + (f", {threads} threads" if threads else ""))
         rescore.score(these, target, wanted.data_dir, threads or None, asked, say)
-    return target.out.parent, then, results_in(target.out)
+    return target.out.parent, then, read_directory(target.out)

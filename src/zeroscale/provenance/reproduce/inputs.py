@@ -12,14 +12,16 @@ from zeroscale.config.validate import combination_faults
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.data.corpus import INDEX
 from zeroscale.eval import tasks
 from zeroscale.eval.cards import examples, sources
 from zeroscale.eval.cards import registry as cards_of
 from zeroscale.launch import launcher
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce.request import Inputs
-from zeroscale.runs import manifest
+from zeroscale.runs import layout, manifest
 from zeroscale.runs.results import Json, ResultFile
+from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
     from zeroscale.data.corpus import Corpus
@@ -98,10 +100,10 @@ def _corpus(run: Recorded, settings: TrainConfig, wanted: "ReproduceRequest", sa
     from zeroscale.launch.worker import progress_callback
     from zeroscale.training import build
 
-    directory = prepare.corpus_directory(wanted.out / "corpora", settings.data, settings.tokenizer)
+    directory = prepare.corpus_directory(layout.corpora(wanted.out), settings.data, settings.tokenizer)
     expected = (run.manifest.get("corpus") or {}).get("fingerprint")
     if not wanted.prepare_corpus and not directory.exists():
-        _adopt(run.directory.resolve().parents[1] / "corpora" / directory.name, directory, expected, say)
+        _adopt(layout.corpora(Run(run.directory).outputs) / directory.name, directory, expected, say)
     progress = progress_callback(lambda text: say(f"  {text}"))
     try:
         return build.corpus(settings.data, settings.tokenizer, str(wanted.out), progress), ""
@@ -119,7 +121,7 @@ def _without_devices(settings: TrainConfig) -> str:
 def _adopt(there: Path, here: Path, expected: str | None, say: Say) -> None:
     """Links the corpus beside the run, if it is the recorded one: its shards are compared with their sha256 on use."""
     try:
-        fingerprint = read_json(there / "index.json").get("fingerprint")
+        fingerprint = read_json(there / INDEX).get("fingerprint")
     except (ZeroscaleError, AttributeError):
         return
     if expected is not None and fingerprint == expected:
@@ -192,7 +194,7 @@ def _changed(result: Json, known: dict[str, Any], data_dir: Path | None, run: Re
             # Said already, or found out when it is read.
             return []
         family = tasks.family(card.family)
-        tokenizer = Tokenizer.load(run.directory / "tokenizer")
+        tokenizer = Tokenizer.load(run.directory / layout.TOKENIZER)
         options = family.Options.model_validate(card.options(protocol))
         task = family(options, tokenizer, run.settings.model.n_positions, result["seed"])
         data = examples.load(card, task, source, data_dir, allow_other_data=True)

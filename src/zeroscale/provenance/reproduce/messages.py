@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.provenance import compare_environment
 from zeroscale.provenance.recorded_run import Check
-from zeroscale.runs.manifest import MANIFEST, PACKAGES
+from zeroscale.runs import layout
+from zeroscale.runs.manifest import PACKAGES
 
 if TYPE_CHECKING:
     from zeroscale.provenance.reproduce.request import ReproduceRequest, Reproduction
@@ -24,7 +25,7 @@ def tell_files(checks: Check, say: Say) -> None:
 def tell_no_manifest(say: Say) -> None:
     """What is not known without it."""
     say(
-        f"             there is no {MANIFEST}: source, versions, hardware and threads of the run are not known. "
+        f"             there is no {layout.MANIFEST}: source, versions, hardware and threads of the run are not known. "
         "Its settings are, so it is trained again with what is here, and compared all the same"
     )
 

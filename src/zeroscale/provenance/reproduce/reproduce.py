@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.launch import launcher
@@ -16,9 +15,8 @@ from zeroscale.provenance.reproduce import external, messages, rescore
 from zeroscale.provenance.reproduce import inputs as gathering
 from zeroscale.provenance.reproduce.request import Inputs, ReproduceRequest, Reproduction
 from zeroscale.runs import checkpoint, layout, results, status
-from zeroscale.runs.manifest import MANIFEST
-
-RECORD = "reproduction.json"
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 
 Say = Callable[[str], None]
 
@@ -30,7 +28,7 @@ def reproduce(directory: Path, wanted: ReproduceRequest, say: Say) -> Reproducti
         ZeroscaleError: the directory is no run that this version can read, or `out` is not free.
     """
     started = time.monotonic()
-    if results.is_foreign(directory):
+    if layout.is_external(directory):
         return _foreign(directory, wanted, say)
     run = recorded_run.read(directory)
     say(f"{run.directory.name}, as recorded in {run.directory}")
@@ -41,7 +39,7 @@ def reproduce(directory: Path, wanted: ReproduceRequest, say: Say) -> Reproducti
     inputs = gathering.gather(run, wanted, until, say)
     if inputs.tokens is None:
         return _scores_alone(run, wanted, inputs, say)
-    cell = layout.directory(inputs.settings)
+    cell = layout.run_directory(inputs.settings)
     compared = compare_environment.compare(run.manifest, inputs.facts)
     messages.tell_differences(compared, run.manifest, inputs.lacking, say)
     _check_free(run, cell, inputs)
@@ -75,10 +73,10 @@ def _check_free(run: Recorded, cell: Path, inputs: Inputs) -> None:
         ZeroscaleError: it is the run itself, or was made otherwise.
     """
     if cell.resolve() == run.directory.resolve():
-        raise ZeroscaleError(f"out={cell.parent.parent} is where the run itself lies; choose another directory")
-    if not (cell / MANIFEST).is_file():
+        raise ZeroscaleError(f"out={layout.outputs_of(cell)} is where the run itself lies; choose another directory")
+    if not (cell / layout.MANIFEST).is_file():
         return
-    there = read_json(cell / MANIFEST)
+    there = read_json(cell / layout.MANIFEST)
     for key in ("source", "packages", "threads"):
         if there.get(key) != inputs.facts[key]:
             raise ZeroscaleError(
@@ -104,7 +102,7 @@ def _train(run: Recorded, cell: Path, inputs: Inputs, found: Reproduction, say: 
         return True
     found.notes.append(f"the reproduction is {outcome.state}: {outcome.reason}")
     # What failed may have been the scoring after the last step.
-    return max((row["step"] for row in jsonl.read(cell / jsonl.METRICS)), default=0) >= until
+    return max(Run(cell).metrics, default=0) >= until
 
 
 def _compare(run: Recorded, cell: Path, wanted: ReproduceRequest, found: Reproduction) -> None:
@@ -142,7 +140,7 @@ def _foreign(directory: Path, wanted: ReproduceRequest, say: Say) -> Reproductio
     say(f"{directory.name}: scores of a checkpoint, as recorded in {directory}")
     messages.tell_files(external.check(directory), say)
     found = Reproduction(directory)
-    compared = compare_environment.compare(*external.surroundings(results.results_in(directory / "evals")))
+    compared = compare_environment.compare(*external.surroundings(results.read_directory(directory / layout.EVALS)))
     messages.tell_differences(compared, {}, [], say)
     found.directory, then, now = external.score_again(directory, wanted, say)
     found.parts["scores"] = compare_runs.scores(then, now, wanted.tolerance)
@@ -166,7 +164,7 @@ def _record(
         **asdict(compared),
         "seconds": round(seconds, 1),
     }
-    write_json(found.directory / RECORD, _finite(value))
+    write_json(found.directory / layout.REPRODUCTION, _finite(value))
 
 
 def _finite(value: Any) -> Any:
@@ -182,11 +180,7 @@ def _finite(value: Any) -> Any:
 
 def study(directory: Path, wanted: ReproduceRequest, say: Say) -> list[Reproduction]:
     """Every cell of a study that left steps behind, the smallest models first; a fault of one is noted at it."""
-    from zeroscale.runs.study import read_runs
-
-    cells = read_runs(directory)
-    if not cells:
-        raise ZeroscaleError(f"{directory} holds no runs (no subdirectory has a config.yaml): is it a study's?")
+    cells = Study(directory).require_runs()
     found = []
     for cell in sorted(cells, key=lambda one: ((one.manifest.get("params") or {}).get("total", 0), one.name)):
         try:

@@ -15,8 +15,9 @@ from zeroscale.eval import run as scoring
 from zeroscale.provenance.compare_runs import other_question
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce.request import Inputs
-from zeroscale.runs import checkpoint, resolve
-from zeroscale.runs.results import ResultFile, results_of
+from zeroscale.runs import layout, resolve
+from zeroscale.runs.results import ResultFile
+from zeroscale.runs.run import Run
 
 Say = Callable[[str], None]
 
@@ -27,7 +28,7 @@ _ASKED = ("protocol", "limit", "seed", "bootstrap", "dtype", "deterministic", "t
 def score_missing(run: Recorded, cell: Path, inputs: Inputs, until: int | None, say: Say) -> None:
     """Scores what the run was scored on after its training, for the checkpoints that the reproduction has kept: other
     cards, or the same on other data or with other options."""
-    there = {(one.step, one.name): one.content for one in results_of(cell)}
+    there = {(one.step, one.name): one.content for one in Run(cell).results}
     todo = [
         one
         for one in run.results
@@ -41,15 +42,15 @@ def score_recorded(run: Recorded, out: Path, inputs: Inputs, say: Say) -> list[R
     """Scores the run's own checkpoints again, into `out`; returns what came of it."""
     on_cards = [one for one in run.results if one.content["source"] != "corpus"]
     _score_steps(on_cards, run.directory, out, inputs, say)
-    return results_of(out)
+    return Run(out).results
 
 
 def _score_steps(results: list[ResultFile], cell: Path, out: Path | None, inputs: Inputs, say: Say) -> None:
     """Scores those checkpoints of a cell that are there, into its own evals/ or into those of `out`."""
     on_cpu = inputs.place.gpus == ()
     for step in sorted({one.step for one in results}):
-        path = checkpoint.path_of(cell, step)
-        if not (path / checkpoint.WEIGHTS).is_file():
+        path = layout.checkpoint_directory(cell, step)
+        if not (path / layout.WEIGHTS).is_file():
             continue
         try:
             target = resolve.resolve_checkpoint(path, Path(inputs.settings.output_dir))
@@ -57,7 +58,7 @@ def _score_steps(results: list[ResultFile], cell: Path, out: Path | None, inputs
             say(f"  missing    {error}")
             continue
         if out is not None:
-            target = dataclasses.replace(target, out=out / "evals" / path.name)
+            target = dataclasses.replace(target, out=out / layout.EVALS / path.name)
         accelerator = "cpu" if on_cpu else inputs.settings.trainer.accelerator
         asked = {"accelerator": accelerator, "output_dir": inputs.settings.output_dir}
         of_step = [one for one in results if one.step == step]

@@ -13,6 +13,7 @@ from zeroscale.core.format import NOTHING, number
 from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.views.benchmarks import latest
 from zeroscale.report.views.study import StudyView
+from zeroscale.runs import layout
 
 FORMAT = 1
 PARTS = {"all": "all", "clean": "nothing shared", "overlapping": "something shared"}
@@ -42,7 +43,7 @@ def _json(table: Table | None) -> Json | None:
 
 def _record(study: StudyView) -> Json | None:
     """The study's overlap.json; None where there is none, or one that this version does not know."""
-    path = study.directory / "overlap" / "overlap.json"
+    path = study.directory / layout.OVERLAP / layout.OVERLAP_RECORD
     try:
         record = read_json(path) if path.is_file() else None
     except ZeroscaleError:

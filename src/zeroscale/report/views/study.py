@@ -12,11 +12,10 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
 from zeroscale.core.format import number
-from zeroscale.runs import run as run_files
-from zeroscale.runs import study
-from zeroscale.runs.results import read_results, recorded_steps
+from zeroscale.runs import layout
+from zeroscale.runs import study as studies
+from zeroscale.runs.run import Run
 
 LOG_BYTES = 16_384
 LOG_WIDTH = 400
@@ -31,7 +30,7 @@ class RunView:
     `label` is what a reader calls the run; `name`, its directory, is what identifies it.
     """
 
-    run: run_files.Run
+    run: Run
     metrics: list[dict[str, Any]]
     scores: dict[int, list[dict[str, Any]]]
     rows: list[dict[str, Any]]
@@ -84,8 +83,7 @@ class RunView:
     @property
     def log(self) -> Path:
         """Where to read why a run stopped: its log, else the status file."""
-        path = self.run.directory / "log.txt"
-        return path if path.is_file() else self.run.directory / "status.json"
+        return self.run.log if self.run.log.is_file() else self.run.directory / layout.STATUS
 
     def last_words(self, lines: int = 12) -> str:
         """The log's last lines, without a terminal's colours; of a line rewritten in place, its last state."""
@@ -126,22 +124,21 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     Raises:
         ZeroscaleError: the directory is none, holds no run, or a file in it is damaged.
     """
-    directory = Path(directory)
-    runs = study.read_runs(directory)
+    study = studies.Study(directory)
+    directory, runs = study.directory, study.runs
     if not runs:
         raise ZeroscaleError(
             f"{directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
             "study=outputs/pocket, or train one with `zeroscale train +sweeps=pocket`"
         )
-    ledger = _ledger(directory, [run.directory for run in runs], keep)
+    ledger = _ledger(study, keep)
     names = labels(runs)
     views = [_run_view(run, ledger.get(run.name, []), names[run.name]) for run in runs]
     views.sort(key=lambda view: (view.params or math.inf, view.name))
-    fit = read_json(directory / "fit.json") if (directory / "fit.json").is_file() else None
-    return StudyView(directory.resolve().name, directory, views, fit if isinstance(fit, dict) else None)
+    return StudyView(study.name, directory, views, study.fit)
 
 
-def labels(runs: list[run_files.Run]) -> dict[str, str]:
+def labels(runs: list[Run]) -> dict[str, str]:
     """A short name for each run: the model's, with the seed, the tokens or both where a model has several runs; the
     run's own name where those are not unique."""
     unique: dict[str, str] = {}
@@ -152,72 +149,78 @@ def labels(runs: list[run_files.Run]) -> dict[str, str]:
     return {run.name: unique.get(run.name, run.name) for run in runs}
 
 
-def _model(run: run_files.Run) -> str:
+def _model(run: Run) -> str:
     return run.model or ""
 
 
-def _with_seed(run: run_files.Run) -> str:
+def _with_seed(run: Run) -> str:
     return f"{run.model} seed {run.seed}" if run.model else ""
 
 
-def _with_tokens(run: run_files.Run) -> str:
+def _with_tokens(run: Run) -> str:
     return f"{run.model}, {_tokens(run)}" if run.model and _tokens(run) else ""
 
 
-def _with_both(run: run_files.Run) -> str:
+def _with_both(run: Run) -> str:
     return f"{_with_tokens(run)}, seed {run.seed}" if _with_tokens(run) else ""
 
 
-def _tokens(run: run_files.Run) -> str:
+def _tokens(run: Run) -> str:
     """What the run trains on in all; "" where its settings do not say."""
     tokens = number((run.settings.get("trainer") or {}).get("tokens"))
     return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
-def _run_view(run: run_files.Run, rows: list[dict[str, Any]], label: str) -> RunView:
-    metrics = [row for _, row in sorted(run_files.read_metrics(run).items())]
-    scores = {step: _results(run, step) for step in recorded_steps(run)}
+def _run_view(run: Run, rows: list[dict[str, Any]], label: str) -> RunView:
+    metrics = [row for _, row in sorted(run.metrics.items())]
+    scores = {step: _results(run, step) for step in run.recorded_steps}
     return RunView(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
 
 
-def _results(run: run_files.Run, step: int) -> list[dict[str, Any]]:
+def _results(run: Run, step: int) -> list[dict[str, Any]]:
     """A step's results, each with the `path` of its file, as the report shows it, and its `examples` where there."""
-    results = read_results(run, step)
-    for result in results:
-        stem = f"evals/step-{step:08d}/{result['card']}.{result.get('protocol', 'paper')}"
-        examples = run.directory / f"{stem}.examples.parquet"
-        result["path"] = f"{run.name}/{stem}.json"
-        result["examples"] = examples if examples.is_file() else None
+    results = []
+    for result in run.results_at(step):
+        path = result.path.relative_to(run.directory.parent).as_posix()
+        examples = result.examples if result.examples.is_file() else None
+        results.append({**result.content, "path": path, "examples": examples})
     return results
 
 
-def _ledger(directory: Path, folders: list[Path], keep: bool) -> dict[str, list[dict[str, Any]]]:
-    """results.csv's rows by run; made anew where it is missing or older than what it is made from."""
-    path = directory / "results.csv"
-    made = ""
-    if not path.is_file() or path.stat().st_mtime < _newest_record(folders):
-        from zeroscale.runs import ledger
+def _ledger(study: studies.Study, keep: bool) -> dict[str, list[dict[str, Any]]]:
+    """results.csv's rows by run; made anew where it is missing, older than what it is made from, or calls a run running
+    whose process is gone."""
+    path = study.ledger_path
+    if path.is_file() and path.stat().st_mtime >= _newest_record(study.runs):
+        rows = _parse(path, path.read_bytes())
+        states = {run.name: run.state for run in study.runs}
+        if all(row.get("status") == states.get(name) for name, listed in rows.items() for row in listed):
+            return rows
+    from zeroscale.runs import ledger
 
-        frame = ledger.collect(directory)
-        made = frame.to_csv(index=False, lineterminator="\n")
-        if keep:
-            ledger.write(directory, frame)
+    if keep:
+        study.write_ledger()
+    return _parse(path, ledger.as_csv(study.ledger).encode())
+
+
+def _parse(path: Path, content: bytes) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {}
     try:
-        with io.StringIO(made) if made else open(path, encoding="utf-8", newline="") as handle:
+        with io.StringIO(content.decode("utf-8"), newline="") as handle:
             for line, raw in enumerate(csv.DictReader(handle), start=2):
                 values = {key: text if number(text) is None else number(text) for key, text in raw.items() if text}
                 rows.setdefault(str(raw.get("cell")), []).append({**values, "line": line})
     except (UnicodeDecodeError, csv.Error) as error:
         raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
-    for found in rows.values():
-        found.sort(key=lambda row: number(row.get("step")) or 0.0)
+    for listed in rows.values():
+        listed.sort(key=lambda row: number(row.get("step")) or 0.0)
     return rows
 
 
-def _newest_record(folders: Iterable[Path]) -> float:
+def _newest_record(runs: Iterable[Run]) -> float:
     times = [0.0]
-    for folder in folders:
-        records = [folder / name for name in ("manifest.json", "status.json", "metrics.jsonl", "DONE")]
-        times += [path.stat().st_mtime for path in [*records, *folder.glob("evals/step-*/*.json")] if path.is_file()]
+    for run in runs:
+        records = [run.directory / name for name in (layout.MANIFEST, layout.STATUS, layout.METRICS, layout.DONE)]
+        records += [result for step in run.scored_steps for result in layout.result_files(run.results_directory(step))]
+        times += [path.stat().st_mtime for path in records if path.is_file()]
     return max(times)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zeroscale.runs import layout
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.report.views import benchmarks
@@ -124,7 +125,7 @@ def _keep(wandb_run: Any, study: StudyView, report: Path) -> None:
     import wandb
 
     results = wandb.Artifact(f"results-{study.name}", type="results", description="results.csv, fit.json, tables")
-    for name in ("results.csv", "fit.json"):
+    for name in (layout.LEDGER, layout.FIT):
         if (study.directory / name).is_file():
             results.add_file(str(study.directory / name), name=name)
     for path in sorted((report / "tables").glob("*")):

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.results import read_results
 from zeroscale.runs.run import Run
 from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
 from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
@@ -41,11 +40,11 @@ def chances(cells: Sequence[Run]) -> dict[str, float]:
     """What guessing gives, by column of the ledger, as the results of a study's cells say it."""
     found: dict[str, float] = {}
     for cell in cells:
-        for step in sorted({int(path.name[5:]) for path in cell.directory.glob("evals/step-*")}):
-            for result in read_results(cell, step):
-                for metric, score in result["metrics"].items():
-                    if score.get("chance") is not None and score.get("higher_is_better"):
-                        found[f"{result['card']}/{metric}"] = float(score["chance"])
+        for result in cell.results:
+            for metric, score in result.metrics.items():
+                chance = score.get("chance")
+                if chance is not None and score.get("higher_is_better"):
+                    found[f"{result.card}/{metric}"] = float(chance)
     return found
 
 

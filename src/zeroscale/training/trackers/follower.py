@@ -5,15 +5,16 @@ first half already gets exactly what it lacks, each step once.
 """
 
 import contextlib
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from zeroscale.core.jsonl import METRICS
-from zeroscale.runs.results import scored_steps, scores_of
+from zeroscale.core.jsonl import JsonlReader
+from zeroscale.runs import layout
+from zeroscale.runs.results import scores_in
+from zeroscale.runs.run import Run
 
 # New lines wait so long before they are sent together: a fast run writes hundreds a second.
 PAUSE_SECONDS = 0.5
@@ -61,7 +62,7 @@ class Follower:
         self._cell = cell
         self._batch_tokens = batch_tokens
         self._sink = sink
-        self._offset = 0
+        self._metrics = JsonlReader(cell / layout.METRICS, "step")
         self._at = SyncState()
         self._news, self._ending = threading.Event(), threading.Event()
         self._exit_code = 1
@@ -113,7 +114,7 @@ class Follower:
     def _send(self, last: bool = False) -> None:
         """Steps and scores in order. A checkpoint's scores are whole when training has gone on, or ended."""
         has = self._at.scored
-        lacking = {step: count for step, count in scored_steps(self._cell).items() if has.get(step) != count}
+        lacking = {step: count for step, count in Run(self._cell).scored_steps.items() if has.get(step) != count}
         for row in self._rows():
             for step in [step for step in lacking if step < row["step"]]:
                 self._score(step, lacking.pop(step))
@@ -123,21 +124,12 @@ class Follower:
             self._score(step, lacking.pop(step))
 
     def _score(self, step: int, count: int) -> None:
-        folder = self._cell / f"evals/step-{step:08d}"
-        self._sink.score({"tokens": step * self._batch_tokens, SCORED: step, **scores_of(folder)})
+        scores = scores_in(layout.results_directory(self._cell, step))
+        self._sink.score({"tokens": step * self._batch_tokens, SCORED: step, **scores})
         self._at.scored[step] = count
 
     def _rows(self) -> Iterator[Row]:
         """The whole lines that were not read yet, of steps that the place lacks."""
-        path = self._cell / METRICS
-        if not path.is_file():
-            return
-        with open(path, "rb") as handle:
-            handle.seek(self._offset)
-            for line in handle:
-                if not line.endswith(b"\n"):
-                    return
-                self._offset += len(line)
-                row = json.loads(line)
-                if row["step"] > self._at.step:
-                    yield row
+        for row in self._metrics.follow():
+            if row["step"] > self._at.step:
+                yield row

@@ -15,8 +15,8 @@ from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
-from zeroscale.runs import status
-from zeroscale.runs.results import scored_steps
+from zeroscale.runs import layout, status
+from zeroscale.runs.run import Run
 from zeroscale.training.trackers.follower import FINISH_SECONDS, SCORED, Follower, Row, Sink, SyncState
 from zeroscale.training.trackers.local import Files, TensorBoard
 from zeroscale.training.trackers.wandb_files import RUN_ID, SENT, all_of, is_sent, put_aside, read_note, run_id
@@ -105,7 +105,7 @@ class Wandb:
             last = int(known.get(SCORED) or 0)
             note = read_note(self._cell)
             sent = note["scored"] if note.get("id") == self._run.id and note.get("mode") == "online" else {}
-            scored = {step: sent.get(str(step), n) for step, n in scored_steps(self._cell).items() if step <= last}
+            scored = {step: sent.get(str(step), n) for step, n in Run(self._cell).scored_steps.items() if step <= last}
             self._at = SyncState(int(known.get("step") or 0), scored)
         return SyncState(self._at.step, dict(self._at.scored))
 
@@ -115,7 +115,7 @@ class Wandb:
 
     def score(self, row: Row) -> None:
         self._run.log(row)
-        self._at.scored[row[SCORED]] = scored_steps(self._cell).get(row[SCORED], 0)
+        self._at.scored[row[SCORED]] = Run(self._cell).scored_steps.get(row[SCORED], 0)
 
     def end(self, exit_code: int) -> None:
         """Names the last checkpoint as the run's product, and closes the run; then, what was sent is noted."""
@@ -144,7 +144,7 @@ def send(tracker: TrackerConfig, cell: Path, settings: dict[str, Any], manifest:
     """
     if status.is_locked(cell):
         return "is being trained: its own process sends it"
-    rows = jsonl.read(cell / jsonl.METRICS)
+    rows = jsonl.read(cell / layout.METRICS, "step")
     if not rows:
         return "has nothing to send"
     if tracker.name == "wandb" and is_sent(cell, tracker, mode_of(tracker), all_of(cell, rows, done)):
@@ -261,15 +261,15 @@ def checkpoint_artifact(cell: Path) -> Any | None:
     where the weights lie. Nothing large is uploaded."""
     import wandb
 
-    found = sorted((cell / "checkpoints").glob("step-*/meta.json"))
+    found = [path for path in Run(cell).checkpoints if layout.is_checkpoint(path)]
     if not found:
         return None
-    folder = found[-1].parent
-    meta = read_json(folder / "meta.json")
+    folder = found[-1]
+    meta = read_json(folder / layout.META)
     told = {key: meta[key] for key in ("step", "tokens", "settings_hash", "val/loss") if key in meta}
     artifact = wandb.Artifact(f"checkpoint-{cell.name}", type="model", metadata=told)
-    artifact.add_file(str(folder / "meta.json"))
-    weights = folder / "model.safetensors"
+    artifact.add_file(str(folder / layout.META))
+    weights = folder / layout.WEIGHTS
     if weights.is_file():
         artifact.add_reference(weights.resolve().as_uri(), checksum=False)
     return artifact

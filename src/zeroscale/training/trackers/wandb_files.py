@@ -10,7 +10,7 @@ from typing import Any
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_text
-from zeroscale.runs.results import scored_steps
+from zeroscale.runs.run import Run
 from zeroscale.training.trackers.follower import Row
 
 RUN_ID = "wandb_id"
@@ -28,7 +28,7 @@ def run_id(folder: Path, start: str) -> str:
 
 def all_of(cell: Path, rows: list[Row], done: bool) -> dict[str, Any]:
     """What a note of everything would tell."""
-    scored = {str(step): count for step, count in scored_steps(cell).items()}
+    scored = {str(step): count for step, count in Run(cell).scored_steps.items()}
     return {"step": rows[-1]["step"], "scored": scored, "state": "done" if done else "not done"}
 
 

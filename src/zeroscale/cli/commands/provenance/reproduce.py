@@ -44,7 +44,8 @@ def run(raw: RawConfig) -> int:
     if (config.run is None) == (config.study is None):
         raise ZeroscaleError("reproduce takes one of two: run=DIR, or study=DIR for all runs of a study")
     from zeroscale.provenance.reproduce import reproduce, request
-    from zeroscale.runs import ledger
+    from zeroscale.runs import layout
+    from zeroscale.runs.study import Study
 
     options = request.ReproduceRequest(
         out=Path(config.out or Path(config.output_dir) / "reproduced"),
@@ -60,8 +61,8 @@ def run(raw: RawConfig) -> int:
         reproductions = reproduce.study(Path(config.study or ""), options, _print_now)
         _print_table(reproductions)
     for folder in {made.directory.parent for made in reproductions if made.directory is not None}:
-        if any(folder.glob("*/config.yaml")):
-            ledger.write(folder)
+        if layout.run_directories(folder):
+            Study(folder).write_ledger()
     verdicts = {made.verdict for made in reproductions}
     return next(code for verdict, code in EXIT.items() if verdict in verdicts)
 
