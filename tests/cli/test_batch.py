@@ -159,9 +159,9 @@ class TestRefusals:
 
     def test_settings_that_are_broken(self, cell):
         (cell / "config.yaml").write_text("a: [")
-        self.refused(cell, r"config\.yaml is no YAML")
+        self.refused(cell, r"config\.yaml is not valid YAML")
         (cell / "config.yaml").write_text("- a")
-        self.refused(cell, r"config\.yaml should hold a run's settings")
+        self.refused(cell, r"config\.yaml should hold a mapping of settings")
 
 
 def test_the_command_needs_no_torch_and_no_lightning(cell):

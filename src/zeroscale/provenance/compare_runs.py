@@ -201,13 +201,13 @@ def _near(score: Json, now: float | None, tolerance: float) -> bool:
 
 def _other_examples(one: ResultFile, other: ResultFile) -> str:
     """How many of the examples' rows are others, in words; empty where none is, or where the rows are gone."""
-    if not (one.records.is_file() and other.records.is_file()):
+    if not (one.examples.is_file() and other.examples.is_file()):
         return ""
-    if sha256_file(one.records) == sha256_file(other.records):
+    if sha256_file(one.examples) == sha256_file(other.examples):
         return ""
     import pyarrow.parquet
 
-    there, now = (pyarrow.parquet.read_table(each.records).to_pylist() for each in (one, other))
+    there, now = (pyarrow.parquet.read_table(each.examples).to_pylist() for each in (one, other))
     # By their text: a NaN is then its own equal.
     changed = sum(repr(a) != repr(b) for a, b in zip(there, now, strict=False)) + abs(len(there) - len(now))
     return f"the scores are the same, but {changed:,} of {len(there):,} examples are not" if changed else ""

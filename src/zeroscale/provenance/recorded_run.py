@@ -53,6 +53,8 @@ def read(directory: Path) -> Recorded:
             with; says what can still be checked.
     """
     directory = Path(directory)
+    if layout.run_directories(directory):
+        raise ZeroscaleError(f"{directory} is a study and no run: give study=… then, or one of its runs")
     run = open_run(directory)
     checks = check(directory)
     try:
@@ -65,7 +67,11 @@ def read(directory: Path) -> Recorded:
             f"knows {FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
         )
     settings = _settings(run, manifest, checks)
-    return Recorded(directory, settings, manifest, run.metrics, run.results, checks)
+    try:
+        metrics = run.metrics
+    except ZeroscaleError as error:
+        raise ZeroscaleError(f"{error}. {_still(checks)}") from error
+    return Recorded(directory, settings, manifest, metrics, run.results, checks)
 
 
 def check(directory: Path) -> Check:

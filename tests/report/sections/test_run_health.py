@@ -6,8 +6,10 @@ import math
 import pytest
 from support import study_fixture
 
+from zeroscale.core.files import lock
 from zeroscale.report.sections import run_health
 from zeroscale.report.views.study import read_study
+from zeroscale.runs.layout import WORKER_LOCK
 
 
 @pytest.fixture
@@ -62,7 +64,8 @@ def test_a_run_cut_off_is_named_and_one_that_goes_on_is_not(short):
     for run, state in (("pocket-s", "resumable"), ("pocket-m", "running")):
         (short / run / "DONE").unlink()
         study_fixture.write_json(short / run / "status.json", {"state": state, "reason": "", "step": 90})
-    found = {one.label: one for one in run_health.run_health(read_study(short))}
+    with lock(short / "pocket-m" / WORKER_LOCK, 0, "taken"):
+        found = {one.label: one for one in run_health.run_health(read_study(short))}
     assert found["pocket-s"].worst == "not done at step 90 (resumable)"
     assert found["pocket-m"].severity == run_health.NOTHING
 

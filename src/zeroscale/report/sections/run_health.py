@@ -86,7 +86,7 @@ def _graded(run: RunView) -> list[tuple[int, float, str]]:
     found: list[tuple[int, float, str]] = []
     if run.state == "failed":
         found.append((FAILED, 0.0, f"failed{_at(run)}: {run.reason or 'no reason was recorded'}"))
-    elif run.state in ("resumable", "unknown"):
+    elif run.state == "resumable":
         found.append((NOT_DONE, 0.0, f"not done{_at(run)} ({run.state})"))
     bad = [row for row in run.metrics if "train/loss" in row and number(row["train/loss"]) is None]
     if bad:
