@@ -4,13 +4,14 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.data.corpus import INDEX, SOURCE
 from zeroscale.runs import source
 
 Json = dict[str, Any]
@@ -88,21 +89,22 @@ def _sources_in(folder: Path, package: bool) -> Iterable[Path]:
             yield path
 
 
-def corpora(roots: Sequence[Path], wanted: set[str]) -> dict[str, Path]:
-    """`NAME.index.json` and `NAME.source.json` of the corpora with these fingerprints, where they are at hand."""
-    found: dict[str, Path] = {}
-    for root in roots:
-        for index in sorted([*root.glob("*/index.json"), *root.glob("*.index.json")]):
+def corpora(directories: Sequence[Path], fingerprints: Container[str]) -> dict[str, Path]:
+    """`NAME.index.json` and `NAME.source.json` of the corpora with these fingerprints, as far as they are in one of the
+    directories: prepared, or as an opened bundle holds them."""
+    files: dict[str, Path] = {}
+    for directory in directories:
+        for index in sorted([*directory.glob(f"*/{INDEX}"), *directory.glob(f"*.{INDEX}")]):
             try:
                 fingerprint = read_json(index).get("fingerprint")
             except (ZeroscaleError, AttributeError):
                 continue
-            if fingerprint not in wanted:
+            if fingerprint not in fingerprints:
                 continue
-            apart = index.name == "index.json"
-            name = index.parent.name if apart else index.name.removesuffix(".index.json")
-            beside = index.with_name("source.json" if apart else f"{name}.source.json")
-            found.setdefault(f"{name}.index.json", index)
-            if beside.is_file():
-                found.setdefault(f"{name}.source.json", beside)
-    return found
+            prepared = index.name == INDEX
+            name = index.parent.name if prepared else index.name.removesuffix(f".{INDEX}")
+            source = index.with_name(SOURCE if prepared else f"{name}.{SOURCE}")
+            files.setdefault(f"{name}.{INDEX}", index)
+            if source.is_file():
+                files.setdefault(f"{name}.{SOURCE}", source)
+    return files

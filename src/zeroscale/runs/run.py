@@ -52,7 +52,7 @@ class Run:
     @property
     def outputs(self) -> Path:
         """The directory that holds its study and the corpora."""
-        return self.directory.resolve().parents[1]
+        return layout.outputs_of(self.directory.resolve())
 
     @cached_property
     def settings(self) -> dict[str, Any]:
