@@ -119,7 +119,7 @@ class Result:
     """Whether the records hold the log-probability of every token."""
     records_sha256: str = ""
     made: dict[str, Any] = field(default_factory=dict)
-    """What it was scored with: command, source, packages, hardware, threads (`manifest.surroundings`)."""
+    """What it was scored with: command, source, packages, hardware, threads (`manifest.environment`)."""
 
     @property
     def card(self) -> str:

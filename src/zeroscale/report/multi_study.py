@@ -60,7 +60,7 @@ def _prefixed_runs(study: StudyView, name: str) -> list[RunView]:
     return [
         replace(
             run,
-            run=replace(run.run, name=f"{name}/{run.name}", directory=run.directory.resolve()),
+            run=run.run.with_name(f"{name}/{run.name}"),
             label=f"{name} / {run.label}",
             scores={step: [moved(result) for result in results] for step, results in run.scores.items()},
         )

@@ -10,9 +10,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_bytes
 from zeroscale.report import dashboard, page
 from zeroscale.report.figures import matplotlib_files
-from zeroscale.runs import ledger
-from zeroscale.runs.run import Run
-from zeroscale.runs.study import read_runs
+from zeroscale.runs import study
 from zeroscale.scaling.fit import fit_study
 from zeroscale.scaling.summary import describe
 
@@ -82,32 +80,12 @@ class StudyFit:
         return describe(dict(self.content))
 
 
-class Study:
+class Study(study.Study):
     """A study's directory. Runs, ledger and figures are read when first asked for; `refresh` reads them again."""
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
-        if not self.runs:
-            raise ZeroscaleError(
-                f"{self.directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
-                "outputs/pocket"
-            )
-
-    @property
-    def name(self) -> str:
-        return self.directory.resolve().name
-
-    @cached_property
-    def runs(self) -> list[Run]:
-        """Every run with its state, settings and manifest, in order of name."""
-        return read_runs(self.directory)
-
-    @cached_property
-    def ledger(self) -> "DataFrame":
-        """A row for each run and checkpoint, as in results.csv: cell (the run's name), model, status, step, seed,
-        params, params_non_embedding, tokens, flops, train/loss and val/loss (nats per token), seconds, and for each
-        score CARD/METRIC with …/low, …/high (95 %) and …/n."""
-        return ledger.collect(self.directory)
+        super().__init__(directory)
+        self.require_runs()
 
     def fit(
         self,
@@ -167,7 +145,7 @@ class Study:
 
     def refresh(self) -> None:
         """Forgets what was read, so that it is read again."""
-        for name in ("runs", "ledger", "_page"):
+        for name in ("runs", "ledger", "recorded_fit", "_page"):
             self.__dict__.pop(name, None)
 
     def __repr__(self) -> str:

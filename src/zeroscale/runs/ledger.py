@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core.files import write_text
 from zeroscale.core.jsonl import Row
 from zeroscale.model.flops import flops_6nd
-from zeroscale.runs.results import SUFFIXES, ResultFile
+from zeroscale.runs.results import ENDS, ResultFile
 from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
@@ -116,5 +116,5 @@ def _cards(results: Iterable[ResultFile]) -> str | None:
 
 
 def _column_order(column: str) -> tuple[str, str, int]:
-    card, metric, *rest = column.split("/")
-    return card, metric, SUFFIXES.index(rest[0] if rest else "value")
+    card, metric, *end = column.split("/")
+    return card, metric, ["value", *ENDS].index(end[0] if end else "value")

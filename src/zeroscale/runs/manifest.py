@@ -122,7 +122,7 @@ class Manifest(Environment, total=False):
     corpus: CorpusFacts
     tokenizer: TokenizerFacts
     params: ParamCounts
-    flops_per_token: int
+    flops_per_token: float
     earlier: list[EarlierPart]
     init_from: Parent
     train_seconds: float
@@ -197,7 +197,7 @@ def make(
     manifest: Manifest = {
         "format": FORMAT,
         "settings_hash": settings.hash(),
-        **environment(gpu, threads, source),
+        **environment(gpu, threads, source),  # type: ignore[typeddict-item]  # (a ** of some of the keys)
         "devices": settings.trainer.devices,
         "micro_batch_tokens": micro_batch_tokens,
         "seed": settings.seed,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
@@ -10,7 +10,7 @@ from zeroscale.runs import layout
 
 # A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
 PLAIN_PROTOCOLS = ("paper", "corpus")
-SUFFIXES = ("value", "low", "high", "n")
+ENDS: tuple[Literal["low", "high", "n"], ...] = ("low", "high", "n")
 
 Json = dict[str, Any]
 
@@ -66,11 +66,11 @@ class ResultFile:
     @property
     def scores(self) -> dict[str, float | None]:
         """`lambada/acc`, `lambada/acc/low`, `…/high`, `…/n` for each metric: the ledger's columns."""
-        columns = {}
+        columns: dict[str, float | None] = {}
         for name, metric in self.metrics.items():
-            for suffix in SUFFIXES:
-                column = f"{self.column}/{name}"
-                columns[column if suffix == "value" else f"{column}/{suffix}"] = metric.get(suffix)
+            column = f"{self.column}/{name}"
+            columns[column] = metric.get("value")
+            columns |= {f"{column}/{end}": metric.get(end) for end in ENDS}
         return columns
 
     @property

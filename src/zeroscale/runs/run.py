@@ -1,5 +1,6 @@
 """A run as its directory holds it: configuration, manifest, state, metrics, checkpoints and results."""
 
+import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -35,6 +36,8 @@ class Run:
 
     def __init__(self, directory: Path) -> None:
         self.directory = Path(directory)
+        self.name = self.directory.name
+        """The directory's name: MODEL-seedSEED-HASH."""
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r})"
@@ -44,10 +47,11 @@ class Run:
         """The run with this configuration, whether it has begun or not."""
         return cls(layout.run_directory(config))
 
-    @property
-    def name(self) -> str:
-        """The directory's name: MODEL-seedSEED-HASH."""
-        return self.directory.name
+    def with_name(self, name: str) -> "Run":
+        """The same run under another name, where several studies are shown together."""
+        run = copy.copy(self)
+        run.name, run.directory = name, self.directory.resolve()
+        return run
 
     @property
     def outputs(self) -> Path:

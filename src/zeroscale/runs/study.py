@@ -58,7 +58,9 @@ class Study:
 
     @cached_property
     def ledger(self) -> "DataFrame":
-        """A row per run and checkpoint, as `ledger.collect` describes; read from the runs, not from results.csv."""
+        """A row for each run and checkpoint, as in results.csv: cell (the run's name), model, status, step, seed,
+        params, params_non_embedding, tokens, flops, train/loss and val/loss (nats per token), seconds, and for each
+        score CARD/METRIC with …/low, …/high (95 %) and …/n. Read from the runs, not from results.csv."""
         return ledger.collect(self.runs)
 
     @property
@@ -74,8 +76,8 @@ class Study:
         return self.directory / layout.FIT
 
     @cached_property
-    def fit(self) -> Row | None:
-        """fit.json, which `zeroscale fit` writes; None where there is none.
+    def recorded_fit(self) -> Row | None:
+        """The content of fit.json, which `zeroscale fit` writes; None where there is none.
 
         Raises:
             ZeroscaleError: it is damaged.

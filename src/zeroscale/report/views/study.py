@@ -135,7 +135,7 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     names = labels(runs)
     views = [_run_view(run, ledger.get(run.name, []), names[run.name]) for run in runs]
     views.sort(key=lambda view: (view.params or math.inf, view.name))
-    return StudyView(study.name, directory, views, study.fit)
+    return StudyView(study.name, directory, views, study.recorded_fit)
 
 
 def labels(runs: list[Run]) -> dict[str, str]:
