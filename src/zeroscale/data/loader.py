@@ -1,8 +1,8 @@
-"""Batches for one rank: what `batch_at(step)` holds, sliced after the fact."""
+"""Batches for one rank: its rows of the global batch of each step, as Lightning's loader takes them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, product
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,11 +11,17 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from zeroscale.data.batch_layout import BatchLayout
 from zeroscale.data.stream import TokenStream
 
+Item = TypeVar("Item")
+MicroBatch = tuple[Tensor, Tensor]
+"""(inputs, targets), int64 [micro_rows, context]."""
+# Lightning's loop costs 0.2 ms per item (measured), 3 % of a pocket-size step: an item holds several steps.
+STEPS_PER_ITEM = 32
 
-class MicroBatches(IterableDataset):
-    """One rank's micro-batches from a step on: (inputs, targets), int64 [micro_rows, context].
 
-    `first_step()` is asked when iteration begins, so that a resumed trainer gets the batch that its step needs.
+class MicroBatches(IterableDataset[MicroBatch]):
+    """One rank's micro-batches from a step on.
+
+    `first_step()` is called when iteration begins, so that a resumed trainer gets the batch that its step needs.
     """
 
     def __init__(
@@ -27,29 +33,19 @@ class MicroBatches(IterableDataset):
         self._steps = steps
         self._first_step = first_step
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[MicroBatch]:
         # Of several loading processes each gives every n-th micro-batch, which is how DataLoader puts them together.
         worker = get_worker_info()
-        mine, all_of_them = (worker.id, worker.num_workers) if worker else (0, 1)
-        micros = product(range(self._first_step(), self._steps), range(self._plan.accumulation))
-        for step, micro in islice(micros, mine, None, all_of_them):
+        first, every = (worker.id, worker.num_workers) if worker else (0, 1)
+        micro_batches = product(range(self._first_step(), self._steps), range(self._plan.accumulation))
+        for step, micro in islice(micro_batches, first, None, every):
             inputs, targets = self._stream.batch_at(step, self._plan.rows_of(self._rank, micro))
             yield torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
-def loader(batches: MicroBatches, pin: bool) -> DataLoader:
-    """Lightning's view of the micro-batches; they come whole, so nothing is collated."""
-    return DataLoader(batches, batch_size=None, num_workers=0, pin_memory=pin)
-
-
-MicroBatch = Any
-# Lightning's loop costs 0.2 ms each time around (measured), 3 % of a pocket-size step: it goes around once a stretch.
-STEPS_PER_ITEM = 32
-
-
-class Steps(IterableDataset):
-    """What Lightning takes for a batch: up to `STRETCH` optimizer steps, each a list of its micro-batches, made one by
-    one as they are asked for."""
+class Steps(IterableDataset[Iterator[list[MicroBatch]]]):
+    """What Lightning takes for a batch: up to `STEPS_PER_ITEM` optimizer steps, each a list of its micro-batches, made
+    when the step comes."""
 
     def __init__(self, micro_batches: Iterable[MicroBatch], accumulation: int, steps: int) -> None:
         """`steps` optimizer steps of `accumulation` micro-batches each."""
@@ -59,11 +55,16 @@ class Steps(IterableDataset):
 
     def __iter__(self) -> Iterator[Iterator[list[MicroBatch]]]:
         micro_batches = iter(self._micro_batches)
-        for done in range(0, self._steps, STEPS_PER_ITEM):
-            yield self._stretch(micro_batches, min(STEPS_PER_ITEM, self._steps - done))
+        for first_step in range(0, self._steps, STEPS_PER_ITEM):
+            yield self._item(micro_batches, min(STEPS_PER_ITEM, self._steps - first_step))
 
-    def _stretch(self, micro_batches: Iterator[MicroBatch], steps: int) -> Iterator[list[MicroBatch]]:
+    def _item(self, micro_batches: Iterator[MicroBatch], steps: int) -> Iterator[list[MicroBatch]]:
         for _ in range(steps):
             step = list(islice(micro_batches, self._accumulation))
             assert len(step) == self._accumulation, "the data ended before the run"
             yield step
+
+
+def loader(batches: IterableDataset[Item], pin: bool) -> DataLoader[Item]:
+    """Lightning's view of the batches; they come whole, so nothing is collated."""
+    return DataLoader(batches, batch_size=None, num_workers=0, pin_memory=pin)

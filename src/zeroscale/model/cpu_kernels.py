@@ -4,14 +4,16 @@ oneDNN's, as torch.compile calls them: not part of torch's public interface, so 
 `can_fuse` is False). `benchmarks/engine.py` measures what they save.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 _onednn = torch.ops.mkldnn if torch.backends.mkldnn.is_available() else None
-linear = getattr(_onednn, "_linear_pointwise", None)
-linear_add = getattr(linear, "binary", None)
-reorder = getattr(_onednn, "_reorder_linear_weight", None)
+linear: Any = getattr(_onednn, "_linear_pointwise", None)
+linear_add: Any = getattr(linear, "binary", None)
+reorder: Any = getattr(_onednn, "_reorder_linear_weight", None)
 
 FUSED = {"gelu_tanh": ("gelu", "tanh"), "gelu": ("gelu", "none"), "relu": ("relu", "")}
 """Activations that oneDNN applies to a product before it is written, by their names here."""
@@ -42,17 +44,22 @@ def can_fuse(x: Tensor, activation: str) -> bool:
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """x [rows, in] @ weight.T + bias."""
-    return linear(x, weight, bias, "none", [], "") if len(x) <= _MAX_ONEDNN_ROWS else functional.linear(x, weight, bias)
+    if len(x) > _MAX_ONEDNN_ROWS:
+        return functional.linear(x, weight, bias)
+    product: Tensor = linear(x, weight, bias, "none", [], "")
+    return product
 
 
 def affine_activation(x: Tensor, weight: Tensor, bias: Tensor, activation: str) -> Tensor:
     """activation(x [rows, in] @ weight.T + bias)."""
     attribute, algorithm = FUSED[activation]
-    return linear(x, weight, bias, attribute, [], algorithm)
+    product: Tensor = linear(x, weight, bias, attribute, [], algorithm)
+    return product
 
 
 def affine_add(x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> Tensor:
     """residual [rows, out] + x [rows, in] @ weight.T + bias."""
     if len(x) > _MAX_ONEDNN_ROWS and x.shape[1] > residual.shape[1]:  # the sum is little beside a product this long
         return functional.linear(x, weight, bias).add_(residual)
-    return linear_add(x, residual, weight, bias, "add")
+    total: Tensor = linear_add(x, residual, weight, bias, "add")
+    return total

@@ -5,7 +5,7 @@ output head tied to the token embedding. Shapes below: B rows, T tokens, d = d_m
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from zeroscale.model.kv_cache import KVCache
 from zeroscale.model.loss import TiedEmbedding, head_cross_entropy
 from zeroscale.model.recompute import gelu_linear, norm_linear
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "gelu": functional.gelu,
     "relu": functional.relu,
@@ -55,7 +55,8 @@ class Attention(nn.Module):
             self.scale /= layer + 1
 
     def forward(self, x: Tensor, norm: nn.LayerNorm, mask: Tensor | None, cache: KVCache | None) -> Tensor:
-        return self.proj(self.heads(norm_linear(x, norm, self.qkv), mask, cache))
+        y: Tensor = self.proj(self.heads(norm_linear(x, norm, self.qkv), mask, cache))
+        return y
 
     def heads(self, qkv: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
         """Queries, keys and values [B, T, 3d] → what the heads see, [B, T, d]."""
@@ -113,7 +114,8 @@ class Block(nn.Module):
         if not self.training and cpu_kernels.can_fuse(x, self.mlp.activation_name):
             return self._fused(x, mask, cache)
         x = x + self.drop(self.attn(x, self.ln_1, mask, cache))
-        return x + self.drop(self.mlp(x, self.ln_2))
+        x = x + self.drop(self.mlp(x, self.ln_2))
+        return x
 
     def _fused(self, x: Tensor, mask: Tensor | None, cache: KVCache | None) -> Tensor:
         """The same for inference on a CPU: the activation and the sums inside the products."""
@@ -205,7 +207,8 @@ class GPT(nn.Module):
             x = block(x, mask, cache)
         if cache is not None:
             cache.advance(time)
-        return self.ln_f(x)
+        states: Tensor = self.ln_f(x)
+        return states
 
     def logits(self, hidden: Tensor) -> Tensor:
         """States [..., d] → logits [..., V]."""

@@ -7,6 +7,7 @@ with `torch.nn.functional.linear_cross_entropy`.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -38,7 +39,8 @@ def head_cross_entropy(
     """
     if torch.compiler.is_compiling():
         # Kept out of the graph here and not by a decorator, which would load the compiler (1 s) with this file.
-        return torch.compiler.disable(head_cross_entropy)(hidden, weight, targets, reduction, tied)
+        uncompiled: Callable[..., Tensor] = torch.compiler.disable(head_cross_entropy)
+        return uncompiled(hidden, weight, targets, reduction, tied)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f'reduction is {reduction!r}; it must be "mean", "sum" or "none"')
     states, flat = hidden.flatten(0, -2), targets.flatten()
@@ -60,7 +62,10 @@ def head_cross_entropy(
             return losses.to(_wide_dtype(states.dtype)).view(targets.shape if row_weight is None else ())
         if row_weight is None:
             return _recomputed(states, weight, flat, dtype).view(targets.shape)
-        return _HeadCrossEntropy.apply(states, weight, flat, row_weight, dtype, tied)
+        loss: Tensor = _HeadCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            states, weight, flat, row_weight, dtype, tied
+        )
+        return loss
 
 
 def _wide_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -85,20 +90,33 @@ class TiedEmbedding:
 
     def look_up(self, weight: Tensor, tokens: Tensor) -> Tensor:
         """Rows of `weight` [V, d] by id: tokens [...] → [..., d]; the head must get `tied=self`."""
-        return _LookUp.apply(weight, tokens, self)
+        rows: Tensor = _LookUp.apply(weight, tokens, self)  # type: ignore[no-untyped-call]
+        return rows
+
+
+class _LookUpContext(FunctionCtx):
+    tokens: Tensor
+    tied: TiedEmbedding
 
 
 class _LookUp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, weight: Tensor, tokens: Tensor, tied: TiedEmbedding) -> Tensor:
+    def forward(ctx: _LookUpContext, weight: Tensor, tokens: Tensor, tied: TiedEmbedding) -> Tensor:
         ctx.tokens, ctx.tied = tokens, tied
         return functional.embedding(tokens, weight)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _LookUpContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         total, ctx.tied.gradient = ctx.tied.gradient, None
         assert total is not None, "the head's backward pass comes first, and once"
         return total.index_add_(0, ctx.tokens.flatten(), grad.flatten(0, -2).to(total.dtype)), None, None
+
+
+class _HeadContext(FunctionCtx):
+    needs_input_grad: tuple[bool, ...]
+    gradients: "tuple[Tensor | None, Tensor | None] | None"
+    weight_dtype: torch.dtype
+    tied: TiedEmbedding | None
 
 
 class _HeadCrossEntropy(torch.autograd.Function):
@@ -106,20 +124,22 @@ class _HeadCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: _HeadContext,
         states: Tensor,
         weight: Tensor,
         targets: Tensor,
         row_weight: Tensor,
         dtype: torch.dtype,
-        tied: "TiedEmbedding | None",
+        tied: TiedEmbedding | None,
     ) -> Tensor:
-        losses, *ctx.gradients = _chunked_losses(states, weight, targets, dtype, row_weight, ctx.needs_input_grad[:2])
+        needs_gradients = ctx.needs_input_grad[0], ctx.needs_input_grad[1]
+        losses, *gradients = _chunked_losses(states, weight, targets, dtype, row_weight, needs_gradients)
+        ctx.gradients = gradients[0], gradients[1]
         ctx.weight_dtype, ctx.tied = weight.dtype, tied
         return (losses @ row_weight).to(_wide_dtype(states.dtype))
 
     @staticmethod
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _HeadContext, grad: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.gradients is None:
             raise RuntimeError("the head's gradients were already used; compute the loss again for a second backward")
         grad_states, grad_weight = ctx.gradients

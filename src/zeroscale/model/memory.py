@@ -168,7 +168,8 @@ def _recomputed(shape: Shape, step: Step) -> tuple[bool, bool]:
     """Whether outputs of norms, and of GELU, are computed again in the backward pass."""
     if step.width != step.stored or step.compiled:
         return False, False
-    return tuple(step.micro_batch_tokens * width >= RECOMPUTE_FROM for width in (shape.d_model, shape.d_inner))
+    tokens = step.micro_batch_tokens
+    return tokens * shape.d_model >= RECOMPUTE_FROM, tokens * shape.d_inner >= RECOMPUTE_FROM
 
 
 def _chunk(shape: Shape, step: Step) -> int:

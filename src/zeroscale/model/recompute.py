@@ -7,10 +7,9 @@ the calls from Python cost more than they save. Under autocast and torch.compile
 itself) nothing is changed.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 MIN_NUMBERS = 2**19
@@ -21,16 +20,24 @@ MIN_TABLE_NUMBERS = 2**23
 
 def norm_linear(x: Tensor, norm: nn.LayerNorm, linear: nn.Linear) -> Tensor:
     """linear(norm(x)) of states [..., d]."""
-    if not _recomputes(x, linear):
-        return linear(norm(x))
-    return _NormLinear.apply(x, norm.weight, norm.bias, linear.weight, linear.bias, norm.eps)
+    y: Tensor
+    if _recomputes(x, linear):
+        y = _NormLinear.apply(  # type: ignore[no-untyped-call]
+            x, norm.weight, norm.bias, linear.weight, linear.bias, norm.eps
+        )
+    else:
+        y = linear(norm(x))
+    return y
 
 
 def gelu_linear(x: Tensor, linear: nn.Linear) -> Tensor:
     """linear(gelu(x)) with GELU's tanh form."""
-    if not _recomputes(x, linear):
-        return linear(functional.gelu(x, approximate="tanh"))
-    return _GeluLinear.apply(x, linear.weight, linear.bias)
+    y: Tensor
+    if _recomputes(x, linear):
+        y = _GeluLinear.apply(x, linear.weight, linear.bias)  # type: ignore[no-untyped-call]
+    else:
+        y = linear(functional.gelu(x, approximate="tanh"))
+    return y
 
 
 def gradient_is_shared(table: Tensor) -> bool:
@@ -63,16 +70,25 @@ def _linear_gradients(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, 
     return (rows @ weight).view_as(x), rows.t() @ flat, rows.sum(0)
 
 
+class _Saved(FunctionCtx):
+    """What a forward pass leaves for its backward pass."""
+
+    saved_tensors: tuple[Tensor, ...]
+    eps: float
+
+
 class _NormLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gain: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    def forward(
+        ctx: _Saved, x: Tensor, gain: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> Tensor:
         normed, mean, scale = torch.native_layer_norm(x, x.shape[-1:], gain, shift, eps)
         ctx.save_for_backward(x, mean, scale, gain, shift, weight)
         ctx.eps = eps
         return functional.linear(normed, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Saved, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, scale, gain, shift, weight = ctx.saved_tensors
         normed = torch.native_layer_norm(x, x.shape[-1:], gain, shift, ctx.eps)[0]
         grad_normed, grad_weight, grad_bias = _linear_gradients(grad, normed, weight)
@@ -84,12 +100,12 @@ class _NormLinear(torch.autograd.Function):
 
 class _GeluLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: _Saved, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         return functional.linear(functional.gelu(x, approximate="tanh"), weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: _Saved, grad: Tensor) -> tuple[Tensor, ...]:
         x, weight = ctx.saved_tensors
         active = functional.gelu(x, approximate="tanh")
         grad_active, grad_weight, grad_bias = _linear_gradients(grad, active, weight)

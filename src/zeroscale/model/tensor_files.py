@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,12 +77,13 @@ def _open_safetensors(path: Path) -> dict[str, StoredTensor]:
         # Opened anew for each: the file is mapped into memory, and what one mapping has touched counts as ours
         # until the mapping goes.
         with safe_open(path, framework="pt") as file:
-            return file.get_tensor(name)
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
 
     try:
         with safe_open(path, framework="pt") as file:
             return {
-                name: StoredTensor(tuple(file.get_slice(name).get_shape()), lambda name=name: load(name))
+                name: StoredTensor(tuple(file.get_slice(name).get_shape()), partial(load, name))
                 for name in file.keys()  # noqa: SIM118 — not a dict
             }
     except SafetensorError as error:
@@ -103,7 +105,7 @@ def _open_pickle(path: Path) -> dict[str, StoredTensor]:
     if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise ZeroscaleError(f"{path} does not hold a dictionary of tensors")
     return {
-        name: StoredTensor(tuple(tensor.shape), lambda name=name: content[name]) for name, tensor in content.items()
+        name: StoredTensor(tuple(tensor.shape), partial(content.__getitem__, name)) for name, tensor in content.items()
     }
 
 
@@ -114,7 +116,7 @@ def write_safetensors(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None
     The library's own writer wants every tensor contiguous at once: a second copy of each transposed weight.
     """
     listed = list(tensors)
-    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, dict[str, object]] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for name, tensor in listed:
         end = offset + tensor.numel() * tensor.element_size()

@@ -1,4 +1,4 @@
-"""Checkpoints written beside training: one thread, one job at a time, in order; what fails there is raised here."""
+"""Write checkpoints beside training: one thread, one job at a time, in order; its errors are raised in training."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +20,7 @@ class AsyncCheckpointWriter:
         self._job = self._pool.submit(job)
 
     def wait(self) -> None:
-        """Returns when nothing is being written any more."""
+        """Returns when the running job is done."""
         job, self._job = self._job, None
         if job is not None:
             job.result()
@@ -31,7 +31,7 @@ class AsyncCheckpointWriter:
             self.wait()
 
     def close(self) -> None:
-        """Waits, raises nothing, and ends the thread: what was begun is finished, whatever ended the run."""
+        """Waits, raises nothing, and ends the thread: a job that has begun is finished, whatever ended the run."""
         job, self._job = self._job, None
         if job is not None:
             job.exception()

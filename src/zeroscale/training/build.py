@@ -1,13 +1,15 @@
-"""The composition root: settings → corpus, model, trainer, evaluator. Each function reads like a recipe."""
+"""The composition root: settings → corpus, model, module, batches, trainer. Each function reads like a recipe."""
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
+from zeroscale.config.data import DataConfig
+from zeroscale.config.model import TokenizerConfig
 from zeroscale.config.train import TrainConfig, model_config
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
@@ -22,24 +24,28 @@ from zeroscale.training.lr_schedule import lr_at
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from torch.utils.data import DataLoader
 
+    from zeroscale.data.loader import MicroBatch
     from zeroscale.training.module import LanguageModel, Loop
 
 
-def corpus(data: Any, tokenizer: Any, output_dir: str, progress: Callable[..., None] | None = None) -> Corpus:
-    """The tokenised corpus: built once in outputs/corpora, found there afterwards."""
+def corpus(
+    data: DataConfig, tokenizer: TokenizerConfig, output_dir: str, progress: Callable[..., None] | None = None
+) -> Corpus:
+    """The tokenised corpus: prepared once in outputs/corpora, opened there afterwards."""
     directory = prepare.corpus_directory(layout.corpora(Path(output_dir)), data, tokenizer)
     return prepare.prepare(data, tokenizer, directory, progress)
 
 
-def model(settings: TrainConfig, tokens: Corpus) -> GPT:
+def model(settings: TrainConfig, corpus: Corpus) -> GPT:
     """The decoder with its initial weights: a function of the shape and the seed."""
-    if tokens.tokenizer.vocab_size > settings.vocab_size:
+    if corpus.tokenizer.vocab_size > settings.vocab_size:
         raise ZeroscaleError(
-            f"the tokenizer has {tokens.tokenizer.vocab_size} tokens, more than the {settings.vocab_size} that "
+            f"the tokenizer has {corpus.tokenizer.vocab_size} tokens, more than the {settings.vocab_size} that "
             "model.vocab_size and tokenizer.vocab_size say; set model.vocab_size=null"
         )
-    return GPT(model_config(settings, tokens.tokenizer.vocab_size), settings.seed)
+    return GPT(model_config(settings, corpus.tokenizer.vocab_size), settings.seed)
 
 
 def module(settings: TrainConfig, gpt: GPT, loop: "Loop", start: Path | None = None) -> "LanguageModel":
@@ -49,27 +55,27 @@ def module(settings: TrainConfig, gpt: GPT, loop: "Loop", start: Path | None = N
     from zeroscale.training import distributed
     from zeroscale.training.module import LanguageModel
 
-    run = settings.trainer
-    sharded = run.strategy == "fsdp" and run.devices > 1
-    if run.precision == "bf16-true":
+    options = settings.trainer
+    sharded = options.strategy == "fsdp" and options.devices > 1
+    if options.precision == "bf16-true":
         gpt.to(torch.bfloat16)
-    if run.activation_checkpointing:
+    if options.activation_checkpointing:
         distributed.checkpoint_activations(gpt)
-    if run.compile:
-        distributed.compile_model(gpt, run.compile_mode, by_block=sharded)
+    if options.compile:
+        distributed.compile_model(gpt, options.compile_mode, by_block=sharded)
     return LanguageModel(
         gpt,
         settings.optimizer,
-        lambda step: rate(settings, step),
+        lambda step: learning_rate(settings, step),
         loop,
         seed=settings.seed,
         first_step=step_of(start) if start else 0,
-        mixed=run.precision == "bf16-mixed",
+        mixed=options.precision == "bf16-mixed",
         shard=distributed.shard if sharded else None,
     )
 
 
-def rate(settings: TrainConfig, step: int) -> float:
+def learning_rate(settings: TrainConfig, step: int) -> float:
     """The learning rate of optimizer step `step` (from 0)."""
     return lr_at(
         step,
@@ -81,35 +87,36 @@ def rate(settings: TrainConfig, step: int) -> float:
     )
 
 
-def batches(settings: TrainConfig, tokens: Corpus, rank: int, first_step: int) -> Any:
+def batches(
+    settings: TrainConfig, corpus: Corpus, rank: int, first_step: int
+) -> "DataLoader[Iterator[list[MicroBatch]]]":
     """A rank's micro-batches, those of a step together, from a step on."""
-    from zeroscale.data.loader import Steps
-
-    stream = TokenStream(tokens, settings.seed, settings.context, settings.trainer.batch_tokens)
-    plan = layout_of(settings)
-    micro = loader.MicroBatches(stream, plan, rank, settings.steps, lambda: first_step)
-    return loader.loader(Steps(micro, plan.accumulation, settings.steps - first_step), pin=False)
+    stream = TokenStream(corpus, settings.seed, settings.context, settings.trainer.batch_tokens)
+    batch_layout = layout_of(settings)
+    micro_batches = loader.MicroBatches(stream, batch_layout, rank, settings.steps, lambda: first_step)
+    return loader.loader(loader.Steps(micro_batches, batch_layout.accumulation, settings.steps - first_step), pin=False)
 
 
 def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
-    """Lightning's trainer with everything of its own switched off that we do ourselves (precision is `module`'s)."""
+    """Lightning's Trainer: devices, strategy and process group are its part; what `TrainingLoop` does is switched off,
+    and precision is `module`'s."""
     import pytorch_lightning as pl
 
     from zeroscale.training import distributed
 
-    run = settings.trainer
-    kind = machine.resolve_accelerator(run.accelerator)
-    machines, devices = distributed.machines(run)
+    options = settings.trainer
+    kind = machine.resolve_accelerator(options.accelerator)
+    machines, devices = distributed.machines(options)
     if kind == "cuda" and torch.cuda.device_count() < devices:
         raise ZeroscaleError(f"{devices} devices are to be used here, but torch sees {torch.cuda.device_count()} GPUs")
     return pl.Trainer(
         accelerator="cpu" if kind == "cpu" else "gpu",
         devices=devices,
         num_nodes=machines,
-        strategy=distributed.strategy(run),
+        strategy=distributed.strategy(options),
         # The batches end with the last step: that is one epoch to Lightning, however often the corpus is read.
         max_epochs=1,
-        plugins=[distributed.environment(run)],
+        plugins=[distributed.environment(options)],
         default_root_dir=directory,
         logger=False,
         enable_checkpointing=False,
@@ -123,8 +130,8 @@ def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
 
 
 def quiet_libraries() -> None:
-    """To be called before Lightning is imported: keeps its advice out of the terminal (it concerns loaders and loggers
-    that we do not use), and loads it faster."""
+    """Keeps Lightning's hints on loggers and loaders out of the terminal, and imports it faster; to be called before it
+    is imported."""
     import logging
 
     from zeroscale.training.fast_import import load_torchmetrics

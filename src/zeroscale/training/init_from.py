@@ -1,14 +1,15 @@
-"""What a run goes on from when it does not begin at the beginning: another run's checkpoint, or its WSD trunk's."""
+"""Initialise a run from another run's checkpoint (its parent), or from that of its WSD trunk."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
+from zeroscale.data.corpus import Corpus
 from zeroscale.runs import checkpoint, layout, status
 
 # What both must share: the tensors' shapes, the optimizer's moments, and where in the data the run stands.
@@ -25,6 +26,9 @@ SHARED = (
 )
 _POLL_SECONDS = 1.0
 
+Settings = dict[str, Any]
+"""A run's settings as config.yaml holds them, group by group."""
+
 
 def directory(settings: TrainConfig) -> Path:
     """The parent's directory."""
@@ -33,44 +37,57 @@ def directory(settings: TrainConfig) -> Path:
     return Path(settings.init_from.run or "")
 
 
-def wait(settings: TrainConfig, train: Callable[[TrainConfig], Any], say: Callable[[str], None]) -> str:
-    """Returns when the parent's checkpoint can be read: a trunk that is not there is trained (`train` gives an outcome
-    with `state`, `reason` and `good`), one that another process is training is waited for.
+class Outcome(Protocol):
+    """How a run ended (`launch.launcher.RunOutcome`)."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def good(self) -> bool: ...
+
+
+def wait(settings: TrainConfig, train: Callable[[TrainConfig], Outcome], say: Callable[[str], None]) -> str:
+    """Returns when the parent's checkpoint can be read: a missing trunk is trained by `train`, a parent that another
+    process is training is waited for.
 
     Returns:
-        Why it cannot be had, or nothing.
+        Why it cannot be had; empty where it can.
     """
-    cell, step = directory(settings), settings.first_step
-    told = False
-    while not (layout.checkpoint_directory(cell, step) / layout.META).is_file():
-        if _taken(cell):
-            if not told:
-                say(f"{settings.cell}: waits for step {step} of {cell}")
-            told = True
+    parent, step = directory(settings), settings.first_step
+    announced = False
+    while not (layout.checkpoint_directory(parent, step) / layout.META).is_file():
+        if _is_training(parent):
+            if not announced:
+                say(f"{settings.cell}: waits for step {step} of {parent}")
+            announced = True
             time.sleep(_POLL_SECONDS)
-        elif settings.init_from.run != "trunk" or status.read_done(cell):
+        elif settings.init_from.run != "trunk" or status.read_done(parent):
             break
         else:
             outcome = train(settings.trunk())
             if not outcome.good and outcome.state != "busy":
-                return f"its trunk {cell.name} is {outcome.state}: {outcome.reason or 'stopped on request'}"
+                return f"its trunk {parent.name} is {outcome.state}: {outcome.reason or 'stopped on request'}"
             if outcome.good:
                 break
     return ""
 
 
-def _taken(cell: Path) -> bool:
-    """Whether a live process is training the cell."""
-    if not (cell / layout.WORKER_LOCK).exists():
+def _is_training(parent: Path) -> bool:
+    """Whether a live process is training the parent."""
+    if not (parent / layout.WORKER_LOCK).exists():
         return False
     try:
-        with lock(cell / layout.WORKER_LOCK, 0, "taken"):
+        with lock(parent / layout.WORKER_LOCK, 0, "taken"):
             return False
     except ZeroscaleError:
         return True
 
 
-def start(settings: TrainConfig, corpus: Any, say: Callable[[str], None]) -> Path | None:
+def start(settings: TrainConfig, corpus: Corpus, say: Callable[[str], None]) -> Path | None:
     """The parent's checkpoint.
 
     A trunk may have dropped the very step where the decay begins: an earlier one gives the same run, for until then
@@ -82,38 +99,39 @@ def start(settings: TrainConfig, corpus: Any, say: Callable[[str], None]) -> Pat
     from zeroscale.config import diff
     from zeroscale.training import guards
 
-    cell, step = directory(settings), settings.first_step
+    parent, step = directory(settings), settings.first_step
     if settings.init_from.run == "trunk":
-        found = checkpoint.latest(cell, say, at_most=step)
-        if found is None or checkpoint.step_of(found) < step:
+        path = checkpoint.latest(parent, say, at_most=step)
+        if path is None or checkpoint.step_of(path) < step:
             say(
-                f"{settings.cell}: {cell} has kept no checkpoint of step {step}, the steps since are trained again; "
+                f"{settings.cell}: {parent} has kept no checkpoint of step {step}, the steps since are trained again; "
                 f"trainer.keep_every_tokens={step * settings.trainer.batch_tokens} (or a divisor) keeps it"
             )
     else:
-        found = layout.checkpoint_directory(cell, step)
-        if not (found / layout.META).is_file():
-            there = ", ".join(str(checkpoint.step_of(path)) for path in checkpoint.all_of(cell)) or "none"
+        path = layout.checkpoint_directory(parent, step)
+        if not (path / layout.META).is_file():
+            steps = ", ".join(str(checkpoint.step_of(kept)) for kept in checkpoint.all_of(parent)) or "none"
             raise ZeroscaleError(
-                f"init_from.run={cell} has no checkpoint of step {step} "
-                f"(init_from.tokens={settings.init_from.tokens}); it has steps: {there}"
+                f"init_from.run={parent} has no checkpoint of step {step} "
+                f"(init_from.tokens={settings.init_from.tokens}); it has steps: {steps}"
             )
-    if found is None:
+    if path is None:
         return None
-    meta = checkpoint.read_meta(found)
-    guards.check_same_data(found, meta, corpus)
-    other = diff.differences(_shared(meta["settings"]), _shared(as_dict(settings)))
-    if other:
-        raise ZeroscaleError(f"init_from: {found} cannot be gone on from with other settings: {'; '.join(other)}")
-    return found
+    meta = checkpoint.read_meta(path)
+    guards.check_same_data(path, meta, corpus)
+    changed = diff.differences(_shared(meta["settings"]), _shared(as_dict(settings)))
+    if changed:
+        raise ZeroscaleError(f"init_from: {path} cannot be gone on from with other settings: {'; '.join(changed)}")
+    return path
 
 
-def _shared(value: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+def _shared(settings: Settings) -> Settings:
+    """The settings that a run must share with its parent, of those of a whole run."""
+    shared: Settings = {}
     for key in SHARED:
-        *parents, last = key.split(".")
-        node, source = kept, value
-        for parent in parents:
-            node, source = node.setdefault(parent, {}), source.get(parent, {})
-        node[last] = source.get(last)
-    return kept
+        *groups, name = key.split(".")
+        target, source = shared, settings
+        for group in groups:
+            target, source = target.setdefault(group, {}), source.get(group, {})
+        target[name] = source.get(name)
+    return shared

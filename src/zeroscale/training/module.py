@@ -6,10 +6,11 @@ itself is ours (`train.TrainingLoop`): Lightning's own logs, clips and saves by 
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 
@@ -17,6 +18,9 @@ from zeroscale.config.optimizer import OptimizerConfig
 from zeroscale.data.loader import MicroBatch
 from zeroscale.model.gpt import GPT
 from zeroscale.training.optimizer import optimizers
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 
 class Loop(Protocol):
@@ -129,7 +133,7 @@ class LanguageModel(pl.LightningModule):
             loss.backward()
         elif self.trainer.world_size > 1:
             # Lightning's own way prepares DDP's buckets; without DDP its hooks would only cost time.
-            with nullcontext() if last else self.trainer.strategy.block_backward_sync():
+            with nullcontext() if last else cast(DDPStrategy, self.trainer.strategy).block_backward_sync():
                 self.manual_backward(loss)
         else:
             loss.backward()
@@ -139,7 +143,7 @@ class LanguageModel(pl.LightningModule):
         limit = self._optimizer_config.grad_clip
         norm = torch.nn.utils.get_total_norm([p.grad for p in self._parameter_list if p.grad is not None])
         if self._shard is not None:
-            norm = norm.full_tensor()
+            norm = cast("DTensor", norm).full_tensor()
         grad_norm = norm.item()
         # Below the limit clipping multiplies by one: left out, a pass over all gradients saved.
         if limit is not None and grad_norm + 1e-6 > limit:

@@ -34,7 +34,7 @@ class Stopwatch:
         return self._before + phases["data"] + phases["compute"] + phases["log"]
 
     def begin(self) -> None:
-        """Training starts now; what was before (imports, the corpus) is nobody's."""
+        """Training starts now; the time before (imports, the corpus) belongs to no phase."""
         self._last = time.perf_counter()
 
     def mark(self, phase: str) -> None:

@@ -1,7 +1,7 @@
 """A training state as tensors by name: copied to the host in one go, written in the background, put back to the bit.
 
 Everything that decides how a run goes on is here: weights and the optimizers' moments. The data, the learning rate and
-dropout's noise are functions of the step (`data.tokens`, `schedule`, `lit`), so nothing else has to be kept.
+dropout's noise are functions of the step (`data.stream`, `lr_schedule`, `module`), so nothing else has to be kept.
 Sharded tensors are gathered on the way out and cut on the way in: a checkpoint does not know how many devices wrote it.
 """
 
@@ -23,13 +23,13 @@ Meta = dict[str, object]
 
 
 class StateSnapshot:
-    """Takes snapshots of one model and its optimizers into buffers that are used again.
+    """Copies the state of one model and its optimizers into buffers that are used again.
 
-    A snapshot is overwritten by the next: whoever writes it out must have finished before.
+    A copy is overwritten by the next: it must have been written to disk before.
     """
 
     def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer], keep: bool) -> None:
-        """`keep` is False on ranks that only take part in the gathering."""
+        """`keep` is False on ranks that take part in gathering the shards and write nothing."""
         self._model = model
         self._optimizers = optimizers
         self._keep = keep
@@ -45,7 +45,7 @@ class StateSnapshot:
         return weights, state
 
     def _copy(self, name: str, tensor: Tensor) -> Tensor:
-        whole = _gathered(tensor.detach())
+        whole = _gather(tensor.detach())
         if not self._keep:
             return whole[:0] if whole.dim() else whole
         buffer = self._buffers.get(name)
@@ -74,22 +74,24 @@ def restore(path: Path, model: nn.Module, optimizers: Sequence[Optimizer]) -> No
         ZeroscaleError: it belongs to another model or another optimizer.
     """
     stored, weights = open_file(path / layout.WEIGHTS), _weights(model)
-    _same({name: tensor.shape for name, tensor in stored.items()}, weights, path / layout.WEIGHTS)
+    _check_shapes({name: tensor.shape for name, tensor in stored.items()}, weights, path / layout.WEIGHTS)
     for name, tensor in weights.items():
-        tensor.copy_(_like(stored[name].load(), tensor))
+        tensor.copy_(_shard_like(stored[name].load(), tensor))
     moments = open_file(path / layout.OPTIMIZER)
     owners = {
-        name: (optimizer, parameter) for optimizer in optimizers for name, parameter in _owned(model, optimizer).items()
+        name: (optimizer, parameter)
+        for optimizer in optimizers
+        for name, parameter in _parameters_of(model, optimizer).items()
     }
     unknown = sorted({name.partition("/")[2] for name in moments} ^ set(owners))
     if moments and unknown:
         raise ZeroscaleError(f"{path / layout.OPTIMIZER} belongs to another model or optimizer: {unknown[0]}")
-    for name, tensor in moments.items():
+    for name, moment in moments.items():
         key, _, parameter_name = name.partition("/")
         optimizer, parameter = owners[parameter_name]
-        loaded = tensor.load()
+        loaded = moment.load()
         # A count of steps is one number, wherever the parameter's shards are; fused kernels want it on the device.
-        placed = loaded.to(parameter.device, copy=True) if key == "step" else _like(loaded, parameter).clone()
+        placed = loaded.to(parameter.device, copy=True) if key == "step" else _shard_like(loaded, parameter).clone()
         optimizer.state[parameter][key] = placed
 
 
@@ -97,12 +99,12 @@ def _weights(model: nn.Module) -> NamedTensors:
     return {name: parameter.detach() for name, parameter in model.named_parameters()}
 
 
-def _owned(model: nn.Module, optimizer: Optimizer) -> dict[str, nn.Parameter]:
+def _parameters_of(model: nn.Module, optimizer: Optimizer) -> dict[str, nn.Parameter]:
     """The optimizer's parameters by the model's names."""
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    owned = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in held}
-    assert len(owned) == len(held), "the model's parameters are not those that the optimizer was given"
-    return owned
+    ids = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    named = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in ids}
+    assert len(named) == len(ids), "the model's parameters are not those that the optimizer was given"
+    return named
 
 
 def _optimizer_state(model: nn.Module, optimizers: Sequence[Optimizer]) -> NamedTensors:
@@ -110,19 +112,19 @@ def _optimizer_state(model: nn.Module, optimizers: Sequence[Optimizer]) -> Named
     return {
         f"{key}/{name}": value
         for optimizer in optimizers
-        for name, parameter in _owned(model, optimizer).items()
+        for name, parameter in _parameters_of(model, optimizer).items()
         # Sorted: the optimizer's own order is another after a restore, and equal states should be equal files.
         for key, value in sorted(optimizer.state.get(parameter, {}).items())
     }
 
 
-def _gathered(tensor: Tensor) -> Tensor:
+def _gather(tensor: Tensor) -> Tensor:
     from torch.distributed.tensor import DTensor
 
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def _like(whole: Tensor, parameter: Tensor) -> Tensor:
+def _shard_like(whole: Tensor, parameter: Tensor) -> Tensor:
     """A whole tensor on the parameter's device, cut as the parameter is."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -133,9 +135,11 @@ def _like(whole: Tensor, parameter: Tensor) -> Tensor:
     return distribute_tensor(whole, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
 
-def _same(stored: dict[str, tuple[int, ...]], weights: NamedTensors, path: Path) -> None:
+def _check_shapes(stored: dict[str, tuple[int, ...]], weights: NamedTensors, path: Path) -> None:
     for name in sorted(stored.keys() | weights.keys()):
-        found = list(stored[name]) if name in stored else "missing"
-        wanted = list(weights[name].shape) if name in weights else "not part of the model"
-        if found != wanted:
-            raise ZeroscaleError(f"{path} holds another model's weights: {name} is {found} there, {wanted} here")
+        stored_shape = list(stored[name]) if name in stored else "missing"
+        expected = list(weights[name].shape) if name in weights else "not part of the model"
+        if stored_shape != expected:
+            raise ZeroscaleError(
+                f"{path} holds another model's weights: {name} is {stored_shape} there, {expected} here"
+            )

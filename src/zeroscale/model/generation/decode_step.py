@@ -5,8 +5,9 @@ dropout, no module calls, the activation inside the product where oneDNN has it,
 many steps to come.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch.nn import functional
 from zeroscale.core.machine import free_memory
 from zeroscale.model import cpu_kernels
 from zeroscale.model.generation.shared_prefix import SharedPrefixCache
-from zeroscale.model.gpt import ACTIVATIONS, GPT
+from zeroscale.model.gpt import ACTIVATIONS, GPT, Block
 from zeroscale.model.kv_cache import KVCache
 
 # Packing GPT-2 small's weights costs 0.1 s and saves 1 to 9 ms a step (1 to 32 rows).
@@ -72,7 +73,7 @@ class DecodeStep:
                     self._sum(block.mlp.down.weight, block.mlp.down.bias),
                     block.attn.scale,
                 )
-                for block in model.blocks
+                for block in cast(Iterable[Block], model.blocks)
             ]
             self._head = self._product(model.head_weight, None)
 

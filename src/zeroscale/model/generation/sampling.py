@@ -32,11 +32,12 @@ class Sampler:
             greatest, ids = logits.max(-1)  # three times as fast as argmax on a CPU
             _check_finite(greatest)
             return ids
-        logits, ids = logits.float() / self.temperature, None
+        logits = logits.float() / self.temperature
+        sorted_ids: Tensor | None = None
         if self.top_k is not None and self.top_k < logits.shape[1]:
             logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], -torch.inf)
         if self.top_p is not None and self.top_p < 1:
-            logits, ids = logits.sort(dim=-1, descending=True, stable=True)
+            logits, sorted_ids = logits.sort(dim=-1, descending=True, stable=True)
             probabilities = logits.softmax(-1)
             # A token is in if those before it have not reached p: the first always is.
             before = probabilities.cumsum(-1, dtype=torch.float64) - probabilities
@@ -48,7 +49,7 @@ class Sampler:
         _check_finite(total)
         rank = torch.searchsorted(mass, uniform[:, None].to(mass.device) * total, right=True)
         rank = rank.minimum(torch.searchsorted(mass, total))
-        return (rank if ids is None else ids.gather(1, rank))[:, 0]
+        return (rank if sorted_ids is None else sorted_ids.gather(1, rank))[:, 0]
 
 
 def _check_finite(values: Tensor) -> None:

@@ -120,7 +120,8 @@ class SharedPrefixCache:
         rows_by_prefix: dict[int, list[int]] = {}
         for row, (prefix, _) in enumerate(self._prefixes):
             rows_by_prefix.setdefault(id(prefix), []).append(row)
-        self._prefix_rows, order = [], []
+        self._prefix_rows = []
+        order: list[int] = []
         for rows in rows_by_prefix.values():
             rows.sort(key=lambda row: self._prefixes[row][1])
             paths = [self._prefixes[row][1] for row in rows]
@@ -141,7 +142,7 @@ class SharedPrefixCache:
     def mask(self, time: int) -> None:
         """None: `attend` masks the rows itself."""
 
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, mask: None, scale: float) -> Tensor:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         """Stores a layer's new keys and values; what the queries see. All [rows, H, 1, d/H]."""
         assert self._prefix_rows is not None, "`positions` comes first"
         q = (q[:, :, 0] * scale).to(self._keys.dtype)
