@@ -19,7 +19,7 @@ COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 
 def count(n: int, singular: str, plural: str | None = None) -> str:
-    """`4, "size"` → "four sizes"; figures from thirteen on."""
+    """A number in words and its noun: `4, "size"` → "four sizes"; in digits from thirteen on."""
     word = COUNTS[n] if n < len(COUNTS) else f"{n:,}"
     return f"{word} {singular if n == 1 else plural or singular + 's'}"
 
@@ -58,7 +58,7 @@ def printable(text: str) -> str:
 
 
 def scaled(value: float | None, unit: str = "", names: str = "K M B T") -> str:
-    """25344 → "25.3 K"; with a unit and SI prefixes: `scaled(3.2e13, "FLOP", "k M G T P E Z Y")` → "32.0 TFLOP"."""
+    """25344 → "25.3 K"; with a unit and SI prefixes: `scaled(3.2e13, "FLOP", "k M G T P E Z Y")` → "32 TFLOP"."""
     if value is None:
         return NOTHING
     prefixes = ["", *names.split()]
@@ -173,7 +173,7 @@ def flops_text(value: float, digits: int = 2) -> str:
 
 
 def compact(value: float) -> str:
-    """1234567 → "1.23M": three digits and a power of a thousand, as sizes are spoken of in the field."""
+    """1234567 → "1.23M": three digits and the letter of a power of a thousand, without a space."""
     power = 0
     # 999,500 rounds to 1.00M, not to 1000k.
     while value >= 999.5 and power < 5:
@@ -185,5 +185,5 @@ def compact(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """An amount in whatever currency the price was: 12,340 from a hundred on, with cents below."""
+    """An amount in the currency of the price: "12,340" from a hundred on, with cents below."""
     return f"{value:,.0f}" if value >= 99.995 else f"{value:.2f}"
