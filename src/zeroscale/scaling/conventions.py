@@ -5,12 +5,11 @@ the head's FLOPs alone moved theirs from 0.84 to 0.71.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
 from zeroscale.scaling.estimators.isoflop import fit_isoflop
+from zeroscale.scaling.fit_schema import ConventionExponent
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_table import EXACT, SIX_ND, RunTable
@@ -23,8 +22,8 @@ LAWS = ("chinchilla", "isoflop")
 
 def exponents_by_convention(
     tables: Callable[[str, str], RunTable | None], conventions: Sequence[str], options: Options, laws: Sequence[str]
-) -> list[dict[str, Any]]:
-    """A row for each law, convention of N and count of FLOPs: {law, convention, flops, exponent, note}.
+) -> list[ConventionExponent]:
+    """A row for each law, convention of N and count of FLOPs.
 
     Args:
         tables: (convention, "exact" or "6nd") → the runs so counted; None where a run has no exact FLOPs.
@@ -60,7 +59,7 @@ def exponents_by_convention(
     return rows
 
 
-def _isoflop(table: RunTable, convention: str, counted: str, bootstrap: int, options: Options) -> dict[str, Any]:
+def _isoflop(table: RunTable, convention: str, counted: str, bootstrap: int, options: Options) -> ConventionExponent:
     try:
         fit = fit_isoflop(
             table.params,
@@ -77,11 +76,7 @@ def _isoflop(table: RunTable, convention: str, counted: str, bootstrap: int, opt
     return _row("isoflop", convention, counted, fit.parameters["a"])
 
 
-def _row(law: str, convention: str, counted: str, exponent: Estimate | None, note: str | None = None) -> dict[str, Any]:
-    return {
-        "law": law,
-        "convention": convention,
-        "flops": counted,
-        "exponent": None if exponent is None else asdict(exponent),
-        "note": note,
-    }
+def _row(
+    law: str, convention: str, counted: str, exponent: Estimate | None, note: str | None = None
+) -> ConventionExponent:
+    return ConventionExponent(law=law, convention=convention, flops=counted, exponent=exponent, note=note)

@@ -7,9 +7,9 @@ from zeroscale.core.format import compact
 from zeroscale.scaling.numerics import arrays
 
 if TYPE_CHECKING:
-    from numpy import ndarray
-
+    from zeroscale.scaling.numerics.arrays import FloatArray
     from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
+    from zeroscale.scaling.run_selection import LeftOutRun, SizeGroup
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SMALLEST_RANGE = 10.0
@@ -25,7 +25,7 @@ def capitalize(text: str) -> str:
 
 
 def power_law_warnings(
-    params: "ndarray", loss: "ndarray", fit: Any, tried: Any, held: Any, *, chosen: bool, needed_sizes: int
+    params: "FloatArray", loss: "FloatArray", fit: Any, tried: Any, held: Any, *, chosen: bool, needed_sizes: int
 ) -> list[str]:
     """Warnings about a fit that follow from its numbers alone.
 
@@ -81,7 +81,7 @@ def _too_few_for_floor(sizes: int, needed: int, fitted: bool) -> str:
     )
 
 
-def _rises(params: "ndarray", loss: "ndarray") -> list[str]:
+def _rises(params: "FloatArray", loss: "FloatArray") -> list[str]:
     """Where a larger size has no lower loss, by the means of each size."""
     import numpy
 
@@ -100,10 +100,10 @@ def _rises(params: "ndarray", loss: "ndarray") -> list[str]:
     ]
 
 
-def recipe_warnings(points: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -> list[str]:
+def recipe_warnings(sizes: "Sequence[SizeGroup]", left_out: "Sequence[LeftOutRun]") -> list[str]:
     """Warnings about which runs the law rests on: unequal tokens, runs that are not done, twins of one seed."""
     found = []
-    tokens = [point["tokens"] for point in points]
+    tokens = [size.tokens for size in sizes]
     if max(tokens) > 1.01 * min(tokens):
         found.append(
             f"The sizes were trained on different numbers of tokens ({compact(min(tokens))} to {compact(max(tokens))}):"
@@ -112,16 +112,16 @@ def recipe_warnings(points: Sequence[dict[str, Any]], left_out: Sequence[dict[st
     return found + run_warnings(left_out)
 
 
-def run_warnings(left_out: Sequence[dict[str, Any]]) -> list[str]:
+def run_warnings(left_out: "Sequence[LeftOutRun]") -> list[str]:
     """Warnings about runs that no law rests on: those that are not done, and twins of one seed."""
     found = []
-    undone = {entry["cell"]: entry["state"] for entry in left_out if entry.get("state")}
+    undone = {run.cell: run.state for run in left_out if run.state}
     if undone:
         names = ", ".join(f"{cell} ({state})" for cell, state in undone.items())
         found.append(
             f"{capitalize(in_words(len(undone)))} {'runs are' if len(undone) > 1 else 'run is'} not done: {names}."
         )
-    twins = [entry["cell"] for entry in left_out if entry.get("twin")]
+    twins = [run.cell for run in left_out if run.is_twin]
     if twins:
         found.append(
             "Runs with the same size, tokens and seed differ in other settings; of each the one with the lowest loss "

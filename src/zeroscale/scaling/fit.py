@@ -1,10 +1,10 @@
-"""Fits the laws of a study or of a CSV of runs and writes them, with their doubts, to fit.json."""
+"""Fits the laws of a study or of a CSV of runs and writes them, with their warnings, to fit.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
@@ -13,10 +13,28 @@ from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
 from zeroscale.scaling import conventions, diagnostics, lm_eval_results, registry, runs_csv
 from zeroscale.scaling.estimators import downstream
+from zeroscale.scaling.fit_schema import (
+    BenchmarkLaw,
+    ConventionExponent,
+    DataLaw,
+    FitFile,
+    Json,
+    LeftOut,
+    NotFitted,
+    SizeLaw,
+    to_json,
+)
 from zeroscale.scaling.numerics.arrays import group_values
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.registry import LAWS, FitData
-from zeroscale.scaling.run_selection import COLUMN_OF, Selection, select_longest, select_runs
+from zeroscale.scaling.run_selection import (
+    COLUMN_OF,
+    LeftOutRun,
+    SelectedRun,
+    Selection,
+    select_longest,
+    select_runs,
+)
 from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.runs_csv import read_csv
 from zeroscale.scaling.summary import describe
@@ -26,7 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "fit_study", "load_runs"]
 
+# "auto" fits laws over size and data from so many sizes and token counts on.
 AUTO_LEVELS = 3
+CSV_CONVENTION = "as given in the CSV"
 
 
 def fit_study(
@@ -39,7 +59,7 @@ def fit_study(
     seed: int = 0,
     command: str | None = None,
     options: Options | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """Fits val/loss against size, and against size and data, and writes fit.json; returns what it wrote.
 
     A study's directory gets its results.csv anew first. The laws rest on the last checkpoint of each finished run; all
@@ -61,98 +81,111 @@ def fit_study(
             carry.
     """
     runs = Path(runs)
-    wanted = options or Options(
+    options = options or Options(
         law=(law,) if isinstance(law, str) else tuple(law), convention=convention, bootstrap=bootstrap, seed=seed
     )
-    registry.check_names(wanted.law)
-    study = load_runs(runs, wanted)
-    imported, is_study = study.imported, runs.is_dir() and not study.imported
-    source = ledger.write(Study(runs).ledger_path, study.frame) if is_study else runs
-    value = {
-        "study": runs.name if is_study or imported else runs.resolve().parent.name if study.from_ledger else runs.stem,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
-        "source": manifest.source(),
-        "runs": str(runs),
-        "results_sha256": None if imported else sha256_file(source),
-        "law": None,
-        "convention": wanted.convention if study.from_ledger else "as given in the CSV",
-        "bootstrap": wanted.bootstrap,
-        "seed": wanted.seed,
-        "options": wanted.recorded(),
-        **study.fitted(str(runs)),
-    }
-    value["law"] = next((entry["form"] for entry in value["laws"].values()), None)
-    return _write(out or _default_out(runs, study.from_ledger), value)
+    registry.check_names(options.law)
+    study = load_runs(runs, options)
+    is_study = runs.is_dir() and not study.imported
+    table = ledger.write(Study(runs).ledger_path, study.frame) if is_study else runs
+    fit = replace(
+        study.fit(str(runs)),
+        study=_study_name(runs, study),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        source=manifest.source(),
+        runs=str(runs),
+        results_sha256=None if study.imported else sha256_file(table),
+        convention=options.convention if study.from_ledger else CSV_CONVENTION,
+        bootstrap=options.bootstrap,
+        seed=options.seed,
+        options=options.recorded(),
+    )
+    return _write(out or _default_out(runs, study.from_ledger), to_json(fit))
+
+
+def _study_name(runs: Path, study: "StudyRuns") -> str:
+    if runs.is_dir():
+        return runs.name
+    return runs.resolve().parent.name if study.from_ledger else runs.stem
 
 
 def load_runs(runs: Path, options: Options) -> "StudyRuns":
     """A study, a CSV, or a directory of lm-evaluation-harness' results, as the laws take it; writes nothing."""
-    cells = Study(runs).runs if runs.is_dir() else []
-    imported = runs.is_dir() and not cells and lm_eval_results.is_results(runs)
+    study_runs = Study(runs).runs if runs.is_dir() else []
+    imported = runs.is_dir() and not study_runs and lm_eval_results.is_results(runs)
     if imported:
         frame = lm_eval_results.read_results(runs, options.columns, options.tokens_per_step)
     else:
         frame = runs_csv.read(runs) if not runs.is_file() else read_csv(runs, options.columns)
-    return StudyRuns(frame, cells, options, imported)
+    return StudyRuns(frame, study_runs, options, imported)
 
 
 class StudyRuns:
-    """The runs of one fit, read once, and the laws fitted to them one after another."""
+    """The runs of one fit, read once, and the laws fitted to them one after another.
 
-    def __init__(self, frame: "DataFrame", cells: Sequence[Run], options: Options, imported: bool) -> None:
-        self.frame, self.cells, self.options, self.imported = frame, cells, options, imported
+    Args:
+        frame: the rows of the ledger, or of another CSV.
+        study_runs: the runs of a study's directory; none of another source.
+        imported: whether the rows come from lm-evaluation-harness' results.
+    """
+
+    def __init__(self, frame: "DataFrame", study_runs: Sequence[Run], options: Options, imported: bool) -> None:
+        self.frame, self.study_runs, self.options, self.imported = frame, study_runs, options, imported
         self.from_ledger = "val/loss" in frame.columns
-        self.runs, self.left_out = self._usable(options.convention)
+        self.runs, self.left_out = self._select(options.convention)
         self.table = RunTable.of(self.runs, options.flops)
 
-    def _usable(self, convention: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        asked = self.options
+    def _select(self, convention: str) -> tuple[list[SelectedRun], list[LeftOutRun]]:
         return select_runs(
             self.frame,
             convention,
-            self.cells,
-            checkpoints=asked.checkpoints,
-            keep=asked.keep,
-            leave_out=asked.leave_out,
+            self.study_runs,
+            checkpoints=self.options.checkpoints,
+            keep=self.options.keep,
+            leave_out=self.options.leave_out,
         )
 
-    def fitted(self, runs: str) -> dict[str, Any]:
-        """{laws, benchmarks, by_convention, not_fitted, left_out}."""
-        laws: dict[str, Any] = {}
-        missing: list[dict[str, str]] = []
-        scores: dict[str, Any] = {}
-        chosen = select_longest(self.runs, self.left_out)
-        left_out = self.left_out
-        for name in self._named():
+    def fit(self, source: str) -> FitFile:
+        """The laws, the benchmarks' laws, what was not fitted and what was left out; `source` is what messages say."""
+        laws: dict[str, SizeLaw | DataLaw] = {}
+        not_fitted: list[NotFitted] = []
+        benchmarks: dict[str, BenchmarkLaw] = {}
+        longest = select_longest(self.runs, self.left_out)
+        left_out: Sequence[LeftOutRun] = self.left_out
+        for name in self._law_names():
             try:
-                if name == "power":
-                    # A study's law is that of its validation loss; a CSV does not say what its loss is.
-                    laws["val/loss" if self.from_ledger else "power"] = self._fit(name, chosen, runs)
-                    left_out = chosen.left_out
-                elif name == "benchmarks":
-                    scores, without = self._benchmarks(chosen)
-                    missing += without
-                else:
-                    laws[name] = self._fit(name, chosen, runs)
+                if name == "benchmarks":
+                    benchmarks, skipped = self._fit_benchmarks(longest)
+                    not_fitted += skipped
+                    continue
+                law = self._fit_law(name, longest, source)
             except ZeroscaleError as error:
                 if self.options.is_required(name):
                     raise
-                missing.append({"law": name, "reason": str(error)})
-        if not laws and not scores:
-            raise ZeroscaleError("; ".join(f"{entry['law']}: {entry['reason']}" for entry in missing))
-        _cross_check(laws)
-        for entry in laws.values():
-            entry["warnings"] += diagnostics.run_warnings(left_out) if entry.get("variable") is None else []
-        return {
-            "laws": laws,
-            "benchmarks": scores,
-            "by_convention": self._by_convention(laws),
-            "not_fitted": missing,
-            "left_out": [{key: entry[key] for key in ("cell", "steps", "rule")} for entry in left_out],
-        }
+                not_fitted.append(NotFitted(law=name, reason=str(error)))
+                continue
+            if name == "power":
+                # A study's law is that of its validation loss; a CSV does not say what its loss is.
+                name = "val/loss" if self.from_ledger else "power"
+                left_out = longest.left_out
+            laws[name] = law
+        if not laws and not benchmarks:
+            raise ZeroscaleError("; ".join(f"{entry.law}: {entry.reason}" for entry in not_fitted))
+        laws = _with_run_warnings(_cross_checked(laws), left_out)
+        return FitFile(
+            law=next((law.form for law in laws.values()), None),
+            laws=laws,
+            benchmarks=benchmarks,
+            by_convention=tuple(self._by_convention(laws)),
+            not_fitted=tuple(not_fitted),
+            left_out=tuple(
+                LeftOut(keys=("cell", "steps", "rule"), cell=run.cell, steps=run.steps, rule=run.rule)
+                for run in left_out
+            ),
+        )
 
-    def _named(self) -> list[str]:
+    def _law_names(self) -> list[str]:
         names = list(registry.requested(self.options.law))
         sizes, data = (int(group_values(column).max()) + 1 for column in (self.table.params, self.table.tokens))
         ladder = min(sizes, data) < AUTO_LEVELS
@@ -163,53 +196,64 @@ class StudyRuns:
             names.insert(0, "power")
         return names
 
-    def _fit(self, name: str, selection: Selection, source: str) -> dict[str, Any]:
+    def _fit_law(self, name: str, selection: Selection, source: str) -> SizeLaw | DataLaw:
         fit = LAWS[name].fit
         assert fit is not None, f"{name} is not fitted as one law"
         variable = COLUMN_OF[self.options.convention] if self.from_ledger else "params"
         return fit(FitData(self.table, selection, variable, source, self.options))
 
-    def _benchmarks(self, chosen: Selection) -> tuple[dict[str, Any], list[dict[str, str]]]:
-        chance = {**downstream.chances(self.cells), **self.options.chance}
+    def _fit_benchmarks(self, selection: Selection) -> tuple[dict[str, BenchmarkLaw], list[NotFitted]]:
+        chance = {**downstream.chances(self.study_runs), **self.options.chance}
         whole = "val/loss" if self.from_ledger else "loss"
-        found, skipped = downstream.fit_benchmarks(chosen, chance, self.options.bootstrap, self.options.seed, whole)
-        if not found and not skipped:
+        laws, skipped = downstream.fit_benchmarks(selection, chance, self.options.bootstrap, self.options.seed, whole)
+        if not laws and not skipped:
             raise ZeroscaleError("the runs have no benchmark's scores: no column such as lambada/acc")
-        return found, skipped
+        return laws, skipped
 
-    def _by_convention(self, laws: dict[str, Any]) -> list[dict[str, Any]]:
+    def _by_convention(self, laws: Mapping[str, SizeLaw | DataLaw]) -> list[ConventionExponent]:
         names = [name for name in conventions.LAWS if name in laws]
         if not names:
             return []
-        kept: dict[str, list[dict[str, Any]]] = {}
+        runs_by: dict[str, list[SelectedRun]] = {}
 
         def counted(convention: str, flops: str) -> RunTable | None:
-            runs = kept.setdefault(convention, self._usable(convention)[0])
-            if flops == "exact" and any(run["flops"] is None for run in runs):
+            runs = runs_by.setdefault(convention, self._select(convention)[0])
+            if flops == "exact" and any(run.flops is None for run in runs):
                 return None
             return RunTable.of(runs, flops)
 
         counts = tuple(COLUMN_OF) if self.from_ledger else (self.options.convention,)
-        rows = conventions.exponents_by_convention(counted, counts, replace(self.options), names)
-        for row in rows:
-            row["convention"] = row["convention"] if self.from_ledger else "as given in the CSV"
-        return rows
+        rows = conventions.exponents_by_convention(counted, counts, self.options, names)
+        return rows if self.from_ledger else [replace(row, convention=CSV_CONVENTION) for row in rows]
 
 
-def _cross_check(laws: dict[str, Any]) -> None:
-    """Approach 3 and variable projection fit one form: where their exponents' intervals do not meet, both say so."""
-    one, other = laws.get("chinchilla"), laws.get("vpnls")
-    if one is None or other is None:
-        return
-    a, b = one["exponents"]["N_opt"], other["exponents"]["N_opt"]
-    if None in (a["low"], a["high"], b["low"], b["high"]) or (a["low"] <= b["high"] and b["low"] <= a["high"]):
-        return
-    said = (
-        f"The robust fit and least squares disagree: N_opt ~ C^{a['value']:.3f} by chinchilla, C^{b['value']:.3f} by "
+def _cross_checked(laws: dict[str, SizeLaw | DataLaw]) -> dict[str, SizeLaw | DataLaw]:
+    """Approach 3 and variable projection fit one form: where their exponents' intervals do not meet, both warn."""
+    robust, squares = laws.get("chinchilla"), laws.get("vpnls")
+    if not isinstance(robust, DataLaw) or not isinstance(squares, DataLaw):
+        return laws
+    a, b = robust.exponents["N_opt"], squares.exponents["N_opt"]
+    if a.low is None or a.high is None or b.low is None or b.high is None or (a.low <= b.high and b.low <= a.high):
+        return laws
+    warning = (
+        f"The robust fit and least squares disagree: N_opt ~ C^{a.value:.3f} by chinchilla, C^{b.value:.3f} by "
         "vpnls, and their intervals do not meet. A few runs far from the law would do that: look at the residuals."
     )
-    one["warnings"].append(said)
-    other["warnings"].append(said)
+    return {
+        name: replace(law, warnings=(*law.warnings, warning)) if name in ("chinchilla", "vpnls") else law
+        for name, law in laws.items()
+    }
+
+
+def _with_run_warnings(
+    laws: Mapping[str, SizeLaw | DataLaw], left_out: Sequence[LeftOutRun]
+) -> dict[str, SizeLaw | DataLaw]:
+    """The laws over data with what the runs left out call for; that over size has its own already."""
+    warnings = diagnostics.run_warnings(left_out)
+    return {
+        name: replace(law, warnings=(*law.warnings, *warnings)) if isinstance(law, DataLaw) else law
+        for name, law in laws.items()
+    }
 
 
 def _default_out(runs: Path, from_ledger: bool) -> Path:
@@ -218,15 +262,15 @@ def _default_out(runs: Path, from_ledger: bool) -> Path:
     return runs.with_name(layout.FIT) if from_ledger else runs.with_name(f"{runs.stem}.{layout.FIT}")
 
 
-def _write(path: Path, value: dict[str, Any]) -> dict[str, Any]:
+def _write(path: Path, value: Json) -> Json:
     """Writes unless the same fit is there already: then the file, with its date, stays as it is."""
     if path.is_file():
         try:
             old = read_json(path)
         except ZeroscaleError:
             old = None
-        told = dict.fromkeys(("created", "command", "source"))
-        if isinstance(old, dict) and {**old, **told} == {**value, **told}:
+        undecided = dict.fromkeys(("created", "command", "source"))
+        if isinstance(old, dict) and {**old, **undecided} == {**value, **undecided}:
             return old
     write_json(path, value)
     return value

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from zeroscale.scaling.estimators.isoflop import TOLERANCE, WINDOW
+from zeroscale.scaling.fit_schema import IsoflopOptions, RecordedOptions
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
+from zeroscale.scaling.run_selection import Range
 
 # The columns of a CSV of runs, by what they hold.
 COLUMNS = {"params": "params", "tokens": "tokens", "loss": "loss", "flops": "flops", "seed": "seed"}
-Range = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Options:
         """Whether the law was named: then it is an error, not a remark, when it cannot be fitted."""
         return law in self.law
 
-    def recorded(self) -> dict[str, Any]:
+    def recorded(self) -> RecordedOptions:
         """For fit.json: what decides which runs count, and how."""
-        return {
-            "law": list(self.law),
-            "flops": self.flops,
-            "checkpoints": self.checkpoints,
-            "delta": self.delta,
-            "keep": {name: list(ends) for name, ends in self.keep.items() if ends and any(e is not None for e in ends)},
-            "leave_out": list(self.leave_out),
-            "isoflop": {"window": self.window, "tolerance": self.tolerance},
-        }
+        return RecordedOptions(
+            law=tuple(self.law),
+            flops=self.flops,
+            checkpoints=self.checkpoints,
+            delta=self.delta,
+            keep={name: ends for name, ends in self.keep.items() if ends and any(end is not None for end in ends)},
+            leave_out=tuple(self.leave_out),
+            isoflop=IsoflopOptions(window=self.window, tolerance=self.tolerance),
+        )

@@ -5,7 +5,7 @@ To add a law: its formula and fit in `estimators/`, an entry here, and its name 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import fit_json
@@ -13,11 +13,17 @@ from zeroscale.scaling.estimators.chinchilla import fit_chinchilla
 from zeroscale.scaling.estimators.envelope import fit_envelope
 from zeroscale.scaling.estimators.isoflop import fit_isoflop
 from zeroscale.scaling.estimators.kaplan import fit_kaplan
+from zeroscale.scaling.estimators.power_law import fit_power_law
 from zeroscale.scaling.estimators.surface_fit import SurfaceFit
 from zeroscale.scaling.estimators.variable_projection import fit_vpnls
+from zeroscale.scaling.fit_schema import DataLaw, SizeLaw
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_selection import Selection
 from zeroscale.scaling.run_table import RunTable
+from zeroscale.scaling.size_law_json import size_law
+
+if TYPE_CHECKING:
+    from zeroscale.scaling.numerics.arrays import Column
 
 # An envelope is read off anew for each resample, which is slow: more of them than this change no digit that counts.
 ENVELOPE_BOOTSTRAP = 1000
@@ -45,7 +51,7 @@ class SurfaceFitter(Protocol):
     """Fits L(N, D) = E + A/N^alpha + B/D^beta to plain arrays."""
 
     def __call__(
-        self, params: Any, tokens: Any, loss: Any, *, bootstrap: int, random_seed: int, hold_out: bool
+        self, params: "Column", tokens: "Column", loss: "Column", *, bootstrap: int, random_seed: int, hold_out: bool
     ) -> SurfaceFit: ...
 
 
@@ -59,7 +65,7 @@ class LawInfo:
     """On the page of the report, in its figures and tables."""
     kind: Literal["size", "surface", "optimum", "size_and_data", "downstream"]
     """L(N); L(N, D) with five parameters; N_opt(C) alone; another L(N, D); each benchmark's loss and accuracy."""
-    fit: Callable[[FitData], dict[str, Any]] | None = None
+    fit: Callable[[FitData], SizeLaw | DataLaw] | None = None
     """Runs → the law's entry in fit.json. None: `downstream.fit_benchmarks` gives an entry for each benchmark."""
     surface: SurfaceFitter | None = None
     """The fit on plain arrays, of a surface: two studies are compared by it."""
@@ -74,18 +80,24 @@ class LawInfo:
         return self.kind in ("surface", "optimum", "size_and_data")
 
 
-def _power(data: FitData) -> dict[str, Any]:
+def _power(data: FitData) -> SizeLaw:
     sizes = data.selection.sizes
     if len(sizes) < 2:
         raise ZeroscaleError(
-            f"{data.source} has finished runs of one size only (N = {sizes[0]['params']:,.0f}): a law over size needs "
+            f"{data.source} has finished runs of one size only (N = {sizes[0].params:,.0f}): a law over size needs "
             "at least two, better five"
         )
-    fit = fit_json.fit_sizes(data.selection, data.options.bootstrap, data.options.seed)
-    return fit_json.power_law(fit, data.selection, data.variable)
+    fit = fit_power_law(
+        [size.params for size in sizes],
+        [size.loss for size in sizes],
+        loss_sd=[size.loss_sd or 0.0 for size in sizes],
+        bootstrap=data.options.bootstrap,
+        seed=data.options.seed,
+    )
+    return size_law(fit, data.selection, data.variable)
 
 
-def _chinchilla(data: FitData) -> dict[str, Any]:
+def _chinchilla(data: FitData) -> DataLaw:
     table, options = data.table, data.options
     fit = fit_chinchilla(
         table.params,
@@ -97,10 +109,10 @@ def _chinchilla(data: FitData) -> dict[str, Any]:
         random_seed=options.seed,
         names=table.names,
     )
-    return fit_json.surface(fit, table, data.budgets)
+    return fit_json.surface_law(fit, table, data.budgets)
 
 
-def _vpnls(data: FitData) -> dict[str, Any]:
+def _vpnls(data: FitData) -> DataLaw:
     table, options = data.table, data.options
     fit = fit_vpnls(
         table.params,
@@ -111,10 +123,10 @@ def _vpnls(data: FitData) -> dict[str, Any]:
         random_seed=options.seed,
         names=table.names,
     )
-    return fit_json.surface(fit, table, data.budgets)
+    return fit_json.surface_law(fit, table, data.budgets)
 
 
-def _isoflop(data: FitData) -> dict[str, Any]:
+def _isoflop(data: FitData) -> DataLaw:
     table, options = data.table, data.options
     fit = fit_isoflop(
         table.params,
@@ -126,10 +138,10 @@ def _isoflop(data: FitData) -> dict[str, Any]:
         bootstrap=options.bootstrap,
         random_seed=options.seed,
     )
-    return fit_json.isoflop(fit, table, data.budgets)
+    return fit_json.isoflop_law(fit, table, data.budgets)
 
 
-def _envelope(data: FitData) -> dict[str, Any]:
+def _envelope(data: FitData) -> DataLaw:
     table, options = data.table, data.options
     fit = fit_envelope(
         table.params,
@@ -139,10 +151,10 @@ def _envelope(data: FitData) -> dict[str, Any]:
         bootstrap=min(options.bootstrap, ENVELOPE_BOOTSTRAP),
         random_seed=options.seed,
     )
-    return fit_json.envelope(fit, table, data.budgets)
+    return fit_json.envelope_law(fit, table, data.budgets)
 
 
-def _kaplan(data: FitData) -> dict[str, Any]:
+def _kaplan(data: FitData) -> DataLaw:
     table, options = data.table, data.options
     fit = fit_kaplan(
         table.params,
@@ -152,7 +164,7 @@ def _kaplan(data: FitData) -> dict[str, Any]:
         bootstrap=options.bootstrap,
         random_seed=options.seed,
     )
-    return fit_json.kaplan(fit, table)
+    return fit_json.kaplan_law(fit, table)
 
 
 # In the order in which they are fitted, written and shown.

@@ -21,232 +21,267 @@ TWIN = "same size, tokens and seed as {}, which has the lower loss"
 SHORTER = "the same size was trained on more tokens in another run"
 BY_NAME = "left out by leave_out"
 OUTSIDE = "its {0} is outside keep.{0} ({1} to {2})"
-KEPT_BY = ("params", "tokens", "loss", "flops")
+
+# A row of results.csv or of another CSV of runs, by column; None where the file says nothing.
+Row = dict[str, Any]
+# The ends, both included, between which a run's value must lie; None is an open end.
+Range = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class SelectedRun:
+    """A run, or one of its checkpoints, as a law takes it. `params` is N by the convention that was asked for."""
+
+    cell: str
+    model: str | None
+    seed: int | None
+    params: float
+    params_non_embedding: float | None
+    """None where the file has one count of parameters, by whatever convention it was made."""
+    tokens: float
+    flops: float | None
+    loss: float
+    loss_low: float | None
+    loss_high: float | None
+    row: Row
+
+    @property
+    def name(self) -> str:
+        """As messages call it: its cell, with the step where several checkpoints of a cell count."""
+        step = self.row.get("step")
+        return self.cell if step is None else f"{self.cell} at step {int(step)}"
+
+
+@dataclass(frozen=True)
+class LeftOutRun:
+    """A run, or some of its steps, that no law rests on; `state` where it is not done."""
+
+    cell: str
+    rule: str
+    steps: tuple[int, ...] = ()
+    state: str | None = None
+    is_twin: bool = False
+
+
+@dataclass(frozen=True)
+class SizeGroup:
+    """The runs of one size, with their mean loss and its standard deviation in nats."""
+
+    cells: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+    params: float
+    tokens: float
+    loss: float
+    loss_sd: float | None
 
 
 @dataclass(frozen=True)
 class Selection:
-    """`runs` are the single runs used; `sizes` are what is fitted: their means over seeds, smallest size first.
+    """`runs` are the single runs used; `sizes` are what is fitted: their means over seeds, smallest size first."""
 
-    A run: {cell, model, seed, params (N by the convention), params_non_embedding, tokens, flops, loss, loss_low,
-    loss_high}; a size: {cells, seeds, params, tokens, loss, loss_sd}; left out: {cell, steps, rule[, state]}.
-    """
-
-    runs: list[dict[str, Any]]
-    sizes: list[dict[str, Any]]
-    left_out: list[dict[str, Any]]
+    runs: tuple[SelectedRun, ...]
+    sizes: tuple[SizeGroup, ...]
+    left_out: tuple[LeftOutRun, ...]
 
 
 def select_runs(
     frame: "DataFrame",
     convention: str,
-    cells: Sequence[Run] = (),
+    study_runs: Sequence[Run] = (),
     *,
     checkpoints: str = "last",
-    keep: Mapping[str, Any] | None = None,
+    keep: Mapping[str, Range | None] | None = None,
     leave_out: Sequence[str] = (),
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[SelectedRun], list[LeftOutRun]]:
     """(runs, left out): finished runs that no rule leaves out; of twins the better one.
 
     Args:
-        frame: what `ledger.read` gives.
+        frame: what `runs_csv.read` gives.
         convention: which count is N, for a ledger; a CSV of runs has one count only.
-        cells: of the study, so that those without a row are named too.
+        study_runs: of the study, so that those without a row are named too.
         checkpoints: "last" of each run, or "all" of them (for training curves).
         keep: {"loss": (low, high), …}: values outside are left out; None is an open end.
-        leave_out: names of cells, or of a CSV's rows as "row 17".
+        leave_out: names of runs, or of a CSV's rows as "row 17".
 
     Raises:
         ZeroscaleError: no run is left, an unknown convention, or a name in `leave_out` that no run has.
     """
     if convention not in COLUMN_OF:
         raise ZeroscaleError(f"convention={convention} is unknown: use {', '.join(COLUMN_OF)}")
-    left_out: list[dict[str, Any]] = []
+    left_out: list[LeftOutRun] = []
     if "val/loss" in frame.columns:
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        runs = _finished(rows, COLUMN_OF[convention], cells, left_out, checkpoints)
+        runs = _finished(rows, COLUMN_OF[convention], study_runs, left_out, checkpoints)
     else:
         runs = [_from_csv(row) for row in frame.to_dict("records")]
     runs = _within(_not_named(runs, left_out, leave_out), left_out, keep or {})
     runs = _drop_duplicates(runs, left_out)
     if not runs:
-        reasons = "; ".join(f"{entry['cell']}: {entry['rule']}" for entry in left_out)
+        reasons = "; ".join(f"{entry.cell}: {entry.rule}" for entry in left_out)
         raise ZeroscaleError(f"no run can be fitted ({reasons}): finish at least two sizes")
-    runs.sort(key=lambda run: (run["params"], run["cell"], run["tokens"]))
+    runs.sort(key=lambda run: (run.params, run.cell, run.tokens))
     return runs, left_out
 
 
-def select_longest(runs: Sequence[dict[str, Any]], left_out: Sequence[dict[str, Any]]) -> Selection:
+def select_longest(runs: Sequence[SelectedRun], left_out: Sequence[LeftOutRun]) -> Selection:
     """What a law over size alone rests on: of one size the runs with the most tokens, and their means over seeds."""
     left = list(left_out)
-    longest = _longest(list(runs), left)
-    return Selection(longest, _sizes(longest), left)
+    longest = _longest(runs, left)
+    return Selection(tuple(longest), tuple(_sizes(longest)), tuple(left))
 
 
 def _finished(
-    rows: list[dict[str, Any]],
-    column: str,
-    cells: Sequence[Run],
-    left_out: list[dict[str, Any]],
-    wanted: str,
-) -> list[dict[str, Any]]:
-    by_cell: dict[str, list[dict[str, Any]]] = {}
+    rows: Sequence[Row], column: str, study_runs: Sequence[Run], left_out: list[LeftOutRun], checkpoints: str
+) -> list[SelectedRun]:
+    rows_of: dict[str, list[Row]] = {}
     for row in rows:
-        by_cell.setdefault(row["cell"], []).append(row)
-    for cell in cells:
-        if cell.name not in by_cell and cell.state != "done":
-            left_out.append({"cell": cell.name, "steps": [], "rule": NOT_DONE, "state": cell.state})
+        rows_of.setdefault(row["cell"], []).append(row)
+    for run in study_runs:
+        if run.name not in rows_of and run.state != "done":
+            left_out.append(LeftOutRun(run.name, NOT_DONE, state=run.state))
     runs = []
-    for name, checkpoints in by_cell.items():
-        checkpoints.sort(key=lambda row: row["step"])
-        *earlier, last = checkpoints
-        steps = [int(row["step"]) for row in checkpoints]
+    for name, saved in rows_of.items():
+        saved.sort(key=lambda row: row["step"])
+        *earlier, last = saved
+        steps = tuple(int(row["step"]) for row in saved)
         if last["status"] != "done":
-            left_out.append({"cell": name, "steps": steps, "rule": NOT_DONE, "state": last["status"]})
-        elif wanted == "all":
-            bare = [int(row["step"]) for row in checkpoints if row["val/loss"] is None]
-            if bare:
-                left_out.append({"cell": name, "steps": bare, "rule": NO_LOSS_HERE})
-            runs += [_from_ledger(row, column) for row in checkpoints if row["val/loss"] is not None]
+            left_out.append(LeftOutRun(name, NOT_DONE, steps, state=last["status"]))
+        elif checkpoints == "all":
+            without_loss = tuple(int(row["step"]) for row in saved if row["val/loss"] is None)
+            if without_loss:
+                left_out.append(LeftOutRun(name, NO_LOSS_HERE, without_loss))
+            runs += [_from_ledger(row, column) for row in saved if row["val/loss"] is not None]
         elif last["val/loss"] is None:
-            left_out.append({"cell": name, "steps": steps, "rule": NO_LOSS})
+            left_out.append(LeftOutRun(name, NO_LOSS, steps))
         else:
             if earlier:
-                left_out.append({"cell": name, "steps": steps[:-1], "rule": EARLIER})
+                left_out.append(LeftOutRun(name, EARLIER, steps[:-1]))
             runs.append(_from_ledger(last, column))
     return runs
 
 
-def _from_ledger(row: dict[str, Any], column: str) -> dict[str, Any]:
+def _from_ledger(row: Row, column: str) -> SelectedRun:
     if row[column] is None or row["tokens"] is None:
         raise ZeroscaleError(
             f"{row['cell']} has no {column} or no tokens: its manifest.json is missing; train it again"
         )
-    return {
-        "cell": row["cell"],
-        "model": row.get("model"),
-        "seed": None if row["seed"] is None else int(row["seed"]),
-        "params": int(row[column]),
-        "params_non_embedding": int(row["params_non_embedding"]),
-        "tokens": int(row["tokens"]),
-        "flops": row["flops"],
-        "loss": row["val/loss"],
-        "loss_low": row.get("held_out/loss/low"),
-        "loss_high": row.get("held_out/loss/high"),
-        "row": row,
-    }
+    return SelectedRun(
+        cell=row["cell"],
+        model=row.get("model"),
+        seed=None if row["seed"] is None else int(row["seed"]),
+        params=int(row[column]),
+        params_non_embedding=int(row["params_non_embedding"]),
+        tokens=int(row["tokens"]),
+        flops=row["flops"],
+        loss=row["val/loss"],
+        loss_low=row.get("held_out/loss/low"),
+        loss_high=row.get("held_out/loss/high"),
+        row=row,
+    )
 
 
-def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
+def _from_csv(row: Row) -> SelectedRun:
     seed, flops = row.get("seed"), row.get("flops")
-    return {
+    return SelectedRun(
         # A line of a CSV, or a checkpoint by name.
-        "cell": row["row"] if isinstance(row["row"], str) else f"row {row['row']}",
-        "model": None,
-        "seed": None if seed is None or math.isnan(seed) else int(seed),
-        "params": row["params"],
-        # The CSV has one count of parameters, by whatever convention it was made.
-        "params_non_embedding": None,
-        "tokens": row["tokens"],
-        "flops": None if flops is None or math.isnan(flops) else flops,
-        "loss": row["loss"],
-        "loss_low": None,
-        "loss_high": None,
-        "row": row,
-    }
+        cell=row["row"] if isinstance(row["row"], str) else f"row {row['row']}",
+        model=None,
+        seed=None if seed is None or math.isnan(seed) else int(seed),
+        params=row["params"],
+        params_non_embedding=None,
+        tokens=row["tokens"],
+        flops=None if flops is None or math.isnan(flops) else flops,
+        loss=row["loss"],
+        loss_low=None,
+        loss_high=None,
+        row=row,
+    )
 
 
-def _not_named(
-    runs: list[dict[str, Any]], left_out: list[dict[str, Any]], names: Sequence[str]
-) -> list[dict[str, Any]]:
-    known = {run["cell"] for run in runs} | {entry["cell"] for entry in left_out}
+def _not_named(runs: list[SelectedRun], left_out: list[LeftOutRun], names: Sequence[str]) -> list[SelectedRun]:
+    known = {run.cell for run in runs} | {entry.cell for entry in left_out}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise ZeroscaleError(
             f"leave_out names {', '.join(unknown)}, which is no run here: give names of cells, or of a CSV's rows as "
             "'row 17' (the header is row 1)"
         )
-    kept = [run for run in runs if run["cell"] not in names]
-    left_out += [{"cell": run["cell"], "steps": [], "rule": BY_NAME} for run in runs if run["cell"] in names]
-    return kept
+    left_out += [LeftOutRun(run.cell, BY_NAME) for run in runs if run.cell in names]
+    return [run for run in runs if run.cell not in names]
 
 
 def _within(
-    runs: list[dict[str, Any]], left_out: list[dict[str, Any]], keep: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    kept = []
+    runs: Sequence[SelectedRun], left_out: list[LeftOutRun], keep: Mapping[str, Range | None]
+) -> list[SelectedRun]:
+    inside = []
     for run in runs:
-        rule = None
-        for name, ends in keep.items():
-            low, high = ends or (None, None)
-            value = run[name]
-            if value is None and (low, high) != (None, None):
-                raise ZeroscaleError(f"keep.{name} cannot be applied: {run['cell']} has no {name}")
-            if (low is not None and value < low) or (high is not None and value > high):
-                said = ("any" if end is None else f"{end:g}" for end in (low, high))
-                rule = OUTSIDE.format(name, *said)
-                break
+        rule = next((rule for name, ends in keep.items() if (rule := _outside(run, name, ends or (None, None)))), None)
         if rule is None:
-            kept.append(run)
+            inside.append(run)
         else:
-            left_out.append({"cell": run["cell"], "steps": [], "rule": rule})
-    return kept
+            left_out.append(LeftOutRun(run.cell, rule))
+    return inside
 
 
-def _drop_duplicates(runs: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _outside(run: SelectedRun, name: str, ends: Range) -> str | None:
+    """The rule by which the run's value `name` leaves it out; None where it lies between the ends."""
+    low, high = ends
+    value: float | None = getattr(run, name)
+    if value is None:
+        if (low, high) != (None, None):
+            raise ZeroscaleError(f"keep.{name} cannot be applied: {run.cell} has no {name}")
+        return None
+    if (low is not None and value < low) or (high is not None and value > high):
+        return OUTSIDE.format(name, *("any" if end is None else f"{end:g}" for end in (low, high)))
+    return None
+
+
+def _drop_duplicates(runs: Sequence[SelectedRun], left_out: list[LeftOutRun]) -> list[SelectedRun]:
     """Of runs that differ in other settings than size, tokens and seed (a learning-rate sweep), the best counts."""
-    best: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for run in sorted(runs, key=lambda run: run["loss"]):
-        key = (run["params"], run["tokens"], run["seed"])
+    best: dict[tuple[float, float, int | None], SelectedRun] = {}
+    for run in sorted(runs, key=lambda run: run.loss):
+        key = (run.params, run.tokens, run.seed)
         if key in best:
-            rule = TWIN.format(best[key]["cell"])
-            left_out.append({"cell": run["cell"], "steps": [], "rule": rule, "twin": True})
+            left_out.append(LeftOutRun(run.cell, TWIN.format(best[key].cell), is_twin=True))
         best.setdefault(key, run)
     return list(best.values())
 
 
-def _longest(runs: list[dict[str, Any]], left_out: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _longest(runs: Sequence[SelectedRun], left_out: list[LeftOutRun]) -> list[SelectedRun]:
     """L(N) is a law of size: where one size was trained on several numbers of tokens, the largest counts."""
     most: dict[float, float] = {}
     for run in runs:
-        most[run["params"]] = max(run["tokens"], most.get(run["params"], 0))
-    kept = []
-    for run in runs:
-        if run["tokens"] == most[run["params"]]:
-            kept.append(run)
-        else:
-            left_out.append({"cell": run["cell"], "steps": [], "rule": SHORTER})
-    return kept
+        most[run.params] = max(run.tokens, most.get(run.params, 0))
+    left_out += [LeftOutRun(run.cell, SHORTER) for run in runs if run.tokens != most[run.params]]
+    return [run for run in runs if run.tokens == most[run.params]]
 
 
-def _sizes(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    groups: dict[float, list[dict[str, Any]]] = {}
+def _sizes(runs: Sequence[SelectedRun]) -> list[SizeGroup]:
+    runs_of: dict[float, list[SelectedRun]] = {}
     for run in runs:
-        groups.setdefault(run["params"], []).append(run)
-    sizes = []
-    for params, group in sorted(groups.items()):
-        losses = [run["loss"] for run in group]
-        sizes.append(
-            {
-                "cells": [run["cell"] for run in group],
-                "seeds": [run["seed"] for run in group],
-                "params": params,
-                "tokens": group[0]["tokens"],
-                "loss": math.fsum(losses) / len(losses),
-                "loss_sd": _sd(group, losses),
-            }
+        runs_of.setdefault(run.params, []).append(run)
+    return [
+        SizeGroup(
+            cells=tuple(run.cell for run in group),
+            seeds=tuple(run.seed for run in group),
+            params=params,
+            tokens=group[0].tokens,
+            loss=math.fsum(run.loss for run in group) / len(group),
+            loss_sd=_loss_sd(group),
         )
-    return sizes
+        for params, group in sorted(runs_of.items())
+    ]
 
 
-def _sd(group: list[dict[str, Any]], losses: list[float]) -> float | None:
+def _loss_sd(group: Sequence[SelectedRun]) -> float | None:
     """Standard deviation of the mean in nats: seeds' own scatter / sqrt(k), and held-out text's interval / (2 z).
 
     The models are scored on the same text, so that part of the error is common to them; it is counted in full.
     """
+    losses = [run.loss for run in group]
     mean = math.fsum(losses) / len(losses)
     squares = math.fsum((loss - mean) ** 2 for loss in losses)
     seeds = squares / (len(losses) - 1) / len(losses) if len(losses) > 1 else 0.0
-    widths = [run["loss_high"] - run["loss_low"] for run in group if run["loss_low"] is not None and run["loss_high"]]
+    widths = [run.loss_high - run.loss_low for run in group if run.loss_low is not None and run.loss_high]
     text = (math.fsum(widths) / len(widths) / (2 * Z95)) ** 2 if widths else 0.0
     return math.sqrt(seeds + text) or None

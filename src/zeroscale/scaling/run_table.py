@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.laws.surface import PerToken
+from zeroscale.scaling.run_selection import SelectedRun
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 EXACT, SIX_ND = "exact", "6nd"
 
@@ -17,39 +18,39 @@ EXACT, SIX_ND = "exact", "6nd"
 class RunTable:
     """n runs; `flops` are C by `counted`, exact (the ledger's or the CSV's own column) or 6 N D."""
 
-    runs: tuple[dict[str, Any], ...]
+    runs: tuple[SelectedRun, ...]
     names: tuple[str, ...]
-    params: "ndarray"
-    tokens: "ndarray"
-    loss: "ndarray"
-    seeds: "ndarray | None"
-    flops: "ndarray"
+    params: "FloatArray"
+    tokens: "FloatArray"
+    loss: "FloatArray"
+    seeds: "FloatArray | None"
+    flops: "FloatArray"
     counted: str
 
     @classmethod
-    def of(cls, runs: Sequence[dict[str, Any]], counted: str = "auto") -> "RunTable":
-        """From the runs of `points.usable`.
+    def of(cls, runs: Sequence[SelectedRun], counted: str = "auto") -> "RunTable":
+        """From the runs of `run_selection.select_runs`.
 
         Raises:
             ZeroscaleError: exact FLOPs are asked for and a run has none.
         """
         import numpy
 
-        def column(name: str) -> "ndarray":
-            return numpy.array([run[name] for run in runs], float)
+        def column(name: str) -> "FloatArray":
+            return numpy.array([getattr(run, name) for run in runs], float)
 
-        bare = [run["cell"] for run in runs if run["flops"] is None]
+        bare = [run.cell for run in runs if run.flops is None]
         if counted == EXACT and bare:
             raise ZeroscaleError(
                 f"flops=exact, but {bare[0]} has no FLOPs{f' (nor have {len(bare) - 1} more)' if bare[1:] else ''}: "
                 "give a column flops, or flops=6nd"
             )
         exact = counted == EXACT or (counted == "auto" and not bare)
-        seeds = None if any(run["seed"] is None for run in runs) else column("seed")
+        seeds = None if any(run.seed is None for run in runs) else column("seed")
         n, d = column("params"), column("tokens")
         return cls(
             runs=tuple(runs),
-            names=tuple(run_name(run) for run in runs),
+            names=tuple(run.name for run in runs),
             params=n,
             tokens=d,
             loss=column("loss"),
@@ -77,9 +78,3 @@ class RunTable:
         """The largest run's FLOPs, ten and a hundred times that: what a study is usually asked to point to."""
         largest = float(self.flops.max())
         return (largest, 10 * largest, 100 * largest)
-
-
-def run_name(run: dict[str, Any]) -> str:
-    """A run as messages call it: its cell, with the step where several checkpoints of a cell count."""
-    step = (run.get("row") or {}).get("step")
-    return run["cell"] if step is None else f"{run['cell']} at step {int(step)}"

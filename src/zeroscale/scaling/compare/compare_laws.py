@@ -12,7 +12,7 @@ from zeroscale.scaling.numerics.arrays import check_columns, check_seeds, group_
 from zeroscale.scaling.registry import SURFACES
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 Columns = Mapping[str, Any]
 LAWS = ("auto", *SURFACES, "compute")
@@ -156,7 +156,7 @@ def _at(flops: float, fits: tuple[LadderFit, LadderFit]) -> AtBudget:
         return mine, others, others - mine, paths[1].flops_for(mine) / flops
 
     values = each([fit.path for fit in fits])
-    drawn: Sequence[ndarray | None] = (None,) * 4
+    drawn: Sequence[FloatArray | None] = (None,) * 4
     if all(fit.drawn is not None for fit in fits):
         with numpy.errstate(all="ignore"):
             drawn = each([fit.drawn for fit in fits])

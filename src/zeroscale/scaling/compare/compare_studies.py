@@ -41,7 +41,7 @@ def compare_studies(
     names = (_name(studies[0]), _name(studies[1]))
     names = names if names[0] != names[1] else (str(studies[0]), str(studies[1]))
     columns = [_columns(source.table) for source in sources]
-    unlike = _unlike(sources[0].cells, sources[1].cells, names)
+    unlike = _unlike(sources[0].study_runs, sources[1].study_runs, names)
     found = compare_laws(
         columns[0],
         columns[1],
@@ -63,9 +63,9 @@ def compare_studies(
         "seed": options.seed,
         "warnings": [*unlike, *found.warnings],
         "left_out": [
-            {"study": name, "cell": entry["cell"], "rule": entry["rule"]}
+            {"study": name, "cell": run.cell, "rule": run.rule}
             for name, source in zip(names, sources, strict=True)
-            for entry in source.left_out
+            for run in source.left_out
         ],
     }
 

@@ -11,7 +11,7 @@ from zeroscale.scaling.numerics.arrays import SAME, group_values
 from zeroscale.scaling.registry import LAWS
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 # ln N and ln D this correlated: a ladder, on which size and data cannot be told apart.
 TIED = 0.99
@@ -23,14 +23,14 @@ APART = 1_000_003
 class ModelLadder:
     """n runs of one recipe: N, D, loss, C, [n] each. `exact`: C is given, else 6 N D."""
 
-    params: "ndarray"
-    tokens: "ndarray"
-    loss: "ndarray"
-    flops: "ndarray"
-    seeds: "ndarray | None"
+    params: "FloatArray"
+    tokens: "FloatArray"
+    loss: "FloatArray"
+    flops: "FloatArray"
+    seeds: "FloatArray | None"
     exact: bool
 
-    def take(self, rows: "ndarray") -> "ModelLadder":
+    def take(self, rows: "FloatArray") -> "ModelLadder":
         columns = {name: getattr(self, name)[rows] for name in ("params", "tokens", "loss", "flops")}
         return replace(self, **columns, seeds=None if self.seeds is None else self.seeds[rows])
 
@@ -58,7 +58,7 @@ class LadderFit:
 
     form: str
     values: dict[str, float]
-    draws_of: Callable[[str], "ndarray | None"]
+    draws_of: Callable[[str], "FloatArray | None"]
     path: LossVsCompute
     drawn: LossVsCompute | None
     tail: float
@@ -70,7 +70,7 @@ class LadderFit:
         return {name: quantile_interval(value, self.draws_of(name), self.tail) for name, value in self.values.items()}
 
 
-def quantile_interval(value: float, draws: "ndarray | None", tail: float) -> Estimate:
+def quantile_interval(value: float, draws: "FloatArray | None", tail: float) -> Estimate:
     """The value with the quantiles of its draws; draws that are no number do not count, infinite ones are large."""
     import numpy
 
@@ -80,7 +80,7 @@ def quantile_interval(value: float, draws: "ndarray | None", tail: float) -> Est
     return Estimate(finite(value), finite(float(low)), finite(float(high)))
 
 
-def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[ndarray, ndarray] | str":
+def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[FloatArray, FloatArray] | str":
     """Orders of both in which run i of one belongs to run i of the other; or why there are none.
 
     Runs belong together where their sizes have the same rank (two architectures hardly have the same N), their token

@@ -11,7 +11,7 @@ from zeroscale.scaling.laws.estimate import LEVEL
 from zeroscale.scaling.laws.loss_vs_compute import LossVsCompute
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 
 def fit_loss_vs_compute(
@@ -81,7 +81,7 @@ def _together(
     rest = float(((first - slope * apart) ** 2).sum())
     generator = numpy.random.default_rng(seed)
 
-    def noise(of: float, left: int) -> "ndarray":
+    def noise(of: float, left: int) -> "FloatArray":
         scale = numpy.sqrt(of / generator.chisquare(left, count))
         return scale[:, None] * generator.standard_normal((count, len(first)))
 
@@ -97,7 +97,7 @@ def _together(
 def _fitted(
     fit: PowerLawFit, laws: PowerLawSolutions | None, tail: float, method: str | None, paired: bool
 ) -> LadderFit:
-    draws: dict[str, ndarray] = {}
+    draws: dict[str, FloatArray] = {}
     if laws is not None:
         draws = {"gamma": laws.alpha} | ({"E": laws.irreducible} if fit.irreducible else {})
     return LadderFit(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, PowerLawSolutions, solve_power_law
 
 if TYPE_CHECKING:
-    from numpy import ndarray
     from numpy.random import Generator
+
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 LEVEL = 0.95
 # Below this many sizes, runs drawn with replacement miss whole ends of the ladder, and intervals come out too narrow.
@@ -20,11 +21,11 @@ class PowerLawDraws:
     draws that lies beyond each end of a 95 % interval."""
 
     fits: PowerLawSolutions
-    scatter: "ndarray"
+    scatter: "FloatArray"
     tail: float
     method: str
 
-    def interval(self, values: "ndarray") -> tuple["ndarray", "ndarray"]:
+    def interval(self, values: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
         """The ends, [...] each, of the 95 % interval of a quantity whose draws are `values` [S, ...]."""
         import numpy
 
@@ -33,10 +34,10 @@ class PowerLawDraws:
 
 
 def draw_fits(
-    params: "ndarray",
-    log_loss: "ndarray",
-    fitted: "ndarray",
-    log_sd: "ndarray",
+    params: "FloatArray",
+    log_loss: "FloatArray",
+    fitted: "FloatArray",
+    log_sd: "FloatArray",
     *,
     irreducible: bool,
     count: int,
@@ -80,7 +81,7 @@ def draw_fits(
     return PowerLawDraws(fits, scatter, tail, method)
 
 
-def _drawn_runs(params: "ndarray", needed: int, count: int, generator: "Generator") -> "ndarray":
+def _drawn_runs(params: "FloatArray", needed: int, count: int, generator: "Generator") -> "FloatArray":
     """[count, n], how often each run was drawn; draws with too few distinct sizes for the law are drawn again."""
     import numpy
 

@@ -8,7 +8,7 @@ from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.arrays import group_values
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 # Different sizes and token counts that a resampled law needs.
@@ -37,17 +37,19 @@ class SurfaceDraws:
             matrix = numpy.nan_to_num(numpy.corrcoef(draws), posinf=0.0, neginf=0.0)
         return {one: {other: float(matrix[i, j]) for j, other in enumerate(names)} for i, one in enumerate(names)}
 
-    def band(self, params: "ndarray", tokens: "ndarray") -> tuple["ndarray", "ndarray"]:
+    def band(self, params: "FloatArray", tokens: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
         """95 % interval of the *law* at each (N, D) [m]."""
         return quantiles(self.losses(params, tokens))
 
-    def losses(self, params: "ndarray", tokens: "ndarray") -> "ndarray":
+    def losses(self, params: "FloatArray", tokens: "FloatArray") -> "FloatArray":
         """Loss of every law at each (N, D): [S, m]."""
         each = Surface(*(getattr(self.laws, name)[:, None] for name in ("E", "log_A", "log_B", "alpha", "beta")))
         return each(params[None, :], tokens[None, :])
 
 
-def resample_runs(params: "ndarray", tokens: "ndarray", count: int, seed: int, parameters: int = 5) -> "ndarray":
+def resample_runs(
+    params: "FloatArray", tokens: "FloatArray", count: int, seed: int, parameters: int = 5
+) -> "FloatArray":
     """[count, n]: how often each run is drawn, with replacement (Efron 1979).
 
     Draws with too few different runs (one more than `parameters`), sizes or token counts to hold a law are drawn again.
@@ -74,8 +76,8 @@ def resample_runs(params: "ndarray", tokens: "ndarray", count: int, seed: int, p
 
 
 def resample_seeds(
-    params: "ndarray", tokens: "ndarray", seeds: "ndarray | None", count: int, seed: int
-) -> "ndarray | None":
+    params: "FloatArray", tokens: "FloatArray", seeds: "FloatArray | None", count: int, seed: int
+) -> "FloatArray | None":
     """[count, n]: the sizes and token counts stay, and of each the seeds are drawn with replacement.
 
     None unless some size and token count was trained with two seeds or more. Runs without a twin are always kept.

@@ -11,7 +11,8 @@ from zeroscale.scaling.numerics.newton import newton
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
+
 
 # A start has reached the optimum when its objective is within this share of it, or its law this close to the data.
 REACHED = 1e-4
@@ -47,7 +48,7 @@ class Approach3:
         end = newton(runs, _one(runs.law(found.theta)))
         return SurfaceSolution(end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, 1, 1)
 
-    def resampled(self, runs: ChinchillaObjective, weights: "ndarray", solved: SurfaceSolution) -> Surface:
+    def resampled(self, runs: ChinchillaObjective, weights: "FloatArray", solved: SurfaceSolution) -> Surface:
         """Laws [S] of S weightings of the runs, each from the law of all of them."""
         import numpy
 
@@ -57,11 +58,11 @@ class Approach3:
 
 
 def fit_chinchilla(
-    params: "Sequence[float] | ndarray",
-    tokens: "Sequence[float] | ndarray",
-    loss: "Sequence[float] | ndarray",
+    params: "Column",
+    tokens: "Column",
+    loss: "Column",
     *,
-    seed: "Sequence[int] | ndarray | None" = None,
+    seed: "Column | None" = None,
     delta: float = HUBER_DELTA,
     bootstrap: int = 4000,
     random_seed: int = 0,
@@ -86,7 +87,7 @@ def fit_chinchilla(
     return fit_surface(Approach3(), params, tokens, loss, seed=seed, names=names, delta=delta, **options)
 
 
-def _different(theta: "ndarray", value: "ndarray") -> list[int]:
+def _different(theta: "FloatArray", value: "FloatArray") -> list[int]:
     """Rows of the lowest ends that are not the same optimum found again."""
     import numpy
 

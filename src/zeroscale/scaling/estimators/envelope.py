@@ -1,7 +1,6 @@
 """Approach 1 of Hoffmann et al. 2022: for each budget the size whose curve is lowest, and a power law of those."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
 
 # Hoffmann et al. 2022, section 3.1.
 BUDGETS = 1500
@@ -46,11 +45,11 @@ class EnvelopeFit:
 
 
 def fit_envelope(
-    params: "Sequence[float] | ndarray",
-    tokens: "Sequence[float] | ndarray",
-    loss: "Sequence[float] | ndarray",
+    params: "Column",
+    tokens: "Column",
+    loss: "Column",
     *,
-    flops: "Sequence[float] | ndarray | None" = None,
+    flops: "Column | None" = None,
     bootstrap: int = 1000,
     random_seed: int = 0,
 ) -> EnvelopeFit:
@@ -122,7 +121,7 @@ class _Curves:
             self.parts.append((rows, numpy.log(c[rows]), numpy.log(losses[rows]), numpy.log(d[rows])))
         self.span = (float(numpy.log(c.min())), float(numpy.log(c.max())))
 
-    def envelope(self, drawn: "ndarray", budgets: int) -> tuple[Any, Any, Any, Any] | None:
+    def envelope(self, drawn: "FloatArray", budgets: int) -> tuple[Any, Any, Any, Any] | None:
         """(ln C, ln N, ln D, sizes) of the envelope's inside, of the runs with drawn > 0 [n]; None with too few sizes.
 
         Runs of one size drawn twice, or seeds at the same FLOPs, are one point: the mean.

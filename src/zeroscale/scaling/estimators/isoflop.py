@@ -1,7 +1,6 @@
 """Approach 2 of Hoffmann et al. 2022: a parabola in ln N for each budget, and a power law through their minima."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
 
 # Runs this close in FLOPs are one budget, and runs within so many nats of a budget's lowest loss belong to its parabola
 # (the loss rises faster than a parabola far from the minimum, more so on the side of the small models).
@@ -65,11 +64,11 @@ class IsoflopFit:
 
 
 def fit_isoflop(
-    params: "Sequence[float] | ndarray",
-    tokens: "Sequence[float] | ndarray",
-    loss: "Sequence[float] | ndarray",
+    params: "Column",
+    tokens: "Column",
+    loss: "Column",
     *,
-    flops: "Sequence[float] | ndarray | None" = None,
+    flops: "Column | None" = None,
     window: float = WINDOW,
     tolerance: float = TOLERANCE,
     bootstrap: int = 4000,
@@ -160,7 +159,7 @@ class _Curve:
         if not self.ends[0] < self.vertex < self.ends[1]:
             self.reason = EDGE
 
-    def moved(self, noise: "ndarray") -> "ndarray":
+    def moved(self, noise: "FloatArray") -> "FloatArray":
         """Minima [S] of the parabolas through the losses moved by `noise` [S, m]; held to ten sizes of the curve."""
         import numpy
 
@@ -170,14 +169,14 @@ class _Curve:
             shift = numpy.where(bend > 0, -slope / (2 * bend), -numpy.sign(slope) * reach)
         return self.middle + numpy.clip(shift, -reach, reach)
 
-    def tokens_at(self, vertex: "ndarray") -> "ndarray":
+    def tokens_at(self, vertex: "FloatArray") -> "FloatArray":
         """ln D at ln N along the curve: D falls as N rises, by a straight line in the logarithms (D = C / 6 N)."""
         import numpy
 
         slope, height = numpy.polyfit(self.log_n - self.middle, self.log_d, 1)
         return height + slope * (vertex - self.middle)
 
-    def budget(self, vertices: "ndarray | None") -> IsoflopBudget:
+    def budget(self, vertices: "FloatArray | None") -> IsoflopBudget:
         import numpy
 
         known = math.isfinite(self.vertex)
@@ -198,7 +197,7 @@ class _Curve:
         return far + ([] if self.reason is None else [(int(run), self.reason) for run in self.runs])
 
 
-def _line(curves: list[_Curve], vertices: "ndarray", middle: float) -> OptimumPowerLaw:
+def _line(curves: list[_Curve], vertices: "FloatArray", middle: float) -> OptimumPowerLaw:
     """The line through minima [..., m] of m curves."""
     import numpy
 
@@ -209,7 +208,7 @@ def _line(curves: list[_Curve], vertices: "ndarray", middle: float) -> OptimumPo
 
 def _draw(
     curves: list[_Curve], line: OptimumPowerLaw, squares: float, freedom: int, times: int, random_seed: int
-) -> tuple["ndarray | None", str | None]:
+) -> tuple["FloatArray | None", str | None]:
     """Minima [S, m] that might as well have been found, and how they were made."""
     import numpy
 
@@ -230,7 +229,7 @@ def _draw(
     return found + moves, words
 
 
-def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "ndarray") -> float:
+def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "FloatArray") -> float:
     """Standard deviation in ln N that the optima show about the line beyond their own errors; 0 where they show none.
 
     The t that makes sum_i off_i^2 / (error_i^2 + t^2) equal to its degrees of freedom (Paule & Mandel 1982).
@@ -255,7 +254,7 @@ def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "ndarray") -> f
     return high
 
 
-def _warnings(curves: list[_Curve], good: list[_Curve], vertices: "ndarray | None") -> list[str]:
+def _warnings(curves: list[_Curve], good: list[_Curve], vertices: "FloatArray | None") -> list[str]:
     import numpy
 
     found = []

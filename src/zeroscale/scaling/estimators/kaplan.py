@@ -9,7 +9,6 @@ The objective is that of `chinchilla`: the sum of Huber terms of log residuals. 
 
 import itertools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray, Numbers
 
 FORM = "L(N, D) = ((N_c/N)^(alpha_N/alpha_D) + D_c/D)^alpha_D"
 FORM_N = "L(N) = (N_c/N)^alpha_N"
@@ -39,12 +38,12 @@ REACHED = 1e-4
 class KaplanLaw:
     """alpha_N, alpha_D and the logarithms of N_c and D_c; also arrays [S] of each."""
 
-    alpha_N: "float | ndarray"
-    alpha_D: "float | ndarray"
-    log_N_c: "float | ndarray"
-    log_D_c: "float | ndarray"
+    alpha_N: "Numbers"
+    alpha_D: "Numbers"
+    log_N_c: "Numbers"
+    log_D_c: "Numbers"
 
-    def __call__(self, params: "float | ndarray", tokens: "float | ndarray") -> "ndarray":
+    def __call__(self, params: "Numbers", tokens: "Numbers") -> "FloatArray":
         """Loss in nats per token at each (N, D)."""
         import numpy
 
@@ -81,15 +80,15 @@ class KaplanFit:
     warnings: tuple[str, ...]
     form: str = FORM
 
-    def predict(self, params: "float | ndarray", tokens: "float | ndarray") -> "ndarray":
+    def predict(self, params: "Numbers", tokens: "Numbers") -> "FloatArray":
         """Loss at each (N, D)."""
         return self.law(params, tokens)
 
 
 def fit_kaplan(
-    params: "Sequence[float] | ndarray",
-    tokens: "Sequence[float] | ndarray",
-    loss: "Sequence[float] | ndarray",
+    params: "Column",
+    tokens: "Column",
+    loss: "Column",
     *,
     delta: float = HUBER_DELTA,
     bootstrap: int = 4000,
@@ -158,14 +157,14 @@ class _Objective:
     have at the middle of the data.
     """
 
-    def __init__(self, n: "ndarray", d: "ndarray", losses: "ndarray", delta: float) -> None:
+    def __init__(self, n: "FloatArray", d: "FloatArray", losses: "FloatArray", delta: float) -> None:
         import numpy
 
         self.middle = (float(numpy.log(n).mean()), float(numpy.log(d).mean()))
         self.x, self.y = numpy.log(n) - self.middle[0], numpy.log(d) - self.middle[1]
         self.z, self.delta = numpy.log(losses), delta
 
-    def __call__(self, theta: "ndarray", weights: "ndarray | None") -> tuple["ndarray", "ndarray"]:
+    def __call__(self, theta: "FloatArray", weights: "FloatArray | None") -> tuple["FloatArray", "FloatArray"]:
         import numpy
 
         h, g, log_a, log_b = (theta[:, k : k + 1] for k in range(4))
@@ -191,7 +190,7 @@ class _Objective:
         )
         return terms.sum(1), gradient
 
-    def starts(self) -> "ndarray":
+    def starts(self) -> "FloatArray":
         """[S, 4]: pairs of exponents and of shares of the middle loss."""
         import numpy
 
@@ -201,7 +200,7 @@ class _Objective:
             [[middle + math.log(s), middle + math.log(t), math.log(a), math.log(b)] for s, t, a, b in pairs]
         )
 
-    def law(self, theta: "ndarray") -> KaplanLaw:
+    def law(self, theta: "FloatArray") -> KaplanLaw:
         """The law, or laws, of theta [4] or [4, S]."""
         import numpy
 
@@ -217,7 +216,7 @@ def _parameters(law: KaplanLaw, draws: KaplanLaw | None) -> dict[str, Estimate]:
         with numpy.errstate(over="ignore"):
             return Estimate.of(float(of(getattr(law, name))), None if draws is None else of(getattr(draws, name)))  # type: ignore[operator]
 
-    def same(value: "ndarray") -> "ndarray":
+    def same(value: "FloatArray") -> "FloatArray":
         return value
 
     return {
@@ -231,9 +230,9 @@ def _parameters(law: KaplanLaw, draws: KaplanLaw | None) -> dict[str, Estimate]:
 def _one(
     form: str,
     letter: str,
-    values: "ndarray",
-    losses: "ndarray",
-    which: "ndarray",
+    values: "FloatArray",
+    losses: "FloatArray",
+    which: "FloatArray",
     rule: str,
     times: int,
     random_seed: int,
@@ -263,7 +262,7 @@ def _one(
     )
 
 
-def _warnings(size: "ndarray", data: "ndarray", converged: bool) -> list[str]:
+def _warnings(size: "FloatArray", data: "FloatArray", converged: bool) -> list[str]:
     found = [
         "Kaplan's laws have no irreducible loss: they promise a loss of zero for enough compute. Trust them inside the "
         "range of the runs."

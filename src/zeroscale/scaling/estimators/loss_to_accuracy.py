@@ -7,7 +7,6 @@ Bhagia et al. 2024, "Establishing Task Scaling Laws via Compute-Efficient Model 
 fixed at chance. Step one, the loss as a law of size (and data), is any other law of this package.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from zeroscale.scaling.numerics.arrays import check_columns
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
 
 FORM = "accuracy = chance + (ceiling - chance) / (1 + exp(k (L - L_0)))"
 # Steepness from which the search starts, in units of one over the range of the losses.
@@ -43,16 +42,16 @@ class AccuracyFit:
     n_points: int
     method: str | None
     warnings: tuple[str, ...]
-    draws: "ndarray | None"
+    draws: "FloatArray | None"
     form: str = FORM
 
-    def predict(self, loss: Any) -> "ndarray":
+    def predict(self, loss: Any) -> "FloatArray":
         """Accuracy at each loss."""
         import numpy
 
         return _curve(numpy.asarray(loss, float), self.k, self.L_0, self.ceiling, self.chance)
 
-    def band(self, loss: Any, loss_draws: "ndarray | None" = None) -> tuple["ndarray", "ndarray"] | None:
+    def band(self, loss: Any, loss_draws: "FloatArray | None" = None) -> tuple["FloatArray", "FloatArray"] | None:
         """95 % interval of the curve at each loss [m].
 
         With `loss_draws` [S', m], draws of the losses themselves (step one), the two steps' errors are combined: the
@@ -70,8 +69,8 @@ class AccuracyFit:
 
 
 def fit_loss_to_accuracy(
-    loss: "Sequence[float] | ndarray",
-    accuracy: "Sequence[float] | ndarray",
+    loss: "Column",
+    accuracy: "Column",
     *,
     chance: float,
     fit_ceiling: bool = False,
@@ -131,11 +130,11 @@ def fit_loss_to_accuracy(
 class _Objective:
     """Sum of squares [S] and gradient over theta = (ln k, L_0[, logit of the ceiling above chance])."""
 
-    def __init__(self, losses: "ndarray", scores: "ndarray", chance: float, fit_ceiling: bool) -> None:
+    def __init__(self, losses: "FloatArray", scores: "FloatArray", chance: float, fit_ceiling: bool) -> None:
         self.losses, self.scores, self.chance = losses, scores, chance
         self.size = 3 if fit_ceiling else 2
 
-    def __call__(self, theta: "ndarray", weights: "ndarray | None") -> tuple["ndarray", "ndarray"]:
+    def __call__(self, theta: "FloatArray", weights: "FloatArray | None") -> tuple["FloatArray", "FloatArray"]:
         import numpy
 
         k, place, ceiling = (part[:, None] for part in self.natural(theta))
@@ -153,7 +152,7 @@ class _Objective:
         value = numpy.where(numpy.abs(theta[:, 0]) > 20, numpy.inf, value)
         return value, numpy.stack(parts, axis=1)
 
-    def natural(self, theta: "ndarray") -> tuple["ndarray", "ndarray", "ndarray"]:
+    def natural(self, theta: "FloatArray") -> tuple["FloatArray", "FloatArray", "FloatArray"]:
         """(k, L_0, ceiling) [S] each."""
         import numpy
 
@@ -163,7 +162,7 @@ class _Objective:
         with numpy.errstate(over="ignore"):
             return numpy.exp(theta[:, 0]), theta[:, 1], ceiling
 
-    def starts(self) -> "ndarray":
+    def starts(self) -> "FloatArray":
         import numpy
 
         low, reach = float(self.losses.min()), float(numpy.ptp(self.losses))
@@ -171,13 +170,13 @@ class _Objective:
         return numpy.array([pair + [0.0] * (self.size - 2) for pair in pairs])
 
 
-def _curve(losses: "ndarray", k: Any, place: Any, ceiling: Any, chance: float) -> "ndarray":
+def _curve(losses: "FloatArray", k: Any, place: Any, ceiling: Any, chance: float) -> "FloatArray":
     import numpy
 
     return chance + (ceiling - chance) / (1 + numpy.exp(numpy.clip(k * (losses - place), -700, 700)))
 
 
-def _valid(losses: "ndarray", scores: "ndarray", chance: float) -> None:
+def _valid(losses: "FloatArray", scores: "FloatArray", chance: float) -> None:
     import numpy
 
     if scores.shape != losses.shape:
@@ -196,7 +195,7 @@ def _valid(losses: "ndarray", scores: "ndarray", chance: float) -> None:
         )
 
 
-def _warnings(losses: "ndarray", scores: "ndarray", chance: float, place: float, bare: bool) -> list[str]:
+def _warnings(losses: "FloatArray", scores: "FloatArray", chance: float, place: float, bare: bool) -> list[str]:
     found = []
     if scores.max() < chance + NEAR_CHANCE:
         found.append(

@@ -1,7 +1,6 @@
 """Fits the power law of loss against size to plain arrays, with its doubts: intervals, hold-out and warnings."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +12,7 @@ from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.laws.power_law import PowerLaw
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
 
 # E is one of three parameters: five sizes leave two degrees of freedom to judge it by.
 SIZES_FOR_IRREDUCIBLE = 5
@@ -65,11 +64,11 @@ class PowerLawFit:
     def rms_log_residual(self) -> float:
         return math.sqrt(sum(value**2 for value in self.log_residuals) / self.n_points)
 
-    def predict(self, params: Any) -> "ndarray":
+    def predict(self, params: Any) -> "FloatArray":
         """Loss at each N."""
         return self.law(params)
 
-    def band(self, params: Any) -> tuple["ndarray", "ndarray"] | None:
+    def band(self, params: Any) -> tuple["FloatArray", "FloatArray"] | None:
         """The 95 % interval of the *law* at each N (a single run scatters more); None without intervals."""
         import numpy
 
@@ -82,10 +81,10 @@ class PowerLawFit:
 
 
 def fit_power_law(
-    params: "Sequence[float] | ndarray",
-    loss: "Sequence[float] | ndarray",
+    params: "Column",
+    loss: "Column",
     *,
-    loss_sd: "Sequence[float] | ndarray | None" = None,
+    loss_sd: "Column | None" = None,
     irreducible: bool | Literal["auto"] = "auto",
     bootstrap: int = 2000,
     seed: int = 0,
@@ -127,7 +126,7 @@ def fit_power_law(
     return replace(fit, tried_irreducible=tried, hold_out=held, warnings=tuple(warnings))
 
 
-def _checked(params: Any, loss: Any, loss_sd: Any) -> tuple["ndarray", "ndarray", "ndarray"]:
+def _checked(params: Any, loss: Any, loss_sd: Any) -> tuple["FloatArray", "FloatArray", "FloatArray"]:
     import numpy
 
     columns = []
@@ -154,7 +153,14 @@ def _checked(params: Any, loss: Any, loss_sd: Any) -> tuple["ndarray", "ndarray"
 
 
 def _fit(
-    params: "ndarray", loss: "ndarray", sd: "ndarray", irreducible: bool, *, bootstrap: int, seed: int, delta: float
+    params: "FloatArray",
+    loss: "FloatArray",
+    sd: "FloatArray",
+    irreducible: bool,
+    *,
+    bootstrap: int,
+    seed: int,
+    delta: float,
 ) -> PowerLawFit:
     import numpy
 
@@ -198,7 +204,7 @@ def _estimates(law: PowerLaw, draws: PowerLawDraws | None, irreducible: bool) ->
     return {name: Estimate(value, *ends[name]) for name, value in values.items()}
 
 
-def _ends(draws: PowerLawDraws, values: "ndarray") -> tuple[float, float]:
+def _ends(draws: PowerLawDraws, values: "FloatArray") -> tuple[float, float]:
     low, high = draws.interval(values)
     return float(low), float(high)
 
@@ -213,7 +219,7 @@ def _carried(fit: PowerLawFit, smallest_loss: float) -> bool:
     return floor is not None and alpha is not None and floor > SMALLEST_IRREDUCIBLE * smallest_loss and alpha > 0
 
 
-def _hold_out(params: "ndarray", loss: "ndarray", sd: "ndarray", irreducible: Any, **options: Any) -> HoldOut:
+def _hold_out(params: "FloatArray", loss: "FloatArray", sd: "FloatArray", irreducible: Any, **options: Any) -> HoldOut:
     """Fits the law, by the same rules, without the largest size, and predicts it."""
     import numpy
 

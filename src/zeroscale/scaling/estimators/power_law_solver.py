@@ -24,7 +24,7 @@ from zeroscale.scaling.numerics.levenberg_marquardt import (
 )
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 HUBER_DELTA = 1e-2
 FORMS = {False: "L(N) = (N_c/N)^alpha", True: "L(N) = E + (N_c/N)^alpha"}
@@ -37,17 +37,17 @@ _POLISHED = 2
 class PowerLawSolutions:
     """Fits of S data sets: [S] each. `log_A` and `alpha` as in `PowerLaw`, `objective` the sum of Huber terms."""
 
-    alpha: "ndarray"
-    log_A: "ndarray"
-    irreducible: "ndarray"
-    objective: "ndarray"
-    converged: "ndarray"
+    alpha: "FloatArray"
+    log_A: "FloatArray"
+    irreducible: "FloatArray"
+    objective: "FloatArray"
+    converged: "FloatArray"
 
     def law(self, index: int) -> PowerLaw:
         """One of them."""
         return PowerLaw(float(self.alpha[index]), float(self.log_A[index]), float(self.irreducible[index]))
 
-    def log_loss(self, params: "ndarray") -> "ndarray":
+    def log_loss(self, params: "FloatArray") -> "FloatArray":
         """ln L [S, n] of every fit at N [n]."""
         import numpy
 
@@ -56,9 +56,9 @@ class PowerLawSolutions:
 
 
 def solve_power_law(
-    params: "ndarray",
-    log_loss: "ndarray",
-    weights: "ndarray | None" = None,
+    params: "FloatArray",
+    log_loss: "FloatArray",
+    weights: "FloatArray | None" = None,
     *,
     irreducible: bool,
     delta: float = HUBER_DELTA,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import diagnostics
 from zeroscale.scaling.estimators.bootstrap_surface import SurfaceDraws, resample_runs, resample_seeds
+from zeroscale.scaling.laws.compute_optimal import FrontierOptimum
 from zeroscale.scaling.laws.estimate import Estimate, finite, quantiles
 from zeroscale.scaling.laws.surface import FORM, PerToken, Surface
 from zeroscale.scaling.numerics.arrays import check_columns, check_seeds, group_values
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, ChinchillaObjective
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 LEAST_RUNS = 6
 # Fewer runs than this, drawn with replacement, hold too few different ones for five parameters.
@@ -27,8 +28,8 @@ class SurfaceSolution:
     law: Surface
     objective: float
     converged: bool
-    log_residuals: "ndarray"
-    inverse_hessian: "ndarray | None"
+    log_residuals: "FloatArray"
+    inverse_hessian: "FloatArray | None"
     starts: int
     reached: int
 
@@ -41,7 +42,7 @@ class SurfaceMethod(Protocol):
     def objective_form(self, runs: ChinchillaObjective) -> str: ...
     def solve(self, runs: ChinchillaObjective) -> SurfaceSolution: ...
     def near(self, runs: ChinchillaObjective, law: Surface) -> SurfaceSolution: ...
-    def resampled(self, runs: ChinchillaObjective, weights: "ndarray", solved: SurfaceSolution) -> Surface: ...
+    def resampled(self, runs: ChinchillaObjective, weights: "FloatArray", solved: SurfaceSolution) -> Surface: ...
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,9 @@ class HeldOutSize:
 
 
 @dataclass(frozen=True)
-class Optimum:
+class Optimum(FrontierOptimum):
     """What to train with `flops`: N, D and the loss to expect, each with the interval of the law."""
 
-    flops: float
-    params: Estimate
-    tokens: Estimate
     loss: Estimate
 
 
@@ -106,7 +104,7 @@ class SurfaceFit:
     def rms_log_residual(self) -> float:
         return math.sqrt(sum(value**2 for value in self.log_residuals) / self.n_points)
 
-    def predict(self, params: Any, tokens: Any) -> "ndarray":
+    def predict(self, params: Any, tokens: Any) -> "FloatArray":
         """Loss at each (N, D)."""
         return self.law(params, tokens)
 
@@ -191,7 +189,7 @@ def _enough(n: int, sizes: int, token_counts: int) -> None:
 
 
 def _draw(
-    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, weights: "ndarray", words: str
+    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, weights: "FloatArray", words: str
 ) -> SurfaceDraws:
     laws = method.resampled(runs, weights, solved)
     return SurfaceDraws(laws, words.format(count=len(weights), n=len(runs)))
@@ -213,7 +211,7 @@ def _exponents(law: Surface, draws: SurfaceDraws | None) -> dict[str, Estimate]:
 
 
 def _without(
-    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, left: "ndarray"
+    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, left: "FloatArray"
 ) -> HeldOutSize | None:
     """One size left out; None where the others cannot hold a law."""
     rest = runs.take(~left)
@@ -241,7 +239,7 @@ def _held(
     method: SurfaceMethod,
     runs: ChinchillaObjective,
     solved: SurfaceSolution,
-    size: "ndarray",
+    size: "FloatArray",
     bootstrap: int,
     random_seed: int,
 ) -> HeldOutSize | None:

@@ -17,7 +17,8 @@ from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
+
 
 # The exponents that the grid tries, evenly in their logarithm, and how many of its valleys are searched on.
 LOWEST, HIGHEST, STEPS = 0.01, 3.0, 60
@@ -55,7 +56,7 @@ class VariableProjection:
         found = batched_bfgs(Projection(runs), numpy.log(_bounded([[law.alpha, law.beta]])))
         return self._polished(runs, found.theta[0], 1, 1)
 
-    def resampled(self, runs: ChinchillaObjective, weights: "ndarray", solved: SurfaceSolution) -> Surface:
+    def resampled(self, runs: ChinchillaObjective, weights: "FloatArray", solved: SurfaceSolution) -> Surface:
         """Laws [S] of S weightings of the runs, each from the exponents of all of them."""
         import numpy
 
@@ -64,7 +65,7 @@ class VariableProjection:
         return Projection(runs).laws(found.theta, weights)
 
     def _polished(
-        self, runs: ChinchillaObjective, log_exponents: "ndarray", starts: int, reached: int
+        self, runs: ChinchillaObjective, log_exponents: "FloatArray", starts: int, reached: int
     ) -> SurfaceSolution:
         import numpy
 
@@ -86,7 +87,7 @@ class Projection:
         self.runs = runs
         self.x, self.y = runs.x - runs.middle[0], runs.y - runs.middle[1]
 
-    def __call__(self, theta: "ndarray", weights: "ndarray | None") -> tuple["ndarray", "ndarray"]:
+    def __call__(self, theta: "FloatArray", weights: "FloatArray | None") -> tuple["FloatArray", "FloatArray"]:
         import numpy
 
         value, gradient = numpy.empty(len(theta)), numpy.empty((len(theta), 2))
@@ -105,7 +106,7 @@ class Projection:
         value[outside] = numpy.inf
         return value, gradient
 
-    def laws(self, theta: "ndarray", weights: "ndarray | None") -> Surface:
+    def laws(self, theta: "FloatArray", weights: "FloatArray | None") -> Surface:
         """The laws [S] of the exponents exp(theta) [S, 2]. A term that is not there has A = 0."""
         import numpy
 
@@ -124,7 +125,9 @@ class Projection:
         tile = max(1, _TILE // len(self.runs))
         return [slice(first, first + tile) for first in range(0, count, tile)]
 
-    def _columns(self, exponents: "ndarray", weights: "ndarray | None", rows: slice) -> tuple["ndarray", "ndarray"]:
+    def _columns(
+        self, exponents: "FloatArray", weights: "FloatArray | None", rows: slice
+    ) -> tuple["FloatArray", "FloatArray"]:
         """1, N^-alpha and D^-beta about the middle of the data, [S, 3, n], and the weights [S, n] or [1, n]."""
         import numpy
 
@@ -134,7 +137,7 @@ class Projection:
         return columns, numpy.ones((1, len(self.runs))) if weights is None else weights[rows]
 
 
-def nnls(columns: "ndarray", target: "ndarray", weights: "ndarray") -> "ndarray":
+def nnls(columns: "FloatArray", target: "FloatArray", weights: "FloatArray") -> "FloatArray":
     """min sum_i w_i (sum_k c_k columns_ki - target_i)^2 over c >= 0, for S problems of three columns: [S, 3].
 
     With three unknowns the solution is the best of those of all subsets of the columns that come out positive (the
@@ -205,7 +208,9 @@ def gauss_newton(runs: ChinchillaObjective, laws: Surface) -> tuple[Surface, boo
     return Surface(floor, *heights, alpha, beta), converged
 
 
-def _linearised(theta: "ndarray", x: "ndarray", y: "ndarray", loss: "ndarray") -> tuple["ndarray", "ndarray"]:
+def _linearised(
+    theta: "FloatArray", x: "FloatArray", y: "FloatArray", loss: "FloatArray"
+) -> tuple["FloatArray", "FloatArray"]:
     import numpy
 
     floor, a, b, alpha, beta = theta
@@ -215,7 +220,7 @@ def _linearised(theta: "ndarray", x: "ndarray", y: "ndarray", loss: "ndarray") -
         return floor + a * u + b * v - loss, slopes
 
 
-def _damped(jacobian: "ndarray", target: "ndarray", damping: float) -> "ndarray":
+def _damped(jacobian: "FloatArray", target: "FloatArray", damping: float) -> "FloatArray":
     """Least squares of jacobian · step = target, with Levenberg's rows below; columns scaled to length one."""
     import numpy
 
@@ -224,13 +229,13 @@ def _damped(jacobian: "ndarray", target: "ndarray", damping: float) -> "ndarray"
     return numpy.linalg.lstsq(rows, numpy.concatenate([target, numpy.zeros(len(length))]), rcond=None)[0] / length
 
 
-def _bounded(exponents: Any) -> "ndarray":
+def _bounded(exponents: Any) -> "FloatArray":
     import numpy
 
     return numpy.clip(numpy.asarray(exponents, float), LOWEST, HIGHEST)
 
 
-def _valleys(value: "ndarray") -> "ndarray":
+def _valleys(value: "FloatArray") -> "FloatArray":
     """Flat indices of the grid points that no neighbour is below, lowest first."""
     import numpy
 
@@ -245,11 +250,11 @@ def _valleys(value: "ndarray") -> "ndarray":
 
 
 def fit_vpnls(
-    params: "Sequence[float] | ndarray",
-    tokens: "Sequence[float] | ndarray",
-    loss: "Sequence[float] | ndarray",
+    params: "Column",
+    tokens: "Column",
+    loss: "Column",
     *,
-    seed: "Sequence[int] | ndarray | None" = None,
+    seed: "Column | None" = None,
     bootstrap: int = 4000,
     random_seed: int = 0,
     hold_out: bool = True,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.scaling.laws.estimate import Estimate, finite
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 FORM = "N_opt = G C^a, D_opt = H C^b"
 
@@ -23,7 +23,7 @@ class OptimumPowerLaw:
 
     @classmethod
     def through(
-        cls, log_flops: "ndarray", log_params: "ndarray", log_tokens: "ndarray", middle: float
+        cls, log_flops: "FloatArray", log_params: "FloatArray", log_tokens: "FloatArray", middle: float
     ) -> "OptimumPowerLaw":
         """Ordinary least squares; log_params and log_tokens [..., m] may hold many sets of points."""
         x = log_flops - middle
@@ -65,7 +65,7 @@ class OptimumPowerLaw:
         }
 
 
-def _straight(x: "ndarray", y: "ndarray") -> tuple[Any, Any]:
+def _straight(x: "FloatArray", y: "FloatArray") -> tuple[Any, Any]:
     centred = x - x.mean()
     slope = (y * centred).sum(-1) / (centred**2).sum()
     return y.mean(-1) - slope * x.mean(), slope

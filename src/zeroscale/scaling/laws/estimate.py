@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 LEVEL = 0.95
 
@@ -19,7 +19,7 @@ class Estimate:
     high: float | None
 
     @classmethod
-    def of(cls, value: float, draws: "ndarray | None") -> "Estimate":
+    def of(cls, value: float, draws: "FloatArray | None") -> "Estimate":
         """The interval is between the 2.5 % and 97.5 % quantiles of the draws [S]."""
         if draws is None:
             return cls(finite(value), None, None)
@@ -27,7 +27,7 @@ class Estimate:
         return cls(finite(value), finite(low), finite(high))
 
 
-def quantiles(draws: "ndarray") -> tuple["ndarray", "ndarray"]:
+def quantiles(draws: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
     """The ends, [...] each, of the 95 % interval of draws [S, ...]; draws that are no number do not count."""
     import numpy
 

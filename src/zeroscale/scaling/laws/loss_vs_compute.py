@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.scaling.laws.surface import SIX_ND, PerToken, Surface
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 # Where a surface is evaluated to find K; any budget gives the same.
 _ANY_BUDGET = 1e18
@@ -36,14 +36,14 @@ class LossVsCompute:
             above = Surface(0.0, law.log_A, law.log_B, law.alpha, law.beta)(n, d)
             return cls(law.E, numpy.log(above) + gamma * numpy.log(_ANY_BUDGET), gamma)
 
-    def loss(self, flops: Any) -> "ndarray":
+    def loss(self, flops: Any) -> "FloatArray":
         """Loss that C buys."""
         import numpy
 
         with numpy.errstate(all="ignore"):
             return self.E + numpy.exp(self.log_K - self.gamma * numpy.log(flops))
 
-    def flops_for(self, loss: Any) -> "ndarray":
+    def flops_for(self, loss: Any) -> "FloatArray":
         """C that a loss takes; infinite where no compute reaches it (loss <= E)."""
         import numpy
 

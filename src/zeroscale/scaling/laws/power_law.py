@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PowerLaw:
         """ln N_c; infinite where the loss does not change with size."""
         return self.log_A / self.alpha if self.alpha else float("inf")
 
-    def __call__(self, params: Any) -> "ndarray":
+    def __call__(self, params: Any) -> "FloatArray":
         """Loss in nats per token at each N."""
         import numpy
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 FORM = "L(N, D) = E + A/N^alpha + B/D^beta"
 
@@ -36,7 +36,7 @@ class Surface:
     def B(self) -> Any:
         return _exp(self.log_B)
 
-    def __call__(self, params: Any, tokens: Any) -> "ndarray":
+    def __call__(self, params: Any, tokens: Any) -> "FloatArray":
         """Loss in nats per token at each (N, D); arrays must broadcast with the fields."""
         import numpy
 
@@ -45,7 +45,7 @@ class Surface:
             by_data = numpy.exp(self.log_B - self.beta * numpy.log(tokens))
         return self.E + by_size + by_data
 
-    def optimal_params(self, flops: Any, per_token: "PerToken | None" = None) -> "ndarray":
+    def optimal_params(self, flops: Any, per_token: "PerToken | None" = None) -> "FloatArray":
         """N that minimises the loss for C FLOPs.
 
         With C = 6 N D (Hoffmann et al. 2022, equation 4): N = G (C/6)^(beta/(alpha+beta)),
@@ -60,7 +60,7 @@ class Surface:
             ratio = numpy.log(self.alpha) + self.log_A - numpy.log(cost.power * self.beta) - self.log_B
         return _exp((ratio + self.beta * (numpy.log(flops) - cost.log_scale)) / total)
 
-    def optimal_tokens(self, flops: Any, per_token: "PerToken | None" = None) -> "ndarray":
+    def optimal_tokens(self, flops: Any, per_token: "PerToken | None" = None) -> "FloatArray":
         """D at that N: what is left of the budget."""
         import numpy
 

@@ -1,19 +1,26 @@
 """Plain arrays as the fits want them, with every fault named."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from numpy import bool_, float64, intp
+    from numpy.typing import ArrayLike, NDArray
 
-Numbers = "Sequence[float] | ndarray"
+    FloatArray = NDArray[float64]
+    IntArray = NDArray[intp]
+    BoolArray = NDArray[bool_]
+    # What a fit takes for a column: anything of which numpy makes one number for each run.
+    Column = ArrayLike
+    # A number, or one of each of S laws [S].
+    Numbers = float | FloatArray
+
 # Values this close in relative terms are one size, one token count: 124,439,808 and a plot's 1.2443e8 are the same.
 SAME = 0.01
 
 
-def check_columns(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
+def check_columns(**columns: "Column") -> list["FloatArray"]:
     """The columns as float64 [n]: one number above zero for each run.
 
     Raises:
@@ -21,7 +28,7 @@ def check_columns(**columns: "Sequence[float] | ndarray") -> list["ndarray"]:
     """
     import numpy
 
-    found: list[ndarray] = []
+    found: list[FloatArray] = []
     for name, values in columns.items():
         try:
             column = numpy.asarray(values, float)
@@ -58,7 +65,7 @@ def _no_number(values: Any) -> str:
     return " is uneven"
 
 
-def check_seeds(seed: Any, n: int) -> "ndarray | None":
+def check_seeds(seed: Any, n: int) -> "FloatArray | None":
     """Seeds as given, one for each run; None where there are none."""
     import numpy
 
@@ -70,7 +77,7 @@ def check_seeds(seed: Any, n: int) -> "ndarray | None":
     return seeds
 
 
-def group_values(values: "ndarray", tolerance: float = SAME) -> "ndarray":
+def group_values(values: "FloatArray", tolerance: float = SAME) -> "FloatArray":
     """[n], the number of each value's group, smallest first: a group holds what is within `tolerance` of its smallest.
 
     (Not of its neighbour: a dense table would become one group.)
@@ -86,7 +93,7 @@ def group_values(values: "ndarray", tolerance: float = SAME) -> "ndarray":
     return number
 
 
-def unit_warnings(params: "ndarray", tokens: "ndarray", loss: "ndarray") -> list[str]:
+def unit_warnings(params: "FloatArray", tokens: "FloatArray", loss: "FloatArray") -> list[str]:
     """What looks like a wrong unit. The smallest language models anybody fits have ten thousand weights or so."""
     import numpy
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 # (theta [S, k], weights [S, n] or None) → (objective [S], gradient [S, k]).
-Objective = Callable[["ndarray", "ndarray | None"], tuple["ndarray", "ndarray"]]
+Objective = Callable[["FloatArray", "FloatArray | None"], tuple["FloatArray", "FloatArray"]]
 
 BLOCK = 512
 _EVALUATIONS = 600
@@ -28,17 +28,17 @@ _ARMIJO, _CURVATURE = 1e-4, 0.9
 class Minima:
     """Where each start ended: theta [S, k], objective [S], converged [S]."""
 
-    theta: "ndarray"
-    value: "ndarray"
-    converged: "ndarray"
+    theta: "FloatArray"
+    value: "FloatArray"
+    converged: "FloatArray"
 
 
 def batched_bfgs(
     objective: Objective,
-    starts: "ndarray",
-    weights: "ndarray | None" = None,
+    starts: "FloatArray",
+    weights: "FloatArray | None" = None,
     *,
-    inverse_hessian: "ndarray | None" = None,
+    inverse_hessian: "FloatArray | None" = None,
     tolerance: float = _TOLERANCE,
 ) -> Minima:
     """Runs BFGS from every row of `starts` [S, k]; row s has the weights of row s [S, n], where there are any.
@@ -79,20 +79,20 @@ def threads() -> int:
 class _Rows:
     """The rows still under way: their numbers, points, objective, gradient, direction, step, bracket, curvature."""
 
-    number: "ndarray"
-    theta: "ndarray"
-    value: "ndarray"
-    gradient: "ndarray"
-    direction: "ndarray"
-    step: "ndarray"
-    low: "ndarray"
-    high: "ndarray"
-    inverse: "ndarray"
-    unscaled: "ndarray"
-    flat: "ndarray"
-    weights: "ndarray | None"
+    number: "FloatArray"
+    theta: "FloatArray"
+    value: "FloatArray"
+    gradient: "FloatArray"
+    direction: "FloatArray"
+    step: "FloatArray"
+    low: "FloatArray"
+    high: "FloatArray"
+    inverse: "FloatArray"
+    unscaled: "FloatArray"
+    flat: "FloatArray"
+    weights: "FloatArray | None"
 
-    def keep(self, rows: "ndarray") -> None:
+    def keep(self, rows: "FloatArray") -> None:
         for name, values in vars(self).items():
             if values is not None:
                 setattr(self, name, values[rows])
@@ -100,9 +100,9 @@ class _Rows:
 
 def _block(
     objective: Objective,
-    starts: "ndarray",
-    weights: "ndarray | None",
-    inverse: "ndarray | None",
+    starts: "FloatArray",
+    weights: "FloatArray | None",
+    inverse: "FloatArray | None",
     tolerance: float,
 ) -> Minima:
     import numpy
@@ -123,7 +123,9 @@ def _block(
     return found
 
 
-def _begin(objective: Objective, starts: "ndarray", weights: "ndarray | None", inverse: "ndarray | None") -> _Rows:
+def _begin(
+    objective: Objective, starts: "FloatArray", weights: "FloatArray | None", inverse: "FloatArray | None"
+) -> _Rows:
     import numpy
 
     count, size = starts.shape
@@ -147,7 +149,7 @@ def _begin(objective: Objective, starts: "ndarray", weights: "ndarray | None", i
     )
 
 
-def _advance(objective: Objective, rows: _Rows, tolerance: float) -> "ndarray":
+def _advance(objective: Objective, rows: _Rows, tolerance: float) -> "FloatArray":
     """One evaluation of every row: its step is taken, or its bracket narrowed. Returns which rows are done [S]."""
     import numpy
 
@@ -177,7 +179,7 @@ def _advance(objective: Objective, rows: _Rows, tolerance: float) -> "ndarray":
     return (rows.flat >= 3) | stuck | (numpy.abs(rows.gradient).max(1) < 1e-15)
 
 
-def _update(rows: _Rows, taken: "ndarray", move: "ndarray", change: "ndarray") -> None:
+def _update(rows: _Rows, taken: "FloatArray", move: "FloatArray", change: "FloatArray") -> None:
     """The BFGS formula for the inverse Hessian H (Nocedal & Wright 2006, equation 6.17) of the rows that moved."""
     import numpy
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zeroscale.scaling.laws.surface import Surface
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 HUBER_DELTA = 1e-3
 # Hoffmann et al. 2022, appendix D.3: 6 · 6 · 5 · 5 · 5 = 4,500 starts.
@@ -33,13 +33,13 @@ _TILE = 16384
 class ChinchillaObjective:
     """The data of a fit: N, D and L of n runs, and the Huber delta."""
 
-    params: "ndarray"
-    tokens: "ndarray"
-    loss: "ndarray"
+    params: "FloatArray"
+    tokens: "FloatArray"
+    loss: "FloatArray"
     delta: float = HUBER_DELTA
-    x: "ndarray" = field(init=False)
-    y: "ndarray" = field(init=False)
-    z: "ndarray" = field(init=False)
+    x: "FloatArray" = field(init=False)
+    y: "FloatArray" = field(init=False)
+    z: "FloatArray" = field(init=False)
 
     def __post_init__(self) -> None:
         import numpy
@@ -60,11 +60,11 @@ class ChinchillaObjective:
         """Means of ln N and ln D."""
         return self._middle  # type: ignore[attr-defined]
 
-    def take(self, rows: "ndarray") -> "ChinchillaObjective":
+    def take(self, rows: "FloatArray") -> "ChinchillaObjective":
         """Some of the runs."""
         return ChinchillaObjective(self.params[rows], self.tokens[rows], self.loss[rows], self.delta)
 
-    def starts(self) -> "ndarray":
+    def starts(self) -> "FloatArray":
         """[4500, 5]: the published grid."""
         import numpy
 
@@ -73,7 +73,7 @@ class ChinchillaObjective:
         theta[:, 1] -= theta[:, 4] * self.middle[1]
         return theta
 
-    def theta(self, law: Surface) -> "ndarray":
+    def theta(self, law: Surface) -> "FloatArray":
         """[S, 5] of S laws (or of one). E = 0, which has no logarithm, becomes a thousandth of the smallest loss."""
         import numpy
 
@@ -87,14 +87,16 @@ class ChinchillaObjective:
         )
         return numpy.stack([numpy.atleast_1d(numpy.asarray(row, float)) for row in rows], axis=1)
 
-    def law(self, theta: "ndarray") -> Surface:
+    def law(self, theta: "FloatArray") -> Surface:
         """The laws [S] of theta [S, 5]."""
         import numpy
 
         u, v, e, alpha, beta = theta.T
         return Surface(numpy.exp(e), u + alpha * self.middle[0], v + beta * self.middle[1], alpha, beta)
 
-    def value_and_gradient(self, theta: "ndarray", weights: "ndarray | None") -> tuple["ndarray", "ndarray"]:
+    def value_and_gradient(
+        self, theta: "FloatArray", weights: "FloatArray | None"
+    ) -> tuple["FloatArray", "FloatArray"]:
         """Objective [S] and gradient [S, 5]; not finite where a law has run away. In tiles that fit a core's cache."""
         import numpy
 
@@ -110,7 +112,12 @@ class ChinchillaObjective:
         return value, gradient
 
     def _tile(
-        self, theta: "ndarray", weights: "ndarray | None", room: "ndarray", value: "ndarray", gradient: "ndarray"
+        self,
+        theta: "FloatArray",
+        weights: "FloatArray | None",
+        room: "FloatArray",
+        value: "FloatArray",
+        gradient: "FloatArray",
     ) -> None:
         import numpy
 
@@ -137,7 +144,7 @@ class ChinchillaObjective:
         gradient[:, 1], gradient[:, 4] = moments[:, 0], -moments[:, 1]
 
 
-def _power(height: "ndarray", exponent: "ndarray", x: "ndarray", out: "ndarray") -> None:
+def _power(height: "FloatArray", exponent: "FloatArray", x: "FloatArray", out: "FloatArray") -> None:
     """exp(height - exponent x) [S, n], into `out`."""
     import numpy
 

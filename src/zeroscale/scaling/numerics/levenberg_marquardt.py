@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 _ITERATIONS = 300
 
@@ -22,24 +22,24 @@ _ITERATIONS = 300
 class Model:
     """A curve: ln L [S, n] at x [n] for theta [S, k], its derivatives [S, n, k], and theta put back into its range."""
 
-    log_loss: Callable[["ndarray", "ndarray"], "ndarray"]
-    jacobian: Callable[["ndarray", "ndarray"], "ndarray"]
-    project: Callable[["ndarray"], "ndarray"]
+    log_loss: Callable[["FloatArray", "FloatArray"], "FloatArray"]
+    jacobian: Callable[["FloatArray", "FloatArray"], "FloatArray"]
+    project: Callable[["FloatArray"], "FloatArray"]
 
 
 @dataclass(frozen=True)
 class Dataset:
     """S data sets over the same n sizes: x [n] (ln N, centred), y [S, n] (ln L), weights [S, n]."""
 
-    x: "ndarray"
-    y: "ndarray"
-    weights: "ndarray"
+    x: "FloatArray"
+    y: "FloatArray"
+    weights: "FloatArray"
     delta: float
 
-    def take(self, rows: "ndarray") -> "Dataset":
+    def take(self, rows: "FloatArray") -> "Dataset":
         return Dataset(self.x, self.y[rows], self.weights[rows], self.delta)
 
-    def objective(self, form: Model, theta: "ndarray") -> "ndarray":
+    def objective(self, form: Model, theta: "FloatArray") -> "FloatArray":
         """[S]: sum of Huber terms; infinite where a parameter has run away."""
         import numpy
 
@@ -51,17 +51,17 @@ class Dataset:
         return numpy.where(numpy.isfinite(total), total, numpy.inf)
 
 
-def _line_log_loss(theta: "ndarray", x: "ndarray") -> "ndarray":
+def _line_log_loss(theta: "FloatArray", x: "FloatArray") -> "FloatArray":
     return theta[:, :1] - theta[:, 1:2] * x
 
 
-def _line_jacobian(theta: "ndarray", x: "ndarray") -> "ndarray":
+def _line_jacobian(theta: "FloatArray", x: "FloatArray") -> "FloatArray":
     import numpy
 
     return numpy.broadcast_to(numpy.stack([numpy.ones_like(x), -x], axis=-1), (len(theta), len(x), 2))
 
 
-def _curve_parts(theta: "ndarray", x: "ndarray") -> tuple["ndarray", "ndarray", "ndarray"]:
+def _curve_parts(theta: "FloatArray", x: "FloatArray") -> tuple["FloatArray", "FloatArray", "FloatArray"]:
     """L, u = (exp(-alpha x) - 1) / alpha and du / d alpha, [S, n] each."""
     import numpy
 
@@ -75,20 +75,20 @@ def _curve_parts(theta: "ndarray", x: "ndarray") -> tuple["ndarray", "ndarray", 
     return height + slope * u, u, bend
 
 
-def _curve_log_loss(theta: "ndarray", x: "ndarray") -> "ndarray":
+def _curve_log_loss(theta: "FloatArray", x: "FloatArray") -> "FloatArray":
     import numpy
 
     return numpy.log(_curve_parts(theta, x)[0])
 
 
-def _curve_jacobian(theta: "ndarray", x: "ndarray") -> "ndarray":
+def _curve_jacobian(theta: "FloatArray", x: "FloatArray") -> "FloatArray":
     import numpy
 
     loss, u, bend = _curve_parts(theta, x)
     return numpy.stack([1 / loss, u / loss, theta[:, 1:2] * bend / loss], axis=-1)
 
 
-def _curve_project(theta: "ndarray") -> "ndarray":
+def _curve_project(theta: "FloatArray") -> "FloatArray":
     """Keeps E = h - s / alpha at 0 or above, and the power term positive: alpha at s / h or further from zero."""
     import numpy
 
@@ -103,7 +103,7 @@ POWER_LAW = Model(_line_log_loss, _line_jacobian, lambda theta: theta)
 POWER_LAW_WITH_FLOOR = Model(_curve_log_loss, _curve_jacobian, _curve_project)
 
 
-def start_with_floor(data: Dataset, share: float) -> "ndarray":
+def start_with_floor(data: Dataset, share: float) -> "FloatArray":
     """[S, 3], (ln A at x = 0, alpha, E) by least squares of ln(L - E), for E = share of the smallest loss."""
     import numpy
 
@@ -121,7 +121,7 @@ def start_with_floor(data: Dataset, share: float) -> "ndarray":
     return numpy.concatenate([mean - slope * x_mean, -slope, floor], axis=1)
 
 
-def to_curve(theta: "ndarray") -> "ndarray":
+def to_curve(theta: "FloatArray") -> "FloatArray":
     """(ln A at x = 0, alpha, E) → (h, s, alpha)."""
     import numpy
 
@@ -129,7 +129,7 @@ def to_curve(theta: "ndarray") -> "ndarray":
     return numpy.stack([theta[:, 2] + power, theta[:, 1] * power, theta[:, 1]], axis=1)
 
 
-def from_curve(theta: "ndarray") -> "ndarray":
+def from_curve(theta: "FloatArray") -> "FloatArray":
     """(h, s, alpha) → (ln A at x = 0, alpha, E)."""
     import numpy
 
@@ -140,7 +140,9 @@ def from_curve(theta: "ndarray") -> "ndarray":
         return numpy.stack([numpy.log(power), alpha, numpy.maximum(height - power, 0.0)], axis=1)
 
 
-def levenberg_marquardt(data: Dataset, form: Model, theta: "ndarray") -> tuple["ndarray", "ndarray", "ndarray"]:
+def levenberg_marquardt(
+    data: Dataset, form: Model, theta: "FloatArray"
+) -> tuple["FloatArray", "FloatArray", "FloatArray"]:
     """From each start to its optimum: (theta [S, k], objective [S], converged [S])."""
     import numpy
 
@@ -164,7 +166,7 @@ def levenberg_marquardt(data: Dataset, form: Model, theta: "ndarray") -> tuple["
     return theta, value, converged
 
 
-def _step(data: Dataset, form: Model, theta: "ndarray", damping: "ndarray") -> "ndarray":
+def _step(data: Dataset, form: Model, theta: "FloatArray", damping: "FloatArray") -> "FloatArray":
     """[S, k], the damped Gauss-Newton step (Marquardt's scaling), residuals beyond delta weighted down to it."""
     import numpy
 

@@ -7,7 +7,7 @@ from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 
 if TYPE_CHECKING:
-    from numpy import ndarray
+    from zeroscale.scaling.numerics.arrays import FloatArray
 
 _STEPS = 200
 # Of the pull of all runs on a parameter, the share that may be left over at an optimum.
@@ -26,8 +26,8 @@ class NewtonResult:
     law: Surface
     objective: float
     converged: bool
-    log_residuals: "ndarray"
-    inverse_hessian: "ndarray | None"
+    log_residuals: "FloatArray"
+    inverse_hessian: "FloatArray | None"
 
 
 def newton(runs: ChinchillaObjective, law: Surface) -> NewtonResult:
@@ -61,14 +61,14 @@ def newton(runs: ChinchillaObjective, law: Surface) -> NewtonResult:
 @dataclass(frozen=True)
 class _State:
     value: float
-    gradient: "ndarray"
-    hessian: "ndarray"
-    guide: "ndarray"
-    residual: "ndarray"
-    pulls: "ndarray"
+    gradient: "FloatArray"
+    hessian: "FloatArray"
+    guide: "FloatArray"
+    residual: "FloatArray"
+    pulls: "FloatArray"
 
 
-def _linear(runs: ChinchillaObjective, law: Surface) -> "ndarray":
+def _linear(runs: ChinchillaObjective, law: Surface) -> "FloatArray":
     """(u, v, E / unit, alpha, beta): `Runs.theta` with E itself instead of its logarithm."""
     import numpy
 
@@ -89,12 +89,12 @@ def _unit(runs: ChinchillaObjective) -> float:
     return float(numpy.exp(runs.z.mean()))
 
 
-def _law(runs: ChinchillaObjective, theta: "ndarray") -> Surface:
+def _law(runs: ChinchillaObjective, theta: "FloatArray") -> Surface:
     u, v, floor, alpha, beta = (float(value) for value in theta)
     return Surface(floor * _unit(runs), u + alpha * runs.middle[0], v + beta * runs.middle[1], alpha, beta)
 
 
-def _evaluate(runs: ChinchillaObjective, theta: "ndarray") -> _State:
+def _evaluate(runs: ChinchillaObjective, theta: "FloatArray") -> _State:
     import numpy
 
     with numpy.errstate(all="ignore"):
@@ -123,7 +123,7 @@ def _evaluate(runs: ChinchillaObjective, theta: "ndarray") -> _State:
     return _State(value, slope.T @ pull, hessian, guide, residual, numpy.abs(slope).T @ numpy.abs(pull))
 
 
-def _step(state: _State, theta: "ndarray", damping: float) -> "ndarray":
+def _step(state: _State, theta: "FloatArray", damping: float) -> "FloatArray":
     """The damped Newton step; the damping grows until the matrix is positive definite."""
     import numpy
 
@@ -144,7 +144,7 @@ def _step(state: _State, theta: "ndarray", damping: float) -> "ndarray":
     return numpy.zeros(5)
 
 
-def _stationary(runs: ChinchillaObjective, theta: "ndarray", state: _State) -> bool:
+def _stationary(runs: ChinchillaObjective, theta: "FloatArray", state: _State) -> bool:
     import numpy
 
     if numpy.sqrt(numpy.mean(state.residual**2)) < _ROUNDING:
@@ -156,7 +156,7 @@ def _stationary(runs: ChinchillaObjective, theta: "ndarray", state: _State) -> b
     return bool(numpy.isfinite(state.value) and left[free].all())
 
 
-def _inverse(theta: "ndarray", hessian: "ndarray") -> "ndarray | None":
+def _inverse(theta: "FloatArray", hessian: "FloatArray") -> "FloatArray | None":
     import numpy
 
     if theta[2] <= 0:
