@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from zeroscale.scaling.estimators.isoflop import IsoflopFit, fit_isoflop
     from zeroscale.scaling.estimators.kaplan import KaplanFit, KaplanLaw, fit_kaplan
     from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
-    from zeroscale.scaling.estimators.power_law import HoldOut, PowerLawFit, fit_power_law
-    from zeroscale.scaling.estimators.surface_fit import HeldOutSize, Optimum, SurfaceFit
+    from zeroscale.scaling.estimators.power_law import fit_power_law
+    from zeroscale.scaling.estimators.results import HeldOutSize, HoldOut, Optimum, PowerLawFit, SurfaceFit
     from zeroscale.scaling.estimators.variable_projection import fit_vpnls
     from zeroscale.scaling.fit import fit_study
     from zeroscale.scaling.laws.estimate import Estimate
@@ -68,19 +68,19 @@ _HOME = {
     "AtBudget": "compare.compare_laws",
     "EnvelopeFit": "estimators.envelope",
     "Estimate": "laws.estimate",
-    "HoldOut": "estimators.power_law",
+    "HoldOut": "estimators.results",
     "IsoflopFit": "estimators.isoflop",
     "KaplanFit": "estimators.kaplan",
     "KaplanLaw": "estimators.kaplan",
     "LawComparison": "compare.compare_laws",
-    "HeldOutSize": "estimators.surface_fit",
-    "Optimum": "estimators.surface_fit",
+    "HeldOutSize": "estimators.results",
+    "Optimum": "estimators.results",
     "Options": "options",
     "PerToken": "laws.surface",
     "PowerLaw": "laws.power_law",
-    "PowerLawFit": "estimators.power_law",
+    "PowerLawFit": "estimators.results",
     "Surface": "laws.surface",
-    "SurfaceFit": "estimators.surface_fit",
+    "SurfaceFit": "estimators.results",
     "compare_laws": "compare.compare_laws",
     "describe": "summary",
     "fit_chinchilla": "estimators.chinchilla",

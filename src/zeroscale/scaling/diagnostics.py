@@ -1,12 +1,14 @@
 """What a law cannot promise, in words a researcher can act on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.format import compact
 from zeroscale.scaling.numerics import arrays
 
 if TYPE_CHECKING:
+    from zeroscale.scaling.estimators.results import HoldOut, PowerLawFit, SurfaceFit
+    from zeroscale.scaling.laws.estimate import Estimate
     from zeroscale.scaling.numerics.arrays import FloatArray
     from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
     from zeroscale.scaling.run_selection import LeftOutRun, SizeGroup
@@ -25,7 +27,14 @@ def capitalize(text: str) -> str:
 
 
 def power_law_warnings(
-    params: "FloatArray", loss: "FloatArray", fit: Any, tried: Any, held: Any, *, chosen: bool, needed_sizes: int
+    params: "FloatArray",
+    loss: "FloatArray",
+    fit: "PowerLawFit",
+    tried: "Estimate | None",
+    held: "HoldOut | None",
+    *,
+    chosen: bool,
+    needed_sizes: int,
 ) -> list[str]:
     """Warnings about a fit that follow from its numbers alone.
 
@@ -53,7 +62,7 @@ def power_law_warnings(
         )
     found += _rises(params, loss)
     alpha = fit.parameters["alpha"]
-    if alpha.low is not None and alpha.low <= 0 <= alpha.high:
+    if alpha.low is not None and alpha.high is not None and alpha.low <= 0 <= alpha.high:
         found.append(
             f"The exponent's interval, {alpha.low:.3g} to {alpha.high:.3g}, includes zero: the data do not show that "
             "loss depends on size."
@@ -142,7 +151,7 @@ FLAT = 0.01
 MISFIT = 0.03
 
 
-def surface_warnings(runs: "ChinchillaObjective", fit: Any, names: Sequence[str] | None = None) -> list[str]:
+def surface_warnings(runs: "ChinchillaObjective", fit: "SurfaceFit", names: Sequence[str] | None = None) -> list[str]:
     """Warnings that follow from the data and the fit's numbers; `names` are what to call the runs."""
     return [
         *arrays.unit_warnings(runs.params, runs.tokens, runs.loss),
@@ -155,7 +164,7 @@ def surface_warnings(runs: "ChinchillaObjective", fit: Any, names: Sequence[str]
     ]
 
 
-def _design(runs: "ChinchillaObjective", fit: Any) -> list[str]:
+def _design(runs: "ChinchillaObjective", fit: "SurfaceFit") -> list[str]:
     import numpy
 
     found = []
@@ -184,7 +193,7 @@ def _design(runs: "ChinchillaObjective", fit: Any) -> list[str]:
     return found
 
 
-def _solver(fit: Any) -> list[str]:
+def _solver(fit: "SurfaceFit") -> list[str]:
     found = []
     if not fit.converged:
         found.append("The objective is not converged: treat the parameters as approximate.")
@@ -195,7 +204,7 @@ def _solver(fit: Any) -> list[str]:
     return found
 
 
-def _exponents(fit: Any) -> list[str]:
+def _exponents(fit: "SurfaceFit") -> list[str]:
     found = []
     if fit.draws is not None:
         together = fit.draws.correlation()["alpha"]["beta"]
@@ -206,9 +215,10 @@ def _exponents(fit: Any) -> list[str]:
             )
     for name, height, term in (("alpha", "A", "size"), ("beta", "B", "data")):
         estimate = fit.parameters[name]
+        lowest = min((end for end in (estimate.value, estimate.low) if end is not None), default=FLAT)
         if fit.parameters[height].value == 0:
             found.append(f"{height} is zero: the runs do not show that loss depends on {term}.")
-        elif min(estimate.value, estimate.value if estimate.low is None else estimate.low) <= FLAT:
+        elif lowest <= FLAT:
             found.append(
                 f"{name} is not away from zero ({estimate.value:.3g}"
                 + (", no interval" if estimate.low is None else f", interval from {estimate.low:.3g}")
@@ -219,7 +229,7 @@ def _exponents(fit: Any) -> list[str]:
     return found
 
 
-def _misfit(fit: Any, names: Sequence[str] | None) -> list[str]:
+def _misfit(fit: "SurfaceFit", names: Sequence[str] | None) -> list[str]:
     if fit.rms_log_residual < MISFIT:
         return []
     sizes = [abs(residual) for residual in fit.log_residuals]
@@ -232,7 +242,7 @@ def _misfit(fit: Any, names: Sequence[str] | None) -> list[str]:
     ]
 
 
-def _below(runs: "ChinchillaObjective", fit: Any, names: Sequence[str] | None) -> list[str]:
+def _below(runs: "ChinchillaObjective", fit: "SurfaceFit", names: Sequence[str] | None) -> list[str]:
     import numpy
 
     floor = fit.parameters["E"].value or 0.0
@@ -249,7 +259,7 @@ def _below(runs: "ChinchillaObjective", fit: Any, names: Sequence[str] | None) -
     ]
 
 
-def _held(fit: Any) -> list[str]:
+def _held(fit: "SurfaceFit") -> list[str]:
     held = fit.hold_out
     if held is None or held.inside is not False:
         return []

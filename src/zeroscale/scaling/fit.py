@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
+from zeroscale.core.json_records import to_json
 from zeroscale.runs import layout, ledger, manifest
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
@@ -22,19 +23,11 @@ from zeroscale.scaling.fit_schema import (
     LeftOut,
     NotFitted,
     SizeLaw,
-    to_json,
 )
 from zeroscale.scaling.numerics.arrays import group_values
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.registry import LAWS, FitData
-from zeroscale.scaling.run_selection import (
-    COLUMN_OF,
-    LeftOutRun,
-    SelectedRun,
-    Selection,
-    select_longest,
-    select_runs,
-)
+from zeroscale.scaling.run_selection import COLUMN_OF, LeftOutRun, SelectedRun, Selection, select_longest, select_runs
 from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.runs_csv import read_csv
 from zeroscale.scaling.summary import describe

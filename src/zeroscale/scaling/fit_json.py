@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zeroscale.scaling.estimators.envelope import EnvelopeFit
     from zeroscale.scaling.estimators.isoflop import IsoflopFit
     from zeroscale.scaling.estimators.kaplan import KaplanFit, OneVariableFit
-    from zeroscale.scaling.estimators.surface_fit import SurfaceFit
+    from zeroscale.scaling.estimators.results import SurfaceFit
     from zeroscale.scaling.numerics.arrays import FloatArray
     from zeroscale.scaling.run_table import RunTable
 

@@ -10,10 +10,11 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimators.downstream import LOSSES
+from zeroscale.scaling.run_selection import Row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -40,7 +41,7 @@ def read_results(directory: Path, columns: Mapping[str, str | None], tokens_per_
     """
     import pandas
 
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    rows: dict[tuple[str, int], Row] = {}
     for path in sorted(directory.rglob(PATTERN), key=lambda path: (path.name, str(path))):
         model, step, params, scores = _one(path)
         row = rows.setdefault((model, step), {"row": _label(model, step), "params": params})
@@ -89,7 +90,7 @@ def _one(path: Path) -> tuple[str, int, float, dict[str, float]]:
         raise ZeroscaleError(
             f"{path} has no config.model_num_parameters above zero: score {model} again, or take it out"
         )
-    scores = {}
+    scores: dict[str, float] = {}
     for task, metrics in content["results"].items():
         for name, value in metrics.items():
             # "acc,none": the metric and its filter. The first filter of a metric is the task's own.
@@ -104,7 +105,7 @@ def _label(model: str, step: int) -> str:
     return name if f"step{step}" in name or f"step-{step}" in name else f"{name} at step {step}"
 
 
-def _no_loss(loss: str, row: Mapping[str, Any]) -> str:
+def _no_loss(loss: str, row: Row) -> str:
     losses = [name for name in row if "/" in name and name.split("/")[1] in LOSSES]
     others = f"; its results have {', '.join(losses[:6])}: give columns.loss={losses[0]}" if losses else ""
     return f"{row['row']} has no {loss}, so there is nothing to fit a law of loss to{others}"

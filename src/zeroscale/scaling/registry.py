@@ -14,7 +14,7 @@ from zeroscale.scaling.estimators.envelope import fit_envelope
 from zeroscale.scaling.estimators.isoflop import fit_isoflop
 from zeroscale.scaling.estimators.kaplan import fit_kaplan
 from zeroscale.scaling.estimators.power_law import fit_power_law
-from zeroscale.scaling.estimators.surface_fit import SurfaceFit
+from zeroscale.scaling.estimators.results import SurfaceFit
 from zeroscale.scaling.estimators.variable_projection import fit_vpnls
 from zeroscale.scaling.fit_schema import DataLaw, SizeLaw
 from zeroscale.scaling.options import Options

@@ -110,10 +110,15 @@ def select_runs(
         raise ZeroscaleError(f"convention={convention} is unknown: use {', '.join(COLUMN_OF)}")
     left_out: list[LeftOutRun] = []
     if "val/loss" in frame.columns:
-        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        runs = _finished(rows, COLUMN_OF[convention], study_runs, left_out, checkpoints)
+        runs = _finished(
+            _rows(frame.astype(object).where(frame.notna(), None)),
+            COLUMN_OF[convention],
+            study_runs,
+            left_out,
+            checkpoints,
+        )
     else:
-        runs = [_from_csv(row) for row in frame.to_dict("records")]
+        runs = [_from_csv(row) for row in _rows(frame)]
     runs = _within(_not_named(runs, left_out, leave_out), left_out, keep or {})
     runs = _drop_duplicates(runs, left_out)
     if not runs:
@@ -121,6 +126,10 @@ def select_runs(
         raise ZeroscaleError(f"no run can be fitted ({reasons}): finish at least two sizes")
     runs.sort(key=lambda run: (run.params, run.cell, run.tokens))
     return runs, left_out
+
+
+def _rows(frame: "DataFrame") -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def select_longest(runs: Sequence[SelectedRun], left_out: Sequence[LeftOutRun]) -> Selection:

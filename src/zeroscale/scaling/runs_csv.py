@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.study import Study
 from zeroscale.scaling.options import COLUMNS
+from zeroscale.scaling.run_selection import Row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -54,7 +55,7 @@ def read_csv(path: Path, columns: Mapping[str, str | None] = COLUMNS) -> "DataFr
     faults: list[str] = []
     if ledger:
         table = [_ledger_row(number, cells, faults) for number, cells in rows]
-        keys = ("cell", "step")
+        keys: tuple[str, ...] = ("cell", "step")
     else:
         named = _named(path, header, columns)
         table = [_plain_row(number, cells, faults, named) for number, cells in rows]
@@ -128,10 +129,8 @@ def _hint(header: list[str]) -> str:
     return f", as in {' '.join(guesses)}"
 
 
-def _plain_row(
-    number: int, cells: dict[str, str], faults: list[str], named: Mapping[str, str | None]
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"row": number}
+def _plain_row(number: int, cells: dict[str, str], faults: list[str], named: Mapping[str, str | None]) -> Row:
+    row: Row = {"row": number}
     for name, column in named.items():
         if column is None:
             continue
@@ -147,8 +146,8 @@ def _plain_row(
     return row
 
 
-def _ledger_row(number: int, cells: dict[str, str], faults: list[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {}
+def _ledger_row(number: int, cells: dict[str, str], faults: list[str]) -> Row:
+    row: Row = {}
     for name, text in cells.items():
         if name in ("cell", "model", "status", "sample_cards", "partial_cards"):
             row[name] = text
@@ -197,8 +196,8 @@ def _whole(value: float) -> str | None:
     return None if math.isfinite(value) and value == int(value) else "a seed is a whole number"
 
 
-def _repeated(rows: list[tuple[int, dict[str, Any]]], keys: tuple[str, ...]) -> list[str]:
-    first: dict[tuple[Any, ...], int] = {}
+def _repeated(rows: list[tuple[int, Row]], keys: tuple[str, ...]) -> list[str]:
+    first: dict[tuple[object, ...], int] = {}
     faults = []
     for number, row in rows:
         key = tuple(row[name] for name in keys)
@@ -209,7 +208,7 @@ def _repeated(rows: list[tuple[int, dict[str, Any]]], keys: tuple[str, ...]) -> 
     return faults
 
 
-def _units(table: list[dict[str, Any]]) -> list[str]:
+def _units(table: list[Row]) -> list[str]:
     """What looks like a wrong unit, by row. The smallest language models that anybody fits have some ten thousand
     weights; "124" means millions."""
     if "row" not in table[0]:
@@ -240,7 +239,7 @@ def _units(table: list[dict[str, Any]]) -> list[str]:
     return faults
 
 
-def _disproportion(table: list[dict[str, Any]]) -> list[str]:
+def _disproportion(table: list[Row]) -> list[str]:
     faults = []
     ratios = sorted(row["tokens"] / row["params"] for row in table)
     if ratios[len(ratios) // 2] > 1e5:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from zeroscale.scaling import diagnostics
-from zeroscale.scaling.estimators.power_law import PowerLawFit
 from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA
+from zeroscale.scaling.estimators.results import PowerLawFit
 from zeroscale.scaling.fit_json import RESIDUAL, RUN, intervals
 from zeroscale.scaling.fit_schema import BandPoint, FittedRun, HoldOut, SizeLaw, SizeMean
 from zeroscale.scaling.laws.estimate import finite

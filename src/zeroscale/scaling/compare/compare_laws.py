@@ -8,6 +8,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.compare.ladders import LadderFit, ModelLadder, fit_surfaces, pair_runs, quantile_interval
 from zeroscale.scaling.compare.loss_vs_compute import fit_loss_vs_compute
 from zeroscale.scaling.laws.estimate import Estimate, finite
+from zeroscale.scaling.laws.loss_vs_compute import LossVsCompute
 from zeroscale.scaling.numerics.arrays import check_columns, check_seeds, group_values
 from zeroscale.scaling.registry import SURFACES
 
@@ -128,7 +129,8 @@ def _ladder(columns: Columns, name: str, exact: bool) -> ModelLadder:
     if not len(values[0]):
         raise ZeroscaleError(f"{name} has no runs")
     flops = values[3] if exact else 6 * values[0] * values[1]
-    return ModelLadder(*values[:3], flops, seeds, exact)
+    params, tokens, loss = values[:3]
+    return ModelLadder(params, tokens, loss, flops, seeds, exact)
 
 
 def _chosen(law: str, one: ModelLadder, other: ModelLadder) -> str:
@@ -151,15 +153,17 @@ def _budgets(one: ModelLadder, other: ModelLadder) -> tuple[float, ...]:
 def _at(flops: float, fits: tuple[LadderFit, LadderFit]) -> AtBudget:
     import numpy
 
-    def each(paths: Any) -> tuple[Any, Any, Any, Any]:
-        mine, others = (path.loss(flops) for path in paths)
-        return mine, others, others - mine, paths[1].flops_for(mine) / flops
+    def quantities(first: LossVsCompute, second: LossVsCompute) -> "tuple[FloatArray, ...]":
+        """Both losses, their difference, and the compute multiplier."""
+        first_loss, second_loss = first.loss(flops), second.loss(flops)
+        return first_loss, second_loss, second_loss - first_loss, second.flops_for(first_loss) / flops
 
-    values = each([fit.path for fit in fits])
+    first, second = fits
+    values = quantities(first.path, second.path)
     drawn: Sequence[FloatArray | None] = (None,) * 4
-    if all(fit.drawn is not None for fit in fits):
+    if first.drawn is not None and second.drawn is not None:
         with numpy.errstate(all="ignore"):
-            drawn = each([fit.drawn for fit in fits])
+            drawn = quantities(first.drawn, second.drawn)
     tail = min(fit.tail for fit in fits)
     return AtBudget(
         flops, *(quantile_interval(float(value), draws, tail) for value, draws in zip(values, drawn, strict=True))

@@ -11,7 +11,7 @@ from zeroscale.scaling.numerics.arrays import SAME, group_values
 from zeroscale.scaling.registry import LAWS
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import FloatArray, IntArray
 
 # ln N and ln D this correlated: a ladder, on which size and data cannot be told apart.
 TIED = 0.99
@@ -30,7 +30,7 @@ class ModelLadder:
     seeds: "FloatArray | None"
     exact: bool
 
-    def take(self, rows: "FloatArray") -> "ModelLadder":
+    def take(self, rows: "IntArray") -> "ModelLadder":
         columns = {name: getattr(self, name)[rows] for name in ("params", "tokens", "loss", "flops")}
         return replace(self, **columns, seeds=None if self.seeds is None else self.seeds[rows])
 
@@ -80,7 +80,7 @@ def quantile_interval(value: float, draws: "FloatArray | None", tail: float) -> 
     return Estimate(finite(value), finite(float(low)), finite(float(high)))
 
 
-def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[FloatArray, FloatArray] | str":
+def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[IntArray, IntArray] | str":
     """Orders of both in which run i of one belongs to run i of the other; or why there are none.
 
     Runs belong together where their sizes have the same rank (two architectures hardly have the same N), their token

@@ -1,12 +1,13 @@
 """Two ladders by their laws of loss over compute, drawn together where their runs belong together."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.compare.ladders import APART, LadderFit, ModelLadder
 from zeroscale.scaling.estimators.bootstrap import RESAMPLE_RUNS_FROM
-from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
+from zeroscale.scaling.estimators.power_law import fit_power_law
 from zeroscale.scaling.estimators.power_law_solver import PowerLawSolutions, solve_power_law
+from zeroscale.scaling.estimators.results import PowerLawFit
 from zeroscale.scaling.laws.estimate import LEVEL
 from zeroscale.scaling.laws.loss_vs_compute import LossVsCompute
 
@@ -28,7 +29,7 @@ def fit_loss_vs_compute(
     many = min(len(set(ladder.flops.tolist())) for ladder in (one, other)) >= RESAMPLE_RUNS_FROM
     seeds = (random_seed, random_seed + (0 if paired and many else APART))
 
-    def both(irreducible: Any) -> list[PowerLawFit]:
+    def fit_both(irreducible: bool | Literal["auto"]) -> list[PowerLawFit]:
         return [
             fit_power_law(
                 ladder.flops, ladder.loss, irreducible=irreducible, bootstrap=bootstrap, seed=seed, hold_out=False
@@ -36,9 +37,9 @@ def fit_loss_vs_compute(
             for ladder, seed in zip((one, other), seeds, strict=True)
         ]
 
-    fits = both("auto")
+    fits = fit_both("auto")
     if fits[0].irreducible != fits[1].irreducible:
-        fits = both(False)
+        fits = fit_both(False)
     drawn = None
     if paired and not many and bootstrap:
         drawn = _together(fits, (one, other), bootstrap, random_seed)

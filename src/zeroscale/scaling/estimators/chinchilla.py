@@ -1,8 +1,9 @@
 """Approach 3 of Hoffmann et al. 2022: Chinchilla's surface by the robust objective, from the whole grid of starts."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zeroscale.scaling.estimators.surface_fit import SurfaceFit, SurfaceSolution, fit_surface
+from zeroscale.scaling.estimators.results import SurfaceFit
+from zeroscale.scaling.estimators.surface_fit import SurfaceSolution, fit_surface
 from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, ChinchillaObjective
@@ -32,20 +33,20 @@ class Approach3:
         """From all 4,500 starts; the best few ends are polished by Newton's method, the best of these is the law."""
         import numpy
 
-        found = batched_bfgs(runs.value_and_gradient, runs.starts())
-        best = _different(found.theta, found.value)
-        ends = [newton(runs, _one(runs.law(found.theta[row : row + 1]))) for row in best]
+        minima = batched_bfgs(runs.value_and_gradient, runs.starts())
+        best = _different(minima.theta, minima.value)
+        ends = [newton(runs, runs.law(minima.theta).take(row)) for row in best]
         end = min(ends, key=lambda end: end.objective)
         close = end.objective * (1 + REACHED) + len(runs) * _EXACT**2 / 2
-        reached = int(numpy.count_nonzero(found.value <= close))
+        reached = int(numpy.count_nonzero(minima.value <= close))
         return SurfaceSolution(
-            end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, len(found.value), reached
+            end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, len(minima.value), reached
         )
 
     def near(self, runs: ChinchillaObjective, law: Surface) -> SurfaceSolution:
         """From one law, for data that differ little from those it was fitted to."""
-        found = batched_bfgs(runs.value_and_gradient, runs.theta(law))
-        end = newton(runs, _one(runs.law(found.theta)))
+        minima = batched_bfgs(runs.value_and_gradient, runs.theta(law))
+        end = newton(runs, runs.law(minima.theta).take(0))
         return SurfaceSolution(end.law, end.objective, end.converged, end.log_residuals, end.inverse_hessian, 1, 1)
 
     def resampled(self, runs: ChinchillaObjective, weights: "FloatArray", solved: SurfaceSolution) -> Surface:
@@ -53,8 +54,8 @@ class Approach3:
         import numpy
 
         starts = numpy.repeat(runs.theta(solved.law), len(weights), axis=0)
-        found = batched_bfgs(runs.value_and_gradient, starts, weights, inverse_hessian=solved.inverse_hessian)
-        return runs.law(found.theta)
+        minima = batched_bfgs(runs.value_and_gradient, starts, weights, inverse_hessian=solved.inverse_hessian)
+        return runs.law(minima.theta)
 
 
 def fit_chinchilla(
@@ -83,8 +84,18 @@ def fit_chinchilla(
         ZeroscaleError: lengths differ, a value is not a positive finite number, fewer than six runs, one size or one
             token count only.
     """
-    options: dict[str, Any] = {"bootstrap": bootstrap, "random_seed": random_seed, "hold_out": hold_out}
-    return fit_surface(Approach3(), params, tokens, loss, seed=seed, names=names, delta=delta, **options)
+    return fit_surface(
+        Approach3(),
+        params,
+        tokens,
+        loss,
+        seed=seed,
+        names=names,
+        delta=delta,
+        bootstrap=bootstrap,
+        random_seed=random_seed,
+        hold_out=hold_out,
+    )
 
 
 def _different(theta: "FloatArray", value: "FloatArray") -> list[int]:
@@ -98,7 +109,3 @@ def _different(theta: "FloatArray", value: "FloatArray") -> list[int]:
         if all(numpy.abs(theta[row] - theta[other]).max() > 1e-2 for other in chosen):
             chosen.append(int(row))
     return chosen
-
-
-def _one(laws: Surface) -> Surface:
-    return Surface(*(float(getattr(laws, name)[0]) for name in ("E", "log_A", "log_B", "alpha", "beta")))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.run import Run
 from zeroscale.scaling.estimators.loss_to_accuracy import AccuracyFit, fit_loss_to_accuracy
-from zeroscale.scaling.estimators.power_law import PowerLawFit, fit_power_law
+from zeroscale.scaling.estimators.power_law import fit_power_law
+from zeroscale.scaling.estimators.results import PowerLawFit
 from zeroscale.scaling.fit_json import intervals, record_of
 from zeroscale.scaling.fit_schema import BenchmarkLaw, Diagnostics, FittedRun, HoldOut, NotFitted
 from zeroscale.scaling.laws.estimate import finite

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum_with_interval
@@ -10,7 +10,7 @@ from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import Column, FloatArray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray, IntArray
 
 # Hoffmann et al. 2022, section 3.1.
 BUDGETS = 1500
@@ -72,20 +72,20 @@ def fit_envelope(
     c = 6 * n * d if flops is None else check_columns(flops=flops, params=params)[0]
     size = group_values(n)
     curves = _Curves(n, d, losses, c, size)
-    found = curves.envelope(numpy.ones(len(n)), BUDGETS)
-    if found is None:
+    envelope = curves.envelope(numpy.ones(len(n)), BUDGETS)
+    if envelope is None:
         raise ZeroscaleError(
             f"the envelope of {size.max() + 1} sizes rests on fewer than two of them between the smallest and the "
             "largest: it needs four sizes or more, each with several token counts at overlapping FLOPs"
         )
-    log_c, log_n, log_d, winners = found
+    log_c, log_n, log_d, winners = envelope
     middle = float(log_c.mean())
     line = OptimumPowerLaw.through(log_c, log_n, log_d, middle)
-    draws, method, spoilt = _draw(curves, middle, len(n), bootstrap, random_seed)
+    draws, method, failed = _draw(curves, middle, len(n), bootstrap, random_seed)
     warnings = unit_warnings(n, d, losses)
-    if spoilt > 0.1:
+    if failed > 0.1:
         warnings.append(
-            f"{spoilt:.0%} of the resampled envelopes had fewer than two sizes inside: the interval is rough."
+            f"{failed:.0%} of the resampled envelopes had fewer than two sizes inside: the interval is rough."
         )
     if len(winners) < 4:
         warnings.append(
@@ -95,7 +95,7 @@ def fit_envelope(
     return EnvelopeFit(
         line=line,
         parameters=line.parameters(draws),
-        sizes=tuple(float(numpy.exp(curves.log_n[one])) for one in winners),
+        sizes=tuple(float(numpy.exp(curves.log_n[number])) for number in winners),
         span=(math.exp(log_c.min()), math.exp(log_c.max())),
         left_out=tuple(curves.left_out(winners)),
         objective=float(((log_n - line.n_height - line.n_slope * (log_c - middle)) ** 2).mean()),
@@ -106,23 +106,34 @@ def fit_envelope(
     )
 
 
+class Envelope(NamedTuple):
+    """ln C, ln N and ln D [m] along the inside of an envelope, and the numbers of the sizes that win somewhere."""
+
+    log_flops: "FloatArray"
+    log_params: "FloatArray"
+    log_tokens: "FloatArray"
+    sizes: "IntArray"
+
+
 class _Curves:
     """Loss against FLOPs of each size, straight between the runs in logarithms."""
 
-    def __init__(self, n: Any, d: Any, losses: Any, c: Any, size: Any) -> None:
+    def __init__(
+        self, n: "FloatArray", d: "FloatArray", losses: "FloatArray", c: "FloatArray", size: "IntArray"
+    ) -> None:
         import numpy
 
         self.size, self.count = size, int(size.max()) + 1
-        self.log_n = numpy.array([numpy.log(n[size == one]).mean() for one in range(self.count)])
+        self.log_n = numpy.array([numpy.log(n[size == number]).mean() for number in range(self.count)])
         self.parts = []
-        for one in range(self.count):
-            rows = numpy.flatnonzero(size == one)
+        for number in range(self.count):
+            rows = numpy.flatnonzero(size == number)
             rows = rows[numpy.argsort(c[rows], kind="stable")]
             self.parts.append((rows, numpy.log(c[rows]), numpy.log(losses[rows]), numpy.log(d[rows])))
         self.span = (float(numpy.log(c.min())), float(numpy.log(c.max())))
 
-    def envelope(self, drawn: "FloatArray", budgets: int) -> tuple[Any, Any, Any, Any] | None:
-        """(ln C, ln N, ln D, sizes) of the envelope's inside, of the runs with drawn > 0 [n]; None with too few sizes.
+    def envelope(self, drawn: "FloatArray", budgets: int) -> "Envelope | None":
+        """The envelope's inside, of the runs with drawn > 0 [n]; None with too few sizes.
 
         Runs of one size drawn twice, or seeds at the same FLOPs, are one point: the mean.
         """
@@ -131,18 +142,18 @@ class _Curves:
         grid = numpy.linspace(*self.span, budgets)
         loss = numpy.full((self.count, budgets), numpy.inf)
         data = numpy.zeros((self.count, budgets))
-        for one, (rows, log_c, log_l, log_d) in enumerate(self.parts):
+        for number, (rows, log_c, log_l, log_d) in enumerate(self.parts):
             weight = drawn[rows]
             x, where = numpy.unique(log_c[weight > 0], return_inverse=True)
             if len(x) < 2:
                 continue
-            kept = weight[weight > 0]
-            mass = numpy.bincount(where, kept)
-            y = numpy.bincount(where, kept * log_l[weight > 0]) / mass
-            z = numpy.bincount(where, kept * log_d[weight > 0]) / mass
+            counts = weight[weight > 0]
+            mass = numpy.bincount(where, counts)
+            y = numpy.bincount(where, counts * log_l[weight > 0]) / mass
+            z = numpy.bincount(where, counts * log_d[weight > 0]) / mass
             inside = (grid >= x[0]) & (grid <= x[-1])
-            loss[one, inside] = numpy.interp(grid[inside], x, y)
-            data[one, inside] = numpy.interp(grid[inside], x, z)
+            loss[number, inside] = numpy.interp(grid[inside], x, y)
+            data[number, inside] = numpy.interp(grid[inside], x, z)
         best = loss.argmin(0)
         present = numpy.flatnonzero(numpy.isfinite(loss).any(1))
         if len(present) < 3:
@@ -152,19 +163,19 @@ class _Curves:
         if len(winners) < 2:
             return None
         at = numpy.flatnonzero(good)
-        return grid[at], self.log_n[best[at]], data[best[at], at], winners
+        return Envelope(grid[at], self.log_n[best[at]], data[best[at], at], winners)
 
-    def left_out(self, winners: Any) -> list[tuple[int, str]]:
+    def left_out(self, winners: "IntArray") -> list[tuple[int, str]]:
         import numpy
 
-        found = []
-        for one, (rows, log_c, _, _) in enumerate(self.parts):
-            if one in winners:
+        left_out = []
+        for number, (rows, log_c, _, _) in enumerate(self.parts):
+            if number in winners:
                 continue
-            ends = one in (0, self.count - 1)
+            ends = number in (0, self.count - 1)
             rule = _SINGLE if len(numpy.unique(log_c)) < 2 else _EDGE if ends else _NEVER
-            found += [(int(row), rule) for row in rows]
-        return sorted(found)
+            left_out += [(int(row), rule) for row in rows]
+        return sorted(left_out)
 
 
 def _draw(
@@ -178,9 +189,10 @@ def _draw(
     generator = numpy.random.default_rng(random_seed)
     lines = []
     for drawn in generator.multinomial(n, numpy.full(n, 1 / n), times):
-        found = curves.envelope(drawn, _DRAWN_BUDGETS)
-        if found is not None:
-            lines.append(OptimumPowerLaw.through(*found[:3], middle))
+        envelope = curves.envelope(drawn, _DRAWN_BUDGETS)
+        if envelope is not None:
+            log_c, log_n, log_d, _ = envelope
+            lines.append(OptimumPowerLaw.through(log_c, log_n, log_d, middle))
     if len(lines) < times / 2:
         return None, None, 1 - len(lines) / times
     stacked = (

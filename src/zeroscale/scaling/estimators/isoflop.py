@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import compact
@@ -12,7 +12,7 @@ from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import Column, FloatArray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray, IntArray, Numbers
 
 # Runs this close in FLOPs are one budget, and runs within so many nats of a budget's lowest loss belong to its parabola
 # (the loss rises faster than a parabola far from the minimum, more so on the side of the small models).
@@ -129,7 +129,15 @@ def fit_isoflop(
 class _Curve:
     """The runs of one budget and the parabola through those near its lowest loss."""
 
-    def __init__(self, rows: Any, n: Any, d: Any, losses: Any, c: Any, window: float) -> None:
+    def __init__(
+        self,
+        rows: "IntArray",
+        n: "FloatArray",
+        d: "FloatArray",
+        losses: "FloatArray",
+        c: "FloatArray",
+        window: float,
+    ) -> None:
         import numpy
 
         self.all = rows
@@ -167,14 +175,16 @@ class _Curve:
         reach = 10 * numpy.ptp(self.log_n)
         with numpy.errstate(all="ignore"):
             shift = numpy.where(bend > 0, -slope / (2 * bend), -numpy.sign(slope) * reach)
-        return self.middle + numpy.clip(shift, -reach, reach)
+        minima: FloatArray = self.middle + numpy.clip(shift, -reach, reach)
+        return minima
 
-    def tokens_at(self, vertex: "FloatArray") -> "FloatArray":
+    def tokens_at(self, vertex: "Numbers") -> "FloatArray":
         """ln D at ln N along the curve: D falls as N rises, by a straight line in the logarithms (D = C / 6 N)."""
         import numpy
 
         slope, height = numpy.polyfit(self.log_n - self.middle, self.log_d, 1)
-        return height + slope * (vertex - self.middle)
+        log_tokens: FloatArray = height + slope * (vertex - self.middle)
+        return log_tokens
 
     def budget(self, vertices: "FloatArray | None") -> IsoflopBudget:
         import numpy

@@ -9,6 +9,7 @@ The objective is that of `chinchilla`: the sum of Huber terms of log residuals. 
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import Column, FloatArray, Numbers
+    from zeroscale.scaling.numerics.arrays import BoolArray, Column, FloatArray, IntArray, Numbers
 
 FORM = "L(N, D) = ((N_c/N)^(alpha_N/alpha_D) + D_c/D)^alpha_D"
 FORM_N = "L(N) = (N_c/N)^alpha_N"
@@ -132,7 +133,7 @@ def fit_kaplan(
         reached=int((found.value <= close).sum()),
         log_residuals=tuple((numpy.log(losses) - numpy.log(law(n, d))).tolist()),
         n_points=len(n),
-        by_size=_one(
+        by_size=_fit_one_variable(
             FORM_N,
             "N",
             n,
@@ -142,7 +143,7 @@ def fit_kaplan(
             bootstrap,
             random_seed,
         ),
-        by_data=_one(
+        by_data=_fit_one_variable(
             FORM_D, "D", d, losses, size == size.max(), "the runs of the largest size", bootstrap, random_seed
         ),
         method=None if draws is None else f"{bootstrap} times, {len(n)} of the {len(n)} runs drawn with replacement",
@@ -212,32 +213,29 @@ class _Objective:
 def _parameters(law: KaplanLaw, draws: KaplanLaw | None) -> dict[str, Estimate]:
     import numpy
 
-    def both(name: str, of: object) -> Estimate:
+    def estimate(quantity: "Callable[[KaplanLaw], Numbers]") -> Estimate:
         with numpy.errstate(over="ignore"):
-            return Estimate.of(float(of(getattr(law, name))), None if draws is None else of(getattr(draws, name)))  # type: ignore[operator]
-
-    def same(value: "FloatArray") -> "FloatArray":
-        return value
+            return Estimate.of(quantity(law), None if draws is None else quantity(draws))
 
     return {
-        "alpha_N": both("alpha_N", same),
-        "N_c": both("log_N_c", numpy.exp),
-        "alpha_D": both("alpha_D", same),
-        "D_c": both("log_D_c", numpy.exp),
+        "alpha_N": estimate(lambda law: law.alpha_N),
+        "N_c": estimate(lambda law: numpy.exp(law.log_N_c)),
+        "alpha_D": estimate(lambda law: law.alpha_D),
+        "D_c": estimate(lambda law: numpy.exp(law.log_D_c)),
     }
 
 
-def _one(
+def _fit_one_variable(
     form: str,
     letter: str,
     values: "FloatArray",
     losses: "FloatArray",
-    which: "FloatArray",
+    which: "BoolArray",
     rule: str,
     times: int,
     random_seed: int,
 ) -> OneVariableFit | None:
-    """A straight line in the logarithms, by the solver of `laws`; None with fewer than three different values."""
+    """A straight line in the logarithms by `solve_power_law`; None with fewer than three different values."""
     import numpy
 
     x, y = values[which], numpy.log(losses[which])
@@ -262,7 +260,7 @@ def _one(
     )
 
 
-def _warnings(size: "FloatArray", data: "FloatArray", converged: bool) -> list[str]:
+def _warnings(size: "IntArray", data: "IntArray", converged: bool) -> list[str]:
     found = [
         "Kaplan's laws have no irreducible loss: they promise a loss of zero for enough compute. Trust them inside the "
         "range of the runs."

@@ -8,7 +8,7 @@ fixed at chance. Step one, the loss as a law of size (and data), is any other la
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.estimators.bootstrap_surface import resample_runs
@@ -17,7 +17,7 @@ from zeroscale.scaling.numerics.arrays import check_columns
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import Column, FloatArray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray, Numbers
 
 FORM = "accuracy = chance + (ceiling - chance) / (1 + exp(k (L - L_0)))"
 # Steepness from which the search starts, in units of one over the range of the losses.
@@ -45,13 +45,13 @@ class AccuracyFit:
     draws: "FloatArray | None"
     form: str = FORM
 
-    def predict(self, loss: Any) -> "FloatArray":
+    def predict(self, loss: "Column") -> "FloatArray":
         """Accuracy at each loss."""
         import numpy
 
         return _curve(numpy.asarray(loss, float), self.k, self.L_0, self.ceiling, self.chance)
 
-    def band(self, loss: Any, loss_draws: "FloatArray | None" = None) -> tuple["FloatArray", "FloatArray"] | None:
+    def band(self, loss: "Column", loss_draws: "FloatArray | None" = None) -> tuple["FloatArray", "FloatArray"] | None:
         """95 % interval of the curve at each loss [m].
 
         With `loss_draws` [S', m], draws of the losses themselves (step one), the two steps' errors are combined: the
@@ -170,10 +170,11 @@ class _Objective:
         return numpy.array([pair + [0.0] * (self.size - 2) for pair in pairs])
 
 
-def _curve(losses: "FloatArray", k: Any, place: Any, ceiling: Any, chance: float) -> "FloatArray":
+def _curve(losses: "FloatArray", k: "Numbers", place: "Numbers", ceiling: "Numbers", chance: float) -> "FloatArray":
     import numpy
 
-    return chance + (ceiling - chance) / (1 + numpy.exp(numpy.clip(k * (losses - place), -700, 700)))
+    accuracy: FloatArray = chance + (ceiling - chance) / (1 + numpy.exp(numpy.clip(k * (losses - place), -700, 700)))
+    return accuracy
 
 
 def _valid(losses: "FloatArray", scores: "FloatArray", chance: float) -> None:

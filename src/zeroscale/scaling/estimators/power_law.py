@@ -1,13 +1,14 @@
 """Fits the power law of loss against size to plain arrays, with its doubts: intervals, hold-out and warnings."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import diagnostics
 from zeroscale.scaling.estimators.bootstrap import PowerLawDraws, draw_fits
 from zeroscale.scaling.estimators.power_law_solver import FORMS, HUBER_DELTA, solve_power_law
+from zeroscale.scaling.estimators.results import HoldOut, PowerLawFit
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.laws.power_law import PowerLaw
 
@@ -20,64 +21,10 @@ SIZES_FOR_IRREDUCIBLE = 5
 SMALLEST_IRREDUCIBLE = 1e-3
 
 
-@dataclass(frozen=True)
-class HoldOut:
-    """The largest size predicted from the smaller ones. `low`..`high` is where a new run should land (95 %)."""
-
-    params: float
-    measured: float
-    predicted: float
-    low: float | None
-    high: float | None
-    error: float
-    """predicted / measured - 1."""
-    inside: bool | None
-    form: str
-    n_points: int
-
-
-@dataclass(frozen=True)
-class PowerLawFit:
-    """A fitted law. `tried_irreducible` is E with its interval where it was fitted and found not to be carried."""
-
-    law: PowerLaw
-    form: str
-    parameters: dict[str, Estimate]
-    objective: float
-    converged: bool
-    log_residuals: tuple[float, ...]
-    n_points: int
-    n_sizes: int
-    method: str | None
-    """How the intervals were made, in words; None where there are none."""
-    tried_irreducible: Estimate | None
-    hold_out: HoldOut | None
-    warnings: tuple[str, ...]
-    draws: PowerLawDraws | None
-
-    @property
-    def irreducible(self) -> bool:
-        """Whether the law has E."""
-        return "E" in self.parameters
-
-    @property
-    def rms_log_residual(self) -> float:
-        return math.sqrt(sum(value**2 for value in self.log_residuals) / self.n_points)
-
-    def predict(self, params: Any) -> "FloatArray":
-        """Loss at each N."""
-        return self.law(params)
-
-    def band(self, params: Any) -> tuple["FloatArray", "FloatArray"] | None:
-        """The 95 % interval of the *law* at each N (a single run scatters more); None without intervals."""
-        import numpy
-
-        if self.draws is None:
-            return None
-        curves = self.draws.fits.log_loss(numpy.asarray(params, float))
-        low, high = self.draws.interval(curves)
-        with numpy.errstate(over="ignore"):
-            return numpy.exp(low), numpy.exp(high)
+class _Options(TypedDict):
+    bootstrap: int
+    seed: int
+    delta: float
 
 
 def fit_power_law(
@@ -91,7 +38,7 @@ def fit_power_law(
     delta: float = HUBER_DELTA,
     hold_out: bool = True,
 ) -> PowerLawFit:
-    """Fits L(N) = (N_c/N)^alpha or L(N) = E + (N_c/N)^alpha by the robust objective of `laws`.
+    """Fits L(N) = (N_c/N)^alpha or L(N) = E + (N_c/N)^alpha by the robust objective of `power_law_solver`.
 
     With "auto" the law has an irreducible term E only where the data can carry it: at least five distinct sizes, and
     both E's and alpha's 95 % interval away from zero. Else the law goes without E, and a warning says so.
@@ -100,14 +47,14 @@ def fit_power_law(
         params: N of each run [n], in any one convention.
         loss: its loss in nats per token [n].
         loss_sd: its measured standard deviation in nats [n], where known; 0 or NaN for unknown.
-        bootstrap: resampled fits behind the intervals; see `resampling.draw_fits` for what is resampled.
+        bootstrap: resampled fits behind the intervals; see `bootstrap.draw_fits` for what is resampled.
         hold_out: whether the largest size is also predicted from the smaller ones.
 
     Raises:
         ZeroscaleError: lengths differ, a value is not a positive finite number, or there is one size only.
     """
     n, losses, sd = _checked(params, loss, loss_sd)
-    options = {"bootstrap": bootstrap, "seed": seed, "delta": delta}
+    options: _Options = {"bootstrap": bootstrap, "seed": seed, "delta": delta}
     sizes = len(set(n.tolist()))
     fit = _fit(n, losses, sd, False, **options)
     tried = None
@@ -126,7 +73,9 @@ def fit_power_law(
     return replace(fit, tried_irreducible=tried, hold_out=held, warnings=tuple(warnings))
 
 
-def _checked(params: Any, loss: Any, loss_sd: Any) -> tuple["FloatArray", "FloatArray", "FloatArray"]:
+def _checked(
+    params: "Column", loss: "Column", loss_sd: "Column | None"
+) -> tuple["FloatArray", "FloatArray", "FloatArray"]:
     import numpy
 
     columns = []
@@ -153,29 +102,24 @@ def _checked(params: Any, loss: Any, loss_sd: Any) -> tuple["FloatArray", "Float
 
 
 def _fit(
-    params: "FloatArray",
-    loss: "FloatArray",
-    sd: "FloatArray",
-    irreducible: bool,
-    *,
-    bootstrap: int,
-    seed: int,
-    delta: float,
+    params: "FloatArray", loss: "FloatArray", sd: "FloatArray", irreducible: bool, **options: Unpack[_Options]
 ) -> PowerLawFit:
     import numpy
 
+    bootstrap, seed, delta = options["bootstrap"], options["seed"], options["delta"]
+
     log_loss = numpy.log(loss)
-    found = solve_power_law(params, log_loss[None], irreducible=irreducible, delta=delta)
-    fitted = found.log_loss(params)[0]
+    solutions = solve_power_law(params, log_loss[None], irreducible=irreducible, delta=delta)
+    fitted = solutions.log_loss(params)[0]
     draws = draw_fits(
         params, log_loss, fitted, sd / loss, irreducible=irreducible, count=bootstrap, seed=seed, delta=delta
     )
     return PowerLawFit(
-        law=found.law(0),
+        law=solutions.law(0),
         form=FORMS[irreducible],
-        parameters=_estimates(found.law(0), draws, irreducible),
-        objective=float(found.objective[0]),
-        converged=bool(found.converged[0]),
+        parameters=_estimates(solutions.law(0), draws, irreducible),
+        objective=float(solutions.objective[0]),
+        converged=bool(solutions.converged[0]),
         log_residuals=tuple((log_loss - fitted).tolist()),
         n_points=len(params),
         n_sizes=len(numpy.unique(params)),
@@ -219,7 +163,13 @@ def _carried(fit: PowerLawFit, smallest_loss: float) -> bool:
     return floor is not None and alpha is not None and floor > SMALLEST_IRREDUCIBLE * smallest_loss and alpha > 0
 
 
-def _hold_out(params: "FloatArray", loss: "FloatArray", sd: "FloatArray", irreducible: Any, **options: Any) -> HoldOut:
+def _hold_out(
+    params: "FloatArray",
+    loss: "FloatArray",
+    sd: "FloatArray",
+    irreducible: bool | Literal["auto"],
+    **options: Unpack[_Options],
+) -> HoldOut:
     """Fits the law, by the same rules, without the largest size, and predicts it."""
     import numpy
 

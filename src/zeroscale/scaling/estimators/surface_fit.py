@@ -1,20 +1,21 @@
 """A law over size and data with its doubts: intervals, correlations, hold-outs and warnings, whatever the method."""
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import diagnostics
 from zeroscale.scaling.estimators.bootstrap_surface import SurfaceDraws, resample_runs, resample_seeds
-from zeroscale.scaling.laws.compute_optimal import FrontierOptimum
+from zeroscale.scaling.estimators.results import HeldOutSize, SurfaceFit
 from zeroscale.scaling.laws.estimate import Estimate, finite, quantiles
-from zeroscale.scaling.laws.surface import FORM, PerToken, Surface
+from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.arrays import check_columns, check_seeds, group_values
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA, ChinchillaObjective
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import BoolArray, Column, FloatArray, IntArray
 
 LEAST_RUNS = 6
 # Fewer runs than this, drawn with replacement, hold too few different ones for five parameters.
@@ -45,88 +46,14 @@ class SurfaceMethod(Protocol):
     def resampled(self, runs: ChinchillaObjective, weights: "FloatArray", solved: SurfaceSolution) -> Surface: ...
 
 
-@dataclass(frozen=True)
-class HeldOutSize:
-    """One size predicted from all others. `error` is the mean of ln(predicted / measured) over its runs, as a share."""
-
-    params: float
-    n_runs: int
-    measured: float
-    predicted: float
-    error: float
-    exponent: float
-    """a of N_opt ~ C^a without this size."""
-    low: float | None = None
-    high: float | None = None
-    inside: bool | None = None
-    """Whether the mean loss lies between low and high, where a new mean of so many runs should (95 %)."""
-
-
-@dataclass(frozen=True)
-class Optimum(FrontierOptimum):
-    """What to train with `flops`: N, D and the loss to expect, each with the interval of the law."""
-
-    loss: Estimate
-
-
-@dataclass(frozen=True)
-class SurfaceFit:
-    """A fitted surface. All runs keep the order they were given in."""
-
-    method: str
-    law: Surface
-    parameters: dict[str, Estimate]
-    exponents: dict[str, Estimate]
-    """N_opt and D_opt: powers of C in the compute-optimal size and data, for C = 6 N D."""
-    objective: float
-    objective_form: str
-    converged: bool
-    starts: int
-    reached: int
-    log_residuals: tuple[float, ...]
-    """ln measured - ln law."""
-    n_points: int
-    n_sizes: int
-    n_token_counts: int
-    draws: SurfaceDraws | None
-    over_seeds: SurfaceDraws | None
-    hold_out: HeldOutSize | None
-    leave_one_out: tuple[HeldOutSize, ...]
-    warnings: tuple[str, ...]
-    form: str = field(default=FORM)
-
-    @property
-    def share_of_starts(self) -> float:
-        """Of the starts, how many reached the best optimum."""
-        return self.reached / self.starts
-
-    @property
-    def rms_log_residual(self) -> float:
-        return math.sqrt(sum(value**2 for value in self.log_residuals) / self.n_points)
-
-    def predict(self, params: Any, tokens: Any) -> "FloatArray":
-        """Loss at each (N, D)."""
-        return self.law(params, tokens)
-
-    def optimum(self, flops: float, per_token: PerToken | None = None) -> Optimum:
-        """The compute-optimal N and D for a budget; `per_token` where C is not 6 N D."""
-        laws = [self.law] + ([] if self.draws is None else [self.draws.laws])
-        found = []
-        for law in laws:
-            n, d = law.optimal_params(flops, per_token), law.optimal_tokens(flops, per_token)
-            found.append((n, d, law(n, d)))
-        spread = found[1] if len(found) > 1 else (None, None, None)
-        return Optimum(flops, *(Estimate.of(value, draws) for value, draws in zip(found[0], spread, strict=True)))
-
-
 def fit_surface(
     method: SurfaceMethod,
-    params: Any,
-    tokens: Any,
-    loss: Any,
+    params: "Column",
+    tokens: "Column",
+    loss: "Column",
     *,
-    seed: Any,
-    names: Any = None,
+    seed: "Column | None",
+    names: Sequence[str] | None = None,
     delta: float = HUBER_DELTA,
     bootstrap: int,
     random_seed: int,
@@ -164,9 +91,9 @@ def fit_surface(
         warnings=(),
     )
     if hold_out and fit.n_sizes >= 3:
-        left = [_without(method, runs, solved, size == one) for one in range(fit.n_sizes)]
-        kept = tuple(one for one in left if one is not None)
-        fit = replace(fit, leave_one_out=kept, hold_out=_held(method, runs, solved, size, bootstrap, random_seed))
+        held_out = (_without(method, runs, solved, size == number) for number in range(fit.n_sizes))
+        others = tuple(held for held in held_out if held is not None)
+        fit = replace(fit, leave_one_out=others, hold_out=_held(method, runs, solved, size, bootstrap, random_seed))
     return replace(fit, warnings=tuple(diagnostics.surface_warnings(runs, fit, names)))
 
 
@@ -211,7 +138,7 @@ def _exponents(law: Surface, draws: SurfaceDraws | None) -> dict[str, Estimate]:
 
 
 def _without(
-    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, left: "FloatArray"
+    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, left: "BoolArray"
 ) -> HeldOutSize | None:
     """One size left out; None where the others cannot hold a law."""
     rest = runs.take(~left)
@@ -239,7 +166,7 @@ def _held(
     method: SurfaceMethod,
     runs: ChinchillaObjective,
     solved: SurfaceSolution,
-    size: "FloatArray",
+    size: "IntArray",
     bootstrap: int,
     random_seed: int,
 ) -> HeldOutSize | None:

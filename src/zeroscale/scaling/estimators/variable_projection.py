@@ -7,9 +7,10 @@ cross-check of both.
 """
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zeroscale.scaling.estimators.surface_fit import SurfaceFit, SurfaceSolution, fit_surface
+from zeroscale.scaling.estimators.results import SurfaceFit
+from zeroscale.scaling.estimators.surface_fit import SurfaceSolution, fit_surface
 from zeroscale.scaling.laws.surface import Surface
 from zeroscale.scaling.numerics.batched_bfgs import batched_bfgs
 from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
@@ -17,7 +18,7 @@ from zeroscale.scaling.numerics.chinchilla_objective import ChinchillaObjective
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zeroscale.scaling.numerics.arrays import Column, FloatArray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray, IntArray
 
 
 # The exponents that the grid tries, evenly in their logarithm, and how many of its valleys are searched on.
@@ -44,25 +45,24 @@ class VariableProjection:
         table = numpy.stack(numpy.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
         value = Projection(runs)(numpy.log(table), None)[0].reshape(STEPS, STEPS)
         starts = table[_valleys(value)]
-        found = batched_bfgs(Projection(runs), numpy.log(starts))
-        close = found.value.min() * (1 + 1e-4) + 1e-16 * float((runs.loss**2).sum())
-        reached = int(numpy.count_nonzero(found.value <= close))
-        return self._polished(runs, found.theta[int(numpy.argmin(found.value))], len(starts), reached)
+        minima = batched_bfgs(Projection(runs), numpy.log(starts))
+        close = minima.value.min() * (1 + 1e-4) + 1e-16 * float((runs.loss**2).sum())
+        reached = int(numpy.count_nonzero(minima.value <= close))
+        return self._polished(runs, minima.theta[int(numpy.argmin(minima.value))], len(starts), reached)
 
     def near(self, runs: ChinchillaObjective, law: Surface) -> SurfaceSolution:
         """From one law, for data that differ little from those it was fitted to."""
-        import numpy
 
-        found = batched_bfgs(Projection(runs), numpy.log(_bounded([[law.alpha, law.beta]])))
-        return self._polished(runs, found.theta[0], 1, 1)
+        minima = batched_bfgs(Projection(runs), _log_exponents(law))
+        return self._polished(runs, minima.theta[0], 1, 1)
 
     def resampled(self, runs: ChinchillaObjective, weights: "FloatArray", solved: SurfaceSolution) -> Surface:
         """Laws [S] of S weightings of the runs, each from the exponents of all of them."""
         import numpy
 
-        start = numpy.log(_bounded([[solved.law.alpha, solved.law.beta]]))
-        found = batched_bfgs(Projection(runs), numpy.repeat(start, len(weights), axis=0), weights)
-        return Projection(runs).laws(found.theta, weights)
+        start = _log_exponents(solved.law)
+        minima = batched_bfgs(Projection(runs), numpy.repeat(start, len(weights), axis=0), weights)
+        return Projection(runs).laws(minima.theta, weights)
 
     def _polished(
         self, runs: ChinchillaObjective, log_exponents: "FloatArray", starts: int, reached: int
@@ -177,11 +177,12 @@ def gauss_newton(runs: ChinchillaObjective, laws: Surface) -> tuple[Surface, boo
     import numpy
 
     x, y = runs.x - runs.middle[0], runs.y - runs.middle[1]
-    alpha, beta = float(laws.alpha[0]), float(laws.beta[0])
+    first = laws.take(0)
+    alpha, beta = float(first.alpha), float(first.beta)
     with numpy.errstate(under="ignore"):
-        a = float(numpy.exp(laws.log_A[0] - alpha * runs.middle[0]))
-        b = float(numpy.exp(laws.log_B[0] - beta * runs.middle[1]))
-    theta = numpy.array([float(laws.E[0]), a, b, alpha, beta])
+        a = float(numpy.exp(first.log_A - alpha * runs.middle[0]))
+        b = float(numpy.exp(first.log_B - beta * runs.middle[1]))
+    theta = numpy.array([float(first.E), a, b, alpha, beta])
     free = numpy.array([theta[0] > 0, a > 0, b > 0, a > 0, b > 0])
     residual, jacobian = _linearised(theta, x, y, runs.loss)
     damping = 0.0
@@ -226,16 +227,20 @@ def _damped(jacobian: "FloatArray", target: "FloatArray", damping: float) -> "Fl
 
     length = numpy.maximum(numpy.linalg.norm(jacobian, axis=0), 1e-300)
     rows = numpy.vstack([jacobian / length, numpy.sqrt(damping) * numpy.eye(len(length))])
-    return numpy.linalg.lstsq(rows, numpy.concatenate([target, numpy.zeros(len(length))]), rcond=None)[0] / length
+    padded = numpy.concatenate([target, numpy.zeros(len(length))])
+    step: FloatArray = numpy.linalg.lstsq(rows, padded, rcond=None)[0] / length
+    return step
 
 
-def _bounded(exponents: Any) -> "FloatArray":
+def _log_exponents(law: Surface) -> "FloatArray":
+    """[1, 2]: the logarithms of the law's exponents, held within the range of the grid."""
     import numpy
 
-    return numpy.clip(numpy.asarray(exponents, float), LOWEST, HIGHEST)
+    bounded: FloatArray = numpy.clip(numpy.array([[law.alpha, law.beta]], float), LOWEST, HIGHEST)
+    return numpy.log(bounded)
 
 
-def _valleys(value: "FloatArray") -> "FloatArray":
+def _valleys(value: "FloatArray") -> "IntArray":
     """Flat indices of the grid points that no neighbour is below, lowest first."""
     import numpy
 
@@ -261,5 +266,14 @@ def fit_vpnls(
     names: "Sequence[str] | None" = None,
 ) -> SurfaceFit:
     """Fits L = E + A/N^alpha + B/D^beta by least squares in nats; E, A, B >= 0. Arguments as in `fit_chinchilla`."""
-    options: dict[str, Any] = {"bootstrap": bootstrap, "random_seed": random_seed, "hold_out": hold_out}
-    return fit_surface(VariableProjection(), params, tokens, loss, seed=seed, names=names, **options)
+    return fit_surface(
+        VariableProjection(),
+        params,
+        tokens,
+        loss,
+        seed=seed,
+        names=names,
+        bootstrap=bootstrap,
+        random_seed=random_seed,
+        hold_out=hold_out,
+    )

@@ -1,12 +1,13 @@
 """A power law through compute-optimal points: N_opt and D_opt against C, as approaches 1 and 2 give them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.estimate import Estimate, finite
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import FloatArray, Numbers
 
 FORM = "N_opt = G C^a, D_opt = H C^b"
 
@@ -16,10 +17,10 @@ class OptimumPowerLaw:
     """ln N_opt and ln D_opt as straight lines of ln C, each an intercept and a slope [..] at ln C = `middle`."""
 
     middle: float
-    n_height: Any
-    n_slope: Any
-    d_height: Any
-    d_slope: Any
+    n_height: "Numbers"
+    n_slope: "Numbers"
+    d_height: "Numbers"
+    d_slope: "Numbers"
 
     @classmethod
     def through(
@@ -31,41 +32,43 @@ class OptimumPowerLaw:
         d_height, d_slope = _straight(x, log_tokens)
         return cls(middle, n_height, n_slope, d_height, d_slope)
 
-    def params(self, flops: float) -> Any:
+    def params(self, flops: float) -> "Numbers":
         """N_opt for a budget."""
         import numpy
 
         with numpy.errstate(over="ignore"):
-            return numpy.exp(self.n_height + self.n_slope * (numpy.log(flops) - self.middle))
+            best: Numbers = numpy.exp(self.n_height + self.n_slope * (numpy.log(flops) - self.middle))
+        return best
 
-    def tokens(self, flops: float) -> Any:
+    def tokens(self, flops: float) -> "Numbers":
         """D_opt for a budget."""
         import numpy
 
         with numpy.errstate(over="ignore"):
-            return numpy.exp(self.d_height + self.d_slope * (numpy.log(flops) - self.middle))
+            best: Numbers = numpy.exp(self.d_height + self.d_slope * (numpy.log(flops) - self.middle))
+        return best
 
     def parameters(self, draws: "OptimumPowerLaw | None") -> dict[str, Estimate]:
         """a, b, G and H with their intervals."""
 
-        def coefficient(line: "OptimumPowerLaw", height: Any, slope: Any) -> Any:
+        def coefficient(line: "OptimumPowerLaw", height: "Numbers", slope: "Numbers") -> "Numbers":
             import numpy
 
             with numpy.errstate(over="ignore"):
                 return numpy.exp(height - slope * line.middle)
 
-        def both(of: Any) -> Estimate:
-            return Estimate.of(float(of(self)), None if draws is None else of(draws))
+        def estimate(quantity: "Callable[[OptimumPowerLaw], Numbers]") -> Estimate:
+            return Estimate.of(quantity(self), None if draws is None else quantity(draws))
 
         return {
-            "a": both(lambda line: line.n_slope),
-            "b": both(lambda line: line.d_slope),
-            "G": both(lambda line: coefficient(line, line.n_height, line.n_slope)),
-            "H": both(lambda line: coefficient(line, line.d_height, line.d_slope)),
+            "a": estimate(lambda line: line.n_slope),
+            "b": estimate(lambda line: line.d_slope),
+            "G": estimate(lambda line: coefficient(line, line.n_height, line.n_slope)),
+            "H": estimate(lambda line: coefficient(line, line.d_height, line.d_slope)),
         }
 
 
-def _straight(x: "FloatArray", y: "FloatArray") -> tuple[Any, Any]:
+def _straight(x: "FloatArray", y: "FloatArray") -> tuple["Numbers", "Numbers"]:
     centred = x - x.mean()
     slope = (y * centred).sum(-1) / (centred**2).sum()
     return y.mean(-1) - slope * x.mean(), slope
@@ -89,6 +92,6 @@ def optimum_with_interval(line: OptimumPowerLaw, draws: OptimumPowerLaw | None, 
     )
 
 
-def finite_or_none(value: Any) -> float | None:
+def finite_or_none(value: "Numbers | None") -> float | None:
     """A number for JSON."""
     return None if value is None else finite(float(value))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import FloatArray, Numbers
 
 LEVEL = 0.95
 
@@ -19,7 +19,7 @@ class Estimate:
     high: float | None
 
     @classmethod
-    def of(cls, value: float, draws: "FloatArray | None") -> "Estimate":
+    def of(cls, value: "Numbers", draws: "Numbers | None") -> "Estimate":
         """The interval is between the 2.5 % and 97.5 % quantiles of the draws [S]."""
         if draws is None:
             return cls(finite(value), None, None)
@@ -27,7 +27,7 @@ class Estimate:
         return cls(finite(value), finite(low), finite(high))
 
 
-def quantiles(draws: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
+def quantiles(draws: "Numbers") -> tuple["FloatArray", "FloatArray"]:
     """The ends, [...] each, of the 95 % interval of draws [S, ...]; draws that are no number do not count."""
     import numpy
 
@@ -40,6 +40,6 @@ def quantiles(draws: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
     return low, high
 
 
-def finite(value: float) -> float | None:
+def finite(value: "Numbers") -> float | None:
     """The number, or None where it is beyond floating point."""
     return float(value) if math.isfinite(value) else None

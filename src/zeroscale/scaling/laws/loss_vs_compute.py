@@ -5,12 +5,12 @@ as C^(beta/s) and D_opt as C^(alpha/s), s = alpha + g beta, so both terms fall a
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.scaling.laws.surface import SIX_ND, PerToken, Surface
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import FloatArray, Numbers
 
 # Where a surface is evaluated to find K; any budget gives the same.
 _ANY_BUDGET = 1e18
@@ -20,9 +20,9 @@ _ANY_BUDGET = 1e18
 class LossVsCompute:
     """E, ln K and gamma; numbers, or arrays [S] of as many laws."""
 
-    E: Any
-    log_K: Any
-    gamma: Any
+    E: "Numbers"
+    log_K: "Numbers"
+    gamma: "Numbers"
 
     @classmethod
     def of_surface(cls, law: Surface, per_token: PerToken | None = None) -> "LossVsCompute":
@@ -36,14 +36,15 @@ class LossVsCompute:
             above = Surface(0.0, law.log_A, law.log_B, law.alpha, law.beta)(n, d)
             return cls(law.E, numpy.log(above) + gamma * numpy.log(_ANY_BUDGET), gamma)
 
-    def loss(self, flops: Any) -> "FloatArray":
+    def loss(self, flops: "Numbers") -> "FloatArray":
         """Loss that C buys."""
         import numpy
 
         with numpy.errstate(all="ignore"):
-            return self.E + numpy.exp(self.log_K - self.gamma * numpy.log(flops))
+            loss: FloatArray = self.E + numpy.exp(self.log_K - self.gamma * numpy.log(flops))
+        return loss
 
-    def flops_for(self, loss: Any) -> "FloatArray":
+    def flops_for(self, loss: "Numbers") -> "FloatArray":
         """C that a loss takes; infinite where no compute reaches it (loss <= E)."""
         import numpy
 

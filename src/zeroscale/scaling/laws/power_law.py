@@ -1,10 +1,10 @@
 """L(N) = E + A N^-alpha."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import Column, FloatArray
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class PowerLaw:
         """ln N_c; infinite where the loss does not change with size."""
         return self.log_A / self.alpha if self.alpha else float("inf")
 
-    def __call__(self, params: Any) -> "FloatArray":
+    def __call__(self, params: "Column") -> "FloatArray":
         """Loss in nats per token at each N."""
         import numpy
 
-        return self.irreducible + numpy.exp(self.log_A - self.alpha * numpy.log(numpy.asarray(params, float)))
+        log_n = numpy.log(numpy.asarray(params, float))
+        loss: FloatArray = self.irreducible + numpy.exp(self.log_A - self.alpha * log_n)
+        return loss

@@ -1,6 +1,6 @@
 """Plain arrays as the fits want them, with every fault named."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 
@@ -51,10 +51,10 @@ def check_columns(**columns: "Column") -> list["FloatArray"]:
     return found
 
 
-def _no_number(values: Any) -> str:
+def _no_number(values: object) -> str:
     """Which of the values is none, as "[3] is '70M'"."""
     try:
-        items = list(values)
+        items = list(values)  # type: ignore[call-overload]
     except TypeError:
         return f" is {values!r}"
     for index, value in enumerate(items):
@@ -65,7 +65,7 @@ def _no_number(values: Any) -> str:
     return " is uneven"
 
 
-def check_seeds(seed: Any, n: int) -> "FloatArray | None":
+def check_seeds(seed: "Column | None", n: int) -> "FloatArray | None":
     """Seeds as given, one for each run; None where there are none."""
     import numpy
 
@@ -77,7 +77,7 @@ def check_seeds(seed: Any, n: int) -> "FloatArray | None":
     return seeds
 
 
-def group_values(values: "FloatArray", tolerance: float = SAME) -> "FloatArray":
+def group_values(values: "FloatArray", tolerance: float = SAME) -> "IntArray":
     """[n], the number of each value's group, smallest first: a group holds what is within `tolerance` of its smallest.
 
     (Not of its neighbour: a dense table would become one group.)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import BoolArray, FloatArray, IntArray
 
 # (theta [S, k], weights [S, n] or None) → (objective [S], gradient [S, k]).
 Objective = Callable[["FloatArray", "FloatArray | None"], tuple["FloatArray", "FloatArray"]]
@@ -30,7 +30,7 @@ class Minima:
 
     theta: "FloatArray"
     value: "FloatArray"
-    converged: "FloatArray"
+    converged: "BoolArray"
 
 
 def batched_bfgs(
@@ -79,7 +79,7 @@ def threads() -> int:
 class _Rows:
     """The rows still under way: their numbers, points, objective, gradient, direction, step, bracket, curvature."""
 
-    number: "FloatArray"
+    number: "IntArray"
     theta: "FloatArray"
     value: "FloatArray"
     gradient: "FloatArray"
@@ -88,11 +88,11 @@ class _Rows:
     low: "FloatArray"
     high: "FloatArray"
     inverse: "FloatArray"
-    unscaled: "FloatArray"
-    flat: "FloatArray"
+    unscaled: "BoolArray"
+    flat: "IntArray"
     weights: "FloatArray | None"
 
-    def keep(self, rows: "FloatArray") -> None:
+    def keep(self, rows: "BoolArray") -> None:
         for name, values in vars(self).items():
             if values is not None:
                 setattr(self, name, values[rows])
@@ -149,7 +149,7 @@ def _begin(
     )
 
 
-def _advance(objective: Objective, rows: _Rows, tolerance: float) -> "FloatArray":
+def _advance(objective: Objective, rows: _Rows, tolerance: float) -> "BoolArray":
     """One evaluation of every row: its step is taken, or its bracket narrowed. Returns which rows are done [S]."""
     import numpy
 
@@ -176,10 +176,11 @@ def _advance(objective: Objective, rows: _Rows, tolerance: float) -> "FloatArray
     rows.direction = numpy.where(taken[:, None], fresh, rows.direction)
     rows.step = numpy.where(taken, 1.0, step)
     rows.low, rows.high = numpy.where(taken, 0.0, low), numpy.where(taken, numpy.inf, high)
-    return (rows.flat >= 3) | stuck | (numpy.abs(rows.gradient).max(1) < 1e-15)
+    done: BoolArray = (rows.flat >= 3) | stuck | (numpy.abs(rows.gradient).max(1) < 1e-15)
+    return done
 
 
-def _update(rows: _Rows, taken: "FloatArray", move: "FloatArray", change: "FloatArray") -> None:
+def _update(rows: _Rows, taken: "BoolArray", move: "FloatArray", change: "FloatArray") -> None:
     """The BFGS formula for the inverse Hessian H (Nocedal & Wright 2006, equation 6.17) of the rows that moved."""
     import numpy
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zeroscale.scaling.laws.surface import Surface
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import BoolArray, FloatArray
 
 HUBER_DELTA = 1e-3
 # Hoffmann et al. 2022, appendix D.3: 6 · 6 · 5 · 5 · 5 = 4,500 starts.
@@ -40,27 +40,29 @@ class ChinchillaObjective:
     x: "FloatArray" = field(init=False)
     y: "FloatArray" = field(init=False)
     z: "FloatArray" = field(init=False)
+    middle: tuple[float, float] = field(init=False)
+    """Means of ln N and ln D."""
+    _powers_of_x: "FloatArray" = field(init=False)
+    _powers_of_y: "FloatArray" = field(init=False)
 
     def __post_init__(self) -> None:
         import numpy
 
         for name, values in (("x", self.params), ("y", self.tokens), ("z", self.loss)):
             object.__setattr__(self, name, numpy.log(values))
-        object.__setattr__(self, "_middle", (float(self.x.mean()), float(self.y.mean())))
+        object.__setattr__(self, "middle", (float(self.x.mean()), float(self.y.mean())))
         # [n, 3]: 1, ln N and its square, centred; the same of D.
-        for name, values, middle in (("_at_x", self.x, self.middle[0]), ("_at_y", self.y, self.middle[1])):
+        for name, values, middle in (
+            ("_powers_of_x", self.x, self.middle[0]),
+            ("_powers_of_y", self.y, self.middle[1]),
+        ):
             centred = values - middle
             object.__setattr__(self, name, numpy.stack([numpy.ones_like(centred), centred, centred**2], axis=1))
 
     def __len__(self) -> int:
         return len(self.loss)
 
-    @property
-    def middle(self) -> tuple[float, float]:
-        """Means of ln N and ln D."""
-        return self._middle  # type: ignore[attr-defined]
-
-    def take(self, rows: "FloatArray") -> "ChinchillaObjective":
+    def take(self, rows: "BoolArray") -> "ChinchillaObjective":
         """Some of the runs."""
         return ChinchillaObjective(self.params[rows], self.tokens[rows], self.loss[rows], self.delta)
 
@@ -122,8 +124,8 @@ class ChinchillaObjective:
         import numpy
 
         by_size, by_data, total, residual, pull = room
-        _power(theta[:, 0:1], theta[:, 3:4], self._at_x[:, 1], by_size)  # type: ignore[attr-defined]
-        _power(theta[:, 1:2], theta[:, 4:5], self._at_y[:, 1], by_data)  # type: ignore[attr-defined]
+        _power(theta[:, 0:1], theta[:, 3:4], self._powers_of_x[:, 1], by_size)
+        _power(theta[:, 1:2], theta[:, 4:5], self._powers_of_y[:, 1], by_data)
         floor = numpy.exp(theta[:, 2:3])
         numpy.add(by_size, by_data, out=total)
         total += floor
@@ -138,9 +140,9 @@ class ChinchillaObjective:
         gradient[:, 2] = share.sum(1) * floor[:, 0]
         by_size *= share
         by_data *= share
-        moments = by_size @ self._at_x[:, :2]  # type: ignore[attr-defined]
+        moments = by_size @ self._powers_of_x[:, :2]
         gradient[:, 0], gradient[:, 3] = moments[:, 0], -moments[:, 1]
-        moments = by_data @ self._at_y[:, :2]  # type: ignore[attr-defined]
+        moments = by_data @ self._powers_of_y[:, :2]
         gradient[:, 1], gradient[:, 4] = moments[:, 0], -moments[:, 1]
 
 

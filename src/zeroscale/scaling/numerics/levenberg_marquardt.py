@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zeroscale.scaling.numerics.arrays import FloatArray
+    from zeroscale.scaling.numerics.arrays import BoolArray, FloatArray, IntArray
 
 _ITERATIONS = 300
 
@@ -36,7 +36,7 @@ class Dataset:
     weights: "FloatArray"
     delta: float
 
-    def take(self, rows: "FloatArray") -> "Dataset":
+    def take(self, rows: "IntArray") -> "Dataset":
         return Dataset(self.x, self.y[rows], self.weights[rows], self.delta)
 
     def objective(self, form: Model, theta: "FloatArray") -> "FloatArray":
@@ -142,7 +142,7 @@ def from_curve(theta: "FloatArray") -> "FloatArray":
 
 def levenberg_marquardt(
     data: Dataset, form: Model, theta: "FloatArray"
-) -> tuple["FloatArray", "FloatArray", "FloatArray"]:
+) -> tuple["FloatArray", "FloatArray", "BoolArray"]:
     """From each start to its optimum: (theta [S, k], objective [S], converged [S])."""
     import numpy
 
