@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from zeroscale.core.errors import ZeroscaleError
 
@@ -86,6 +86,8 @@ def _value(hint: Any, content: object, place: str, choose: Callable[[str], type]
         }
     if kind is Any:
         return content
+    if is_typeddict(kind):
+        return content if isinstance(content, Mapping) else _refuse(content, place, "an object")
     if isinstance(kind, type) and is_dataclass(kind):
         return from_json(kind, content, place)
     expected = (int, float) if kind is float else kind

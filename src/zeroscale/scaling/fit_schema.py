@@ -11,6 +11,7 @@ from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.core.json_records import Record, WrongType, to_json
+from zeroscale.runs.source import SourceFacts
 from zeroscale.scaling.laws.estimate import Estimate
 
 Json = dict[str, Any]
@@ -299,7 +300,7 @@ class FitFile(Record):
     study: str | None = None
     created: str | None = None
     command: str | None = None
-    source: Json | None = None
+    source: SourceFacts | None = None
     runs: str | None = None
     results_sha256: str | None = None
     law: str | None = None

@@ -1,6 +1,6 @@
 """`zeroscale compare studies=[A,B]`: two studies or CSVs by their laws, in words, as JSON, CSV and Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -94,8 +94,9 @@ def _unlike(one: Sequence[Run], other: Sequence[Run], names: tuple[str, str]) ->
     return found
 
 
-def _fingerprints(cells: Sequence[Run], part: str) -> set[str]:
-    return {str(known) for cell in cells if (known := (cell.manifest.get(part) or {}).get("fingerprint"))}
+def _fingerprints(runs: Sequence[Run], part: str) -> set[str]:
+    facts = (run.manifest.get(part) for run in runs)
+    return {str(fact["fingerprint"]) for fact in facts if isinstance(fact, Mapping) and fact.get("fingerprint")}
 
 
 def _plain(found: LawComparison) -> dict[str, Any]:
