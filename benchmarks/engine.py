@@ -25,7 +25,7 @@ import torch
 
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval.engine import requests as rq
-from zeroscale.eval.engine.cost import words
+from zeroscale.eval.engine.cost import describe
 from zeroscale.eval.engine.engine import Engine
 from zeroscale.eval.engine.loglikelihood import plan
 from zeroscale.model.weights import from_pretrained
@@ -129,7 +129,7 @@ def scores(pair: Pair, name: str, rows: list[tuple[str, ...]], turns: int, least
         least,
     )
     worst = max(abs(a.logprobs.sum() - b[0]) for a, b in zip(found, expected, strict=True))
-    print(f"  largest difference of a log-likelihood {worst:.1e}; {words(asdict(engine.cost))}")
+    print(f"  largest difference of a log-likelihood {worst:.1e}; {describe(asdict(engine.usage))}")
     limit(pair, engine, [pair.encode(*row) for row in rows], turns)
 
 
@@ -153,7 +153,7 @@ def coqa(pair: Pair, turns: int) -> None:
         5,
     )
     same = sum(a.text.strip() == b.strip() for a, b in zip(found, expected, strict=True))
-    print(f"  the same text: {same} of {len(found)}; {words(asdict(engine.cost))}")
+    print(f"  the same text: {same} of {len(found)}; {describe(asdict(engine.usage))}")
 
 
 def wikitext(pair: Pair, turns: int) -> None:
@@ -173,7 +173,7 @@ def wikitext(pair: Pair, turns: int) -> None:
         1.4,
     )
     sums = f"{found[0].logprobs.sum():.3f} and {float(expected[0]):.3f}"
-    print(f"  log-likelihoods {sums}; {words(asdict(engine.cost))}")
+    print(f"  log-likelihoods {sums}; {describe(asdict(engine.usage))}")
     limit(pair, engine, requests(), turns)
 
 
@@ -201,8 +201,8 @@ def limit(pair: Pair, engine: Engine, requests: list[rq.Request], turns: int) ->
     attention = 4 * attended * pair.ours.config.d_model * pair.ours.config.n_layer
     head = 2 * sum(len(window.targets) for window in windows) * pair.ours.head_weight.numel()
     needed = turns * (body + attention + head)
-    share = needed / engine.cost.seconds / rate
-    took = f"{needed / 1e9:,.0f} GFLOP in {engine.cost.seconds:.1f} s"
+    share = needed / engine.usage.seconds / rate
+    took = f"{needed / 1e9:,.0f} GFLOP in {engine.usage.seconds:.1f} s"
     print(f"  {took}: {share:.0%} of {rate / 1e9:.0f} GFLOP/s (a product of 4,096 x 4,096 x 4,096)")
 
 

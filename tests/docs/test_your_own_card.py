@@ -74,7 +74,7 @@ def test_files_and_commands_of_the_page(folder: Path, capsys: pytest.CaptureFixt
 
 def test_the_page_names_every_family_and_its_cards() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for family in tasks.FAMILIES:
+    for family in tasks.TASK_TYPES:
         (line,) = [line for line in text.splitlines() if line.startswith(f"| `{family}` |")]
         for name in cards.names():
             assert (cards.resolve([name])[0].family == family) == (name in line.split("|")[3].replace(",", " ").split())

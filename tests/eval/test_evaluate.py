@@ -11,7 +11,7 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.eval import evaluate, results, tasks
+from zeroscale.eval import evaluate, load, results, tasks
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.engine.engine import Engine
 from zeroscale.eval.metrics import bootstrap
@@ -59,13 +59,23 @@ def test_every_card_scores_its_sample(model: GPT, tokenizer: Tokenizer, tmp_path
         assert results.Result.from_json(content) == result
 
 
+def test_without_a_folder_nothing_is_written_and_the_scores_are_the_same(
+    model: GPT, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (written,) = score(model, tokenizer, tmp_path / "out", ["lambada"])
+    monkeypatch.chdir(tmp_path)
+    (kept,) = evaluate.score_cards(model, tokenizer, ["lambada"], source="sample", bootstrap=100)
+    assert kept.metrics == written.metrics and kept.records_sha256 == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_records_give_the_scores_again_without_the_model(model: GPT, tokenizer: Tokenizer, tmp_path: Path) -> None:
     for result in score(model, tokenizer, tmp_path, ["lambada", "coqa", "wmt14_fr_en"]):
         (card,) = cards.resolve([result.card])
-        family = tasks.family(card.family)
+        family = tasks.task_type(card.family)
         records = results.read_records(tmp_path, result.card, "paper")
         for measured in family.measure(records, family.Options(**card.options("paper"))):
-            rows = bootstrap.sum_by_cluster(measured.statistics, measured.units)
+            rows = bootstrap.sum_by_cluster(measured.statistics, measured.clusters)
             bounds = measured.metric.bounds
             for name, interval in bootstrap.bootstrap(rows, measured.metric.values, 0, 100, bounds).items():
                 assert interval.value == pytest.approx(result.metrics[name].value)
@@ -211,8 +221,8 @@ def test_the_size_that_stands_beside_the_score_is_the_papers_count() -> None:
     with torch.device("meta"):
         small = GPT(GPTConfig(vocab_size=50257, n_positions=1024, n_layer=12, d_model=768, n_head=12))
         untied = GPT(GPTConfig(vocab_size=50257, n_positions=1024, n_layer=12, d_model=768, n_head=12, tied=False))
-    assert evaluate.params_non_embedding(small) == SIZES["small"]
-    assert evaluate.params_non_embedding(untied) == SIZES["small"]
+    assert load.params_non_embedding(small) == SIZES["small"]
+    assert load.params_non_embedding(untied) == SIZES["small"]
 
 
 def test_changed_data_another_tokenizer_and_lost_records_are_redone(
@@ -239,14 +249,14 @@ def test_changed_data_another_tokenizer_and_lost_records_are_redone(
 def test_an_interrupted_evaluation_keeps_the_cards_that_are_done(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = tasks.family("stream").measure
+    measure = tasks.task_type("stream").measure
     monkeypatch.setattr(
-        tasks.family("stream"), "measure", staticmethod(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        tasks.task_type("stream"), "measure", staticmethod(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     )
     with pytest.raises(KeyboardInterrupt):
         score(model, tokenizer, tmp_path, FAST)
     assert not (tmp_path / "wikitext2.paper.json").exists()
-    monkeypatch.setattr(tasks.family("stream"), "measure", staticmethod(measure))
+    monkeypatch.setattr(tasks.task_type("stream"), "measure", staticmethod(measure))
     score(model, tokenizer, tmp_path, FAST)
     assert len(counted) == 2  # what was answered is not asked again, though it was never measured
     assert not list(tmp_path.glob(".*.journal"))

@@ -9,8 +9,8 @@ import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
-from zeroscale.eval import evaluate, results
-from zeroscale.eval.held_out import HeldOutText, held_out
+from zeroscale.eval import results
+from zeroscale.eval.held_out import HeldOutText, held_out, score_held_out
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 
@@ -61,7 +61,7 @@ def test_scores_follow_from_the_sums(model: GPT, tokenizer: Tokenizer) -> None:
 def test_validation_and_the_final_result_are_one_number(model: GPT, tokenizer: Tokenizer, tmp_path: Path) -> None:
     text = HeldOutText(ids(tokenizer, TEXT), tokenizer, 32)
     during = text.measure(model)
-    final = evaluate.score_held_out(text, model, out=tmp_path, weights_hash="w", corpus="c")
+    final = score_held_out(text, model, out=tmp_path, weights_hash="w", corpus="c")
     assert final.metrics["loss"].value == pytest.approx(during["val/loss"], rel=1e-12)
     assert final.metrics["bits_per_byte"].value == pytest.approx(during["val/bits_per_byte"], rel=1e-12)
     for score in final.metrics.values():

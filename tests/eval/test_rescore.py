@@ -9,7 +9,7 @@ import pytest
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import evaluate, rescore, results
-from zeroscale.eval.held_out import HeldOutText
+from zeroscale.eval.held_out import HeldOutText, score_held_out
 from zeroscale.model.gpt import GPT
 
 CARDS = ["lambada", "coqa", "cbt_cn", "wikitext2", "cnn_dailymail", "wmt14_en_fr"]
@@ -22,7 +22,7 @@ def scored(model: GPT, tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFa
     options = {"source": "sample", "data_dir": None, "weights_hash": "w", "bootstrap": 200}
     evaluate.score_cards(model, tokenizer, CARDS, out=out, **options)
     text = HeldOutText(tokenizer.encode("a text of some length, held out. " * 40), tokenizer, 64)
-    evaluate.score_held_out(text, model, out=out, weights_hash="w", corpus="c", bootstrap=200)
+    score_held_out(text, model, out=out, weights_hash="w", corpus="c", bootstrap=200)
     return out
 
 

@@ -235,7 +235,7 @@ def requests(twin: Twin, card: str, data_dir: Path, protocol: str = "lm-eval") -
     """Our examples from the card's files, and what each asks the model, which is not asked."""
     (found,) = cards.resolve([card])
     found = found.following(protocol)
-    family = tasks.family(found.family)
+    family = tasks.task_type(found.family)
     options = family.Options.model_validate(found.options(protocol))
     task = family(options, twin.tokenizer, twin.model.config.n_positions)
     examples = task.select(task.examples(sources.read(found, "files", data_dir, task.parse).rows), None)

@@ -137,10 +137,10 @@ def _compare(
         scores.compute_metrics(two.family, two.options, theirs),
         strict=True,
     ):
-        assert np.array_equal(mine.units, other.units), "the same examples have the same units"
+        assert np.array_equal(mine.clusters, other.clusters), "the same examples have the same units"
         found = paired_test.differences(
-            bootstrap.sum_by_cluster(mine.statistics, mine.units),
-            bootstrap.sum_by_cluster(other.statistics, other.units),
+            bootstrap.sum_by_cluster(mine.statistics, mine.clusters),
+            bootstrap.sum_by_cluster(other.statistics, other.clusters),
             mine.metric.values,
             wanted.seed,
             wanted.resamples,

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from zeroscale.eval.cards.card import Card
     from zeroscale.eval.cards.rows import Source
 
-FAMILY = "memorisation"
 # Raised whenever other passages would be drawn from the same corpus by the same seed.
 DRAW_VERSION = 1
+
+
+def is_drawn_from_corpus(card: "Card") -> bool:
+    """Whether a card's examples come from the training corpus: its data lie nowhere before they are drawn."""
+    from zeroscale.eval import tasks
+
+    return tasks.task_type(card.family).DRAWN_FROM_CORPUS
 
 
 def group_by_source(
@@ -34,11 +40,11 @@ def group_by_source(
     """
     from zeroscale.eval.cards import registry as cards_of
 
-    drawn = [card for card in cards_of.resolve(cards) if card.family == FAMILY]
+    drawn = [card for card in cards_of.resolve(cards) if is_drawn_from_corpus(card)]
     if draw is None or not drawn:
         yield list(cards), source, data_dir
         return
-    if others := [card.name for card in cards_of.resolve(cards) if card.family != FAMILY]:
+    if others := [card.name for card in cards_of.resolve(cards) if not is_drawn_from_corpus(card)]:
         paths = {Path(name).stem: name for name in cards if name.endswith((".yaml", ".yml"))}
         yield [paths.get(name, name) for name in others], source, data_dir
     for card in drawn:
@@ -67,7 +73,7 @@ def draw_passages(
     from zeroscale.data.corpus import Corpus
     from zeroscale.eval import tasks
 
-    options = tasks.family(card.family).Options.model_validate(card.options(protocol))
+    options = tasks.task_type(card.family).Options.model_validate(card.options(protocol))
     opened = Corpus.open(corpus)
     length, number = options.length, options.passages  # type: ignore[attr-defined]
     seen = None

@@ -1,36 +1,31 @@
-"""Scores a model on cards and on held-out text: what training, `zeroscale eval` and the report all go through."""
+"""Scores a model on cards: what training, `zeroscale eval` and `zeroscale.evaluate` all go through."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import sha256_json
+from zeroscale.core.marks import SubsetJson
 from zeroscale.eval import records, rescore, results, scores, tasks
 from zeroscale.eval.cards import examples as loading
 from zeroscale.eval.cards import registry as cards_of
 from zeroscale.eval.cards.card import Card
 from zeroscale.eval.cards.rows import Source
 from zeroscale.eval.engine import cost, prefetch, run_requests
+from zeroscale.eval.engine.backend import RequestRunner
 from zeroscale.eval.engine.requests import Request
-from zeroscale.eval.held_out import HeldOut, HeldOutText, held_out
+from zeroscale.eval.load import params_non_embedding
 from zeroscale.eval.results import Key, Result
 from zeroscale.eval.scores import MetricInfo
+from zeroscale.eval.tasks.base import AnyTask, Record
 
 if TYPE_CHECKING:
-    from torch import nn
+    from _typeshed import DataclassInstance
 
-    from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.eval.engine.device_pool import Pool
-    from zeroscale.eval.engine.engine import Engine
-    from zeroscale.model.gpt import GPT
-
-__all__ = ["HeldOut", "HeldOutText", "Result", "held_out", "score_cards", "score_held_out"]
+    from zeroscale.eval.metrics.metrics import Measured
+    from zeroscale.model.protocol import LanguageModel, TextTokenizer
 
 Say = Callable[[str], None]
 OnFault = Callable[[str, ZeroscaleError], None]
@@ -38,25 +33,42 @@ OnFault = Callable[[str, ZeroscaleError], None]
 
 
 @dataclass(frozen=True)
-class _Ready:
+class _Scoring:
+    """How all cards of one call are scored; the fields are the arguments of `score_cards`."""
+
+    source: Source
+    data_dir: Path | None
+    out: Path | None
+    weights_hash: str
+    seed: int
+    bootstrap: int
+    protocol: str
+    limit: int | None
+    allow_other_data: bool
+    token_logprobs: bool
+    dtype: str
+
+
+@dataclass(frozen=True)
+class _PreparedCard:
     """A card whose data have been read and checked."""
 
     card: Card
     key: Key
-    task: "tasks.Task"
-    examples: list[Any]
+    task: AnyTask
+    examples: "Sequence[DataclassInstance]"
     data: loading.Loaded
 
 
 def score_cards(
-    model: "GPT",
-    tokenizer: "Tokenizer",
+    model: "LanguageModel",
+    tokenizer: "TextTokenizer",
     cards: Sequence[str],
     *,
     source: Source,
-    data_dir: Path | None,
-    out: Path,
-    weights_hash: str,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    weights_hash: str = "",
     seed: int = 0,
     bootstrap: int = 1000,
     batch_tokens: int | None = None,
@@ -64,20 +76,27 @@ def score_cards(
     limit: int | None = None,
     allow_other_data: bool = False,
     token_logprobs: bool = False,
-    engine: "Engine | Pool | None" = None,
+    engine: RequestRunner | None = None,
     dtype: str = "fp32",
     progress: Say | None = None,
     on_fault: OnFault | None = None,
 ) -> list[Result]:
-    """Scores cards and suites, writing `out/<card>.<protocol>.json` and its records as each is done.
+    """Scores a model that is in memory on cards and suites: a `Result` for each card, every metric with its interval.
 
-    The data of all cards are read and checked before the first is scored. A card whose result is already there for the
-    same weights, tokenizer, data and card is not scored again; one that was interrupted goes on where it stopped.
+    The data of all cards are read and checked before the first is scored. With `out` each result is written to
+    `out/<card>.<protocol>.json`, with a record for each example beside it, as soon as it is there; a card whose result
+    is there already for the same weights, tokenizer, data and card is not scored again; one that was interrupted goes
+    on where it stopped. Without `out` nothing is written or read, and every card is scored:
+
+        score_cards(model, tokenizer, ["lambada"], source="sample")[0].metrics["acc"]
 
     Args:
+        model: in evaluation or training mode, which stays as it is; on the device on which it is to be scored.
         source: files (under data_dir), hub, or sample; never another than this.
-        weights_hash: names the weights; the caller computes it (sha256 of the weights file).
+        weights_hash: names the weights (sha256 of their file); results under another are never taken for these. It
+            may be empty only without `out`.
         bootstrap: resamples for the intervals.
+        batch_tokens: positions of a batch; None: as many as the free memory holds, within reason.
         limit: score the first so many examples only; the result says so.
         allow_other_data: score data that are not what the card pins; the result says so.
         token_logprobs: the records get the log-probability of every scored token.
@@ -92,79 +111,79 @@ def score_cards(
     """
     from zeroscale.eval.engine.engine import Engine
 
+    assert weights_hash or out is None, "results on disk need to say of which weights they are"
     engine = engine or Engine(model, tokenizer, batch_tokens)
     fault = on_fault or _raise
-    asked = {"protocol": protocol, "source": source, "limit": limit, "seed": seed, "bootstrap": bootstrap}
-    asked["dtype"] = dtype
-    ready = []
+    scoring = _Scoring(
+        source=source,
+        data_dir=data_dir,
+        out=out,
+        weights_hash=weights_hash,
+        seed=seed,
+        bootstrap=bootstrap,
+        protocol=protocol,
+        limit=limit,
+        allow_other_data=allow_other_data,
+        token_logprobs=token_logprobs,
+        dtype=dtype,
+    )
+    prepared: list[_PreparedCard] = []
     for card in cards_of.resolve(cards):
         try:
-            ready.append(_prepare(card, engine, data_dir, allow_other_data, weights_hash, **asked))
+            prepared.append(_prepare(card, engine, scoring))
         except ZeroscaleError as error:
             fault(card.name, error)
-    done: dict[str, Result] = {}
-    todo = []
-    for one in ready:
+    results_by_card: dict[str, Result] = {}
+    unscored = []
+    for item in prepared:
         try:
-            found = _finished(one, out, token_logprobs)
+            result = _finished(item, scoring)
         except ZeroscaleError as error:
-            fault(one.card.name, error)
+            fault(item.card.name, error)
             continue
-        if found is None:
-            todo.append(one)
+        if result is None:
+            unscored.append(item)
         else:
-            done[one.card.name] = found
-    for one, requests in prefetch.prefetch(todo, lambda one: _requests(one, token_logprobs)):
+            results_by_card[item.card.name] = result
+    for item, requests in prefetch.prefetch(unscored, lambda item: _requests(item, token_logprobs)):
         try:
-            done[one.card.name] = _score(one, requests, model, engine, out, token_logprobs, progress)
+            results_by_card[item.card.name] = _score(item, requests, model, engine, scoring, progress)
         except ZeroscaleError as error:
-            fault(one.card.name, error)
-    return [done[one.card.name] for one in ready if one.card.name in done]
+            fault(item.card.name, error)
+    return [results_by_card[item.card.name] for item in prepared if item.card.name in results_by_card]
 
 
 def _raise(_: str, error: ZeroscaleError) -> None:
     raise error
 
 
-def _prepare(
-    card: Card,
-    engine: "Engine | Pool",
-    data_dir: Path | None,
-    allow_other_data: bool,
-    weights_hash: str,
-    *,
-    protocol: str,
-    source: Source,
-    limit: int | None,
-    seed: int,
-    bootstrap: int,
-    dtype: str,
-) -> _Ready:
+def _prepare(card: Card, engine: RequestRunner, scoring: _Scoring) -> _PreparedCard:
     """Reads and checks a card's data, and names all that its scores depend on."""
-    card = card.following(protocol)
-    family = tasks.family(card.family)
-    task = family(family.Options.model_validate(card.options(protocol)), engine.tokenizer, engine.n_positions, seed)
-    data = loading.load(card, task, source, data_dir, allow_other_data)
-    chosen, limit = _choose(card, task, data.examples, limit)
+    card = card.following(scoring.protocol)
+    task = tasks.build_task(card, scoring.protocol, engine.tokenizer, engine.n_positions, scoring.seed)
+    data = loading.load(card, task, scoring.source, scoring.data_dir, scoring.allow_other_data)
+    chosen, limit = _choose(card, task, data.examples, scoring.limit)
     key = Key(
         card=card.name,
-        protocol=protocol,
-        source=source,
-        card_hash=card.hash(protocol),
+        protocol=scoring.protocol,
+        source=scoring.source,
+        card_hash=card.hash(scoring.protocol),
         data_hash=data.hash,
-        weights_hash=weights_hash,
+        weights_hash=scoring.weights_hash,
         tokenizer=engine.tokenizer.fingerprint,
         limit=limit,
-        seed=seed,
-        interval_seed=seed,
-        bootstrap=bootstrap,
-        dtype=dtype,
+        seed=scoring.seed,
+        interval_seed=scoring.seed,
+        bootstrap=scoring.bootstrap,
+        dtype=scoring.dtype,
         deterministic=engine.deterministic,
     )
-    return _Ready(card, key, task, chosen, data)
+    return _PreparedCard(card, key, task, chosen, data)
 
 
-def _choose(card: Card, task: "tasks.Task", examples: list[Any], limit: int | None) -> tuple[list[Any], int | None]:
+def _choose(
+    card: Card, task: AnyTask, examples: "Sequence[DataclassInstance]", limit: int | None
+) -> "tuple[list[DataclassInstance], int | None]":
     """The examples to be scored, and the limit if it leaves any out: one that does not is none."""
     notes = list(task.notes)
     everything = loading.choose(card, task, examples, None)
@@ -177,154 +196,87 @@ def _choose(card: Card, task: "tasks.Task", examples: list[Any], limit: int | No
     return chosen, None if chosen == everything else limit
 
 
-def _finished(one: _Ready, out: Path, token_logprobs: bool) -> Result | None:
-    """The result that is already there; where only the intervals asked for are others, made anew from the records."""
-    found = results.answered(out, one.key, token_logprobs)
-    if found is None or found.key == one.key:
-        return found
-    return rescore.renew(out, found, one.key.interval_seed, one.key.bootstrap)
+def _finished(item: _PreparedCard, scoring: _Scoring) -> Result | None:
+    """The result that is on disk; where its intervals are made otherwise, with new ones made from the records."""
+    if scoring.out is None:
+        return None
+    result = results.answered(scoring.out, item.key, scoring.token_logprobs)
+    if result is None or result.key == item.key:
+        return result
+    return rescore.renew(scoring.out, result, item.key.interval_seed, item.key.bootstrap)
 
 
-def _requests(one: _Ready, token_logprobs: bool) -> list[list[Request]]:
-    """What a card asks, example by example."""
-    return [prefetch.with_logprobs(one.task.requests(example), token_logprobs) for example in one.examples]
+def _requests(item: _PreparedCard, token_logprobs: bool) -> list[list[Request]]:
+    """A card's requests, example by example."""
+    return [prefetch.with_logprobs(item.task.requests(example), token_logprobs) for example in item.examples]
 
 
 def _score(
-    one: _Ready,
+    item: _PreparedCard,
     requests: Callable[[], list[list[Request]]],
-    model: "nn.Module",
-    engine: "Engine | Pool",
-    out: Path,
-    token_logprobs: bool,
+    model: "LanguageModel",
+    engine: RequestRunner,
+    scoring: _Scoring,
     progress: Say | None,
 ) -> Result:
-    """Asks, records, measures and writes one card."""
+    """Runs a card's requests, and turns the answers into records and scores; writes both where `out` says."""
     started = time.monotonic()
-    card, key, task = one.card, one.key, one.task
-    folder = results.journal(out, card.name, key.protocol)
+    card, key, task = item.card, item.key, item.task
+    folder = results.journal(scoring.out, card.name, key.protocol) if scoring.out else None
     answered = run_requests.run_requests(
         requests(), engine, folder, key.answers, prefetch.progress_printer(card.name, progress)
     )
     if answered.from_before and progress:
         progress(f"{card.name}: {answered.from_before:.0%} had been answered before")
-    outcomes = records.rows(task, one.examples, answered.answers, token_logprobs)
+    rows = records.rows(task, item.examples, answered.answers, scoring.token_logprobs)
     options = task.options.model_dump()
-    measured = scores.compute_metrics(card.family, options, outcomes)
-    about = {name: MetricInfo(metric.direction == "higher", metric.chance) for name, metric in card.metrics.items()}
-    scored = scores.score(measured, about, card.unit, key.interval_seed, key.bootstrap)
+    measured = scores.compute_metrics(card.family, options, rows)
+    metrics = {name: MetricInfo(metric.direction == "higher", metric.chance) for name, metric in card.metrics.items()}
+    scored = scores.score(measured, metrics, card.unit, key.interval_seed, key.bootstrap)
     limited = [f"limited to the first {key.limit}"] if key.limit is not None else []
     result = Result(
         key=key,
         metrics=scored.metrics,
-        n=len(outcomes),
+        n=len(rows),
         unit=card.unit,
         family=card.family,
         options=options,
-        data=one.data.standing.words,
-        is_benchmark=one.data.standing.benchmark,
-        subset=card.subset.model_dump() if card.subset else None,
+        data=item.data.check.words,
+        is_benchmark=item.data.check.benchmark,
+        subset=_subset(card),
         seconds=time.monotonic() - started,
-        truncated=sum(row["truncated"] > 0 for row in outcomes),
-        truncated_tokens=sum(row["truncated"] for row in outcomes),
+        truncated=sum(row["truncated"] > 0 for row in rows),
+        truncated_tokens=sum(row["truncated"] for row in rows),
         left_out=task.left_out,
         assumptions=card.assumptions(key.protocol),
         notes=[*task.notes, *limited, *scored.notes],
         interval_notes=scored.notes,
         cost=cost.with_rate(answered.cost),
-        origin=one.data.origin,
-        extra=_extra(outcomes, measured) | type(task).beside(outcomes, task.options),
+        origin=item.data.origin,
+        extra=_extra(rows, measured) | type(task).extra_outputs(rows, task.options),
         params_non_embedding=params_non_embedding(model),
-        token_logprobs=token_logprobs,
+        token_logprobs=scoring.token_logprobs,
     )
-    result = results.write(out, result, scores.with_scores(outcomes, measured))
+    result = results.write(scoring.out, result, scores.with_scores(rows, measured))
     answered.journal.remove()
     if progress:
-        said = cost.words(result.cost)
-        progress(f"{card.name}: {result.n} scored in {result.seconds:.1f} s" + (f"; {said}" if said else ""))
+        usage = cost.describe(result.cost)
+        progress(f"{card.name}: {result.n} scored in {result.seconds:.1f} s" + (f"; {usage}" if usage else ""))
     return result
 
 
-def _extra(outcomes: list[dict[str, Any]], measured: Sequence[Any]) -> dict[str, Any]:
+def _subset(card: Card) -> SubsetJson | None:
+    drawn = card.subset
+    return None if drawn is None else {"suite": drawn.suite, "examples": drawn.examples, "seed": drawn.seed}
+
+
+def _extra(rows: list[Record], measured: "Sequence[Measured]") -> dict[str, object]:
     """Counts and signatures that belong beside the scores."""
-    extra: dict[str, Any] = {}
+    extra: dict[str, object] = {}
     for name in ("lines", "lines_not_detokenised", "words", "bytes", "tokens"):
-        if name in outcomes[0]:
-            extra[name] = sum(row[name] for row in outcomes)
+        if name in rows[0]:
+            extra[name] = sum(row[name] for row in rows)
     for part in measured:
         if signature := getattr(part.metric, "signature", ""):
             extra["signature"] = signature
     return extra
-
-
-def params_non_embedding(model: "nn.Module") -> int:
-    """Weights without the embeddings, and without the head where it is not tied to them (Kaplan's N)."""
-    from torch import nn
-
-    others_head = getattr(getattr(model, "model", None), "get_output_embeddings", lambda: None)()
-    heads = [head for head in (getattr(model, "head", None), others_head) if head is not None]
-    apart = [*heads, *(module for module in model.modules() if isinstance(module, nn.Embedding))]
-    left_out = {id(weight) for module in apart for weight in module.parameters()}
-    return sum(weight.numel() for weight in model.parameters() if id(weight) not in left_out)
-
-
-def score_held_out(
-    text: HeldOutText,
-    model: "GPT",
-    *,
-    out: Path,
-    weights_hash: str,
-    corpus: str,
-    seed: int = 0,
-    bootstrap: int = 1000,
-    batch_tokens: int = 8192,
-) -> Result:
-    """Held-out loss, perplexity per word and bits per byte with intervals, as the card `held_out`, protocol `corpus`.
-
-    The unit of the bootstrap is the window. `corpus` is the corpus' fingerprint.
-    """
-    key = Key(
-        card=scores.HELD_OUT,
-        protocol="corpus",
-        source="corpus",
-        card_hash=sha256_json({"context": text.context, "tokens": int(text.tokens.sum())}),
-        data_hash=corpus,
-        weights_hash=weights_hash,
-        tokenizer=text.tokenizer_hash,
-        limit=None,
-        seed=0,  # nothing is drawn while asking
-        interval_seed=seed,
-        bootstrap=bootstrap,
-    )
-    if found := results.answered(out, key):
-        return found if found.key == key else rescore.renew(out, found, seed, bootstrap)
-    started = time.monotonic()
-    sums = text.score(model, batch_tokens)
-    if not np.isfinite(sums.nll).all():
-        raise ZeroscaleError("held-out text: the loss is not finite; the weights hold NaN or infinite numbers")
-    rows = [
-        {
-            "id": i,
-            "unit": i,
-            "content": sha256(text.targets[i].tobytes()).hexdigest()[:16],
-            **{name: getattr(sums, name)[i].item() for name in ("nll", "tokens", "bytes", "words")},
-        }
-        for i in range(len(sums.nll))
-    ]
-    measured = scores.compute_metrics(scores.HELD_OUT, {}, rows)
-    about = {name: MetricInfo(False, None) for part in measured for name in part.scores}
-    scored = scores.score(measured, about, "windows", seed, bootstrap)
-    totals = {name: int(getattr(sums, name).sum()) for name in ("tokens", "bytes", "words")}
-    result = Result(
-        key=key,
-        metrics=scored.metrics,
-        n=len(rows),
-        unit="windows",
-        family=scores.HELD_OUT,
-        seconds=time.monotonic() - started,
-        notes=scored.notes,
-        interval_notes=scored.notes,
-        extra={"context": text.context, **totals},
-        params_non_embedding=params_non_embedding(model),
-    )
-    return results.write(out, result, scores.with_scores(rows, measured))

@@ -1,14 +1,22 @@
-"""Held-out text: loss per token, perplexity per word, bits per byte. One function for validation and for results."""
+"""Held-out text: loss per token, perplexity per word, bits per byte; for validation while training, and as a result."""
 
 import math
+import time
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
 from zeroscale.data.corpus import Corpus
+from zeroscale.eval import rescore, results, scores
+from zeroscale.eval.load import params_non_embedding
+from zeroscale.eval.results import Key, Result
+from zeroscale.eval.scores import MetricInfo
 
 if TYPE_CHECKING:
     from zeroscale.data.tokenizer import Tokenizer
@@ -122,7 +130,69 @@ def _text(tokens: np.ndarray, tokenizer: "Tokenizer") -> str:
     return "\n".join(tokenizer.decode(part[part != tokenizer.eos].tolist()) for part in np.split(tokens, edges))
 
 
-def held_out_text(settings: TrainConfig, tokens: Corpus) -> HeldOutText:
+def held_out_text(config: TrainConfig, tokens: Corpus) -> HeldOutText:
     """The fixed slice of text that is never trained on and that every validation reads."""
-    text = tokens.val_tokens()[: settings.trainer.val_tokens + 1]
-    return HeldOutText(text, tokens.tokenizer, settings.context)
+    text = tokens.val_tokens()[: config.trainer.val_tokens + 1]
+    return HeldOutText(text, tokens.tokenizer, config.context)
+
+
+def score_held_out(
+    text: HeldOutText,
+    model: "GPT",
+    *,
+    out: Path,
+    weights_hash: str,
+    corpus: str,
+    seed: int = 0,
+    bootstrap: int = 1000,
+    batch_tokens: int = 8192,
+) -> Result:
+    """Held-out loss, perplexity per word and bits per byte with intervals, as the card `held_out`, protocol `corpus`.
+
+    The clusters of the bootstrap are the windows. `corpus` is the corpus' fingerprint.
+    """
+    key = Key(
+        card=scores.HELD_OUT,
+        protocol="corpus",
+        source="corpus",
+        card_hash=sha256_json({"context": text.context, "tokens": int(text.tokens.sum())}),
+        data_hash=corpus,
+        weights_hash=weights_hash,
+        tokenizer=text.tokenizer_hash,
+        limit=None,
+        seed=0,  # nothing is drawn while asking
+        interval_seed=seed,
+        bootstrap=bootstrap,
+    )
+    if finished := results.answered(out, key):
+        return finished if finished.key == key else rescore.renew(out, finished, seed, bootstrap)
+    started = time.monotonic()
+    sums = text.score(model, batch_tokens)
+    if not np.isfinite(sums.nll).all():
+        raise ZeroscaleError("held-out text: the loss is not finite; the weights hold NaN or infinite numbers")
+    rows = [
+        {
+            "id": i,
+            "unit": i,
+            "content": sha256(text.targets[i].tobytes()).hexdigest()[:16],
+            **{name: getattr(sums, name)[i].item() for name in ("nll", "tokens", "bytes", "words")},
+        }
+        for i in range(len(sums.nll))
+    ]
+    measured = scores.compute_metrics(scores.HELD_OUT, {}, rows)
+    metrics = {name: MetricInfo(False, None) for part in measured for name in part.scores}
+    scored = scores.score(measured, metrics, "windows", seed, bootstrap)
+    totals = {name: int(getattr(sums, name).sum()) for name in ("tokens", "bytes", "words")}
+    result = Result(
+        key=key,
+        metrics=scored.metrics,
+        n=len(rows),
+        unit="windows",
+        family=scores.HELD_OUT,
+        seconds=time.monotonic() - started,
+        notes=scored.notes,
+        interval_notes=scored.notes,
+        extra={"context": text.context, **totals},
+        params_non_embedding=params_non_embedding(model),
+    )
+    return results.write(out, result, scores.with_scores(rows, measured))

@@ -1,11 +1,16 @@
 """A checkpoint's model and tokenizer, ours or in Hugging Face format, ready to be scored."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.runs import layout
 from zeroscale.runs.resolve import CheckpointRef
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zeroscale.model.protocol import LanguageModel
 
 # A model may have more rows in its vocabulary than its tokenizer has tokens (padding to a multiple of some power of
 # two: 2.4 % at most in released models); where it has many more, the two are no pair.
@@ -61,3 +66,14 @@ def load_as(target: CheckpointRef, dtype: str) -> tuple[Any, Any]:
 
     model, tokenizer = load(target)
     return model.to(getattr(torch, DTYPES[dtype])), tokenizer
+
+
+def params_non_embedding(model: "LanguageModel | nn.Module") -> int:
+    """Weights without the embeddings, and without the head where it is not tied to them (Kaplan's N)."""
+    from torch import nn
+
+    transformers_head = getattr(getattr(model, "model", None), "get_output_embeddings", lambda: None)()
+    heads = [head for head in (getattr(model, "head", None), transformers_head) if head is not None]
+    excluded = [*heads, *(module for module in model.modules() if isinstance(module, nn.Embedding))]
+    left_out = {id(weight) for module in excluded for weight in module.parameters()}
+    return sum(weight.numel() for weight in model.parameters() if id(weight) not in left_out)

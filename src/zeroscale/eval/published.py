@@ -85,7 +85,8 @@ def rows(checkpoint: str, results: "Iterable[Result]", cards: "Mapping[str, Card
 
 def _row(checkpoint: str, result: "Result", metric: str, card: "Card | None") -> Row:
     score = result.metrics[metric]
-    paper, others = None, ()
+    paper: Published | None = None
+    others: tuple[Published, ...] = ()
     if card is not None and not result.reasons:
         paper = _paper(card, metric, result.params_non_embedding)
         others = _others(card, metric, result.params_non_embedding)

@@ -1,4 +1,4 @@
-"""Scores made again from the records alone: the model is not needed, and is not there."""
+"""Scores computed again from the records alone, without the model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from zeroscale.eval.scores import MetricInfo
 
 
 def again(out: Path, card: str, protocol: str, seed: int, bootstrap: int) -> tuple[Result, Result]:
-    """(before, after) of a result that lies in `out`; what comes after is written.
+    """Renews a result in `out` → (before, after).
 
     Raises:
         ZeroscaleError: there is no such result, or its records are gone or not those it was made from.
@@ -24,14 +24,13 @@ def again(out: Path, card: str, protocol: str, seed: int, bootstrap: int) -> tup
 
 
 def renew(out: Path, before: Result, seed: int, bootstrap: int) -> Result:
-    """All metrics and intervals of a result from its records, with this seed and number of resamples; written.
-
-    What the model was asked, and which version of the harness asked, stays as it is in the key.
+    """Computes all metrics and intervals of a result from its records, with this seed and number of resamples, and
+    writes the result. The rest of its key (requests, version of the harness) stays as it is.
     """
-    outcomes = results.records_of(out, before)
-    measured = scores.compute_metrics(before.family, before.options, outcomes)
-    about = {name: MetricInfo(score.higher_is_better, score.chance) for name, score in before.metrics.items()}
-    scored = scores.score(measured, about, before.unit, seed, bootstrap)
+    records = results.records_of(out, before)
+    measured = scores.compute_metrics(before.family, before.options, records)
+    metrics = {name: MetricInfo(score.higher_is_better, score.chance) for name, score in before.metrics.items()}
+    scored = scores.score(measured, metrics, before.unit, seed, bootstrap)
     after = replace(
         before,
         key=replace(before.key, interval_seed=seed, bootstrap=bootstrap),

@@ -1,13 +1,17 @@
-"""A result: scores with intervals and everything they depend on, as JSON beside a row per example."""
+"""A result: scores with intervals and everything they depend on, as JSON beside a record per example.
+
+This is the schema of evals/CARD.PROTOCOL.json (`Result`, `Key`, `Score`: their fields are its keys, in its order), and
+all that reads and writes it. How scores are computed from records is `eval.scores`' business.
+"""
 
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeroscale.core import marks
 from zeroscale.core.errors import ZeroscaleError
@@ -15,6 +19,9 @@ from zeroscale.core.files import disk_errors, read_json, sha256_file, sha256_jso
 from zeroscale.core.marks import Reason, SubsetJson
 from zeroscale.eval.metrics.bootstrap import Interval
 from zeroscale.runs import manifest
+
+if TYPE_CHECKING:
+    from zeroscale.eval.tasks.base import Record
 
 # Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
 HARNESS_VERSION = 3
@@ -33,7 +40,7 @@ class Score:
     n: int
     """Examples scored."""
     units: int
-    """What the bootstrap drew from; equals n where each example is its own unit."""
+    """Clusters that the bootstrap drew from; equals n where each example is its own cluster."""
     higher_is_better: bool
     chance: float | None
 
@@ -43,7 +50,7 @@ class Score:
             number if number is not None and math.isfinite(number) else None
             for number in (interval.value, interval.low, interval.high)
         )
-        return cls(value, low, high, n, interval.units, higher_is_better, chance)
+        return cls(value, low, high, n, interval.clusters, higher_is_better, chance)
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,13 @@ class Result:
     key: Key
     metrics: dict[str, Score]
     n: int
+    """Examples scored."""
     unit: str
+    """What the bootstrap's clusters are, in the plural."""
     family: str
-    """The module of `tasks` that can measure the records again, or `held_out`."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """The protocol's choices, as the family takes them."""
+    """The task type (`tasks.TASK_TYPES`) that can measure the records again, or `held_out`."""
+    options: dict[str, object] = field(default_factory=dict)
+    """The protocol's choices, as the task type's `Options` take them."""
     data: str = ""
     """What the data are to the benchmark (`pins.DataCheck.words`)."""
     is_benchmark: bool = False
@@ -112,7 +121,8 @@ class Result:
     cost: dict[str, float] = field(default_factory=dict)
     origin: list[str] = field(default_factory=list)
     """What was read."""
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict)
+    """Counts, signatures and curves that belong to the scores (`Task.extra_outputs`): JSON values."""
     params_non_embedding: int | None = None
     """The model's parameters without embeddings (Kaplan's N)."""
     token_logprobs: bool = False
@@ -147,7 +157,7 @@ class Result:
         """`reasons` in words, as the file holds them."""
         return marks.text(self.reasons)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The file's content: the key's fields at the top, then the rest."""
         content = asdict(self)
         key = content.pop("key")
@@ -155,8 +165,12 @@ class Result:
         return {**content, "sha256": manifest.own_hash(content)}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "Result":
-        """The inverse of `to_json`."""
+    def from_json(cls, content: Mapping[str, Any]) -> "Result":
+        """The inverse of `to_json`.
+
+        Raises:
+            TypeError, KeyError, AttributeError: the content is not that of a result of this version.
+        """
         derived = ("key", "is_sample", "mark", "sha256")
         rest = {name: value for name, value in content.items() if name not in derived}
         key = Key(**{name: rest.pop(name) for name in Key.__dataclass_fields__})
@@ -176,12 +190,12 @@ def journal(out: Path, card: str, protocol: str) -> Path:
 
 def names(out: Path) -> list[tuple[str, str]]:
     """(card, protocol) of every result in a folder, held-out text first."""
-    found = [path.stem.rpartition(".") for path in sorted(out.glob("[!.]*.json"))]
-    return sorted(((card, protocol) for card, dot, protocol in found if dot), key=lambda name: name[1] != "corpus")
+    stems = [path.stem.rpartition(".") for path in sorted(out.glob("[!.]*.json"))]
+    return sorted(((card, protocol) for card, dot, protocol in stems if dot), key=lambda name: name[1] != "corpus")
 
 
 def load(out: Path, card: str, protocol: str) -> Result | None:
-    """The result that is there; None where there is none, or none that this version can read."""
+    """The result in a folder; None where there is none, or none that this version can read."""
     summary, _ = paths(out, card, protocol)
     if not summary.is_file():
         return None
@@ -194,7 +208,7 @@ def load(out: Path, card: str, protocol: str) -> Result | None:
 
 
 def answered(out: Path, key: Key, token_logprobs: bool = False) -> Result | None:
-    """The result whose records answer this key, whole and as they were written; its intervals may be others'."""
+    """The result whose records are the answers to this key, whole and unchanged; its intervals may differ in seed."""
     for folder in (out, out / _WHOLE):
         result = load(folder, key.card, key.protocol)
         if result is None or result.key.answers != key.answers or token_logprobs > result.token_logprobs:
@@ -206,12 +220,12 @@ def answered(out: Path, key: Key, token_logprobs: bool = False) -> Result | None
     return None
 
 
-def _move(result: Result, here: Path, there: Path) -> None:
-    """A result and its records to another folder."""
-    with disk_errors(there):
-        there.mkdir(parents=True, exist_ok=True)
+def _move(result: Result, source: Path, target: Path) -> None:
+    """Moves a result and its records to another folder."""
+    with disk_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
         (old_summary, old_records), (summary, records) = (
-            paths(folder, result.card, result.protocol) for folder in (here, there)
+            paths(folder, result.card, result.protocol) for folder in (source, target)
         )
         summary.unlink(missing_ok=True)
         os.replace(old_records, records)
@@ -223,12 +237,16 @@ def _intact(out: Path, result: Result) -> bool:
     return records.is_file() and sha256_file(records) == result.records_sha256
 
 
-def write(out: Path, result: Result, outcomes: Sequence[dict[str, Any]]) -> Result:
-    """Records first, then the result that vouches for them; a stale result is gone before new records stand there.
+def write(out: Path | None, result: Result, rows: "Sequence[Record]") -> Result:
+    """Writes the records first, then the result with their hash; a stale result is removed before new records replace
+    its own. Returns the result with that hash and what it was scored with.
 
     The scores of a whole benchmark are set aside, not lost, where those of a sample or a part take their place; they
-    come back when they are asked for again. Returns the result with its records' hash.
+    come back when they are asked for again. Without `out` nothing is written, and the result has no records.
     """
+    made = manifest.scored_with()
+    if out is None:
+        return replace(result, made=made)
     import pyarrow
     import pyarrow.parquet
 
@@ -239,9 +257,8 @@ def write(out: Path, result: Result, outcomes: Sequence[dict[str, Any]]) -> Resu
     with disk_errors(summary):
         summary.unlink(missing_ok=True)
     buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(outcomes)), buffer, compression="zstd")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer, compression="zstd")
     write_bytes(records, buffer.getvalue())
-    made = manifest.scored_with()
     result = replace(result, records_sha256=sha256(buffer.getvalue()).hexdigest(), made=made)
     write_json(summary, result.to_json())
     return result
@@ -252,15 +269,15 @@ def rewrite(out: Path, result: Result) -> None:
     write_json(paths(out, result.card, result.protocol)[0], result.to_json())
 
 
-def read_records(out: Path, card: str, protocol: str) -> list[dict[str, Any]]:
-    """The rows of a result's records, as the task's outcomes were."""
+def read_records(out: Path, card: str, protocol: str) -> "list[Record]":
+    """The rows of a result's records, as `records.rows` made them."""
     import pyarrow.parquet
 
     return pyarrow.parquet.read_table(paths(out, card, protocol)[1]).to_pylist()
 
 
-def records_of(out: Path, result: Result) -> list[dict[str, Any]]:
-    """`read_records`, of records that the result vouches for.
+def records_of(out: Path, result: Result) -> "list[Record]":
+    """`read_records`, once their hash is found to be the one that the result holds.
 
     Raises:
         ZeroscaleError: they are gone, or are not what was written.

@@ -128,7 +128,6 @@ def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> li
     """The run's own held-out slice, where its corpus is still at hand."""
     from zeroscale.data.corpus import Corpus
     from zeroscale.data.prepare import prepare
-    from zeroscale.eval import evaluate
     from zeroscale.eval import held_out as composition
 
     run = target.run
@@ -144,7 +143,7 @@ def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> li
             f"{directory} is not the corpus that {target.path} was trained on: restore it or remove it"
         )
     return [
-        evaluate.score_held_out(
+        composition.score_held_out(
             composition.held_out_text(run, tokens),
             model,
             out=target.out,

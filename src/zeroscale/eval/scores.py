@@ -1,8 +1,12 @@
-"""From records to scores with intervals. Knows no model: scoring, rescoring and comparing all go through here."""
+"""From records to scores with intervals: metrics, bootstrap, and the score of each example alone.
+
+Knows no model and no file: `eval.evaluate`, `eval.rescore`, `eval.compare` and the clean subsets of
+`eval.contamination` all compute scores here. What a result is, and how it lies on disk, is `eval.results`' business.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +17,14 @@ from zeroscale.eval.results import Score
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.bootstrap import Bounds
     from zeroscale.eval.metrics.metrics import Measured
+    from zeroscale.eval.tasks.base import Record
 
 HELD_OUT = "held_out"
-Outcome = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class MetricInfo:
-    """What a score is, beside its value."""
+    """What is known of a metric apart from its value."""
 
     higher_is_better: bool
     chance: float | None
@@ -34,59 +38,63 @@ class MetricScores:
     notes: list[str]
 
 
-def compute_metrics(family: str, options: Mapping[str, Any], outcomes: Sequence[Outcome]) -> "list[Measured]":
-    """What a family's metrics say of its records."""
-    if family == HELD_OUT:
-        return _held_out(outcomes)
-    task = tasks.family(family)
-    return task.measure(outcomes, task.Options.model_validate(dict(options)))
+def compute_metrics(task_type: str, options: Mapping[str, object], records: "Sequence[Record]") -> "list[Measured]":
+    """All metrics of a task type (or of held-out text), computed from its records."""
+    if task_type == HELD_OUT:
+        return _held_out(records)
+    task = tasks.task_type(task_type)
+    return task.measure(records, task.Options.model_validate(dict(options)))
 
 
-def _held_out(outcomes: Sequence[Outcome]) -> "list[Measured]":
+def _held_out(records: "Sequence[Record]") -> "list[Measured]":
     from zeroscale.eval.metrics.metrics import BitsPerByte, Loss, Perplexity
 
-    logprobs = [-row["nll"] for row in outcomes]
+    logprobs = [-record["nll"] for record in records]
     return [
-        Loss("loss").measure(logprobs, [row["tokens"] for row in outcomes]),
-        Perplexity("word_perplexity").measure(logprobs, [row["words"] for row in outcomes]),
-        BitsPerByte("bits_per_byte").measure(logprobs, [row["bytes"] for row in outcomes]),
+        Loss("loss").measure(logprobs, [record["tokens"] for record in records]),
+        Perplexity("word_perplexity").measure(logprobs, [record["words"] for record in records]),
+        BitsPerByte("bits_per_byte").measure(logprobs, [record["bytes"] for record in records]),
     ]
 
 
 def score(
-    measured: "Sequence[Measured]", about: Mapping[str, MetricInfo], unit: str, seed: int, resamples: int
+    measured: "Sequence[Measured]", metrics: Mapping[str, MetricInfo], cluster: str, seed: int, resamples: int
 ) -> MetricScores:
-    """Every score with its interval, in the order of `about`; `unit` is what the bootstrap draws, in the plural."""
+    """Every score with its interval, in the order of `metrics`; `cluster`: what the bootstrap draws, in the plural."""
     scores: dict[str, Score] = {}
     unanimous: dict[int, list[str]] = {}
     without: dict[int, list[str]] = {}
     fewest = None
     for part in measured:
-        statistics = bootstrap.sum_by_cluster(part.statistics, part.units)
-        units, counting = len(statistics), int(statistics.any(axis=1).sum())
-        drawn = bootstrap.bootstrap(statistics, part.metric.values, seed, resamples, bounds_of(part))
-        for name, interval in drawn.items():
-            # The value is the metric's own; the interval's sums over units may differ from it in the last digit.
+        statistics = bootstrap.sum_by_cluster(part.statistics, part.clusters)
+        clusters, counting = len(statistics), int(statistics.any(axis=1).sum())
+        intervals = bootstrap.bootstrap(statistics, part.metric.values, seed, resamples, bounds_of(part))
+        for name, interval in intervals.items():
+            # The value is the metric's own; the interval's sums over clusters may differ from it in the last digit.
             interval = replace(interval, value=part.scores[name])
-            facts = about[name]
-            scores[name] = Score.of(interval, len(part.statistics), facts.higher_is_better, facts.chance)
+            info = metrics[name]
+            scores[name] = Score.of(interval, len(part.statistics), info.higher_is_better, info.chance)
             if interval.method == "unanimous":
-                unanimous.setdefault(units, []).append(name)
-            elif interval.method == "none" and units > 1:
+                unanimous.setdefault(clusters, []).append(name)
+            elif interval.method == "none" and clusters > 1:
                 without.setdefault(counting, []).append(name)
-        fewest = units if fewest is None else min(fewest, units)
-    notes = [f"no interval: it takes at least two {unit}"] if (fewest or 0) < 2 else []
+        fewest = clusters if fewest is None else min(fewest, clusters)
+    notes = [f"no interval: it takes at least two {cluster}"] if (fewest or 0) < 2 else []
     notes += [
-        f"interval of {', '.join(names)}: the same in all {units} {unit}, so the exact bound on what they leave open "
-        "(Clopper & Pearson 1934)"
-        for units, names in unanimous.items()
+        f"interval of {', '.join(names)}: the same in all {clusters} {cluster}, so the exact bound on what they leave "
+        "open (Clopper & Pearson 1934)"
+        for clusters, names in unanimous.items()
     ]
     notes += [
         f"no interval of {', '.join(names)}: "
-        + (f"the same in all {counting} {unit} that count, and without bounds" if counting > 1 else f"few {unit} count")
+        + (
+            f"the same in all {counting} {cluster} that count, and without bounds"
+            if counting > 1
+            else f"few {cluster} count"
+        )
         for counting, names in without.items()
     ]
-    return MetricScores({name: scores[name] for name in about if name in scores}, notes)
+    return MetricScores({name: scores[name] for name in metrics if name in scores}, notes)
 
 
 def bounds_of(part: "Measured") -> "Bounds | None":
@@ -94,9 +102,9 @@ def bounds_of(part: "Measured") -> "Bounds | None":
     return getattr(part.metric, "bounds", None)
 
 
-def with_scores(outcomes: Sequence[Outcome], measured: "Sequence[Measured]") -> list[Outcome]:
-    """The records with each example's own score as `score_<metric>`: what the metric says of this one example alone."""
-    rows = [dict(row) for row in outcomes]
+def with_scores(records: "Sequence[Record]", measured: "Sequence[Measured]") -> "list[Record]":
+    """The records with the score of each one alone, as `score_<metric>`."""
+    rows = [dict(record) for record in records]
     for part in measured:
         if len(part.statistics) != len(rows):
             continue

@@ -136,7 +136,7 @@ def test_pages_may_come_from_the_hub_as_rows(twin: oracle.Twin, tmp_path: Path) 
     from zeroscale.eval.cards import registry as cards
 
     (card,) = cards.resolve(["wikitext2"])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     task = family(family.Options(**card.options("lm-eval")), twin.tokenizer, twin.model.config.n_positions)
     assert task.requests(task.examples(rows)[0]) == from_file
     assert math.prod(len(request.tokens) for request in from_file)

@@ -18,7 +18,7 @@ ROOT = paths.evals().parent
 @pytest.mark.parametrize("name", registry.names())
 def test_shipped_card_is_valid_and_has_at_least_twelve_samples(name: str) -> None:
     (card,) = registry.resolve([name])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     options = family.Options.model_validate(card.options("paper"))
     task = family(options, Tokenizer.bytes(), 1024)
     rows = sources.read(card, "sample", None, task.parse)
@@ -38,7 +38,7 @@ def test_core_is_the_six_families_in_eight_cards() -> None:
     core = registry.resolve(["core"])
     assert len(core) == 8
     others = {"characters", "pronoun", "question_answer", "memorisation"}
-    assert {card.family for card in core} == set(tasks.FAMILIES) - others
+    assert {card.family for card in core} == set(tasks.TASK_TYPES) - others
     assert [card.name for card in registry.resolve(["core", "lambada"])] == [card.name for card in core]
 
 

@@ -41,7 +41,7 @@ def write(path: Path, contents: list[dict[str, Any]]) -> None:
 
 
 def load(card: Card, data_dir: Path, tokenizer: Tokenizer, allow: bool = False, **changed: Any) -> tuple[Any, Any]:
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     task = family(family.Options(**card.options("paper") | changed), tokenizer, 1024)
     return examples.load(card, task, "files", data_dir, allow), task
 
@@ -61,7 +61,7 @@ def test_whole_and_unchanged_data_are_the_benchmark(tmp_path: Path, tokenizer: T
     write(tmp_path / "mine.jsonl", ROWS)
     digest = pins.digest(rows(*ROWS), ("question", "answer"))
     loaded, _ = load(pinned(tmp_path, {"rows": 30, "called": "riddles", "sha256": digest}), tmp_path, tokenizer)
-    assert loaded.standing == pins.DataCheck(True, "30 riddles, content as pinned", digest)
+    assert loaded.check == pins.DataCheck(True, "30 riddles, content as pinned", digest)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_other_data_are_refused_unless_asked_for_and_then_said(
     message = str(caught.value)
     assert "mine.jsonl is not the benchmark" in message and said in message and "allow_other_data=true" in message
     loaded, _ = load(card, tmp_path, tokenizer, allow=True)
-    assert not loaded.standing.benchmark and said in loaded.standing.words
+    assert not loaded.check.benchmark and said in loaded.check.words
 
 
 def test_a_mismatch_says_both_hashes(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -95,9 +95,9 @@ def test_a_mismatch_says_both_hashes(tmp_path: Path, tokenizer: Tokenizer) -> No
 def test_what_cannot_be_compared_is_scored_and_said(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path / "mine.jsonl", ROWS)
     loaded, _ = load(pinned(tmp_path, {"rows": 30, "called": "riddles"}), tmp_path, tokenizer)
-    assert not loaded.standing.benchmark and "as many riddles as published (30)" in loaded.standing.words
+    assert not loaded.check.benchmark and "as many riddles as published (30)" in loaded.check.words
     loaded, _ = load(pinned(tmp_path, None), tmp_path, tokenizer)
-    assert "pins no content (sha256 here: " + pins.digest(rows(*ROWS), ("question", "answer")) in loaded.standing.words
+    assert "pins no content (sha256 here: " + pins.digest(rows(*ROWS), ("question", "answer")) in loaded.check.words
 
 
 def test_an_excerpt_that_the_card_knows_is_never_taken_for_the_benchmark(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -109,7 +109,7 @@ def test_an_excerpt_that_the_card_knows_is_never_taken_for_the_benchmark(tmp_pat
     with pytest.raises(pins.DataMismatch, match="riddles for children"):
         load(pinned(tmp_path, None, excerpts=excerpts), tmp_path, tokenizer)
     loaded, _ = load(card, tmp_path, tokenizer, allow=True)
-    assert loaded.standing.words == "other data: riddles for children"
+    assert loaded.check.words == "other data: riddles for children"
     write(tmp_path / "mine.jsonl", ROWS)  # once the whole is there, it is read
     loaded, _ = load(card, tmp_path, tokenizer)
     assert loaded.origin == ["mine.jsonl"]
@@ -117,10 +117,10 @@ def test_an_excerpt_that_the_card_knows_is_never_taken_for_the_benchmark(tmp_pat
 
 def test_a_sample_says_that_it_is_one(tokenizer: Tokenizer) -> None:
     (card,) = registry.resolve(["natural_questions"])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     task = family(family.Options(**card.options("paper")), tokenizer, 1024)
     loaded = examples.load(card, task, "sample", None)
-    assert loaded.standing.words == "sample: 20 hand-written examples, not the benchmark"
+    assert loaded.check.words == "sample: 20 hand-written examples, not the benchmark"
 
 
 WHOLE = ["lambada", "wikitext2", "wmt14_en_fr", "wmt14_fr_en", "wsc273", "natural_questions"]
@@ -130,7 +130,7 @@ WHOLE = ["lambada", "wikitext2", "wmt14_en_fr", "wmt14_fr_en", "wsc273", "natura
 def test_released_files_are_as_pinned(data: Path, tokenizer: Tokenizer, name: str) -> None:
     (card,) = registry.resolve([name])
     loaded, _ = load(card, data, tokenizer)
-    assert loaded.standing.benchmark, loaded.standing.words
+    assert loaded.check.benchmark, loaded.check.words
 
 
 PARTS = {
@@ -147,7 +147,7 @@ def test_parts_of_a_benchmark_are_named_as_such(data: Path, tokenizer: Tokenizer
     with pytest.raises(pins.DataMismatch, match=PARTS[name]):
         load(card, data, tokenizer)
     loaded, _ = load(card, data, tokenizer, allow=True)
-    assert PARTS[name] in loaded.standing.words
+    assert PARTS[name] in loaded.check.words
 
 
 # The pool of a prompt's examples
@@ -180,7 +180,7 @@ def test_examples_come_from_the_pool_where_it_is_there_and_all_is_scored(tmp_pat
 def test_a_subset_is_drawn_by_seed_from_what_is_scored_and_says_so(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path / "mine.jsonl", ROWS)
     card = pinned(tmp_path, None)
-    drawn = card.drawn(cards.Subset(suite="quick", examples=8, seed=3))
+    drawn = card.with_subset(cards.Subset(suite="quick", examples=8, seed=3))
     chosen = []
     for _ in range(2):
         loaded, task = load(drawn, tmp_path, tokenizer)
@@ -190,7 +190,7 @@ def test_a_subset_is_drawn_by_seed_from_what_is_scored_and_says_so(tmp_path: Pat
     assert chosen[0] == [example for example in loaded.examples if example in chosen[0]]  # in their order
     assert "subset: 8 of 25 drawn by seed 3, not the benchmark" in task.notes
     assert len(examples.choose(drawn, task, loaded.examples, 3)) == 3
-    more = card.drawn(cards.Subset(suite="quick", examples=80, seed=3))
+    more = card.with_subset(cards.Subset(suite="quick", examples=80, seed=3))
     assert len(examples.choose(more, task, loaded.examples, None)) == 25
 
 

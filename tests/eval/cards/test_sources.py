@@ -16,7 +16,7 @@ from zeroscale.eval.cards import rows, sources
 
 def examples(name: str, folder: Path) -> list:
     (card,) = cards.resolve([name])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     task = family(family.Options.model_validate(card.options("paper")), Tokenizer.bytes(), 1024)
     return task.examples(sources.read(card, "files", folder, task.parse).rows)
 

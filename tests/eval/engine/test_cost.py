@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.eval.engine.cost import Usage, added, with_rate, words
+from zeroscale.eval.engine.cost import Usage, add_costs, describe, with_rate
 
 
 def test_costs_add_up_and_of_memory_the_largest_counts():
@@ -10,7 +10,7 @@ def test_costs_add_up_and_of_memory_the_largest_counts():
     both = first.add(Usage(seconds=0.5, tokens=20, new_tokens=4, peak_memory=200))
     assert both == Usage(2.0, 30, 1, 5, 4, 300)
     assert both.since(first) == Usage(0.5, 20, 0, 0, 4, 300)
-    assert added({}, {"tokens": 3, "peak_memory": 7}) == {"tokens": 3, "peak_memory": 7}
+    assert add_costs({}, {"tokens": 3, "peak_memory": 7}) == {"tokens": 3, "peak_memory": 7}
 
 
 def test_the_rate_is_tokens_over_seconds_and_nothing_for_nothing():
@@ -19,7 +19,7 @@ def test_the_rate_is_tokens_over_seconds_and_nothing_for_nothing():
 
 
 @pytest.mark.parametrize(
-    ("cost", "said"),
+    ("cost", "expected"),
     [
         ({}, ""),
         ({"tokens": 9000, "seconds": 3.0}, "9,000 tokens computed (3,000/s)"),
@@ -29,5 +29,5 @@ def test_the_rate_is_tokens_over_seconds_and_nothing_for_nothing():
         ),
     ],
 )
-def test_in_words(cost, said):
-    assert words(cost) == said
+def test_in_words(cost, expected):
+    assert describe(cost) == expected

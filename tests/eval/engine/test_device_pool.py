@@ -58,9 +58,9 @@ def test_two_processes_answer_as_one_engine(model, tokenizer, pool):
             assert answer == other
         else:
             np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)
-    asked = [one.cost.tokens + one.cost.saved for one in (pool, engine)]
-    assert asked[0] == asked[1] and pool.cost.saved > 0
-    assert pool.cost.peak_memory > 2**24
+    asked = [one.usage.tokens + one.usage.saved for one in (pool, engine)]
+    assert asked[0] == asked[1] and pool.usage.saved > 0
+    assert pool.usage.peak_memory > 2**24
     assert len(done) > 4 and done == sorted(done) and done[-1][0] == done[-1][1]
 
 
@@ -99,7 +99,7 @@ def test_a_lost_process_ends_the_work_and_what_was_answered_is_kept(model, token
             assert answer == other
         else:
             np.testing.assert_allclose(answer.logprobs, other.logprobs, atol=1e-5, rtol=0)
-    assert resumed.cost["tokens"] > engine.cost.tokens > 0
+    assert resumed.cost["tokens"] > engine.usage.tokens > 0
 
 
 def test_shares_cost_about_the_same_and_keep_families_together():

@@ -111,8 +111,8 @@ def test_a_shared_context_changes_no_score_and_saves_its_tokens(model: GPT, toke
         assert (answer.greedy == alone.greedy).all()
         assert answer.first_filtered == alone.first_filtered
     asked = sum(len(request.context) + len(request.target) - 1 for request in requests)
-    assert together.cost.saved >= 4 * len(context)
-    assert together.cost.tokens + together.cost.saved == asked
+    assert together.usage.saved >= 4 * len(context)
+    assert together.usage.tokens + together.usage.saved == asked
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -150,7 +150,9 @@ def test_never_makes_logits_for_all_positions(
     rows = []
     states = logprobs.token_logprobs
     monkeypatch.setattr(
-        loglikelihood, "score_states", lambda gpt, picked, *rest: rows.append(len(picked)) or states(gpt, picked, *rest)
+        loglikelihood,
+        "token_logprobs",
+        lambda gpt, picked, *rest: rows.append(len(picked)) or states(gpt, picked, *rest),
     )
     monkeypatch.setattr(model, "logits", None)
     Engine(model, tokenizer).run([rq.LogLikelihood(tuple(range(n, 100)), (1, 2)) for n in range(4)])
@@ -206,9 +208,9 @@ def test_sharing_changes_no_answer_and_saves_most_of_the_work(
     monkeypatch.setattr(grouping, "_CPU_SPARED", spared)
     on, off = (Engine(model, tokenizer, batch_tokens, share=share) for share in (True, False))
     assert_same(on.run(conversations()), off.run(conversations()))
-    assert off.cost.saved == 0
-    assert on.cost.tokens + on.cost.saved == off.cost.tokens
-    assert on.cost.tokens < 0.4 * off.cost.tokens
+    assert off.usage.saved == 0
+    assert on.usage.tokens + on.usage.saved == off.usage.tokens
+    assert on.usage.tokens < 0.4 * off.usage.tokens
 
 
 class Other(torch.nn.Module):
@@ -238,7 +240,7 @@ def test_another_kind_of_model_reads_the_same_context_once_where_it_is_long(
     engine = Engine(other, tokenizer)
     assert_same(engine.run(requests), Engine(model, tokenizer).run(requests))
     assert other.passes == passes
-    assert (engine.cost.saved > 0) == (context > 1)
+    assert (engine.usage.saved > 0) == (context > 1)
 
 
 def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(model: GPT, tokenizer: Tokenizer) -> None:
@@ -261,7 +263,7 @@ def test_without_it_answers_differ_by_rounding_alone(
 ) -> None:
     monkeypatch.setattr(grouping, "_CPU_SPARED", spared)
     exact = Engine(model, tokenizer, deterministic=True).run(conversations())
-    largest = {"Scored": 0.0, "Generated": 0.0}
+    largest = {"LogLikelihoodResult": 0.0, "GenerateResult": 0.0}
     for batch_tokens in (64, 500, 8192):
         answers = Engine(model, tokenizer, batch_tokens).run(conversations())
         for a, b in zip(answers, exact, strict=True):
@@ -322,7 +324,7 @@ def test_conversations_whose_trunks_do_not_fit_together_go_on_with_fewer(
     engine = Engine(model, tokenizer)
     assert_same_generations(engine.run(requests), expected)
     assert refused
-    assert (engine.cost.tokens, engine.cost.saved) == (whole.cost.tokens, whole.cost.saved), (
+    assert (engine.usage.tokens, engine.usage.saved) == (whole.usage.tokens, whole.usage.saved), (
         "a failed try is not counted"
     )
 

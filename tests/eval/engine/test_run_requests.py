@@ -65,7 +65,7 @@ def test_in_chunks_as_in_one_go(model: GPT, tokenizer: Tokenizer, tmp_path: Path
     assert [len(given) for given in answered.answers] == [len(group) for group in asked]
     for given in answered.answers:
         assert all(same(one, next(whole), exactly=False) for one in given)
-    assert answered.cost == {name: pytest.approx(value) for name, value in dataclasses.asdict(engine.cost).items()}
+    assert answered.cost == {name: pytest.approx(value) for name, value in dataclasses.asdict(engine.usage).items()}
 
 
 @pytest.mark.parametrize("after", [0, 1, 4])
@@ -93,7 +93,7 @@ def test_what_was_cut_off_goes_on_to_the_same_bits(
     )
     assert (resumed.from_before > 0) == (after > 0) and resumed.from_before < 1
     assert resumed.cost["tokens"] == whole.cost["tokens"]
-    assert (engine.cost.tokens < whole.cost["tokens"]) == (after > 0)
+    assert (engine.usage.tokens < whole.cost["tokens"]) == (after > 0)
 
 
 def test_another_key_or_other_questions_begin_anew_and_a_damaged_chunk_is_asked_again(
@@ -104,7 +104,7 @@ def test_another_key_or_other_questions_begin_anew_and_a_damaged_chunk_is_asked_
     def cost(key: str, asked: list[list[rq.Request]]) -> int:
         engine = Engine(model, tokenizer, 64)
         run_requests.run_requests(asked, engine, tmp_path / "journal", key)
-        return engine.cost.tokens
+        return engine.usage.tokens
 
     whole = cost("key", groups())
     assert cost("key", groups()) == 0

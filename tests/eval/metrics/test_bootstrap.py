@@ -48,7 +48,7 @@ def test_correlated_rows_of_a_unit_widen_the_interval() -> None:
     alone = bootstrap.bootstrap(values, mean, 0, 1000)["mean"]
     grouped = bootstrap.bootstrap(bootstrap.sum_by_cluster(values, units), mean, 0, 1000)["mean"]
     assert grouped.value == pytest.approx(alone.value)
-    assert grouped.units == 40
+    assert grouped.clusters == 40
     assert (grouped.high - grouped.low) > 3 * (alone.high - alone.low)
 
 

@@ -35,7 +35,7 @@ def test_with_a_pool_all_is_scored(size: int, n: int, seed: int) -> None:
 
 
 def test_none_are_drawn_where_none_are_asked_for() -> None:
-    assert fewshot.draw([1, 2], [3], 0, 0) == fewshot.Drawn([], [1, 2], 0)
+    assert fewshot.draw([1, 2], [3], 0, 0) == fewshot.FewshotSplit([], [1, 2], 0)
 
 
 def test_another_seed_draws_others() -> None:

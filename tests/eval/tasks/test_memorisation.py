@@ -170,7 +170,7 @@ def test_one_pass_says_what_greedy_decoding_says(scored, corpus):
 
 def task_with(tokenizer: Tokenizer):
     (card,) = cards.resolve(["memorisation"])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     return family(family.Options.model_validate(card.options("paper")), tokenizer, 1024)
 
 

@@ -81,7 +81,7 @@ def novels(data: Path) -> str:
 
 def make(name: str, tokenizer: Tokenizer, n_positions: int = 1024, **changed: Any) -> Any:
     (card,) = cards.resolve([name])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     return family(family.Options(**card.options("paper") | changed), tokenizer, n_positions)
 
 
@@ -179,7 +179,7 @@ def test_other_numbers_of_sentences_and_candidates_are_a_cards_choice(model: GPT
     requests = task.requests(example)
     assert [tokenizer.decode(request.target) for request in requests] == ["Ann ran.", "Bob ran."]
     assert {request.context for request in requests} == {(tokenizer.eos,)}
-    (outcome,) = task.outcome(example, Engine(model, tokenizer).run(requests))
+    (outcome,) = task.record(example, Engine(model, tokenizer).run(requests))
     assert outcome["truncated"] == 0
     with pytest.raises(ZeroscaleError, match="two or more candidates, here are 1"):
         task.examples([row(**contents | {"options": ["Bob"]})])

@@ -24,7 +24,7 @@ from zeroscale.model.gpt import GPT
 
 def make(tokenizer: Tokenizer, protocol: str = "paper", n_positions: int = 1024, **changed: Any) -> Any:
     (card,) = cards.resolve(["wsc273"])
-    family = tasks.family("pronoun")
+    family = tasks.task_type("pronoun")
     return family(family.Options(**card.options(protocol) | changed), tokenizer, n_positions)
 
 
@@ -106,7 +106,7 @@ def test_partial_and_full_scores_are_parts_of_one_sentences_probability(model: G
     answers = Engine(model, tokenizer).run(requests)
     for partial, full, request in zip(answers[0::2], answers[1::2], requests[0::2], strict=True):
         np.testing.assert_allclose(full.logprobs[-len(request.target) :], partial.logprobs, atol=1e-5)
-    (outcome,) = task.outcome(example, answers)
+    (outcome,) = task.record(example, answers)
     assert outcome["logprobs"] == [pytest.approx(answer.logprobs.sum()) for answer in answers[0::2]]
     assert outcome["logprobs_full"] == [pytest.approx(answer.logprobs.sum()) for answer in answers[1::2]]
 
@@ -119,11 +119,11 @@ def test_the_likelier_candidate_is_chosen_by_each_scoring(tokenizer: Tokenizer) 
         return LogLikelihoodResult(np.array([total]), np.array([False]), False)
 
     answers = [scored(-1.0), scored(-9.0), scored(-2.0), scored(-8.0)]  # Ann by the rest, Eve by the whole
-    outcomes = [outcome for example in examples for outcome in task.outcome(example, answers)]
+    outcomes = [outcome for example in examples for outcome in task.record(example, answers)]
     assert [outcome["right"] for outcome in outcomes] == [True, False]
     scores = [part.scores for part in task.measure(outcomes, task.options)]
     assert scores == [{"acc": 0.5}, {"acc_full": 0.5}]
-    (only,) = task.outcome(examples[0], answers)
+    (only,) = task.record(examples[0], answers)
     assert (only["chosen"], only["chosen_full"]) == (0, 1)
 
 
@@ -152,7 +152,7 @@ def test_a_sentence_longer_than_the_context_is_cut_on_the_left_and_counted(model
     long = "far and wide " * 12
     (example,) = task.examples([row(f"Ann, {long}, saw Eve as [she] ran.", "Ann", "Eve")])
     answers = Engine(model, tokenizer).run(task.requests(example))
-    (outcome,) = task.outcome(example, answers)
+    (outcome,) = task.record(example, answers)
     assert outcome["truncated"] > 0
     assert math.isfinite(outcome["logprobs"][0])
 

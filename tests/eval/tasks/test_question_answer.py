@@ -21,7 +21,7 @@ from zeroscale.model.gpt import GPT
 
 def make(tokenizer: Tokenizer, protocol: str = "paper", seed: int = 0, **changed: Any) -> Any:
     (card,) = cards.resolve(["natural_questions"])
-    family = tasks.family("question_answer")
+    family = tasks.task_type("question_answer")
     return family(family.Options(**card.options(protocol) | changed), tokenizer, 1024, seed)
 
 
@@ -65,18 +65,18 @@ def test_an_answer_is_right_if_it_equals_a_reference_once_normalised(
 ) -> None:
     task = make(tokenizer)
     example = task.examples(rows(4))[3]
-    (outcome,) = task.outcome(example, [answered(generation, -0.5)])
+    (outcome,) = task.record(example, [answered(generation, -0.5)])
     assert (outcome["prediction"], outcome["right"]) == (prediction, right)
 
 
 def test_confidence_is_the_probability_of_all_that_was_generated(tokenizer: Tokenizer) -> None:
     (example, *_) = make(tokenizer).examples(rows(1))
     given = answered(" 0\n", -1.0, -2.0, -3.0)
-    (total,) = make(tokenizer).outcome(example, [given])
-    (mean,) = make(tokenizer, confidence="mean").outcome(example, [given])
+    (total,) = make(tokenizer).record(example, [given])
+    (mean,) = make(tokenizer, confidence="mean").record(example, [given])
     assert total["confidence"] == pytest.approx(math.exp(-6)) and mean["confidence"] == pytest.approx(math.exp(-2))
     assert total["token_logprobs"] == [-1.0, -2.0, -3.0]
-    (nothing,) = make(tokenizer).outcome(example, [answered("")])
+    (nothing,) = make(tokenizer).record(example, [answered("")])
     assert nothing["confidence"] == 0.0 and not nothing["right"]
 
 
@@ -87,7 +87,7 @@ def test_the_surest_one_percent_is_a_score_of_its_own(tokenizer: Tokenizer) -> N
     acc, surest = task.measure(outcomes, task.options)
     assert acc.scores == {"acc": 2 / 400}
     assert surest.scores == {"acc_most_confident": 2 / 4}
-    assert task.beside(outcomes, task.options)["most_confident"] == 4
+    assert task.extra_outputs(outcomes, task.options)["most_confident"] == 4
     # A row for each question, so that two models, each sure of others, can be compared question by question.
     assert surest.statistics.sum(axis=0).tolist() == [2, 4] and len(surest.statistics) == 400
 
@@ -105,7 +105,7 @@ def test_accuracy_against_confidence_is_told_by_equal_groups(tokenizer: Tokenize
     assert [group["acc"] for group in curve] == pytest.approx([n / 10 for n in range(10)])
     assert [group["confidence"] for group in curve] == pytest.approx([n / 10 + 0.045 for n in range(10)])
     assert by_confidence(outcomes[:1]) == [{"n": 1, "confidence": 0.0, "acc": 0.0}]
-    assert make(tokenizer).beside(outcomes, make(tokenizer).options)["accuracy_by_confidence"] == curve
+    assert make(tokenizer).extra_outputs(outcomes, make(tokenizer).options)["accuracy_by_confidence"] == curve
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def sum_of_nll(model: Any, stream: Sequence[int], window: int, stride: int) -> f
 
 def make(name: str, tokenizer: Tokenizer, n_positions: int = 1024, **changed: Any) -> Any:
     (card,) = cards.resolve([name])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     return family(family.Options(**card.options("paper") | changed), tokenizer, n_positions)
 
 
@@ -154,7 +154,7 @@ def test_the_ends_of_lines_count_as_words_or_not(tokenizer: Tokenizer) -> None:
     for count_eos in (True, False):
         task = make("ptb", tokenizer, count_eos=count_eos)
         (example,) = task.examples(rows)
-        words.append(task.outcome(example, [RollingResult(np.zeros(len("it's N\nso <unk>\n")), 1)])[0]["words"])
+        words.append(task.record(example, [RollingResult(np.zeros(len("it's N\nso <unk>\n")), 1)])[0]["words"])
     assert words == [7, 5]
 
 
@@ -173,7 +173,7 @@ def test_a_token_that_reaches_over_a_seam_belongs_to_where_it_begins(name: str) 
     (example,) = task.examples(sources.read(card, "sample", None, task.parse).rows)
     (request,) = task.requests(example)
     logprobs = -np.arange(1.0, len(request.tokens) + 1)
-    rows = task.outcome(example, [RollingResult(logprobs, 1)])
+    rows = task.record(example, [RollingResult(logprobs, 1)])
     parts = [part.text for part in task.parts(example)]
     end = begin = place = 0
     for row, part in zip(rows, parts, strict=True):

@@ -16,7 +16,7 @@ from zeroscale.model.gpt import GPT
 
 def make(tokenizer: Tokenizer, seed: int = 0) -> Any:
     (card,) = cards.resolve(["cnn_dailymail"])
-    family = tasks.family("summary")
+    family = tasks.task_type("summary")
     return family(family.Options(**card.options("paper")), tokenizer, 1024, seed)
 
 
@@ -35,7 +35,7 @@ def test_the_hint_and_the_first_three_sentences_are_kept(tokenizer: Tokenizer) -
     assert tokenizer.decode(plain.prompt) == "News."
     assert (plain.max_new_tokens, plain.top_k, plain.truncate, plain.protected) == (100, 2, "right", 0)
     given = [GenerateResult((), " One. Two!\nThree? Four.", truncated=3), GenerateResult((), "More news. And")]
-    (outcome,) = task.outcome(example, given)
+    (outcome,) = task.record(example, given)
     assert outcome["prediction"] == "One.\nTwo!\nThree?"
     assert outcome["prediction_no_hint"] == "More news.\nAnd"
     assert outcome["truncated"] == 3
@@ -60,13 +60,13 @@ def test_baselines_are_the_articles_own_sentences(tokenizer: Tokenizer) -> None:
     for seed in (0, 0, 1):
         task = make(tokenizer, seed)
         long, short = task.examples(rows)
-        (outcome,) = task.outcome(long, given)
+        (outcome,) = task.record(long, given)
         assert outcome["lede_3"] == "Sentence 0 is here.\nSentence 1 is here.\nSentence 2 is here."
         lines = outcome["random_3"].split("\n")
         assert len(set(lines)) == 3 and all(line in article for line in lines)
         assert lines == sorted(lines, key=article.index)
         drawn.append(lines)
-        (outcome,) = task.outcome(short, given)
+        (outcome,) = task.record(short, given)
         assert outcome["lede_3"] == outcome["random_3"] == "Short one.\nTwo."
     assert drawn[0] == drawn[1] != drawn[2]
 
@@ -78,7 +78,7 @@ def test_lede_3_on_real_articles_comes_near_what_others_measured(data: Path, tok
     lines = (data / "cnn_dailymail" / "validation_part.jsonl").read_text(encoding="utf-8").splitlines()
     empty = [GenerateResult((), ""), GenerateResult((), "")]
     examples = task.examples([row(**json.loads(line)) for line in lines])
-    outcomes = [outcome for example in examples for outcome in task.outcome(example, empty)]
+    outcomes = [outcome for example in examples for outcome in task.record(example, empty)]
     scores = {name: value for part in task.measure(outcomes, task.options) for name, value in part.scores.items()}
     assert set(scores) == set(task.METRICS)
     published = {"lede_3_rouge1": 40.34, "lede_3_rouge2": 17.70, "lede_3_rougeL": 36.57}

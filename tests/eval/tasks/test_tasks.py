@@ -22,7 +22,7 @@ from zeroscale.eval.engine.requests import (
 
 def make(name: str, tokenizer: Tokenizer, n_positions: int = 1024, seed: int = 0, **changed: Any) -> Any:
     (card,) = cards.resolve([name])
-    family = tasks.family(card.family)
+    family = tasks.task_type(card.family)
     return family(family.Options(**card.options("paper") | changed), tokenizer, n_positions, seed)
 
 
@@ -55,8 +55,8 @@ def test_lambada_scores() -> None:
     excluded = {bpe.decode([token]) for token in request.excluded}
     assert " the" in excluded and " dog" not in excluded
     outcomes = [
-        *task.outcome(example, [scored([-1.0, -2.0], [True, True], True)]),
-        *task.outcome(example, [scored([-1.0, -4.0], [False, True], True)]),
+        *task.record(example, [scored([-1.0, -2.0], [True, True], True)]),
+        *task.record(example, [scored([-1.0, -4.0], [False, True], True)]),
     ]
     scores = {name: value for part in task.measure(outcomes, task.options) for name, value in part.scores.items()}
     assert scores["perplexity"] == pytest.approx(np.exp(4.0))
@@ -75,7 +75,7 @@ def test_wikitext_is_one_stream_counted_in_original_words(tokenizer: Tokenizer) 
     assert isinstance(request, RollingLogLikelihood)
     plain = text(tokenizer, request.tokens)
     assert plain == "\n= One =\n\nIt's 1,000,\n\n== Part ==\n\n= Two =\nThe end.\n"
-    first, second = task.outcome(example, [RollingResult(np.full(len(request.tokens), -1.0), 1)])
+    first, second = task.record(example, [RollingResult(np.full(len(request.tokens), -1.0), 1)])
     assert first["words"] + second["words"] == len(LINES.split()) + LINES.count("\n")
     assert second["bytes"] == len("= Two =\nThe end.\n") == second["tokens"] == -second["logprob"]
     assert first["bytes"] + second["bytes"] == len(plain)
@@ -86,7 +86,7 @@ def test_wikitext_without_start_token_leaves_the_first_token_unscored(tokenizer:
     (example,) = task.examples([row(text=LINES.removesuffix("\n"))])
     (request,) = task.requests(example)
     assert request.start is None
-    outcomes = task.outcome(example, [RollingResult(np.full(len(request.tokens) - 1, -1.0), 1)])
+    outcomes = task.record(example, [RollingResult(np.full(len(request.tokens) - 1, -1.0), 1)])
     assert sum(outcome["tokens"] for outcome in outcomes) == len(request.tokens) - 1
     assert sum(outcome["words"] for outcome in outcomes) == len(LINES.split())
 
@@ -119,7 +119,7 @@ def test_cbt_chooses_the_likeliest(tokenizer: Tokenizer) -> None:
     task = make("cbt_ne", tokenizer)
     (example,) = task.examples([cbt_row("XXXXX ran .")])
     answers = [scored([-5.0, -1.0 * abs(number - 1)], [False, False]) for number in range(10)]
-    (outcome,) = task.outcome(example, answers)
+    (outcome,) = task.record(example, answers)
     assert (outcome["prediction"], outcome["right"], outcome["truncated"]) == ("Bob", True, 0)
 
 
@@ -128,7 +128,7 @@ def test_cbt_cuts_the_story_alike_for_all_candidates(tokenizer: Tokenizer) -> No
     (example,) = task.examples([cbt_row("XXXXX ran .")])
     requests = task.requests(example)
     assert {len(request.context) for request in requests} == {60 + 1 - len(" Bob ran.")}
-    (outcome,) = task.outcome(example, [scored([-1.0], [False])] * 10)
+    (outcome,) = task.record(example, [scored([-1.0], [False])] * 10)
     assert outcome["truncated"] == 20 * len("A cat didn't sit. ") - 1 - len(requests[0].context)
 
 
@@ -174,11 +174,11 @@ def test_coqa_takes_the_hubs_columns_too(tokenizer: Tokenizer) -> None:
 def test_coqa_scores_by_passage(tokenizer: Tokenizer) -> None:
     task = make("coqa", tokenizer)
     (example,) = task.examples([coqa_row()])
-    outcomes = task.outcome(example, [GenerateResult((), " Ann\nQ: What?"), GenerateResult((), " the dog.")])
+    outcomes = task.record(example, [GenerateResult((), " Ann\nQ: What?"), GenerateResult((), " the dog.")])
     assert [outcome["prediction"] for outcome in outcomes] == ["Ann", "the dog."]
     (measured,) = task.measure([{**outcome, "unit": 0} for outcome in outcomes], task.options)
     assert measured.scores == {"f1": 100.0, "em": 100.0}
-    assert measured.units.tolist() == [0, 0]
+    assert measured.clusters.tolist() == [0, 0]
 
 
 def test_translation_draws_pairs_by_seed_and_leaves_them_out(tokenizer: Tokenizer) -> None:
@@ -202,7 +202,7 @@ def test_translation_takes_the_first_sentence(tokenizer: Tokenizer) -> None:
     task = make("wmt14_en_fr", tokenizer)
     pairs = task.examples([row(translation={"en": f"w {n}", "fr": "le chat est noir ."}) for n in range(6)])
     (example,) = task.select(pairs, None)
-    (outcome,) = task.outcome(example, [GenerateResult((), " le chat est noir .\nw 3 = autre")])
+    (outcome,) = task.record(example, [GenerateResult((), " le chat est noir .\nw 3 = autre")])
     assert outcome["prediction"] == "le chat est noir ."
     measured, *_ = task.measure([outcome], task.options)
     assert measured.scores["bleu"] == pytest.approx(100.0)

@@ -89,7 +89,7 @@ def test_an_answer_in_a_hundred_empty_lines_stays_short(scored):
 
 
 def test_every_family_of_the_harness_is_known(scored):
-    assert set(study_fixture.FAMILIES.values()) == set(tasks.FAMILIES)
+    assert set(study_fixture.FAMILIES.values()) == set(tasks.TASK_TYPES)
     for card, result in scored[0].items():
         assert study_fixture.FAMILIES[card] == result.family
 

@@ -1,19 +1,31 @@
 """Cards: what a benchmark is, in one YAML file of evals/ that a program can check and a person can read.
 
-A card holds no code. It names a family (a module of `zeroscale.eval.tasks`), the data, the choices of each
+A card holds no code. It names a task type (`zeroscale.eval.tasks.TASK_TYPES`), the data, the choices of each
 protocol with the paper's words for them, the metrics, and what the paper reported.
 """
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
-from zeroscale.eval.cards.schema import Choice, Metric, Name, Part, Reported, Reproduction, Sources, Subset, Text
+from zeroscale.eval.cards.schema import (
+    Choice,
+    ChoiceValue,
+    Metric,
+    Name,
+    Part,
+    Reported,
+    Reproduction,
+    Sources,
+    Subset,
+    Text,
+)
 
+Protocol = Literal["paper", "lm-eval"]
 SIZES = ("small", "medium", "large", "xl")
 # Set by this module, never by a card's file.
 INTERNAL = ("path", "subset")
@@ -25,13 +37,14 @@ class Card(Part):
     name: Name
     title: Text
     family: Name
+    """The task type."""
     measures: Text
     unit: Text
-    """What is drawn anew in the bootstrap."""
+    """What the clusters of the bootstrap are, in the plural."""
     sources: Sources
-    protocol_sources: dict[Literal["paper", "lm-eval"], Sources] = Field(default_factory=dict)
+    protocol_sources: dict[Protocol, Sources] = Field(default_factory=dict)
     """Where a protocol's data come from that are not `sources`."""
-    protocols: Annotated[dict[Literal["paper", "lm-eval"], dict[Name, Choice]], Field(min_length=1)]
+    protocols: Annotated[dict[Protocol, dict[Name, Choice]], Field(min_length=1)]
     metrics: Annotated[dict[Name, Metric], Field(min_length=1)]
     paper: list[Reported] = Field(default_factory=list)
     reproductions: list[Reproduction] = Field(default_factory=list)
@@ -43,31 +56,34 @@ class Card(Part):
 
     def following(self, protocol: str) -> "Card":
         """This card with the data that a protocol scores."""
-        if protocol not in self.protocol_sources:
-            return self
-        return self.model_copy(update={"sources": self.protocol_sources[protocol]})
+        sources = {str(name): sources for name, sources in self.protocol_sources.items()}
+        return self.model_copy(update={"sources": sources[protocol]}) if protocol in sources else self
 
-    def options(self, protocol: str) -> dict[str, Any]:
-        """The values of a protocol's choices.
+    def choices(self, protocol: str) -> dict[str, Choice]:
+        """A protocol's choices.
 
         Raises:
             ZeroscaleError: when the card does not offer the protocol.
         """
-        if protocol not in self.protocols:
-            offered = ", ".join(self.protocols)
-            raise ZeroscaleError(f"card {self.name} has no protocol {protocol!r}; it has: {offered}")
-        return {name: choice.value for name, choice in self.protocols[protocol].items()}
+        for name, choices in self.protocols.items():
+            if name == protocol:
+                return choices
+        raise ZeroscaleError(f"card {self.name} has no protocol {protocol!r}; it has: {', '.join(self.protocols)}")
+
+    def options(self, protocol: str) -> dict[str, ChoiceValue]:
+        """The values of a protocol's choices; errors as `choices`."""
+        return {name: choice.value for name, choice in self.choices(protocol).items()}
 
     def assumptions(self, protocol: str) -> list[str]:
         """What the paper leaves open, as `field = value: why`."""
         return [
             f"{name} = {choice.value}: {choice.says.removeprefix('assumed').lstrip(':, ')}"
-            for name, choice in self.protocols[protocol].items()
+            for name, choice in self.choices(protocol).items()
             if choice.assumed
         ]
 
     def hash(self, protocol: str) -> str:
-        """Covers what can change a score: family, choices, metrics. Prose and published numbers may be edited."""
+        """Covers what can change a score: task type, choices, metrics. Prose and published numbers may be edited."""
         content = {
             "name": self.name,
             "family": self.family,
@@ -83,7 +99,7 @@ class Card(Part):
     def sample_path(self) -> Path | None:
         return self.path.parent / self.sources.sample if self.sources.sample else None
 
-    def drawn(self, subset: Subset) -> "Card":
+    def with_subset(self, subset: Subset) -> "Card":
         """This card for a drawn part of its examples. It has a name of its own, so that no file, column or table can
         take its scores for the benchmark's."""
         return self.model_copy(

@@ -17,7 +17,7 @@ CONTEXT = 1024
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of one card: where its data are and what they are to the benchmark, or what is wrong."""
+    """The outcome for one card: where its data are and whether they are the benchmark, or what is wrong."""
 
     card: str
     words: str
@@ -31,7 +31,7 @@ def fetch(cards: Sequence[str], data_dir: Path | None) -> list[Fetched]:
     Raises:
         ZeroscaleError: for a card or suite that does not exist.
     """
-    whole = {}
+    whole: dict[str, Card] = {}
     for card in cards_of.resolve(cards):
         # A suite that draws a part needs the same data as the card itself.
         name = card.name.removesuffix(f"-{card.subset.suite}") if card.subset else card.name
@@ -40,18 +40,17 @@ def fetch(cards: Sequence[str], data_dir: Path | None) -> list[Fetched]:
 
 
 def _fetch(name: str, card: Card, data_dir: Path | None) -> Fetched:
-    family = tasks.family(card.family)
     # Rows are read without a model: no tokenizer, and a context as long as GPT-2's.
-    task = family(family.Options.model_validate(card.options("paper")), None, CONTEXT)
+    task = tasks.build_task(card, "paper", None, CONTEXT)
     has_files = data_dir is not None and sources.available(card, "files", data_dir) is None
     source: Source = "files" if has_files else "hub"
     try:
         rows = sources.read(card, source, data_dir, task.parse)
-        standing = pins.check(card, rows, task.COLUMNS)
+        check = pins.check(card, rows, task.COLUMNS)
         pool = sources.read_pool(card, source, data_dir, task.parse)
     except ZeroscaleError as error:
         return Fetched(name, str(error), False)
-    words = f"{', '.join(rows.origin)}: {standing.words}"
+    words = f"{', '.join(rows.origin)}: {check.words}"
     if pool:
         words += f"; examples for prompts from {', '.join(pool.origin)}"
     return Fetched(name, words, True)

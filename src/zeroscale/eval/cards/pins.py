@@ -6,7 +6,6 @@ files differ in it), nor are fields that no example is made of.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from zeroscale.core import marks
 from zeroscale.core.errors import ZeroscaleError
@@ -23,7 +22,7 @@ class DataMismatch(ZeroscaleError):
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What data are to the benchmark. `words` belong beside every score unless `benchmark` is true."""
+    """Whether data are the benchmark. `words` belong to every score unless `benchmark` is true."""
 
     benchmark: bool
     """Content and number are as pinned."""
@@ -33,42 +32,43 @@ class DataCheck:
 
 def digest(rows: Sequence[Row], columns: Sequence[str] | None) -> str:
     """sha256 over the rows in order: their `columns` (all, if None), each text with single spaces."""
-    wanted = [row.content if columns is None else {name: row.content.get(name) for name in columns} for row in rows]
-    return sha256_json([_plain(content) for content in wanted])
+    contents = [row.content if columns is None else {name: row.content.get(name) for name in columns} for row in rows]
+    return sha256_json([_single_spaced(content) for content in contents])
 
 
-def _plain(value: Any) -> Any:
+def _single_spaced(value: object) -> object:
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_single_spaced(item) for item in value]
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _single_spaced(item) for name, item in value.items()}
     return value
 
 
-def check(card: Card, found: Rows, columns: Sequence[str] | None, allow_other_data: bool = False) -> DataCheck:
-    """What the rows are to the benchmark.
+def check(card: Card, data: Rows, columns: Sequence[str] | None, allow_other_data: bool = False) -> DataCheck:
+    """Compares the rows with what the card pins.
 
     Raises:
         DataMismatch: they are not what the card pins, and that was not allowed; the message says both.
     """
-    sha256 = digest(found.rows, columns)
-    if found.source == "sample":
-        return DataCheck(False, f"sample: {len(found.rows)} hand-written examples, not the benchmark", sha256)
-    source = card.sources.files if found.source == "files" else card.sources.hub
+    sha256 = digest(data.rows, columns)
+    if data.source == "sample":
+        return DataCheck(False, f"sample: {len(data.rows)} hand-written examples, not the benchmark", sha256)
+    source = card.sources.files if data.source == "files" else card.sources.hub
     pin = source.pin if source else None
-    difference = _difference(pin, len(found.rows), sha256, found.excerpt)
+    difference = _difference(pin, len(data.rows), sha256, data.excerpt)
     if difference is None and pin is None:
         return DataCheck(False, f"the card pins no content (sha256 here: {sha256})", sha256)
-    if difference is None and pin.sha256 is None:
+    if difference is None and pin is not None and pin.sha256 is None:
         words = f"as many {pin.called} as published ({pin.rows:,}); no copy was at hand to compare the content with"
         return DataCheck(False, words, sha256)
-    if difference is None:
+    if difference is None and pin is not None:
         return DataCheck(True, f"{pin.rows:,} {pin.called}, content as pinned", sha256)
+    assert difference is not None
     if not allow_other_data:
         raise DataMismatch(
-            f"card {card.name}: {', '.join(found.origin)} is not the benchmark: {difference}. Give the whole, released "
+            f"card {card.name}: {', '.join(data.origin)} is not the benchmark: {difference}. Give the whole, released "
             "data, or score these all the same with allow_other_data=true; the result will say so."
         )
     return DataCheck(False, difference, sha256)

@@ -44,18 +44,20 @@ def _contradictions(card: Card) -> list[str]:
         for number, entry in enumerate(getattr(card, part))
         if entry.metric not in card.metrics
     ]
-    if card.family not in tasks.FAMILIES:
-        faults.append(f"  family: {card.family!r} is none of {', '.join(tasks.FAMILIES)}")
+    if card.family not in tasks.TASK_TYPES:
+        faults.append(f"  family: {card.family!r} is none of {', '.join(tasks.TASK_TYPES)}")
         return faults
-    family = tasks.family(card.family)
+    task = tasks.task_type(card.family)
     for protocol in card.protocols:
         try:
-            family.Options.model_validate(card.options(protocol))
+            task.Options.model_validate(card.options(protocol))
         except ValidationError as error:
             faults += [f"  protocols.{protocol}.{fault(detail).strip()}" for detail in error.errors()]
-    unknown = sorted(set(card.metrics) ^ set(family.METRICS))
+    unknown = sorted(set(card.metrics) ^ set(task.METRICS))
     if unknown:
-        faults.append(f"  metrics: {', '.join(unknown)}: the family {card.family} measures {', '.join(family.METRICS)}")
+        faults.append(
+            f"  metrics: {', '.join(unknown)}: the task type {card.family} measures {', '.join(task.METRICS)}"
+        )
     return faults
 
 
@@ -64,7 +66,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.evals().glob("*.yaml"))
 
 
-class _Drawn(Part):
+class _SubsetSizes(Part):
     seed: int
     examples: dict[str, Annotated[int, Field(gt=0)]]
 
@@ -74,14 +76,14 @@ class _Suite(Part):
 
     measures: Text
     cards: Annotated[list[str], Field(min_length=1)]
-    subset: _Drawn | None = None
+    subset: _SubsetSizes | None = None
 
 
 def suites() -> dict[str, list[str]]:
     """The shipped suites: name → cards, as results will name them."""
-    found = {path.stem: (_suite(path), path.stem) for path in sorted((paths.evals() / "suites").glob("*.yaml"))}
+    shipped = {path.stem: _suite(path) for path in sorted((paths.evals() / "suites").glob("*.yaml"))}
     return {
-        name: [f"{card}-{name}" if suite.subset else card for card in suite.cards] for suite, name in found.values()
+        name: [f"{card}-{name}" if suite.subset else card for card in suite.cards] for name, suite in shipped.items()
     }
 
 
@@ -104,9 +106,10 @@ def _members(suite: Path) -> dict[str, Card]:
     if unknown:
         raise ZeroscaleError(f"suite {suite} names cards that do not exist: {', '.join(unknown)}")
     cards = [load(paths.evals() / f"{name}.yaml") for name in content.cards]
-    if drawn := content.subset:
+    if sizes := content.subset:
         cards = [
-            card.drawn(Subset(suite=suite.stem, examples=drawn.examples[card.name], seed=drawn.seed)) for card in cards
+            card.with_subset(Subset(suite=suite.stem, examples=sizes.examples[card.name], seed=sizes.seed))
+            for card in cards
         ]
     return {card.name: card for card in cards}
 
@@ -121,17 +124,17 @@ def resolve(cards: Sequence[str]) -> list[Card]:
     """
     known = names()
     collections = suites()
-    wanted: dict[str, Card] = {}
+    resolved: dict[str, Card] = {}
     for name in cards:
         card, _, suite = name.rpartition("-")
         if name in collections:
-            wanted |= _members(paths.evals() / "suites" / f"{name}.yaml")
+            resolved |= _members(paths.evals() / "suites" / f"{name}.yaml")
         elif name in known:
-            wanted[name] = load(paths.evals() / f"{name}.yaml")
+            resolved[name] = load(paths.evals() / f"{name}.yaml")
         elif card and name in collections.get(suite, []):
-            wanted[name] = _members(paths.evals() / "suites" / f"{suite}.yaml")[name]
+            resolved[name] = _members(paths.evals() / "suites" / f"{suite}.yaml")[name]
         elif name.endswith((".yaml", ".yml")):
-            wanted[name] = load(Path(name))
+            resolved[name] = load(Path(name))
         else:
             close = difflib.get_close_matches(name, [*known, *collections], n=1, cutoff=0.4)
             hint = f"did you mean {close[0]!r}? " if close else ""
@@ -139,4 +142,4 @@ def resolve(cards: Sequence[str]) -> list[Card]:
                 f"there is no card or suite {name!r}; {hint}"
                 f"Cards: {', '.join(known)}. Suites: {', '.join(collections)}."
             )
-    return list(wanted.values())
+    return list(resolved.values())

@@ -1,12 +1,15 @@
 """The parts of a card: what each field of its YAML must hold."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from zeroscale.core.errors import ZeroscaleError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -69,10 +72,13 @@ class Sources(Part):
     """A JSONL file beside the card: a few hand-written examples in the benchmark's form."""
 
 
+ChoiceValue = bool | int | float | str | None
+
+
 class Choice(Part):
     """One choice of a protocol: its value, and the paper's words for it or why it was assumed."""
 
-    value: bool | int | float | str | None
+    value: ChoiceValue
     says: Annotated[str, Field(min_length=4)]
 
     @property
@@ -117,7 +123,7 @@ class Subset(Part):
     seed: int
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, object]:
     """A YAML file that holds a mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -130,7 +136,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def fault(detail: Any) -> str:
+def fault(detail: "ErrorDetails") -> str:
+    """A fault that pydantic found, in a line that names the field."""
     where = ".".join(str(part) for part in detail["loc"]) or "the whole"
     if detail["type"] == "extra_forbidden":
         return f"  {where}: no such field"

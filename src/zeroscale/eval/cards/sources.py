@@ -18,28 +18,28 @@ def read(
     data_dir: Path | None,
     parse: Callable[[list[Path]], Iterator[Row]],
 ) -> Rows:
-    """All rows of a card's data; `parse` reads the family's released files.
+    """All rows of a card's data; `parse` reads the benchmark's released files.
 
     Raises:
         ZeroscaleError: when the source is not there, says what was looked for, or a row is broken, or there is none.
     """
     if source == "files":
         paths, excerpt = _find(card, data_dir)
-        found = Rows(source, [path.name for path in paths], _read_text(paths, parse), excerpt)
+        rows = Rows(source, [path.name for path in paths], _read_text(paths, parse), excerpt)
     elif source == "hub":
         if card.sources.hub is None:
             raise MissingData(f"card {card.name}: is not on the hub; give its files with data_dir=DIR")
         hub = card.sources.hub
-        found = Rows(source, [f"{hub.id}/{hub.config}"], _read_hub(hub))
+        rows = Rows(source, [f"{hub.id}/{hub.config}"], _read_hub(hub))
     elif source == "sample":
         if card.sample_path is None:
             raise MissingData(f"card {card.name}: has no sample; give its files with cards_from=files data_dir=DIR")
-        found = Rows(source, [card.sample_path.name], _read_sample(card.sample_path))
+        rows = Rows(source, [card.sample_path.name], _read_sample(card.sample_path))
     else:
         raise ZeroscaleError(f"cards_from={source!r}: a source is files, hub or sample")
-    if not found.rows:
-        raise ZeroscaleError(f"card {card.name}: {', '.join(found.origin)} holds no examples")
-    return found
+    if not rows.rows:
+        raise ZeroscaleError(f"card {card.name}: {', '.join(rows.origin)} holds no examples")
+    return rows
 
 
 def read_pool(
@@ -92,11 +92,11 @@ def _find(card: Card, data_dir: Path | None) -> tuple[list[Path], str | None]:
     for excerpt in files.excerpts:
         if paths := _first_whole([excerpt.names], folders):
             return paths, excerpt.what
-    wanted = "; or ".join(" and ".join(alternative) for alternative in files.names)
+    names = "; or ".join(" and ".join(alternative) for alternative in files.names)
     elsewhere = [name for name in ("hub", "sample") if getattr(card.sources, name)]
     raise MissingData(
         f"card {card.name}: its files are not in {data_dir}. Looked in {files.directory}/ and in the folder itself "
-        f"for: {wanted}. Put them there"
+        f"for: {names}. Put them there"
         + (", or use cards_from=hub" if "hub" in elsewhere else "")
         + (" (or cards_from=sample for a few hand-written examples)" if "sample" in elsewhere else "")
         + "."

@@ -1,8 +1,10 @@
 """Scores on all examples of a card, on those that share nothing with a corpus, and on those that do: from records."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,12 +13,18 @@ from zeroscale.core.files import sha256_json
 from zeroscale.eval import results
 from zeroscale.eval import scores as measuring
 from zeroscale.eval.cards import examples as loading
+from zeroscale.eval.cards.rows import Source
 from zeroscale.eval.contamination import shares, unit_texts
 from zeroscale.eval.contamination.shares import Units
 from zeroscale.eval.results import Result, Score
 from zeroscale.eval.scores import MetricInfo
 from zeroscale.eval.tasks.rolling import RollingTask
 from zeroscale.runs.resolve import ResultsLocation
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from zeroscale.eval.tasks.base import AnyTask, Record
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Parts:
     units: dict[str, int]
     scores: dict[str, dict[str, Score]]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -41,8 +49,8 @@ class Reading:
     """How a card's data were read, to be read so again; `name` as it was given: a card's, or a file's."""
 
     name: str
-    source: Any
-    data_dir: Any
+    source: Source
+    data_dir: Path | None
     allow_other_data: bool
 
 
@@ -57,30 +65,32 @@ def parts(place: ResultsLocation, result: Result, units: Units, above: float, re
     """
     rows = results.records_of(place.out, result)
     scored = _units_scored(place, result, rows, reading)
-    number = {digest: place for place, digest in enumerate(units.digests)}
+    number = {digest: row for row, digest in enumerate(units.digests)}
     try:
         at = np.array([number[digest] for digest in scored], dtype=np.int64)
     except KeyError as error:
         raise _other_data(place, result) from error
-    mine = Units(scored, units.ngrams[at], units.found[at])
-    about = {name: MetricInfo(score.higher_is_better, score.chance) for name, score in result.metrics.items()}
+    scored_units = Units(scored, units.ngrams[at], units.found[at])
+    metrics = {name: MetricInfo(score.higher_is_better, score.chance) for name, score in result.metrics.items()}
     scores: dict[str, dict[str, Score]] = {}
     sizes = {}
-    for name, chosen in shares.groups(mine, above).items():
+    for name, chosen in shares.groups(scored_units, above).items():
         sizes[name] = int(chosen.sum())
         if sizes[name]:
-            some = [row for row in rows if chosen[row["unit"]]]
-            measured = measuring.compute_metrics(result.family, result.options, some)
+            part = [row for row in rows if chosen[row["unit"]]]
+            measured = measuring.compute_metrics(result.family, result.options, part)
             key = result.key
-            scores[name] = measuring.score(measured, about, result.unit, key.interval_seed, key.bootstrap).metrics
+            scores[name] = measuring.score(measured, metrics, result.unit, key.interval_seed, key.bootstrap).metrics
     # What the result itself says, to the last digit.
     scores["all"] = result.metrics
     return Parts(place.label, str(place.out), result.card, result.protocol, result.mark, sizes, scores)
 
 
-def _units_scored(place: ResultsLocation, result: Result, rows: list[dict[str, Any]], reading: Reading) -> list[str]:
+def _units_scored(place: ResultsLocation, result: Result, rows: "list[Record]", reading: Reading) -> list[str]:
     """The digests of the units that were scored, in their order, after a check that the records are of these."""
-    card, task, loaded = unit_texts.load(**vars(reading), protocol=result.protocol, seed=result.key.seed)
+    card, task, loaded = unit_texts.load(
+        reading.name, result.protocol, reading.source, reading.data_dir, reading.allow_other_data, result.key.seed
+    )
     if loaded.hash != result.key.data_hash:
         raise _other_data(place, result)
     chosen = loading.choose(card, task, loaded.examples, result.key.limit)
@@ -93,8 +103,8 @@ def _units_scored(place: ResultsLocation, result: Result, rows: list[dict[str, A
     return digests
 
 
-def _contents(task: Any, examples: list[Any]) -> list[tuple[int, str]]:
-    """What `harness.records` calls the content of each unit's first row."""
+def _contents(task: "AnyTask", examples: "Sequence[DataclassInstance]") -> list[tuple[int, str]]:
+    """(number of a cluster, the column `content` of its first record), as `eval.records` computes it."""
     hashes = [sha256_json(asdict(example)) for example in examples]
     if isinstance(task, RollingTask):
         (content,) = hashes

@@ -12,6 +12,7 @@ from zeroscale.eval import results
 from zeroscale.eval.cards import registry as cards_of
 from zeroscale.eval.contamination import unit_texts
 from zeroscale.eval.contamination.clean_subsets import Reading
+from zeroscale.eval.corpus_cards import is_drawn_from_corpus
 from zeroscale.runs import resolve
 from zeroscale.runs.corpus import corpus_of
 from zeroscale.runs.resolve import ResultsLocation
@@ -82,7 +83,7 @@ def readings(wanted: OverlapConfig, there: Iterable[ResultsLocation]) -> list[Re
     return [
         Reading(paths.get(card.name, card.name), source or "files", data_dir, lenient)
         for card in cards_of.resolve(names)
-        if card.family != "memorisation"  # which is made of the corpus itself
+        if not is_drawn_from_corpus(card)  # such a card overlaps with the corpus by construction
     ]
 
 

@@ -177,7 +177,9 @@ def _sweep(outputs: Path) -> None:
 
 def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
     """Puts the text of one card's examples into the index: all of them, once they have been read."""
-    card, task, loaded = unit_texts.load(**vars(reading), protocol=protocol)
+    card, task, loaded = unit_texts.load(
+        reading.name, protocol, reading.source, reading.data_dir, reading.allow_other_data
+    )
     units = list(unit_texts.units(task, examples.choose(card, task, loaded.examples, None)))
     held: list[str] = []
     for texts in units:
@@ -193,8 +195,8 @@ def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
         "unit": card.unit,
         "source": reading.source,
         "origin": loaded.origin,
-        "data": loaded.standing.words,
-        "is_benchmark": loaded.standing.benchmark,
+        "data": loaded.check.words,
+        "is_benchmark": loaded.check.benchmark,
         "data_hash": loaded.hash,
     }
     return Looked(about, [shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)

@@ -3,9 +3,8 @@ is looked for in. Released tokens are joined as the paper's protocol joins them,
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import tasks
@@ -13,12 +12,12 @@ from zeroscale.eval.cards import examples as loading
 from zeroscale.eval.cards import registry as cards_of
 from zeroscale.eval.cards.card import Card
 from zeroscale.eval.cards.rows import Row, Source
-from zeroscale.eval.detokenise.penn import detokenise_treebank
-from zeroscale.eval.tasks.multiple_choice import BLANK
 from zeroscale.eval.tasks.rolling import RollingTask
 
 if TYPE_CHECKING:
-    from zeroscale.eval.tasks.base import Task
+    from _typeshed import DataclassInstance
+
+    from zeroscale.eval.tasks.base import AnyTask
 
 # Rows are read without a model: a context as long as GPT-2's.
 CONTEXT = 1024
@@ -26,16 +25,15 @@ CONTEXT = 1024
 _LINES, _AGAIN = 5_000, 50
 
 
-def ready(card: Card, protocol: str, seed: int = 0) -> tuple[Card, "Task"]:
+def ready(card: Card, protocol: str, seed: int = 0) -> tuple[Card, "AnyTask"]:
     """A card as a protocol reads it, with a task that can read its rows; no model is needed for that."""
     card = card.following(protocol)
-    family = tasks.family(card.family)
-    return card, family(family.Options.model_validate(card.options(protocol)), None, CONTEXT, seed)  # type: ignore[arg-type]
+    return card, tasks.build_task(card, protocol, None, CONTEXT, seed)
 
 
 def load(
     name: str, protocol: str, source: Source, data_dir: Path | None, allow_other_data: bool, seed: int = 0
-) -> tuple[Card, "Task", loading.Loaded]:
+) -> tuple[Card, "AnyTask", loading.Loaded]:
     """One card's examples; `loading.choose` says which of them are scored.
 
     Raises:
@@ -46,41 +44,13 @@ def load(
     return card, task, loading.load(card, task, source, data_dir, allow_other_data)
 
 
-def units(task: "Task", examples: Sequence[Any]) -> Iterator[list[str]]:
-    """For each unit of the bootstrap (passage, article, conversation), its texts; no n-gram reaches over their ends."""
+def units(task: "AnyTask", examples: "Sequence[DataclassInstance]") -> Iterator[list[str]]:
+    """The texts of each cluster of the bootstrap (passage, article, conversation); no n-gram reaches over an end."""
     for example in examples:
         if isinstance(task, RollingTask):
             yield from ([part.text] for part in task.parts(example))
         else:
-            yield _texts(task, example)
-
-
-def _texts(task: "Task", example: Any) -> list[str]:
-    """What one example says. The number or name of an example is no part of it."""
-    kind = type(task).__name__
-    if kind == "ClozeWord":
-        return [f"{example.context} {example.word}"]
-    if kind == "MultipleChoice":
-        story = [*example.sentences, example.question.replace(BLANK, example.answer)]
-        plain = detokenise_treebank if task.options.detokenise else str
-        return ["\n".join(map(plain, story))]
-    if kind == "Conversation":
-        return [example.story, *example.questions, *(turn[0] for turn in example.references)]
-    if kind == "Pronoun":
-        return [f"{example.before}{example.pronoun}{example.after}"]
-    texts: list[str] = []
-    for field in fields(example):
-        if field.name != "id":
-            _gather(getattr(example, field.name), texts)
-    return texts
-
-
-def _gather(value: Any, texts: list[str]) -> None:
-    if isinstance(value, str):
-        texts.append(value)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _gather(item, texts)
+            yield task.texts(example)
 
 
 def of_files(card: Card, protocol: str, paths: Sequence[Path]) -> Iterator[str]:
@@ -107,11 +77,11 @@ def of_files(card: Card, protocol: str, paths: Sequence[Path]) -> Iterator[str]:
         raise ZeroscaleError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
-def _of_rows(task: "Task", rows: list[Row]) -> Iterator[str]:
+def _of_rows(task: "AnyTask", rows: list[Row]) -> Iterator[str]:
     if isinstance(task, RollingTask) and not any(str(row.content.get("text", "")).strip() for row in rows):
         return
     for example in task.examples(rows):
         if isinstance(task, RollingTask):
             yield "".join(part.text for part in task.parts(example))
         else:
-            yield from _texts(task, example)
+            yield from task.texts(example)

@@ -1,9 +1,9 @@
-"""What answering took: counted by the engine, kept beside every result, said in a line."""
+"""What answering took: counted by the engine, stored in every result, printed in a line."""
 
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 
 # Of these the largest counts; all others add up.
 LARGEST = ("peak_memory",)
@@ -26,20 +26,30 @@ class Usage:
     """Bytes that the process (on a GPU: torch there) had held at most by then; of several processes the largest."""
 
     def add(self, other: "Usage") -> "Usage":
-        return Usage(**added(asdict(self), asdict(other)))
+        """Both as one: the largest peak, the sums of all else."""
+        return Usage(
+            self.seconds + other.seconds,
+            self.tokens + other.tokens,
+            self.padding + other.padding,
+            self.saved + other.saved,
+            self.new_tokens + other.new_tokens,
+            max(self.peak_memory, other.peak_memory),
+        )
 
     def since(self, earlier: "Usage") -> "Usage":
-        """What came after `earlier`."""
+        """What came after `earlier`; the peak is that of the whole time."""
         return Usage(
-            **{
-                field.name: getattr(self, field.name) - (0 if field.name in LARGEST else getattr(earlier, field.name))
-                for field in fields(self)
-            }
+            self.seconds - earlier.seconds,
+            self.tokens - earlier.tokens,
+            self.padding - earlier.padding,
+            self.saved - earlier.saved,
+            self.new_tokens - earlier.new_tokens,
+            self.peak_memory,
         )
 
 
-def added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
-    """Two costs as one, name by name."""
+def add_costs(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    """Two costs, as journals and results hold them, as one."""
     names = (*first, *(name for name in second if name not in first))
     return {
         name: max(first.get(name, 0), second.get(name, 0))
@@ -55,7 +65,7 @@ def with_rate(cost: Mapping[str, float]) -> dict[str, float]:
     return {**cost, "tokens_per_second": cost.get("tokens", 0) / seconds if seconds else 0.0}
 
 
-def words(cost: Mapping[str, float]) -> str:
+def describe(cost: Mapping[str, float]) -> str:
     """`12,345 tokens computed (1,234/s), 81 % saved by sharing, 2 % padding, peak memory 1.2 GiB`."""
     computed, saved, padding = (cost.get(name, 0) for name in ("tokens", "saved", "padding"))
     if not computed:

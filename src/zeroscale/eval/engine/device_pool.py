@@ -9,17 +9,28 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import torch
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.backend import Progress
 from zeroscale.eval.engine.cost import Usage
-from zeroscale.eval.engine.engine import Engine, Progress
+from zeroscale.eval.engine.engine import Engine
+
+if TYPE_CHECKING:
+    from zeroscale.model.protocol import LanguageModel, TextTokenizer
 
 # Makes the model and the tokenizer; called in each process, so it must be picklable.
-Load = Callable[[], tuple[Any, Any]]
+Load = Callable[[], tuple["LanguageModel", "TextTokenizer"]]
+
+
+class EngineOptions(TypedDict, total=False):
+    """What each process makes its engine with; as `Engine`."""
+
+    batch_tokens: int | None
+    deterministic: bool
 
 
 class Pool:
@@ -29,25 +40,25 @@ class Pool:
         ZeroscaleError: from `run`, when a process is lost or fails; what was answered before is the caller's to keep.
     """
 
-    def __init__(self, load: Load, devices: list[str], threads: int, **options: Any) -> None:
+    def __init__(self, load: Load, devices: list[str], threads: int, **options: Unpack[EngineOptions]) -> None:
         context = multiprocessing.get_context("spawn")
-        self.cost = Usage()
+        self.usage = Usage()
         self._lost = ""
         self.deterministic = bool(options.get("deterministic", False))
         self._lines: list[Connection] = []
         self._processes = []
         for device in devices:
-            line, other = context.Pipe()
-            process = context.Process(target=_serve, args=(other, load, device, threads, options), daemon=True)
+            line, remote_end = context.Pipe()
+            process = context.Process(target=_serve, args=(remote_end, load, device, threads, options), daemon=True)
             process.start()
-            other.close()
+            remote_end.close()
             self._lines.append(line)
             self._processes.append(process)
-        told = [self._receive(number) for number in range(len(devices))]
-        if faults := [content for kind, content in told if kind == "fault"]:
+        replies = [self._receive(number) for number in range(len(devices))]
+        if faults := [content for kind, content in replies if kind == "fault"]:
             self.close()
             raise ZeroscaleError(faults[0])
-        self.n_positions, self.batch_tokens, self.tokenizer = told[0][1]
+        self.n_positions, self.batch_tokens, self.tokenizer = replies[0][1]
 
     def __enter__(self) -> "Pool":
         return self
@@ -92,13 +103,13 @@ class Pool:
                 given, spent = content
                 answers |= dict(zip(parts[number], given, strict=True))
                 seconds = max(seconds, spent.seconds)
-                self.cost = self.cost.add(replace(spent, seconds=0.0))
-        self.cost = self.cost.add(Usage(seconds=seconds))
+                self.usage = self.usage.add(replace(spent, seconds=0.0))
+        self.usage = self.usage.add(Usage(seconds=seconds))
         if faults:
             raise ZeroscaleError(faults[0])
         return [answers[index] for index in range(len(requests))]
 
-    def _send(self, number: int, content: Any) -> None:
+    def _send(self, number: int, content: list[rq.Request]) -> None:
         try:
             self._lines[number].send(content)
         except (OSError, ValueError) as error:
@@ -144,9 +155,9 @@ def _cost(request: rq.Request) -> int:
     return len(_tokens(request)) + (3 * request.max_new_tokens if isinstance(request, rq.GenerateUntil) else 0)
 
 
-def _serve(line: Connection, load: Load, device: str, threads: int, options: dict[str, Any]) -> None:
-    """A process' life: loads, says so, answers lots of requests until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks hears Ctrl-C too, and ends this process
+def _serve(line: Connection, load: Load, device: str, threads: int, options: EngineOptions) -> None:
+    """Runs in a device's process: loads the model, then answers lists of requests until the connection is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives Ctrl-C too, and ends this process
     torch.set_num_threads(threads)
     try:
         model, tokenizer = load()
@@ -154,20 +165,20 @@ def _serve(line: Connection, load: Load, device: str, threads: int, options: dic
         line.send(("ready", (engine.n_positions, engine.batch_tokens, tokenizer)))
         while True:
             requests = line.recv()
-            engine.cost = Usage()
+            engine.usage = Usage()
             try:
                 answers = engine.run(requests, lambda done, total: line.send(("progress", (done, total))))
             except Exception as error:
-                line.send(("fault", _words(device, error)))
+                line.send(("fault", _message(device, error)))
             else:
-                line.send(("answers", (answers, engine.cost)))
+                line.send(("answers", (answers, engine.usage)))
     except (EOFError, ConnectionError):
-        return  # whoever asked is gone
+        return  # the parent is gone
     except Exception as error:
-        line.send(("fault", _words(device, error)))
+        line.send(("fault", _message(device, error)))
 
 
-def _words(device: str, error: Exception) -> str:
+def _message(device: str, error: Exception) -> str:
     if isinstance(error, ZeroscaleError):
         return str(error)
     if isinstance(error, ConnectionError):

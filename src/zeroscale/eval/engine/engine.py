@@ -5,7 +5,7 @@ changes an answer beyond rounding; with `deterministic` not even that.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,17 @@ import torch
 
 from zeroscale.eval.engine import batch_size
 from zeroscale.eval.engine import requests as rq
+from zeroscale.eval.engine.backend import Progress
 from zeroscale.eval.engine.cost import Usage, peak_memory
 from zeroscale.eval.engine.generate import generate_all
 from zeroscale.eval.engine.loglikelihood import WindowScores, score_windows, too_long
 
 if TYPE_CHECKING:
-    from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.model.gpt import GPT
-
-Progress = Callable[[int, int], None]
+    from zeroscale.model.protocol import LanguageModel, TextTokenizer
 
 
 class Engine:
-    """Answers requests for one model and tokenizer; `cost` adds up over the calls.
+    """Answers requests for one model and tokenizer; `usage` adds up over the calls.
 
     Args:
         batch_tokens: positions of a batch; None: as many as the free memory holds, within reason. Halved for good where
@@ -38,8 +36,8 @@ class Engine:
 
     def __init__(
         self,
-        model: "GPT",
-        tokenizer: "Tokenizer",
+        model: "LanguageModel",
+        tokenizer: "TextTokenizer",
         batch_tokens: int | None = None,
         share: bool = True,
         deterministic: bool = False,
@@ -51,7 +49,7 @@ class Engine:
         self.n_positions = model.config.n_positions
         self.device = next(model.parameters()).device
         self.batch_tokens = batch_tokens or batch_size.batch_tokens(model, self.device)
-        self.cost = Usage()
+        self.usage = Usage()
 
     def run(self, requests: Sequence[rq.Request], progress: Progress | None = None) -> list[rq.Answer]:
         """Answers in the order of the requests, whatever that order is.
@@ -68,7 +66,8 @@ class Engine:
                 answers = self._answers(requests, progress)
         finally:
             self.model.train(training)
-            self.spend(seconds=time.monotonic() - started, peak_memory=peak_memory(str(self.device)))
+            self.add_usage(seconds=time.monotonic() - started)
+            self.usage = self.usage.add(Usage(peak_memory=peak_memory(str(self.device))))
         return [answers[index] for index in range(len(requests))]
 
     def _answers(self, requests: Sequence[rq.Request], progress: Progress | None) -> dict[int, rq.Answer]:
@@ -94,13 +93,15 @@ class Engine:
         }
         return answers | generate_all(self, generations, count.add)
 
-    def spend(self, **more: float) -> None:
-        """Adds to the cost."""
-        self.cost = self.cost.add(Usage(**more))  # type: ignore[arg-type]
+    def add_usage(
+        self, *, tokens: int = 0, padding: int = 0, saved: int = 0, new_tokens: int = 0, seconds: float = 0.0
+    ) -> None:
+        """Adds to `usage`."""
+        self.usage = self.usage.add(Usage(seconds, tokens, padding, saved, new_tokens))
 
-    def shrink(self, tokens: int, can_be_less: bool) -> None:
-        """Takes smaller batches from now on: the memory did not suffice."""
-        if not can_be_less:
+    def shrink_batches(self, tokens: int, divisible: bool) -> None:
+        """Takes at most `tokens` positions in a batch from now on, because the memory did not suffice."""
+        if not divisible:
             raise too_long(2 * tokens)
         self.batch_tokens = max(1, min(self.batch_tokens, tokens))
         if self.device.type == "cuda":
@@ -121,7 +122,7 @@ def _scored(request: rq.Request, scores: list[WindowScores], truncated: int, uns
 
 
 class _Count:
-    """Counts what is done for whoever wants to know."""
+    """Counts the requests that are done, and reports them."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self.done, self.total, self.progress = 0, total, progress

@@ -1,8 +1,7 @@
-"""Answers generations: one stream for all requests of a kind, with as many at once as their keys and values allow."""
+"""Answers generation requests: one stream for all of a kind, with as many at once as their keys and values allow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -20,9 +19,20 @@ _CPU_ROWS = 64
 _GPU_ROWS = 512
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What requests must share to be generated together."""
+
+    new_tokens: int
+    stop: rq.Stop
+    top_k: int | None
+    logprobs: bool
+
+
 @dataclass
 class _Prompt:
-    """A generation that is under way: the number of its request, the prompt that fits, what did not, what came."""
+    """A generation under way: the number of its request, the prompt that fits, the number of tokens that did not, and
+    the new tokens."""
 
     index: int
     tokens: tuple[int, ...]
@@ -36,61 +46,59 @@ def generate_all(
     engine: Backend, requests: dict[int, rq.GenerateUntil], done: Callable[[int], None] | None = None
 ) -> dict[int, rq.Answer]:
     """Answers by the number of the request."""
-    groups: dict[tuple[Any, ...], list[_Prompt]] = {}
+    groups: dict[_Kind, list[_Prompt]] = {}
     for index, request in requests.items():
         tokens, new_tokens, truncated = rq.generation_prompt(request, engine.n_positions)
-        kind = (new_tokens, request.stop, request.top_k, request.logprobs)
+        kind = _Kind(new_tokens, request.stop, request.top_k, request.logprobs)
         groups.setdefault(kind, []).append(_Prompt(index, tokens, request.seed, truncated))
     answers: dict[int, rq.Answer] = {}
     for kind, group in groups.items():
         # One at a time where a result may depend on nothing else.
-        for members in [[one] for one in group] if engine.deterministic else [group]:
-            _continue(engine, members, *kind)
-            answers |= {one.index: _answer(engine, one, kind[-1]) for one in members}
+        for members in [[prompt] for prompt in group] if engine.deterministic else [group]:
+            _continue(engine, members, kind)
+            answers |= {prompt.index: _answer(engine, prompt, kind.logprobs) for prompt in members}
             if done:
                 done(len(members))
     return answers
 
 
-def _continue(
-    engine: Backend, group: list[_Prompt], new_tokens: int, stop: rq.Stop, top_k: int | None, logprobs: bool
-) -> None:
-    """Fills in what comes after each prompt; with half the rows again where the memory does not suffice."""
-    longest = max(len(one.tokens) for one in group) + new_tokens
+def _continue(engine: Backend, group: list[_Prompt], kind: _Kind) -> None:
+    """Generates after each prompt; again with half the rows where the memory does not suffice."""
+    longest = max(len(prompt.tokens) for prompt in group) + kind.new_tokens
     rows, columns = _room(engine, longest)
-    rule = Stopping(engine, stop)
+    rule = Stopping(engine, kind.stop)
     while True:
-        spent = GenerationStats()
-        for one in group:
-            one.new, one.logprobs = [], []
+        stats = GenerationStats()
+        for prompt in group:
+            prompt.new, prompt.logprobs = [], []
         try:
-            for prompt, token, logprob in stream(
+            for number, token, logprob in stream(
                 engine.model,
-                [one.tokens for one in group],
-                new_tokens,
+                [prompt.tokens for prompt in group],
+                kind.new_tokens,
                 stop=rule.function,
                 eos=engine.tokenizer.eos,
-                temperature=0.0 if top_k is None else 1.0,
-                top_k=top_k,
-                seed=[one.seed for one in group],
+                temperature=0.0 if kind.top_k is None else 1.0,
+                top_k=kind.top_k,
+                seed=[prompt.seed for prompt in group],
                 batch_size=rows,
                 columns=columns,
                 vocab_size=engine.tokenizer.vocab_size,
-                logprobs=logprobs,
+                logprobs=kind.logprobs,
                 share=engine.share and not engine.deterministic,
-                stats=spent,
+                stats=stats,
             ):
-                group[prompt].new.append(token)
-                group[prompt].logprobs.append(logprob)
+                group[number].new.append(token)
+                group[number].logprobs.append(logprob)
             break
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
             if rows == 1:
-                raise too_long(max(len(one.tokens) for one in group)) from error
+                raise too_long(max(len(prompt.tokens) for prompt in group)) from error
             rows, columns = max(1, min(rows, len(group)) // 2), min(columns, len(group) * longest) // 2
-    new = sum(len(one.new) for one in group)
-    engine.spend(tokens=spent.read + new, padding=spent.padding, saved=spent.saved, new_tokens=new)
+    new = sum(len(prompt.new) for prompt in group)
+    engine.add_usage(tokens=stats.read + new, padding=stats.padding, saved=stats.saved, new_tokens=new)
 
 
 def _room(engine: Backend, longest: int) -> tuple[int, int]:
@@ -109,9 +117,10 @@ def _room(engine: Backend, longest: int) -> tuple[int, int]:
     return _GPU_ROWS, free // 3 // column
 
 
-def _answer(engine: Backend, one: _Prompt, logprobs: bool) -> rq.GenerateResult:
-    text = engine.tokenizer.decode(one.new)
-    return rq.GenerateResult(tuple(one.new), text, one.truncated, np.array(one.logprobs) if logprobs else None)
+def _answer(engine: Backend, prompt: _Prompt, with_logprobs: bool) -> rq.GenerateResult:
+    text = engine.tokenizer.decode(prompt.new)
+    logprobs = np.array(prompt.logprobs) if with_logprobs else None
+    return rq.GenerateResult(tuple(prompt.new), text, prompt.truncated, logprobs)
 
 
 class Stopping:

@@ -1,6 +1,7 @@
 """Scores windows of tokens: which of them go together, and one pass over the model for each such batch.
 
-Windows that begin alike are laid out as one trie (`model.trees`), so that ten candidates after one story read it once.
+Windows that begin alike are laid out as one trie (`generation.prefix_tree`), so that ten candidates after one story
+read it once.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from zeroscale.model.gpt import GPT
 
 # Positions of a pass on a CPU: products are as fast as they get, and GPT-2 small's widest states take 25 MiB.
 _CPU_PASS = 2048
-# What a pass costs however short it is, in positions (`trees.batches`).
+# What a pass costs however short it is, in positions (`prefix_tree.batches`).
 _CPU_CONSTANT = 64
 _GPU_CONSTANT = 4096
 
@@ -37,35 +38,35 @@ class Pass:
 
     @property
     def members(self) -> list[int]:
-        return [member for one in self.tries for member in one.members]
+        return [member for trie in self.tries for member in trie.members]
 
 
 def score_windows(
     engine: Backend, windows: list[rq.Window], done: Callable[[int], None] | None = None
 ) -> list[WindowScores]:
-    """Scores in the order of the windows. `done` is told how many more are there after each batch.
+    """Scores in the order of the windows. `done` is called after each batch with the number of its windows.
 
     A batch that does not fit the memory is cut in two, and so are all later ones of its size.
     """
     results: list[WindowScores | None] = [None] * len(windows)
-    waiting = plan(engine, windows)[::-1]
-    while waiting:
-        batch = waiting.pop()
+    pending = plan(engine, windows)[::-1]
+    while pending:
+        batch = pending.pop()
         if len(batch.tries) > 1 and _positions(batch.tries) > engine.batch_tokens:
-            waiting += _halves(batch)[::-1]  # the budget has shrunk since
+            pending += _halves(batch)[::-1]  # the budget has shrunk since
             continue
         rows = [windows[member] for member in batch.members]
         try:
-            picked = batch.compute(list(batch.tries), rows)
+            states = batch.compute(list(batch.tries), rows)
             targets = torch.tensor([token for row in rows for token in row.targets], device=engine.device)
-            scores = token_logprobs(engine.model, picked, targets, excluded_places(rows))
+            scores = token_logprobs(engine.model, states, targets, excluded_places(rows))
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            engine.shrink(_positions(batch.tries) // 2, can_be_less=len(batch.tries) > 1)
-            waiting += _halves(batch)[::-1]
+            engine.shrink_batches(_positions(batch.tries) // 2, divisible=len(batch.tries) > 1)
+            pending += _halves(batch)[::-1]
             continue
-        _hand_out(scores, batch.members, rows, results)
+        _distribute(scores, batch.members, rows, results)
         if done:
             done(len(rows))
     return results  # type: ignore[return-value]
@@ -80,7 +81,7 @@ def _halves(batch: Pass) -> list[Pass]:
     return [Pass(batch.tries[:middle], batch.compute), Pass(batch.tries[middle:], batch.compute)]
 
 
-def _hand_out(scores: Scores, members: list[int], rows: list[rq.Window], results: list[WindowScores | None]) -> None:
+def _distribute(scores: Scores, members: list[int], rows: list[rq.Window], results: list[WindowScores | None]) -> None:
     logprobs, greedy, filtered = scores
     begin = 0
     for member, row in zip(members, rows, strict=True):
@@ -103,11 +104,12 @@ def plan(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     if engine.deterministic:
         return [Pass((prefix_tree.single(inputs[number], number),), _forward(engine)) for number in numbers]
     if not engine.share:
-        tries, shared = [prefix_tree.single(inputs[number], number) for number in numbers], []
+        tries = [prefix_tree.single(inputs[number], number) for number in numbers]
+        shared: list[PrefixTrie] = []
     elif isinstance(engine.model, GPT):
-        planted = list(prefix_tree.build_tries(inputs, numbers, 3 * engine.n_positions // 2))
-        tries = [tree for tree in planted if len(tree.members) == 1]
-        shared = [tree for tree in planted if len(tree.members) > 1]
+        grouped = list(prefix_tree.build_tries(inputs, numbers, 3 * engine.n_positions // 2))
+        tries = [trie for trie in grouped if len(trie.members) == 1]
+        shared = [trie for trie in grouped if len(trie.members) > 1]
     else:
         return _by_context(engine, windows)
     return [Pass(tuple(batch), _forward(engine)) for group in (tries, shared) for batch in _batches(engine, group)]
@@ -124,13 +126,14 @@ def _forward(engine: Backend) -> Callable[[list[PrefixTrie], list[rq.Window]], T
         layout = prefix_tree.pack(batch, engine.device)
         width = layout.tokens.shape[1]
         used = sum(map(len, batch))
-        asked = sum(len(row.inputs) for row in rows)
-        engine.spend(tokens=used, padding=len(batch) * width - used, saved=asked - used)
+        requested = sum(len(row.inputs) for row in rows)
+        engine.add_usage(tokens=used, padding=len(batch) * width - used, saved=requested - used)
         if layout.mask is None:
             hidden = engine.model.hidden(layout.tokens)
         else:
+            assert isinstance(engine.model, GPT), "only a GPT takes tries"
             hidden = engine.model.hidden(layout.tokens, positions=layout.positions, mask=layout.mask)
-        paths = [(number * width, path) for number, tree in enumerate(batch) for path in tree.paths]
+        paths = [(number * width, path) for number, trie in enumerate(batch) for path in trie.paths]
         places = [
             begin + place
             for (begin, path), row in zip(paths, rows, strict=True)
@@ -149,13 +152,14 @@ def _by_context(engine: Backend, windows: list[rq.Window]) -> list[Pass]:
     contexts: dict[tuple[int, ...], list[int]] = {}
     for number, window in enumerate(windows):
         contexts.setdefault(window.inputs[: window.first + 1], []).append(number)
-    alone, batches = [], []
+    alone: list[PrefixTrie] = []
+    batches: list[Pass] = []
     for context, members in contexts.items():
-        ones = [prefix_tree.single(windows[member].inputs, member) for member in members]
-        if len(ones) == 1 or len(context) < prefix_tree.MIN_SHARED:
-            alone += ones
+        tries = [prefix_tree.single(windows[member].inputs, member) for member in members]
+        if len(tries) == 1 or len(context) < prefix_tree.MIN_SHARED:
+            alone += tries
         else:
-            batches += [Pass(tuple(batch), _after_one_context(engine)) for batch in _batches(engine, ones)]
+            batches += [Pass(tuple(batch), _after_one_context(engine)) for batch in _batches(engine, tries)]
     return [Pass(tuple(batch), _forward(engine)) for batch in _batches(engine, alone)] + batches
 
 
@@ -173,14 +177,14 @@ def _after_one_context(engine: Backend) -> Callable[[list[PrefixTrie], list[rq.W
             parts.append(engine.model.hidden(tokens.to(engine.device), cache.select([0] * len(rows))))
         hidden = torch.cat(parts, dim=1)
         used = sum(len(row.inputs) - shared for row in rows)
-        engine.spend(tokens=shared + used, padding=len(rows) * width - used, saved=shared * (len(rows) - 1))
+        engine.add_usage(tokens=shared + used, padding=len(rows) * width - used, saved=shared * (len(rows) - 1))
         return torch.cat([hidden[number, : len(row.targets)] for number, row in enumerate(rows)])
 
     return compute
 
 
 def too_long(size: int) -> ZeroscaleError:
-    """What is said when not even one request fits."""
+    """The error when not even one request fits."""
     return ZeroscaleError(
         f"a single request of {size} tokens does not fit the memory; score on a device with more of it, or in a "
         "narrower dtype"

@@ -15,7 +15,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.engine import requests as rq
 
 if TYPE_CHECKING:
-    from zeroscale.model.gpt import GPT
+    from zeroscale.model.protocol import LanguageModel
 
 # Logits held at once, in numbers, on a CPU and on a GPU. On a CPU they should not leave the cores' caches while their
 # maximum and their sum are taken; a GPU wants few and large kernels.
@@ -29,7 +29,7 @@ Scores = tuple[np.ndarray, np.ndarray, np.ndarray]
 Excluded = dict[tuple[int, ...], list[int]]
 
 
-def token_logprobs(model: "GPT", picked: Tensor, targets: Tensor, excluded: Excluded) -> Scores:
+def token_logprobs(model: "LanguageModel", picked: Tensor, targets: Tensor, excluded: Excluded) -> Scores:
     """Scores of `targets` [S] after the states `picked` [S, d].
 
     Args:
@@ -66,7 +66,7 @@ def _barred(excluded: Excluded, begin: int) -> list[tuple[int, int, np.ndarray]]
 
 
 def _walk(
-    model: "GPT", states: Tensor, targets: Tensor, barred: list[tuple[int, int, np.ndarray]]
+    model: "LanguageModel", states: Tensor, targets: Tensor, barred: list[tuple[int, int, np.ndarray]]
 ) -> tuple[Tensor, Tensor]:
     """Log-probabilities [S] (of a barred row: among the ids it may choose) and greedy flags [S]."""
     shape, device = targets.shape, targets.device
@@ -93,7 +93,7 @@ def _walk(
     return chosen - best - total.log(), winner == targets
 
 
-def _logits(model: "GPT", states: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+def _logits(model: "LanguageModel", states: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     """(columns, rows, fp32 logits [rows, columns] to be overwritten at will), all columns of a row in order."""
     weight = getattr(model, "head_weight", None)
     on_gpu = states.device.type == "cuda"

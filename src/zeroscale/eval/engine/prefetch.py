@@ -8,35 +8,35 @@ from typing import TypeVar
 
 from zeroscale.eval.engine.requests import GenerateUntil, Request
 
-One = TypeVar("One")
-Made = TypeVar("Made")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 # A line of progress at most this often.
 SAY_SECONDS = 10.0
 
 
-def prefetch(ones: Sequence[One], make: Callable[[One], Made]) -> Iterator[tuple[One, Callable[[], Made]]]:
-    """Each of them with a call that waits for what `make` makes of it, or raises what that raised.
+def prefetch(items: Sequence[ItemT], make: Callable[[ItemT], ResultT]) -> Iterator[tuple[ItemT, Callable[[], ResultT]]]:
+    """Each item with a call that waits for `make(item)`, and raises what that raised.
 
-    A thread makes the next one in the meantime: tokenising needs Python and the tokenizer's own threads, computing a
+    A thread computes the next one in the meantime: tokenising needs Python and the tokenizer's own threads, computing a
     GPU. At most one is made before it is asked for, so that no more than two cards' requests are held.
     """
     thread = ThreadPoolExecutor(1, thread_name_prefix="requests")
     try:
-        coming = [thread.submit(make, one) for one in ones[:1]]
-        for place, one in enumerate(ones):
-            this = coming[-1]
-            coming = [thread.submit(make, other) for other in ones[place + 1 : place + 2]]
-            yield one, this.result
+        pending = [thread.submit(make, item) for item in items[:1]]
+        for place, item in enumerate(items):
+            current = pending[-1]
+            pending = [thread.submit(make, following) for following in items[place + 1 : place + 2]]
+            yield item, current.result
     finally:
         thread.shutdown(wait=False, cancel_futures=True)
 
 
-def with_logprobs(requests: Sequence[Request], wanted: bool) -> list[Request]:
-    """A generation tells its tokens' log-probabilities only where that is asked: it takes one more pass."""
-    if not wanted:
+def with_logprobs(requests: Sequence[Request], enabled: bool) -> list[Request]:
+    """The requests; if enabled, each generation with the log-probabilities of its tokens, which takes one more pass."""
+    if not enabled:
         return list(requests)
-    return [replace(one, logprobs=True) if isinstance(one, GenerateUntil) else one for one in requests]
+    return [replace(request, logprobs=True) if isinstance(request, GenerateUntil) else request for request in requests]
 
 
 def progress_printer(card: str, say: Callable[[str], None] | None) -> Callable[[float], None] | None:

@@ -78,7 +78,7 @@ Request = LogLikelihood | RollingLogLikelihood | GenerateUntil
 
 @dataclass(frozen=True)
 class LogLikelihoodResult:
-    """Answer to `Continuation`: per target token its log-probability (nats) and whether it was the greedy choice.
+    """Answer to `LogLikelihood`: per target token its log-probability (nats) and whether it was the greedy choice.
 
     `first_filtered`: whether the first target token is the likeliest of those not excluded. `truncated` counts
     context tokens that did not fit, `unscored` target tokens at the end that did not (their entries are missing).
@@ -93,7 +93,8 @@ class LogLikelihoodResult:
 
 @dataclass(frozen=True)
 class RollingResult:
-    """Answer to `Rolling`: log-probabilities (nats) of all tokens, or of all but the first without a start token."""
+    """Answer to `RollingLogLikelihood`: log-probabilities (nats) of all tokens, without a start token of all but
+    the first."""
 
     logprobs: np.ndarray
     windows: int
@@ -101,7 +102,7 @@ class RollingResult:
 
 @dataclass(frozen=True)
 class GenerateResult:
-    """Answer to `Generation`: the new tokens (the end of text is not among them) and their text.
+    """Answer to `GenerateUntil`: the new tokens (the end of text is not among them) and their text.
 
     `logprobs`, where asked for: log-probability (nats) of each new token among all tokens, whatever it was drawn from.
     """

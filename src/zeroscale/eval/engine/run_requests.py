@@ -8,17 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zeroscale.eval.engine import requests as rq
-from zeroscale.eval.engine.cost import added
+from zeroscale.eval.engine.backend import RequestRunner
+from zeroscale.eval.engine.cost import add_costs
 from zeroscale.eval.engine.journal import AnswerLog, Answers
-
-if TYPE_CHECKING:
-    from zeroscale.eval.engine.device_pool import Pool
-    from zeroscale.eval.engine.engine import Engine
 
 # Tokens of a chunk: so many, or so many batches of the engine's size. On a CPU that computes 1,000 tokens a second, a
 # kill costs half a minute at most; on a fast device four full batches hide what writing takes.
@@ -56,62 +52,66 @@ class _RequestGroup:
 
 
 def run_requests(
-    groups: Sequence[Sequence[rq.Request]],
-    engine: "Engine | Pool",
-    folder: Path,
+    examples: Sequence[Sequence[rq.Request]],
+    engine: RequestRunner,
+    folder: Path | None,
     key: str,
     progress: Progress | None = None,
 ) -> Answered:
-    """Answers the requests of each example; what the journal in `folder` has under `key` is not asked again."""
-    atoms = _atoms(groups, engine.n_positions)
-    journal = AnswerLog(folder, _journal_key(key, atoms))
+    """Answers the requests of each example; what the journal in `folder` has under `key` is not asked again.
+
+    Args:
+        folder: None: no journal is kept.
+    """
+    groups = _request_groups(examples, engine.n_positions)
+    journal = AnswerLog(folder, _journal_key(key, groups))
     answers, cost = journal.read()
-    total = sum(atom.tokens for atom in atoms)
-    before = done = sum(atoms[number].tokens for number in answers)
-    for chunk in _chunks(atoms, max(CHUNK_TOKENS, CHUNK_BATCHES * engine.batch_tokens)):
-        asked = [number for number in chunk if number not in answers]
-        if not asked:
+    total = sum(group.tokens for group in groups)
+    before = done = sum(groups[number].tokens for number in answers)
+    for chunk in _chunks(groups, max(CHUNK_TOKENS, CHUNK_BATCHES * engine.batch_tokens)):
+        missing = [number for number in chunk if number not in answers]
+        if not missing:
             continue
-        size = sum(atoms[number].tokens for number in asked)
-        earlier = engine.cost
-        requests = [request for number in asked for request in atoms[number].requests]
-        given = iter(engine.run(requests, _within(progress, done / total, size / total)))
-        some = {number: [next(given) for _ in atoms[number].requests] for number in asked}
-        spent = asdict(engine.cost.since(earlier))
-        journal.append(some, spent)
-        answers |= some
-        cost = added(cost, spent)
+        size = sum(groups[number].tokens for number in missing)
+        earlier = engine.usage
+        requests = [request for number in missing for request in groups[number].requests]
+        answer = iter(engine.run(requests, _within(progress, done / total, size / total)))
+        chunk_answers = {number: [next(answer) for _ in groups[number].requests] for number in missing}
+        chunk_cost = asdict(engine.usage.since(earlier))
+        journal.append(chunk_answers, chunk_cost)
+        answers |= chunk_answers
+        cost = add_costs(cost, chunk_cost)
         done += size
-    return Answered(_together(groups, atoms, answers), cost, before / max(total, 1), journal)
+    return Answered(_together(examples, groups, answers), cost, before / max(total, 1), journal)
 
 
-def _journal_key(key: str, atoms: list[_RequestGroup]) -> str:
+def _journal_key(key: str, groups: list[_RequestGroup]) -> str:
     """`key` and the requests themselves: answers to other questions are never taken, whatever the reason."""
     digest = sha256(key.encode())
-    for atom in atoms:
-        for request in atom.requests:
+    for group in groups:
+        for request in group.requests:
             digest.update(repr([_short(value) for value in vars(request).values()]).encode())
     return digest.hexdigest()
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> object:
     # Python's own hash of a tuple of numbers is the same in every process, and a hundred times as fast as its text.
     return hash(value) if isinstance(value, tuple) and value and isinstance(value[0], int) else value
 
 
-def _atoms(groups: Sequence[Sequence[rq.Request]], n_positions: int) -> list[_RequestGroup]:
-    atoms = []
-    for example, group in enumerate(groups):
+def _request_groups(examples: Sequence[Sequence[rq.Request]], n_positions: int) -> list[_RequestGroup]:
+    groups = []
+    for example, requests in enumerate(examples):
         together: list[tuple[tuple[int, int], rq.Request]] = []
-        for number, request in enumerate(group):
+        for number, request in enumerate(requests):
             place = (example, number)
             if isinstance(request, rq.RollingLogLikelihood):
-                atoms += [_atom([(place, window)]) for window in _windows(request, n_positions)]
+                groups += [_request_group([(place, window)]) for window in _windows(request, n_positions)]
             else:
                 together.append((place, request))
         if together:
-            atoms.append(_atom(together))
-    return atoms
+            groups.append(_request_group(together))
+    return groups
 
 
 def _windows(request: rq.RollingLogLikelihood, n_positions: int) -> list[rq.LogLikelihood]:
@@ -122,7 +122,7 @@ def _windows(request: rq.RollingLogLikelihood, n_positions: int) -> list[rq.LogL
     ]
 
 
-def _atom(members: list[tuple[tuple[int, int], rq.Request]]) -> _RequestGroup:
+def _request_group(members: list[tuple[tuple[int, int], rq.Request]]) -> _RequestGroup:
     """`tokens` counts a context that several requests share once, as the engine does."""
     contexts: set[tuple[int, ...]] = set()
     rest = longest = 0
@@ -139,16 +139,16 @@ def _atom(members: list[tuple[tuple[int, int], rq.Request]]) -> _RequestGroup:
     return _RequestGroup(places, requests, rest + sum(map(len, contexts)), longest)
 
 
-def _chunks(atoms: list[_RequestGroup], tokens: int) -> list[list[int]]:
+def _chunks(groups: list[_RequestGroup], tokens: int) -> list[list[int]]:
     """Longest first, so that a batch holds requests of like length, and one too large for the device fails at once."""
     chunks: list[list[int]] = []
     room = 0
-    for number in sorted(range(len(atoms)), key=lambda number: -atoms[number].longest):
+    for number in sorted(range(len(groups)), key=lambda number: -groups[number].longest):
         if room <= 0:
             chunks.append([])
             room = tokens
         chunks[-1].append(number)
-        room -= atoms[number].tokens
+        room -= groups[number].tokens
     return chunks
 
 
@@ -160,12 +160,12 @@ def _within(progress: Progress | None, before: float, share: float) -> Callable[
 
 
 def _together(
-    groups: Sequence[Sequence[rq.Request]], atoms: list[_RequestGroup], answers: Answers
+    examples: Sequence[Sequence[rq.Request]], groups: list[_RequestGroup], answers: Answers
 ) -> list[list[rq.Answer]]:
     """Answers in the order of each example's requests; a long text's windows as one answer again."""
     parts: dict[tuple[int, int], list[rq.Answer]] = {}
-    for number, atom in enumerate(atoms):
-        for place, given in zip(atom.places, answers[number], strict=True):
+    for number, group in enumerate(groups):
+        for place, given in zip(group.places, answers[number], strict=True):
             parts.setdefault(place, []).append(given)
     return [
         [
@@ -174,7 +174,7 @@ def _together(
             else parts[example, number][0]
             for number, request in enumerate(group)
         ]
-        for example, group in enumerate(groups)
+        for example, group in enumerate(examples)
     ]
 
 

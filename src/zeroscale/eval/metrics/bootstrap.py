@@ -1,10 +1,10 @@
-"""Bootstrap intervals: 95 % percentile intervals over the unit that was sampled, vectorised and seeded.
+"""Bootstrap intervals: 95 % percentile intervals over clusters of examples, vectorised and seeded.
 
-Every score is a function of sums over units (right answers and questions; log-probability and words; matching
+Every score is a function of sums over clusters (right answers and questions; log-probability and words; matching
 n-grams). So a resample is a row of counts, all resamples are one matrix product, and no score is computed in a loop.
 Source: Efron & Tibshirani 1993, chapter 13 (percentile intervals).
 
-Where all units say the same, every resample does too, and the bootstrap knows nothing: its interval would have no
+Where all clusters agree, every resample does too, and the bootstrap knows nothing: its interval would have no
 width. A score with bounds then gets `unanimous`, any other none.
 """
 
@@ -26,41 +26,41 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True)
 class Interval:
-    """A score with its 95 % interval; None where there are fewer than two units, or nothing to tell its width by."""
+    """A score with its 95 % interval; None where there are fewer than two clusters, or nothing to tell its width by."""
 
     value: float
     low: float | None
     high: float | None
-    units: int
+    clusters: int
     method: Literal["bootstrap", "unanimous", "none"] = "bootstrap"
 
 
-def degenerate_interval(value: float, units: int, bounds: Bounds) -> tuple[float, float]:
-    """(low, high) for the mean of a bounded score that was `value` in every one of `units` units.
+def degenerate_interval(value: float, clusters: int, bounds: Bounds) -> tuple[float, float]:
+    """(low, high) for the mean of a bounded score that was `value` in every one of `clusters` clusters.
 
-    Had a share q of all units another score, none of n would show it with probability (1 - q)^n; so q is at most
-    1 - 0.025^(1/n) at this level, and at worst those units lie at a bound. For a share of 0 or 1 this is the exact
+    Had a share q of all clusters another score, none of n would show it with probability (1 - q)^n; so q is at most
+    1 - 0.025^(1/n) at this level, and at worst those clusters lie at a bound. For a share of 0 or 1 this is the exact
     interval of Clopper & Pearson 1934 (the "rule of three" of Hanley & Lippman-Hand 1983 is its approximation); for
     other bounded means it is as sure, and wider than need be. For BLEU it takes the segments to be equally long.
     """
-    share = 1 - (LOW / 100) ** (1 / units)
+    share = 1 - (LOW / 100) ** (1 / clusters)
     low, high = bounds
     return value - share * (value - low), value + share * (high - value)
 
 
-def percentile_interval(value: float, drawn: np.ndarray, units: int, bounds: Bounds | None) -> Interval:
+def percentile_interval(value: float, drawn: np.ndarray, clusters: int, bounds: Bounds | None) -> Interval:
     """The interval of a score from its resamples [resamples]."""
     low, high = (float(edge) for edge in np.percentile(drawn, [LOW, HIGH]))
     if np.isfinite(low) and high - low <= ROUNDING * max(abs(low), abs(high)):
         if bounds is None:
-            return Interval(value, None, None, units, "none")
-        return Interval(value, *degenerate_interval(value, units, bounds), units, "unanimous")
-    return Interval(value, low, high, units)
+            return Interval(value, None, None, clusters, "none")
+        return Interval(value, *degenerate_interval(value, clusters, bounds), clusters, "unanimous")
+    return Interval(value, low, high, clusters)
 
 
-def sum_by_cluster(statistics: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """Sums the rows of [n, k] that share a unit → [number of units, k], in order of the units' numbers."""
-    _, places = np.unique(units, return_inverse=True)
+def sum_by_cluster(statistics: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Sums the rows of [n, k] that share a cluster → [clusters, k], in order of the clusters' numbers."""
+    _, places = np.unique(clusters, return_inverse=True)
     sums = np.zeros((int(places.max()) + 1, statistics.shape[1]))
     np.add.at(sums, places, statistics)
     return sums
@@ -86,7 +86,7 @@ def bootstrap(
     """Scores with intervals.
 
     Args:
-        statistics: [units, k], what each unit adds to the sums.
+        statistics: [clusters, k], what each cluster adds to the sums.
         values: sums [..., k] → each score [...].
         bounds: the least and the greatest value that a score can have, where it has such.
     """

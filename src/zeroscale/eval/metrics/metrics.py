@@ -47,11 +47,11 @@ class Measured:
     scores: dict[str, float]
     statistics: np.ndarray
     """[examples, k]"""
-    units: np.ndarray
-    """[examples]: which unit an example belongs to."""
+    clusters: np.ndarray
+    """int [examples]: the cluster of each example in the bootstrap."""
 
 
-class ExampleMetric(evaluate.Metric):
+class ExampleMetric(evaluate.Metric):  # type: ignore[misc, name-defined]
     """A metric that is a function of sums over examples: `values(statistics(…).sum(0))`."""
 
     features: Features
@@ -59,9 +59,9 @@ class ExampleMetric(evaluate.Metric):
     bounds: tuple[float, float] | None = None
     """The least and the greatest value, where there are such: they tell an interval where all examples agree."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self) -> None:
         self._statistics = np.zeros((0, 0))
-        super().__init__(keep_in_memory=True, experiment_id=uuid.uuid4().hex, seed=0, **options)
+        super().__init__(keep_in_memory=True, experiment_id=uuid.uuid4().hex, seed=0)
 
     def _build_data_dir(self) -> str:
         return tempfile.gettempdir()  # nothing is written; the base class would make a folder in the user's cache
@@ -71,6 +71,7 @@ class ExampleMetric(evaluate.Metric):
             description=self.about, citation="", inputs_description=self.about, features=type(self).features
         )
 
+    # A metric says itself what its predictions and references are: numbers, texts, or lists of texts.
     def statistics(self, predictions: Sequence[Any], references: Sequence[Any]) -> np.ndarray:
         """[n, k]: what each example contributes."""
         raise NotImplementedError
@@ -79,18 +80,20 @@ class ExampleMetric(evaluate.Metric):
         """Sums [..., k] → each score [...]."""
         raise NotImplementedError
 
-    def _compute(self, predictions: Sequence[Any], references: Sequence[Any]) -> dict[str, float]:
+    def _compute(self, predictions: Sequence[object], references: Sequence[object]) -> dict[str, float]:
         self._statistics = self.statistics(list(predictions), list(references))
         return {name: float(value) for name, value in self.values(self._statistics.sum(axis=0)).items()}
 
     def measure(
-        self, predictions: Sequence[Any], references: Sequence[Any], units: Sequence[int] | None = None
+        self,
+        predictions: "Sequence[object] | np.ndarray",
+        references: "Sequence[object] | np.ndarray",
+        clusters: Sequence[int] | None = None,
     ) -> Measured:
-        """`compute`, and what it was computed from. Each example is its own unit unless `units` says otherwise."""
+        """`compute`, and what it was computed from. An example is its own cluster unless `clusters` says otherwise."""
         scores = self.compute(predictions=list(predictions), references=list(references))
-        return Measured(
-            self, scores, self._statistics, np.arange(len(predictions)) if units is None else np.array(units)
-        )
+        numbers = np.arange(len(predictions)) if clusters is None else np.array(clusters)
+        return Measured(self, scores, self._statistics, numbers)
 
 
 class Accuracy(ExampleMetric):

@@ -75,7 +75,7 @@ def differences(
                 difference=_finite(value),
                 low=_finite(interval.low),
                 high=_finite(interval.high),
-                p=_p_value(float(value), under[name], exact, scale=max(abs(one[name]), abs(two[name]))),
+                p=_p_value(float(value), under[name], exact, scale=float(max(abs(one[name]), abs(two[name])))),
                 exact=exact,
                 units=units,
                 differing=len(moved),
@@ -98,8 +98,8 @@ def _sign_flips(moved: np.ndarray, seed: int, number: int) -> tuple[np.ndarray, 
     all there are. Units [m, k] whose outcomes are the same change nothing and are not among `moved`."""
     m = len(moved)
     if m < 63 and 2**m <= number:
-        bits = (np.arange(2**m)[:, None] >> np.arange(m)) & 1
-        return bits.astype(np.float64) @ moved, True
+        all_flips = (np.arange(2**m)[:, None] >> np.arange(m)) & 1
+        return all_flips.astype(np.float64) @ moved, True
     # Not the bootstrap's own draws: the two are looked at side by side.
     rng = np.random.default_rng([seed, 1])
     step = max(1, bootstrap.CHUNK // m)

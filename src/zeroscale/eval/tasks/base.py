@@ -1,10 +1,11 @@
-"""What every family does, and the little they share: encoding a context with its continuation."""
+"""What every task type does, and the little they share: encoding a context with its continuation."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,11 +14,19 @@ from zeroscale.eval.engine.requests import Answer, Request
 from zeroscale.eval.tasks import fewshot
 
 if TYPE_CHECKING:
-    from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.eval.metrics.metrics import Measured
+    from _typeshed import DataclassInstance
 
-ExampleT = TypeVar("ExampleT")
-Outcome = dict[str, Any]
+    from zeroscale.eval.metrics.metrics import Measured
+    from zeroscale.model.protocol import TextTokenizer
+
+ExampleT = TypeVar("ExampleT", bound="DataclassInstance")
+OptionsT = TypeVar("OptionsT", bound="TaskOptions")
+AnswerT = TypeVar("AnswerT", bound=Answer)
+PartT = TypeVar("PartT")
+Record = dict[str, Any]
+"""A row of a result's records: column → plain value. Which columns there are is the task type's choice."""
+AnyTask: TypeAlias = "Task[Any, Any, Any]"
+"""A task of whatever type: its examples are handed back to it and not looked into."""
 
 
 class TaskOptions(BaseModel):
@@ -26,23 +35,25 @@ class TaskOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Task(ABC, Generic[ExampleT]):
-    """One family with one card's choices, for one tokenizer.
+class Task(ABC, Generic[ExampleT, OptionsT, AnswerT]):
+    """One task type with one card's choices, for one tokenizer.
 
-    An example is a frozen dataclass of plain values. An outcome is one row of the records: whatever the scores need,
-    so that they can be computed again without the model. Every outcome has `id`, `unit` (the number of the
-    bootstrap's unit) and `truncated` (tokens that did not fit the model).
+    An example is a frozen dataclass of plain values. A record holds whatever the scores need, so that they can be
+    computed again without the model. Every record has `truncated` (tokens that did not fit the model); `eval.records`
+    adds `id`, `unit` (the number of its cluster in the bootstrap) and `content`.
     """
 
     Options: ClassVar[type[TaskOptions]]
     METRICS: ClassVar[tuple[str, ...]]
     """The scores, as the card must list them."""
-    ROWS_ARE_UNITS: ClassVar[bool] = False
-    """Whether the bootstrap draws outcomes rather than examples (which matters where an example has several)."""
+    RECORDS_ARE_CLUSTERS: ClassVar[bool] = False
+    """Whether the bootstrap draws records rather than examples (which matters where an example has several)."""
+    DRAWN_FROM_CORPUS: ClassVar[bool] = False
+    """Whether the examples are drawn from the corpus that the model was trained on."""
     COLUMNS: ClassVar[tuple[str, ...] | None] = None
     """The fields of a row that examples are made of: what a card's pin covers. None: all."""
 
-    def __init__(self, options: Any, tokenizer: "Tokenizer", n_positions: int, seed: int = 0) -> None:
+    def __init__(self, options: OptionsT, tokenizer: "TextTokenizer", n_positions: int, seed: int = 0) -> None:
         self.options = options
         self.tokenizer = tokenizer
         self.n_positions = n_positions
@@ -59,7 +70,7 @@ class Task(ABC, Generic[ExampleT]):
 
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
-        """Rows of the released files. JSON lines, unless a family knows better."""
+        """Rows of the released files. JSON lines, unless the task type overrides this."""
         return jsonl(paths)
 
     @abstractmethod
@@ -69,43 +80,52 @@ class Task(ABC, Generic[ExampleT]):
     def select(self, examples: list[ExampleT], limit: int | None) -> list[ExampleT]:
         """Those to be scored: the first `limit`, less the protocol's `shots` where they come from the same rows."""
         n = getattr(self.options, "shots", 0)
-        drawn = fewshot.draw(examples, self.pool, n, self.seed)
-        self.shots, self.left_out = drawn.shots, drawn.left_out
+        split = fewshot.draw(examples, self.pool, n, self.seed)
+        self.shots, self.left_out = split.shots, split.left_out
         if n:
             where = self.pool_name if self.pool else "the scored data itself, and left out there"
             self.notes.append(f"{n} examples in each prompt, drawn by seed {self.seed} from {where}")
-        return drawn.rest[:limit]
+        return split.rest[:limit]
 
     def draw(self, examples: list[ExampleT], n: int, seed: int) -> list[ExampleT]:
-        """`n` of the examples by seed, in their order; all, where there are no more. A family whose rows all make one
-        example draws from that example's parts."""
-        return self.drawn(examples, n, seed)
+        """`n` of the examples by seed, in their order; all, where there are no more. A task type whose rows all make
+        one example draws from that example's parts."""
+        return self.subsample(examples, n, seed)
 
-    def drawn(self, parts: Sequence[Any], n: int, seed: int) -> list[Any]:
-        """As `draw`, for whatever is drawn; says so among the notes."""
+    def subsample(self, parts: Sequence[PartT], n: int, seed: int) -> list[PartT]:
+        """`n` of the parts by seed, in their order; adds a note that says so."""
         places = sorted(Random(seed).sample(range(len(parts)), min(n, len(parts))))
         self.notes.append(f"subset: {len(places):,} of {len(parts):,} drawn by seed {seed}, not the benchmark")
         return [parts[place] for place in places]
 
     @abstractmethod
-    def requests(self, example: ExampleT) -> list[Request]:
+    def requests(self, example: ExampleT) -> Sequence[Request]:
         """What the model is asked about an example."""
 
     @abstractmethod
-    def outcome(self, example: ExampleT, answers: Sequence[Any]) -> list[Outcome]:
+    def record(self, example: ExampleT, answers: Sequence[AnswerT]) -> list[Record]:
         """Records, one or several, from the answers in the order of `requests`."""
 
     @staticmethod
     @abstractmethod
-    def measure(outcomes: Sequence[Outcome], options: Any) -> "list[Measured]":
-        """Scores of all outcomes. Needs no model."""
+    def measure(records: Sequence[Record], options: OptionsT) -> "list[Measured]":
+        """Scores of all records. Needs no model."""
 
     @staticmethod
-    def beside(outcomes: Sequence[Outcome], options: Any) -> dict[str, Any]:
-        """What belongs beside the scores and is no score (a curve, a count). Plain values for the result's `extra`."""
+    def extra_outputs(records: Sequence[Record], options: OptionsT) -> dict[str, object]:
+        """What is reported next to the scores and is no score (a curve, a count): JSON values for `Result.extra`."""
         return {}
 
-    def shown(self, shot: Callable[[ExampleT], str]) -> str:
+    def texts(self, example: ExampleT) -> list[str]:
+        """What an example says, for a search of the training corpus; no n-gram reaches over the end of a text. By
+        default every text in it but its own name."""
+        texts: list[str] = []
+        for field in fields(example):
+            if field.name != "id":
+                _gather(getattr(example, field.name), texts)
+        return texts
+
+    def fewshot_prefix(self, shot: Callable[[ExampleT], str]) -> str:
         """The text of the prompt's examples; `shot` gives one with its answer and what parts it from the next."""
         return "".join(shot(example) for example in self.shots)
 
@@ -125,6 +145,15 @@ class Task(ABC, Generic[ExampleT]):
     def prompt(self, head: str, tail: str) -> tuple[tuple[int, ...], int]:
         """Tokens of a prompt encoded as one text, and how many of the last ones make up `tail`."""
         return tuple(self.tokenizer.encode(head + tail)), len(self.tokenizer.encode(tail))
+
+
+def _gather(value: object, texts: list[str]) -> None:
+    """Adds the texts in nested lists and tuples."""
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _gather(item, texts)
 
 
 def truncated(answers: Sequence[Answer]) -> int:

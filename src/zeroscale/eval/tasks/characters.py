@@ -5,14 +5,14 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import IO, TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import RollingResult
-from zeroscale.eval.tasks.base import Outcome
+from zeroscale.eval.tasks.base import Record
 from zeroscale.eval.tasks.rolling import Part, RollingOptions, RollingTask
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Passage:
     blocks: tuple[str, ...]
 
 
-class Options(RollingOptions):
+class CharactersOptions(RollingOptions):
     file_bytes: Annotated[int, Field(gt=0)]
     """The whole file's size; another size is refused."""
     last: Annotated[int, Field(gt=0)]
@@ -41,10 +41,10 @@ class Options(RollingOptions):
     """Bytes of a block, give or take a character that would be cut."""
 
 
-class Characters(RollingTask[Passage]):
+class Characters(RollingTask[Passage, CharactersOptions, Part]):
     """One rolling request over the end of a file."""
 
-    Options = Options
+    Options = CharactersOptions
     METRICS = ("bits_per_character", "bits_per_byte", "token_perplexity")
 
     def parse(self, paths: list[Path]) -> Iterator[Row]:  # type: ignore[override]
@@ -71,13 +71,13 @@ class Characters(RollingTask[Passage]):
         return [Passage(passage.blocks[:limit]) for passage in examples]
 
     def draw(self, examples: list[Passage], n: int, seed: int) -> list[Passage]:
-        return [Passage(tuple(self.drawn(passage.blocks, n, seed))) for passage in examples]
+        return [Passage(tuple(self.subsample(passage.blocks, n, seed))) for passage in examples]
 
     def parts(self, example: Passage) -> list[Part]:
         return [Part(block) for block in example.blocks]
 
-    def outcome(self, example: Passage, answers: Sequence[RollingResult]) -> list[Outcome]:
-        logprobs, tokens = self.shares(example, answers)
+    def record(self, example: Passage, answers: Sequence[RollingResult]) -> list[Record]:
+        logprobs, tokens = self.part_scores(example, answers)
         return [
             {
                 "logprob": float(logprobs[number]),
@@ -90,14 +90,14 @@ class Characters(RollingTask[Passage]):
         ]
 
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: CharactersOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import BitsPerByte, Perplexity
 
-        logprobs = [row["logprob"] for row in outcomes]
+        logprobs = [row["logprob"] for row in records]
         return [
-            BitsPerByte("bits_per_character").measure(logprobs, [row["characters"] for row in outcomes]),
-            BitsPerByte("bits_per_byte").measure(logprobs, [row["bytes"] for row in outcomes]),
-            Perplexity("token_perplexity").measure(logprobs, [row["tokens"] for row in outcomes]),
+            BitsPerByte("bits_per_character").measure(logprobs, [row["characters"] for row in records]),
+            BitsPerByte("bits_per_byte").measure(logprobs, [row["bytes"] for row in records]),
+            Perplexity("token_perplexity").measure(logprobs, [row["tokens"] for row in records]),
         ]
 
 
@@ -140,7 +140,7 @@ def _zipped_tail(path: Path, file_bytes: int, last: int) -> bytes:
     return content
 
 
-def _end_of(file: BinaryIO, last: int) -> tuple[bytes, int]:
+def _end_of(file: IO[bytes], last: int) -> tuple[bytes, int]:
     """A stream's last bytes and its whole size, with no more of it in memory than that."""
     kept = b""
     size = 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
@@ -25,7 +25,7 @@ class Passage:
     word: str
 
 
-class Options(TaskOptions):
+class ClozeWordOptions(TaskOptions):
     strip: bool
     """Whether white space at both ends of the passage, and before the last word, is dropped."""
     straight_quotes: bool
@@ -35,10 +35,10 @@ class Options(TaskOptions):
     truncate: Side
 
 
-class ClozeWord(Task[Passage]):
+class ClozeWord(Task[Passage, ClozeWordOptions, LogLikelihoodResult]):
     """One continuation for each passage."""
 
-    Options = Options
+    Options = ClozeWordOptions
     METRICS = ("perplexity", "acc", "acc_stop_words", "acc_last_token")
     COLUMNS = ("text",)
 
@@ -73,7 +73,7 @@ class ClozeWord(Task[Passage]):
         encoded = self.tokenizer.encode_batch(words)
         return tuple(sorted({ids[0] for ids in encoded if len(ids) == 1}))
 
-    def outcome(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
+    def record(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Record]:
         (answer,) = answers
         greedy = answer.greedy
         row = {
@@ -89,17 +89,20 @@ class ClozeWord(Task[Passage]):
             row["right_stop_words"] = bool(answer.first_filtered and greedy[1:].all())
         return [row]
 
+    def texts(self, example: Passage) -> list[str]:
+        return [f"{example.context} {example.word}"]
+
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: ClozeWordOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy, Perplexity
 
-        ones = np.ones(len(outcomes), dtype=int)
+        ones = np.ones(len(records), dtype=int)
         flags = {"acc": "right", "acc_stop_words": "right_stop_words", "acc_last_token": "right_last_token"}
         if options.stop_words is None:
             del flags["acc_stop_words"]
         return [
-            Perplexity("perplexity").measure([row["logprob"] for row in outcomes], ones),
-            *(Accuracy(name).measure([int(row[flag]) for row in outcomes], ones) for name, flag in flags.items()),
+            Perplexity("perplexity").measure([row["logprob"] for row in records], ones),
+            *(Accuracy(name).measure([int(row[flag]) for row in records], ones) for name, flag in flags.items()),
         ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -12,10 +12,11 @@ from zeroscale.core.files import read_json
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.tasks import base
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
+    from zeroscale.model.protocol import TextTokenizer
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Dialogue:
     references: tuple[tuple[str, ...], ...]
 
 
-class Options(TaskOptions):
+class ConversationOptions(TaskOptions):
     strip: bool
     """Whether white space at both ends of the passage is dropped."""
     after_story: str
@@ -55,14 +56,16 @@ class Options(TaskOptions):
     truncate: Side
 
 
-class Conversation(Task[Dialogue]):
+class Conversation(Task[Dialogue, ConversationOptions, GenerateResult]):
     """One generation for each turn that is scored. Units of the bootstrap are the passages."""
 
-    Options = Options
+    Options = ConversationOptions
     METRICS = ("f1", "em")
     COLUMNS = ("story", "questions", "answers", "additional_answers")
 
-    def __init__(self, options: Any, tokenizer: Any, n_positions: int, seed: int = 0) -> None:
+    def __init__(
+        self, options: ConversationOptions, tokenizer: "TextTokenizer", n_positions: int, seed: int = 0
+    ) -> None:
         super().__init__(options, tokenizer, n_positions, seed)
         if options.new_first and n_positions <= options.max_new_tokens:
             self.notes.append(base.too_short(n_positions, options.max_new_tokens))
@@ -110,7 +113,7 @@ class Conversation(Task[Dialogue]):
             )
         return requests
 
-    def outcome(self, example: Dialogue, answers: Sequence[GenerateResult]) -> list[Outcome]:
+    def record(self, example: Dialogue, answers: Sequence[GenerateResult]) -> list[Record]:
         return [
             {
                 "conversation": example.id,
@@ -137,25 +140,30 @@ class Conversation(Task[Dialogue]):
             distinct.setdefault(text.lower(), text)
         return list(distinct.values())
 
+    def texts(self, example: Dialogue) -> list[str]:
+        return [example.story, *example.questions, *(turn[0] for turn in example.references)]
+
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: ConversationOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import CoqaScore
 
-        predictions = [row["prediction"] for row in outcomes]
-        references = [row["references"] for row in outcomes]
-        return [CoqaScore().measure(predictions, references, [row["unit"] for row in outcomes])]
+        predictions = [row["prediction"] for row in records]
+        references = [row["references"] for row in records]
+        return [CoqaScore().measure(predictions, references, [row["unit"] for row in records])]
 
 
-def _texts(row: Row, field: str, entries: Any) -> list[str]:
+def _texts(row: Row, field: str, entries: object) -> list[str]:
     """Texts in turn order: the release lists objects with `input_text`; the hub gives an object of lists, or texts."""
     if isinstance(entries, dict):
         entries = entries.get("input_text")
     if not isinstance(entries, list) or not entries:
         raise row.fault(f"{field} should be a list of turns")
-    texts = [entry.get("input_text") if isinstance(entry, dict) else entry for entry in entries]
-    for turn, text in enumerate(texts, 1):
+    texts = []
+    for turn, entry in enumerate(entries, 1):
+        text = entry.get("input_text") if isinstance(entry, dict) else entry
         if not isinstance(text, str):
             raise row.fault(f"{field}, turn {turn}: has no input_text")
+        texts.append(text)
     return texts
 
 
@@ -170,10 +178,10 @@ def _dialogue(row: Row) -> Dialogue:
     for name, texts in [("answers", gold), *((f"additional_answers[{i}]", texts) for i, texts in enumerate(others))]:
         if len(texts) != len(questions):
             raise row.fault(f"{name} has {len(texts)} turns, but there are {len(questions)} questions")
-    for turn, texts in enumerate(zip(questions, gold, *others, strict=True), 1):
-        if not texts[0].strip():
+    for turn, (question, *answers) in enumerate(zip(questions, gold, *others, strict=True), 1):
+        if not question.strip():
             raise row.fault(f"questions, turn {turn}: a question without text")
-        if not all(text.strip() for text in texts[1:]):
+        if not all(text.strip() for text in answers):
             raise row.fault(f"answers, turn {turn}: a reference without text")
-    references = tuple(tuple(texts) for texts in zip(gold, *others, strict=True))
+    references = tuple(zip(gold, *others, strict=True))
     return Dialogue(str(row.content.get("id", row.where)), story, tuple(questions), references)

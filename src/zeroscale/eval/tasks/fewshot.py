@@ -12,7 +12,7 @@ ExampleT = TypeVar("ExampleT")
 
 
 @dataclass(frozen=True)
-class Drawn(Generic[ExampleT]):
+class FewshotSplit(Generic[ExampleT]):
     """The examples for the prompt in the order drawn, and those that are left to be scored."""
 
     shots: list[ExampleT]
@@ -21,21 +21,21 @@ class Drawn(Generic[ExampleT]):
     """Examples that are there but not scored."""
 
 
-def draw(examples: Sequence[ExampleT], pool: Sequence[ExampleT], n: int, seed: int) -> Drawn[ExampleT]:
+def draw(examples: Sequence[ExampleT], pool: Sequence[ExampleT], n: int, seed: int) -> FewshotSplit[ExampleT]:
     """Draws `n` from the pool, or where that is empty from the examples. The same seed draws the same.
 
     Raises:
         ZeroscaleError: there are too few.
     """
     if n == 0:
-        return Drawn([], list(examples), 0)
+        return FewshotSplit([], list(examples), 0)
     if pool:
         if len(pool) < n:
             raise ZeroscaleError(f"shots={n}: the pool holds {len(pool)} examples only")
-        return Drawn(Random(seed).sample(list(pool), n), list(examples), 0)
+        return FewshotSplit(Random(seed).sample(list(pool), n), list(examples), 0)
     if len(examples) <= n:
         raise ZeroscaleError(f"{len(examples)} examples are too few: {n} are used up as examples in the prompt")
     places = Random(seed).sample(range(len(examples)), n)
     used = set(places)
     rest = [example for place, example in enumerate(examples) if place not in used]
-    return Drawn([examples[place] for place in places], rest, n)
+    return FewshotSplit([examples[place] for place in places], rest, n)

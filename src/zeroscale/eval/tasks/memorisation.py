@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
@@ -10,7 +10,7 @@ from pydantic import Field
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side
 from zeroscale.eval.metrics import bootstrap
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
@@ -33,7 +33,7 @@ class Passage:
     continuation: tuple[int, ...]
 
 
-class Options(TaskOptions):
+class MemorisationOptions(TaskOptions):
     prompt_tokens: Annotated[int, Field(gt=0)]
     continuation_tokens: Annotated[int, Field(gt=0)]
     passages: Annotated[int, Field(gt=0)]
@@ -45,12 +45,13 @@ class Options(TaskOptions):
         return self.prompt_tokens + self.continuation_tokens
 
 
-class Memorisation(Task[Passage]):
+class Memorisation(Task[Passage, MemorisationOptions, LogLikelihoodResult]):
     """One continuation for each passage. Greedy decoding would write it just if each of its tokens is the likeliest
     after those before it: one pass over the model tells, where decoding would take one for each token."""
 
-    Options = Options
+    Options = MemorisationOptions
     METRICS = ("memorised", "memorised_held_out", "verbatim_tokens", "verbatim_tokens_held_out")
+    DRAWN_FROM_CORPUS = True
     COLUMNS = ("group", "text", "occurrences", "tokens", "tokenizer")
 
     def examples(self, rows: Sequence[Row]) -> list[Passage]:
@@ -96,7 +97,7 @@ class Memorisation(Task[Passage]):
     def requests(self, example: Passage) -> list[LogLikelihood]:
         return [LogLikelihood(example.prompt, example.continuation, self.options.truncate)]
 
-    def outcome(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
+    def record(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Record]:
         (answer,) = answers
         wrong = np.flatnonzero(~answer.greedy)
         right = int(wrong[0]) if len(wrong) else len(answer.greedy)
@@ -114,12 +115,12 @@ class Memorisation(Task[Passage]):
         ]
 
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: MemorisationOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy, AccuracyAmong
 
         found: list[Measured] = []
         for group, ending in (("training", ""), ("held_out", "_held_out")):
-            rows = [row for row in outcomes if row["group"] == group]
+            rows = [row for row in records if row["group"] == group]
             if not rows:
                 continue
             ones = np.ones(len(rows), dtype=int)
@@ -131,12 +132,12 @@ class Memorisation(Task[Passage]):
         return found
 
     @staticmethod
-    def beside(outcomes: Sequence[Outcome], options: Any) -> dict[str, Any]:
+    def extra_outputs(records: Sequence[Record], options: MemorisationOptions) -> dict[str, object]:
         """`by_occurrences`: the share continued word for word, by how often the training text holds a passage."""
         points = []
         for low, high in RANGES:
             rows = [
-                row for row in outcomes if row["group"] != "held_out" and low <= row["occurrences"] <= (high or np.inf)
+                row for row in records if row["group"] != "held_out" and low <= row["occurrences"] <= (high or np.inf)
             ]
             if not rows:
                 continue

@@ -11,7 +11,7 @@ from pydantic import Field
 from zeroscale.eval.cards.rows import Row, jsonl
 from zeroscale.eval.detokenise.penn import detokenise_treebank
 from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side, fit
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
@@ -32,7 +32,7 @@ class Question:
     answer: str
 
 
-class Options(TaskOptions):
+class MultipleChoiceOptions(TaskOptions):
     detokenise: bool
     separator: str
     """Between the sentences of the story, and before the question."""
@@ -44,10 +44,10 @@ class Options(TaskOptions):
     truncate: Side
 
 
-class MultipleChoice(Task[Question]):
+class MultipleChoice(Task[Question, MultipleChoiceOptions, LogLikelihoodResult]):
     """A continuation for each candidate: itself and the rest of the sentence."""
 
-    Options = Options
+    Options = MultipleChoiceOptions
     METRICS = ("acc",)
     COLUMNS = ("sentences", "question", "answer", "options")
 
@@ -92,22 +92,22 @@ class MultipleChoice(Task[Question]):
 
     def _split(self, example: Question) -> tuple[str, str, str]:
         """Text before the blank without its last space, that space, and the text after the blank."""
-        shown = self.shown(lambda shot: self._story(shot).replace(BLANK, self._plain(shot.answer)) + "\n\n")
+        shown = self.fewshot_prefix(lambda shot: self._story(shot).replace(BLANK, self._plain(shot.answer)) + "\n\n")
         before, _, after = self._story(example).rpartition(BLANK)
         before = shown + before
         context = before.rstrip(" \n")
         return context, before[len(context) :], after
 
     def requests(self, example: Question) -> list[LogLikelihood]:
-        context, space, after = self._split(example)
-        pairs = [self.pair(context, space + self._plain(candidate) + after) for candidate in example.candidates]
+        before, space, after = self._split(example)
+        pairs = [self.pair(before, space + self._plain(candidate) + after) for candidate in example.candidates]
         # All candidates are judged after the same context: it leaves room for the longest of them.
         longest = max(len(target) for _, target in pairs)
         context = pairs[0][0] or (self.tokenizer.eos,)  # nothing stands before a blank that opens the text
         shared = fit(context, max(1, self.n_positions + 1 - longest), self.options.truncate)
         return [LogLikelihood(shared, target, self.options.truncate) for _, target in pairs]
 
-    def outcome(self, example: Question, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
+    def record(self, example: Question, answers: Sequence[LogLikelihoodResult]) -> list[Record]:
         scores = [float(answer.logprobs.sum()) for answer in answers]
         chosen = max(range(len(scores)), key=scores.__getitem__)
         right = example.candidates.index(example.answer)
@@ -126,14 +126,18 @@ class MultipleChoice(Task[Question]):
             }
         ]
 
+    def texts(self, example: Question) -> list[str]:
+        story = [*example.sentences, example.question.replace(BLANK, example.answer)]
+        return ["\n".join(map(self._plain, story))]
+
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: MultipleChoiceOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy
 
-        return [Accuracy().measure([row["chosen"] for row in outcomes], [row["wanted"] for row in outcomes])]
+        return [Accuracy().measure([row["chosen"] for row in records], [row["wanted"] for row in records])]
 
 
-def _question(row: Row, options: Options) -> Question:
+def _question(row: Row, options: MultipleChoiceOptions) -> Question:
     sentences = row.content.get("sentences") if options.sentences is None else row.items("sentences")
     question, answer, candidates = row.text("question"), row.text("answer"), row.items("options")
     sentences = [] if sentences is None else sentences

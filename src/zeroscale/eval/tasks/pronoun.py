@@ -12,7 +12,7 @@ from pydantic import Field
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row, jsonl
 from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
@@ -33,7 +33,7 @@ class Schema:
     answer: int
 
 
-class Options(TaskOptions):
+class PronounOptions(TaskOptions):
     first: Annotated[int, Field(gt=0)] | None
     """So many schemas, from the beginning of the collection."""
     substitute: Literal["by grammar", "as lm-eval"]
@@ -44,10 +44,10 @@ class Options(TaskOptions):
     truncate: Side
 
 
-class Pronoun(Task[Schema]):
+class Pronoun(Task[Schema, PronounOptions, LogLikelihoodResult]):
     """Two scorings of each candidate (Trinh & Le 2018): of the rest of the sentence after it, and of the whole one."""
 
-    Options = Options
+    Options = PronounOptions
     METRICS = ("acc", "acc_full")
     COLUMNS = ("text", "pronoun", "pronoun_loc", "options", "label")
 
@@ -75,7 +75,7 @@ class Pronoun(Task[Schema]):
 
     def requests(self, example: Schema) -> list[LogLikelihood]:
         """For each candidate: the rest after it, then the whole sentence after the end-of-text token."""
-        prefix = self.shown(lambda shot: "".join(self._filled(shot, shot.answer)) + "\n")
+        prefix = self.fewshot_prefix(lambda shot: "".join(self._filled(shot, shot.answer)) + "\n")
         start = (self.tokenizer.eos,)
         requests = []
         for number in range(2):
@@ -89,7 +89,7 @@ class Pronoun(Task[Schema]):
             requests.append(LogLikelihood(given, sentence[scored_from:], self.options.truncate))
         return requests
 
-    def outcome(self, example: Schema, answers: Sequence[LogLikelihoodResult]) -> list[Outcome]:
+    def record(self, example: Schema, answers: Sequence[LogLikelihoodResult]) -> list[Record]:
         partial, full = ([float(answer.logprobs.sum()) for answer in answers[kind::2]] for kind in (0, 1))
         chosen, chosen_full = (max(range(2), key=scores.__getitem__) for scores in (partial, full))
         return [
@@ -109,13 +109,16 @@ class Pronoun(Task[Schema]):
             }
         ]
 
+    def texts(self, example: Schema) -> list[str]:
+        return [f"{example.before}{example.pronoun}{example.after}"]
+
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: PronounOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy
 
-        wanted = [row["wanted"] for row in outcomes]
+        wanted = [row["wanted"] for row in records]
         chosen = {"acc": "chosen", "acc_full": "chosen_full"}
-        return [Accuracy(name).measure([row[field] for row in outcomes], wanted) for name, field in chosen.items()]
+        return [Accuracy(name).measure([row[field] for row in records], wanted) for name, field in chosen.items()]
 
 
 def by_grammar(candidate: str, pronoun: str) -> str:

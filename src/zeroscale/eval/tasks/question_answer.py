@@ -4,7 +4,7 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.metrics.statistics import normalise_answer
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
@@ -38,7 +38,7 @@ def _holds_question(template: str) -> str:
     return template
 
 
-class Options(TaskOptions):
+class QuestionAnswerOptions(TaskOptions):
     description: str
     """Before everything else."""
     template: Annotated[str, AfterValidator(_holds_question)]
@@ -59,10 +59,10 @@ class Options(TaskOptions):
     truncate: Side
 
 
-class QuestionAnswer(Task[Question]):
+class QuestionAnswer(Task[Question, QuestionAnswerOptions, GenerateResult]):
     """One greedy generation for each question."""
 
-    Options = Options
+    Options = QuestionAnswerOptions
     METRICS = ("acc", "acc_most_confident")
     COLUMNS = ("question", "answer")
 
@@ -74,7 +74,7 @@ class QuestionAnswer(Task[Question]):
 
     def _prompt(self, example: Question) -> tuple[str, str]:
         options = self.options
-        shown = self.shown(lambda shot: f"{self._asked(shot)} {shot.answers[0]}{options.between}")
+        shown = self.fewshot_prefix(lambda shot: f"{self._asked(shot)} {shot.answers[0]}{options.between}")
         return options.description + shown, self._asked(example)
 
     def requests(self, example: Question) -> list[GenerateUntil]:
@@ -84,7 +84,7 @@ class QuestionAnswer(Task[Question]):
         limit, side = options.max_new_tokens, options.truncate
         return [GenerateUntil(prompt, limit, stop, side, protected, logprobs=True, new_first=options.new_first)]
 
-    def outcome(self, example: Question, answers: Sequence[GenerateResult]) -> list[Outcome]:
+    def record(self, example: Question, answers: Sequence[GenerateResult]) -> list[Record]:
         (answer,) = answers
         assert answer.logprobs is not None
         prediction = re.split(f"[{re.escape(self.options.stop_at)}]", answer.text)[0]
@@ -107,20 +107,20 @@ class QuestionAnswer(Task[Question]):
         ]
 
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: QuestionAnswerOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy, AccuracyAmong
 
-        right = [int(row["right"]) for row in outcomes]
-        surest = set(most_confident([row["confidence"] for row in outcomes], options.most_confident))
+        right = [int(row["right"]) for row in records]
+        surest = set(most_confident([row["confidence"] for row in records], options.most_confident))
         return [
             Accuracy().measure(right, [1] * len(right)),
             AccuracyAmong("acc_most_confident").measure(right, [int(place in surest) for place in range(len(right))]),
         ]
 
     @staticmethod
-    def beside(outcomes: Sequence[Outcome], options: Options) -> dict[str, Any]:
-        surest = most_confident([row["confidence"] for row in outcomes], options.most_confident)
-        return {"most_confident": len(surest), "accuracy_by_confidence": by_confidence(outcomes)}
+    def extra_outputs(records: Sequence[Record], options: QuestionAnswerOptions) -> dict[str, object]:
+        surest = most_confident([row["confidence"] for row in records], options.most_confident)
+        return {"most_confident": len(surest), "accuracy_by_confidence": by_confidence(records)}
 
 
 def most_confident(confidence: Sequence[float], share: float) -> list[int]:
@@ -129,11 +129,11 @@ def most_confident(confidence: Sequence[float], share: float) -> list[int]:
     return order[: max(1, round(share * len(order)))].tolist()
 
 
-def by_confidence(outcomes: Sequence[Outcome], groups: int = GROUPS) -> list[dict[str, float]]:
+def by_confidence(records: Sequence[Record], groups: int = GROUPS) -> list[dict[str, float]]:
     """Accuracy against confidence: for each of equally large groups, from the least confident on, its number of
     questions, mean confidence and accuracy."""
-    confidence = np.array([row["confidence"] for row in outcomes], dtype=np.float64)
-    right = np.array([row["right"] for row in outcomes], dtype=np.float64)
+    confidence = np.array([row["confidence"] for row in records], dtype=np.float64)
+    right = np.array([row["right"] for row in records], dtype=np.float64)
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(groups, len(order))) if len(part)]
     return [

@@ -1,9 +1,9 @@
-"""What families of long texts share: windows over a text, and what each part of it got of the whole."""
+"""What the task types of long texts share: windows over a text, and the log-probability of each of its parts."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -11,7 +11,14 @@ from pydantic import Field, model_validator
 from zeroscale.eval.engine.requests import RollingLogLikelihood, RollingResult
 from zeroscale.eval.tasks.base import Task, TaskOptions
 
-TextT = TypeVar("TextT")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from zeroscale.model.protocol import TextTokenizer
+
+TextT = TypeVar("TextT", bound="DataclassInstance")
+RollingOptionsT = TypeVar("RollingOptionsT", bound="RollingOptions")
+PartT = TypeVar("PartT", bound="Part")
 
 
 class RollingOptions(TaskOptions):
@@ -38,51 +45,51 @@ class Part:
     text: str
 
 
-class RollingTask(Task[TextT]):
-    """All rows make up one example, a text in parts; the parts are the bootstrap's units."""
+class RollingTask(Task[TextT, RollingOptionsT, RollingResult], Generic[TextT, RollingOptionsT, PartT]):
+    """All rows make up one example, a text in parts; the parts are the bootstrap's clusters."""
 
-    ROWS_ARE_UNITS = True
+    RECORDS_ARE_CLUSTERS = True
 
-    def __init__(self, options: Any, tokenizer: Any, n_positions: int, seed: int = 0) -> None:
+    def __init__(self, options: RollingOptionsT, tokenizer: "TextTokenizer", n_positions: int, seed: int = 0) -> None:
         super().__init__(options, tokenizer, n_positions, seed)
         self._window = min(options.window or n_positions, n_positions)
         self._stride = min(options.stride or self._window, self._window)
         if options.window and options.window > n_positions:
             self.notes.append(f"window {n_positions} instead of {options.window}: the model has no more positions")
-        self._last: tuple[TextT, list[Any], list[RollingLogLikelihood]] | None = None
+        self._last: tuple[TextT, list[PartT], list[RollingLogLikelihood]] | None = None
 
     @abstractmethod
-    def parts(self, example: TextT) -> Sequence[Part]:
+    def parts(self, example: TextT) -> Sequence[PartT]:
         """The text's parts, in order."""
 
-    def apart(self) -> bool:
+    def has_separate_parts(self) -> bool:
         """Whether the model reads each part on its own, after a start of its own."""
         return False
 
-    def prepared(self, example: TextT) -> tuple[list[Any], list[RollingLogLikelihood]]:
-        """Parts and requests. Kept, for both are asked for twice and may take a while.
+    def prepare(self, example: TextT) -> tuple[list[PartT], list[RollingLogLikelihood]]:
+        """Parts and requests. Cached, for both are asked for twice and may take a while.
 
         Texts are encoded as one, however long; no token ends where a part does unless it would in any case.
         """
         if self._last is None or self._last[0] is not example:
             parts = list(self.parts(example))
             texts = [part.text for part in parts]
-            ids = self.tokenizer.encode_batch(texts if self.apart() else ["".join(texts)])
+            ids = self.tokenizer.encode_batch(texts if self.has_separate_parts() else ["".join(texts)])
             start = self.tokenizer.eos if self.options.start_token else None
             requests = [RollingLogLikelihood(tuple(tokens), self._window, self._stride, start) for tokens in ids]
             self._last = example, parts, requests
         return self._last[1], self._last[2]
 
-    def requests(self, example: TextT) -> list[RollingLogLikelihood]:  # type: ignore[override]
-        return self.prepared(example)[1]
+    def requests(self, example: TextT) -> list[RollingLogLikelihood]:
+        return self.prepare(example)[1]
 
-    def shares(self, example: TextT, answers: Sequence[RollingResult]) -> tuple[np.ndarray, np.ndarray]:
+    def part_scores(self, example: TextT, answers: Sequence[RollingResult]) -> tuple[np.ndarray, np.ndarray]:
         """Log-probability (nats) and number of scored tokens of each part.
 
         A token belongs to the part in which its first byte stands.
         """
-        parts, requests = self.prepared(example)
-        if self.apart():
+        parts, requests = self.prepare(example)
+        if self.has_separate_parts():
             logprobs = np.array([answer.logprobs.sum() for answer in answers])
             return logprobs, np.array([len(answer.logprobs) for answer in answers])
         ((request,), (answer,)) = requests, answers

@@ -12,7 +12,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.detokenise import RULES, lm_eval
 from zeroscale.eval.engine.requests import RollingResult
-from zeroscale.eval.tasks.base import Outcome
+from zeroscale.eval.tasks.base import Record
 from zeroscale.eval.tasks.rolling import Part, RollingOptions, RollingTask
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Plain(Part):
     lines_not_detokenised: int = 0
 
 
-class Options(RollingOptions):
+class StreamOptions(RollingOptions):
     unk_at_most: Annotated[float, Field(ge=0, le=1)] | None
     """The largest share of words that may be <unk>; null: any. Files of one name differ in it."""
     blocks: Literal["articles", "pages"] | Annotated[int, Field(gt=0)]
@@ -60,10 +60,10 @@ class Options(RollingOptions):
     """Whether a perplexity per word counts each line's end as a word, as WikiText's own <eos> does."""
 
 
-class Stream(RollingTask[Text]):
+class Stream(RollingTask[Text, StreamOptions, _Plain]):
     """One rolling request over all blocks, or one for each."""
 
-    Options = Options
+    Options = StreamOptions
     METRICS = ("word_perplexity", "token_perplexity", "byte_perplexity", "bits_per_byte")
 
     @staticmethod
@@ -111,9 +111,9 @@ class Stream(RollingTask[Text]):
         return [Text(text.blocks[:limit]) for text in examples]
 
     def draw(self, examples: list[Text], n: int, seed: int) -> list[Text]:
-        return [Text(tuple(self.drawn(text.blocks, n, seed))) for text in examples]
+        return [Text(tuple(self.subsample(text.blocks, n, seed))) for text in examples]
 
-    def apart(self) -> bool:
+    def has_separate_parts(self) -> bool:
         return self.options.context == "block"
 
     def parts(self, example: Text) -> list[_Plain]:
@@ -132,9 +132,9 @@ class Stream(RollingTask[Text]):
         text = "".join(line.text + end for line in lines)
         return _Plain(text, words, len(text.encode()), sum(not line.exact for line in lines))
 
-    def outcome(self, example: Text, answers: Sequence[RollingResult]) -> list[Outcome]:
-        logprobs, tokens = self.shares(example, answers)
-        plain, _ = self.prepared(example)
+    def record(self, example: Text, answers: Sequence[RollingResult]) -> list[Record]:
+        logprobs, tokens = self.part_scores(example, answers)
+        plain, _ = self.prepare(example)
         return [
             {
                 "title": block.title,
@@ -150,11 +150,11 @@ class Stream(RollingTask[Text]):
         ]
 
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: StreamOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import BitsPerByte, Perplexity
 
-        logprobs = [row["logprob"] for row in outcomes]
-        words, tokens, sizes = ([row[name] for row in outcomes] for name in ("words", "tokens", "bytes"))
+        logprobs = [row["logprob"] for row in records]
+        words, tokens, sizes = ([row[name] for row in records] for name in ("words", "tokens", "bytes"))
         return [
             Perplexity("word_perplexity").measure(logprobs, words),
             Perplexity("token_perplexity").measure(logprobs, tokens),

@@ -12,7 +12,7 @@ from pydantic import Field
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.metrics import sentences
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
@@ -27,7 +27,7 @@ class Article:
     highlights: str
 
 
-class Options(TaskOptions):
+class SummaryOptions(TaskOptions):
     hint: str
     max_new_tokens: Annotated[int, Field(gt=0)]
     top_k: Annotated[int, Field(gt=0)]
@@ -48,10 +48,10 @@ _SCORED = {
 _BASELINE_SENTENCES = 3
 
 
-class Summary(Task[Article]):
+class Summary(Task[Article, SummaryOptions, GenerateResult]):
     """Two drawn generations for each article, with the hint and without."""
 
-    Options = Options
+    Options = SummaryOptions
     METRICS = tuple(before + name for before in _SCORED for name in _SCORES)
     COLUMNS = ("article", "highlights")
 
@@ -77,7 +77,7 @@ class Summary(Task[Article]):
             GenerateUntil(plain, length, stop, options.truncate, 0, k, self._seed(example, "/no hint")),
         ]
 
-    def outcome(self, example: Article, answers: Sequence[GenerateResult]) -> list[Outcome]:
+    def record(self, example: Article, answers: Sequence[GenerateResult]) -> list[Record]:
         hinted, plain = answers
         article = sentences.split(example.article)
         draw = Random(self._seed(example, "/random"))
@@ -101,12 +101,12 @@ class Summary(Task[Article]):
         return "\n".join(sentences.split(answer.text)[: self.options.sentences])
 
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: SummaryOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Rouge
 
-        references = [row["reference"] for row in outcomes]
+        references = [row["reference"] for row in records]
         level = options.rouge_l == "summary"
         return [
-            Rouge(level, options.stemmer, before).measure([row[field] for row in outcomes], references)
+            Rouge(level, options.stemmer, before).measure([row[field] for row in records], references)
             for before, field in _SCORED.items()
         ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -12,10 +12,11 @@ from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Stop
 from zeroscale.eval.metrics import sentences
 from zeroscale.eval.tasks import base
-from zeroscale.eval.tasks.base import Outcome, Task, TaskOptions, truncated
+from zeroscale.eval.tasks.base import Record, Task, TaskOptions, truncated
 
 if TYPE_CHECKING:
     from zeroscale.eval.metrics.metrics import Measured
+    from zeroscale.model.protocol import TextTokenizer
 
 Language = Literal["en", "fr"]
 
@@ -28,7 +29,7 @@ class Pair:
     target: str
 
 
-class Options(TaskOptions):
+class TranslationOptions(TaskOptions):
     source: Language
     target: Language
     strip: bool
@@ -45,14 +46,16 @@ class Options(TaskOptions):
     """Whether new tokens get all their room, and the prompt what is left (else at most half of the context)."""
 
 
-class Translation(Task[Pair]):
+class Translation(Task[Pair, TranslationOptions, GenerateResult]):
     """One generation for each sentence."""
 
-    Options = Options
+    Options = TranslationOptions
     METRICS = ("bleu", "chrf", "ter")
     COLUMNS = ("translation",)
 
-    def __init__(self, options: Any, tokenizer: Any, n_positions: int, seed: int = 0) -> None:
+    def __init__(
+        self, options: TranslationOptions, tokenizer: "TextTokenizer", n_positions: int, seed: int = 0
+    ) -> None:
         super().__init__(options, tokenizer, n_positions, seed)
         if options.new_first and n_positions <= options.max_new_tokens:
             self.notes.append(base.too_short(n_positions, options.max_new_tokens))
@@ -87,12 +90,12 @@ class Translation(Task[Pair]):
 
     def requests(self, example: Pair) -> list[GenerateUntil]:
         options = self.options
-        shots = self.shown(lambda shot: f"{self._asked(shot)} {shot.target}\n")
+        shots = self.fewshot_prefix(lambda shot: f"{self._asked(shot)} {shot.target}\n")
         prompt, protected = self.prompt(shots, self._asked(example))
         stop = Stop("newline") if options.translation == "first line" else Stop("sentences", 1)
         return [GenerateUntil(prompt, options.max_new_tokens, stop, "left", protected, new_first=options.new_first)]
 
-    def outcome(self, example: Pair, answers: Sequence[GenerateResult]) -> list[Outcome]:
+    def record(self, example: Pair, answers: Sequence[GenerateResult]) -> list[Record]:
         (answer,) = answers
         return [
             {
@@ -110,12 +113,12 @@ class Translation(Task[Pair]):
         return next(iter(sentences.split(text)), "")
 
     @staticmethod
-    def measure(outcomes: Sequence[Outcome], options: Options) -> "list[Measured]":
+    def measure(records: Sequence[Record], options: TranslationOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Bleu
         from zeroscale.eval.metrics.translation import ChrF, TranslationEditRate
 
-        predictions = [row["prediction"] for row in outcomes]
-        references = [row["reference"] for row in outcomes]
+        predictions = [row["prediction"] for row in records]
+        references = [row["reference"] for row in records]
         return [
             Bleu().measure(predictions, [[text] for text in references]),
             ChrF().measure(predictions, references),

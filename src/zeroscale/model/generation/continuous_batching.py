@@ -6,7 +6,6 @@ would read, its keys and values are kept and read once as well (`shared_prefix`)
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from zeroscale.model.generation.prefix_tree import PrefixTrie
 from zeroscale.model.generation.shared_prefix import Prefix, PrefixBuffer, SharedPrefixCache
 from zeroscale.model.gpt import GPT
 from zeroscale.model.kv_cache import KVCache
+from zeroscale.model.protocol import LanguageModel
 
 # Prompt tokens of one prefill: their keys and values are held beside those of the running rows.
 _CPU_PROMPT_TOKENS = 2048
@@ -252,7 +252,7 @@ class SharedPrefixBatch(_PromptQueue):
 class FixedBatch(_PromptQueue):
     """The same for a model of transformers, into whose cache no rows can be inserted: a batch runs to its end."""
 
-    def __init__(self, model: Any, prompts: Prompts, rows: int) -> None:
+    def __init__(self, model: LanguageModel, prompts: Prompts, rows: int) -> None:
         super().__init__(prompts, rows, [[member] for member in range(len(prompts))])
         self.model = model
         self.running = 0

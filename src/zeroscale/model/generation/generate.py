@@ -16,7 +16,7 @@ from torch import Tensor
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.generation.grouping import AnyBatch, group_prompts
 from zeroscale.model.generation.sampling import Sampler, uniform_numbers
-from zeroscale.model.gpt import GPT
+from zeroscale.model.protocol import LanguageModel
 
 Stop = Callable[[list[int]], bool]
 
@@ -68,7 +68,7 @@ class StreamOptions(TypedDict, total=False):
 
 
 def generate(
-    model: GPT, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Unpack[StreamOptions]
+    model: LanguageModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, **options: Unpack[StreamOptions]
 ) -> list[list[int]]:
     """The new tokens of each prompt, in the order of `prompts`; arguments and errors as `stream`."""
     new_tokens: list[list[int]] = [[] for _ in prompts]
@@ -78,7 +78,7 @@ def generate(
 
 
 def stream(
-    model: GPT,
+    model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     *,
@@ -156,7 +156,7 @@ def _seeds(seed: int | Sequence[int], count: int) -> list[int | tuple[int, int]]
 
 
 def _check(
-    model: GPT,
+    model: LanguageModel,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     temperature: float,
@@ -192,7 +192,7 @@ class _RunningBatch:
     """The rows that generate now, and which prompt each belongs to."""
 
     def __init__(
-        self, model: GPT, batch: AnyBatch, new_tokens: list[list[int]], sampler: Sampler, draws: Tensor | None
+        self, model: LanguageModel, batch: AnyBatch, new_tokens: list[list[int]], sampler: Sampler, draws: Tensor | None
     ) -> None:
         """`draws` are uniform numbers [prompts, new tokens]; None: greedy."""
         self.model, self.batch, self.new_tokens, self.sampler, self.draws = model, batch, new_tokens, sampler, draws

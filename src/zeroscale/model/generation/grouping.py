@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from zeroscale.model.generation import prefix_tree
 from zeroscale.model.generation.continuous_batching import (
@@ -15,6 +14,7 @@ from zeroscale.model.generation.continuous_batching import (
 )
 from zeroscale.model.generation.prefix_tree import PrefixTrie
 from zeroscale.model.gpt import GPT
+from zeroscale.model.protocol import LanguageModel
 
 # A shared prefix is worth products of its own where it spares a third of the columns that a step of its rows would
 # read, and, in each block, the bytes that are read in the time in which those products start.
@@ -26,7 +26,7 @@ AnyBatch = ContinuousBatch | SharedPrefixBatch | FixedBatch
 
 
 def group_prompts(
-    model: Any, prompts: Prompts, new_tokens: int, batch_size: int, columns: int | None, share: bool
+    model: LanguageModel, prompts: Prompts, new_tokens: int, batch_size: int, columns: int | None, share: bool
 ) -> list[Callable[[], AnyBatch]]:
     """The batches in their order, each to be made when the one before is freed. Arguments as `generate.stream`."""
     if not prompts:

@@ -2,7 +2,8 @@
 
 import codecs
 from collections.abc import Sequence
-from typing import Any
+
+from zeroscale.model.protocol import TextTokenizer
 
 
 class StopStringDecoder:
@@ -12,7 +13,7 @@ class StopStringDecoder:
     put together, is `text`; bytes that are no UTF-8 become U+FFFD.
     """
 
-    def __init__(self, tokenizer: Any, stop: Sequence[str] = ()) -> None:
+    def __init__(self, tokenizer: TextTokenizer, stop: Sequence[str] = ()) -> None:
         self.tokens: list[int] = []
         self.text = ""
         self.stopped = False

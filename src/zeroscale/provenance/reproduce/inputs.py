@@ -16,6 +16,7 @@ from zeroscale.data.corpus import INDEX
 from zeroscale.eval import tasks
 from zeroscale.eval.cards import examples, sources
 from zeroscale.eval.cards import registry as cards_of
+from zeroscale.eval.corpus_cards import is_drawn_from_corpus
 from zeroscale.launch import launcher
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce.request import Inputs
@@ -158,7 +159,7 @@ def _with_cards(run: Recorded, results: Sequence[ResultFile], settings: TrainCon
     kept = []
     for name, card in known.items():
         missing = sources.available(card, settings.cards_from, data_dir)
-        if missing is None or _drawn(card):
+        if missing is None or is_drawn_from_corpus(card):
             kept.append(name if name in settings.cards or name in _shipped() else str(card.path))
         else:
             lacking.append(missing if settings.data_dir else f"{missing} (data_dir=DIR says where they are)")
@@ -167,13 +168,6 @@ def _with_cards(run: Recorded, results: Sequence[ResultFile], settings: TrainCon
         if one.content["source"] != "corpus":
             lacking += _changed(one.content, known, data_dir, run)
     return dataclasses.replace(settings, cards=tuple(kept)), lacking
-
-
-def _drawn(card: Any) -> bool:
-    """Whether a card's data are drawn from the training corpus: then they lie nowhere before they are asked for."""
-    from zeroscale.eval.corpus_cards import FAMILY
-
-    return card.family == FAMILY
 
 
 def _shipped() -> set[str]:
@@ -190,17 +184,15 @@ def _changed(result: Json, known: dict[str, Any], data_dir: Path | None, run: Re
         card = card.following(protocol)
         if card.hash(protocol) != result["card_hash"]:
             return [f"card {name}: its protocol {protocol} is not the one that was scored (another hash): can matter"]
-        if _drawn(card) or sources.available(card, source, data_dir) is not None or source == "hub":
+        if is_drawn_from_corpus(card) or sources.available(card, source, data_dir) is not None or source == "hub":
             # Said already, or found out when it is read.
             return []
-        family = tasks.family(card.family)
         tokenizer = Tokenizer.load(run.directory / layout.TOKENIZER)
-        options = family.Options.model_validate(card.options(protocol))
-        task = family(options, tokenizer, run.settings.model.n_positions, result["seed"])
+        task = tasks.build_task(card, protocol, tokenizer, run.settings.model.n_positions, result["seed"])
         data = examples.load(card, task, source, data_dir, allow_other_data=True)
         if data.hash != result["data_hash"]:
             origin = ", ".join(data.origin)
-            return [f"card {name}: {origin} is another version than the one scored ({data.standing.words}): can matter"]
+            return [f"card {name}: {origin} is another version than the one scored ({data.check.words}): can matter"]
     except ZeroscaleError as error:
         return [str(error)]
     return []
