@@ -1,11 +1,11 @@
-"""How a global batch of tokens is cut for the devices: told without importing torch, for `plan` asks too."""
+"""How a global batch of tokens is divided among devices; imports no torch, so that `plan` can ask."""
 
 from dataclasses import dataclass
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine
 
-# Tokens of one forward and backward pass on one device where the settings leave it open.
+# Tokens of one forward and backward pass on one device, unless the settings say otherwise.
 MICRO_BATCH_LIMIT = {"cpu": 8192, "cuda": 32768}
 
 
@@ -22,7 +22,7 @@ class BatchLayout:
         return self.rows // (self.ranks * self.micro_rows)
 
     def rows_of(self, rank: int, micro: int) -> slice:
-        """The rows of the global batch that a rank reads in its micro-batch `micro`."""
+        """The rows of the global batch that are a rank's micro-batch number `micro`."""
         start = (micro * self.ranks + rank) * self.micro_rows
         return slice(start, start + self.micro_rows)
 
@@ -43,12 +43,14 @@ def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int 
     return BatchLayout(rows=share * ranks, ranks=ranks, micro_rows=micro)
 
 
-def layout_of(settings: TrainConfig) -> BatchLayout:
-    """The layout of a cell on the accelerator that it will use."""
-    return layout_for(settings, machine.resolve_accelerator(settings.trainer.accelerator))
+def layout_of(config: TrainConfig) -> BatchLayout:
+    """The layout of a run on the accelerator that it will use."""
+    return layout_for(config, machine.resolve_accelerator(config.trainer.accelerator))
 
 
-def layout_for(settings: TrainConfig, kind: str) -> BatchLayout:
-    """The layout of a cell on "cpu" or "cuda", whichever this machine has."""
-    run = settings.trainer
-    return layout(run.batch_tokens, settings.context, run.devices, run.micro_batch_tokens, MICRO_BATCH_LIMIT[kind])
+def layout_for(config: TrainConfig, kind: str) -> BatchLayout:
+    """The layout of a run on "cpu" or "cuda", whichever this machine has."""
+    trainer = config.trainer
+    return layout(
+        trainer.batch_tokens, config.context, trainer.devices, trainer.micro_batch_tokens, MICRO_BATCH_LIMIT[kind]
+    )

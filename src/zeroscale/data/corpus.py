@@ -3,7 +3,7 @@
 import bisect
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -145,18 +145,18 @@ class Corpus:
             )
         index = read_json(directory / INDEX)
         if not isinstance(index, dict) or index.get("format") != FORMAT:
-            found = index.get("format") if isinstance(index, dict) else None
+            version = index.get("format") if isinstance(index, dict) else None
             raise ZeroscaleError(
-                f"{directory / INDEX}: corpus format {found}, this zeroscale reads {FORMAT}: use the version that"
+                f"{directory / INDEX}: corpus format {version}, this zeroscale reads {FORMAT}: use the version that"
                 " prepared it, or delete the directory and prepare it again"
             )
-        corpus = cls(directory, index)
+        corpus = cls(directory, cast(CorpusIndex, index))
         for shard in corpus.files():
             path = directory / shard["file"]
             size = path.stat().st_size if path.is_file() else None
             if size != shard["bytes"]:
-                found = "is missing" if size is None else f"has {size:,} bytes, not {shard['bytes']:,}"
-                raise ZeroscaleError(f"{path} {found}: the corpus is damaged; delete {directory} and prepare it again")
+                fault = "is missing" if size is None else f"has {size:,} bytes, not {shard['bytes']:,}"
+                raise ZeroscaleError(f"{path} {fault}: the corpus is damaged; delete {directory} and prepare it again")
         return corpus
 
     def shards(self) -> list[ShardEntry]:
@@ -165,7 +165,7 @@ class Corpus:
 
     def files(self) -> list[FileEntry]:
         """file, bytes and sha256 of every shard and every list of documents."""
-        return self.shards() + [entry for split in SPLITS for entry in self.index["splits"][split].get("lists", [])]
+        return [*self.shards()] + [entry for split in SPLITS for entry in self.index["splits"][split].get("lists", [])]
 
     def verify(self) -> None:
         """Reads every shard and the tokenizer and compares them with the index. Takes a second per gigabyte or so.
@@ -258,15 +258,13 @@ class Corpus:
         spans = []
         with open(names, "rb") as handle:
             for number in range(bisect.bisect_right(records["end"], start), len(records)):
-                before, behind = (int(records["end"][number - 1]) if number else 0), int(records["end"][number])
-                if before >= end:
+                first, last = (int(records["end"][number - 1]) if number else 0), int(records["end"][number])
+                if first >= end:
                     break
-                at = int(records["name"][number - 1]) if number else 0
-                handle.seek(at)
-                name = handle.read(int(records["name"][number]) - at).decode("utf-8", "replace").rstrip("\n")
-                spans.append(
-                    Span(number, name, behind - before, max(start, before) - before, min(end, behind) - before)
-                )
+                name_start = int(records["name"][number - 1]) if number else 0
+                handle.seek(name_start)
+                name = handle.read(int(records["name"][number]) - name_start).decode("utf-8", "replace").rstrip("\n")
+                spans.append(Span(number, name, last - first, max(start, first) - first, min(end, last) - first))
         return spans
 
     def val_tokens(self, limit: int | None = None) -> np.ndarray:

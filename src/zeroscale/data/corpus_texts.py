@@ -1,4 +1,4 @@
-"""A corpus as text again, in whichever form it is: files as `zeroscale data` reads them, or the shards it makes."""
+"""A corpus as text: the files that `zeroscale data` reads, or the shards that it writes."""
 
 import codecs
 import glob
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ _KEYS = {"data.path": "corpus", "data.text_field": "text_field"}
 
 @dataclass(frozen=True)
 class Texts:
-    """A corpus that is there.
+    """A corpus to read as text.
 
     Attributes:
         kind: "files", or "prepared" (shards of tokens); path: as given.
@@ -36,7 +36,7 @@ class Texts:
 
     kind: Literal["files", "prepared"]
     path: str
-    about: dict[str, Any]
+    about: dict[str, str | int]
     version: str
     _read: Callable[[], Iterator[Piece]]
     _content: Callable[[], str]
@@ -47,12 +47,12 @@ class Texts:
         Raises:
             ZeroscaleError: naming the file and line or byte at which it cannot be read.
         """
-        with _in_our_words():
+        with _renamed_settings():
             yield from self._read()
 
     def content(self) -> str:
         """Hex sha256 of the content itself, whatever the files' times say. Reads them all."""
-        with _in_our_words():
+        with _renamed_settings():
             return self._content()
 
 
@@ -77,7 +77,7 @@ def open_files(corpus: str, text_field: str = "text", first_bytes: int | None = 
     data = FilesData(
         kind="files", name="corpus", path=corpus, val_fraction=0.5, text_field=text_field, max_bytes=first_bytes
     )
-    with _in_our_words():
+    with _renamed_settings():
         files = sources.describe(data)["files"]
     about = {"files": len(files), "bytes": sum(size for _, size, _ in files), "text_field": text_field}
 
@@ -95,30 +95,31 @@ def _of_files(data: FilesData) -> Iterator[Piece]:
 
 def _prepared(corpus: Corpus, path: str, split: Split) -> Texts:
     splits = SPLITS if split == "all" else (split,)
-    tokens = {one: corpus.n_train_tokens if one == "train" else corpus.n_val_tokens for one in splits}
-    counts = [corpus.index["splits"][one] for one in splits]
-    about = {
+    tokens = {name: corpus.n_train_tokens if name == "train" else corpus.n_val_tokens for name in splits}
+    counts = [corpus.index["splits"][name] for name in splits]
+    total_tokens, total_bytes = sum(tokens.values()), sum(count["bytes"] for count in counts)
+    about: dict[str, str | int] = {
         "name": corpus.index["name"],
         "split": split,
-        "tokens": sum(tokens.values()),
+        "tokens": total_tokens,
         "documents": sum(count["documents"] for count in counts),
-        "bytes": sum(count["bytes"] for count in counts),
+        "bytes": total_bytes,
     }
 
     def read() -> Iterator[Piece]:
         done = 0
-        for one in splits:
-            for text, continues, end in split_texts(corpus, one):
-                share = (done + end) / about["tokens"]
-                yield Piece(text, continues, int(share * about["bytes"]), about["bytes"])
-            done += tokens[one]
+        for name in splits:
+            for text, continues, end in split_texts(corpus, name):
+                share = (done + end) / total_tokens
+                yield Piece(text, continues, int(share * total_bytes), total_bytes)
+            done += tokens[name]
 
     version = sha256_json({"fingerprint": corpus.fingerprint, "split": split})
     return Texts("prepared", path, {**about, "fingerprint": corpus.fingerprint}, version, read, lambda: version)
 
 
 def split_texts(corpus: Corpus, split: str) -> Iterator[tuple[str, bool, int]]:
-    """The documents of a split, long ones in parts: text, whether it goes on with the part before, tokens read so far.
+    """The documents of a split, long ones in parts: text, whether it continues the part before, tokens read so far.
 
     A part ends before white space, so that no word is cut.
     """
@@ -169,12 +170,12 @@ class Spelling:
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
-    """Errors of the sources speak of `data.path`: here the setting has another name."""
+def _renamed_settings() -> Iterator[None]:
+    """Renames the settings in error messages: the sources speak of `data.path`, which has another name here."""
     try:
         yield
     except ZeroscaleError as error:
         text = str(error)
-        for theirs, ours in _KEYS.items():
-            text = text.replace(theirs, ours)
+        for source_key, key in _KEYS.items():
+            text = text.replace(source_key, key)
         raise ZeroscaleError(text) from error

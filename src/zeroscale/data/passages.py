@@ -5,7 +5,7 @@ Memorisation is measured on them (Carlini et al. 2021, "Extracting training data
 "Quantifying memorization across neural language models").
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from zeroscale.data.corpus_texts import Spelling
 from zeroscale.data.ngrams.ngrams import mix, powers
 from zeroscale.data.stream import permute
 
-# Passages are looked at in so many places of the training part for each that is wanted, to find repeated ones.
-_LOOKED_AT = 64
+# Passages of the training part examined for each that is drawn, to find repeated ones.
+_CANDIDATES = 64
 # Repeated passages are drawn from each of these ranges of occurrences; the last has no end.
 RANGES = ((2, 3), (4, 9), (10, 31), (32, 99), (100, None))
 # Tokens hashed at a time, and windows compared at a time.
@@ -24,6 +24,19 @@ _TOKENS, _WINDOWS = 1 << 18, 1 << 12
 _TABLE_BITS = 22
 # A passage's text goes on so many times its tokens, for models whose tokenizer makes fewer of it.
 _REACH = 8
+
+
+class Passage(TypedDict):
+    """A passage as a row of a memorisation card.
+
+    `group` is training, repeated or held_out; `text` is longer than `tokens`, which `tokenizer` (a fingerprint) made.
+    """
+
+    group: str
+    text: str
+    occurrences: int
+    tokens: list[int]
+    tokenizer: str
 
 
 class SeenText(NamedTuple):
@@ -44,7 +57,7 @@ def seen_by(corpus: Corpus, seed: int, context: int, batch_tokens: int, steps: i
     return None if windows >= max(0, corpus.n_train_tokens - 1) // context else SeenText(seed, context, windows)
 
 
-def draw(corpus: Corpus, length: int, number: int, seed: int, seen: SeenText | None = None) -> list[dict[str, Any]]:
+def draw(corpus: Corpus, length: int, number: int, seed: int, seen: SeenText | None = None) -> list[Passage]:
     """Rows of `number` passages from the training part, as many held-out ones that it does not hold, and at most as
     many from each range of occurrences (RANGES) that there are such passages for.
 
@@ -53,14 +66,10 @@ def draw(corpus: Corpus, length: int, number: int, seed: int, seen: SeenText | N
         seen: passages of the training part come from what a run sees of it, each from one window. Occurrences are
             counted in all of it.
 
-    Returns:
-        `group` (training, repeated, held_out), `tokens`, `tokenizer` (fingerprint), `text` (longer than the tokens),
-        `occurrences`.
-
     Raises:
         ZeroscaleError: a part of the corpus holds no document of so many tokens.
     """
-    starts, windows = _windows(corpus, "train", length, number * _LOOKED_AT, seed, seen)
+    starts, windows = _windows(corpus, "train", length, number * _CANDIDATES, seed, seen)
     val_starts, val_windows = _windows(corpus, "val", length, 4 * number, seed, None)
     counts = count_occurrences(corpus, np.concatenate([windows, val_windows]))
     counts, val_counts = counts[: len(windows)], counts[len(windows) :]
@@ -87,7 +96,7 @@ def draw(corpus: Corpus, length: int, number: int, seed: int, seen: SeenText | N
 def _windows(
     corpus: Corpus, split: str, length: int, number: int, seed: int, seen: SeenText | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where windows of one document begin, in the order of the draw, none twice; and their tokens [windows, length]."""
+    """Where windows inside one document begin, in the order drawn, none twice; their tokens [windows, length]."""
     total = corpus.n_train_tokens if split == "train" else corpus.n_val_tokens
     rng = np.random.default_rng([seed, 0 if split == "train" else 1])
     # What is drawn is a place: of the whole split, or of the windows seen, those at which a passage ends inside.
@@ -103,19 +112,19 @@ def _windows(
         n_windows = (total - 1) // seen.context
         starts = permute(window, n_windows, seen.seed, 0) * seen.context + offset
         starts = starts[starts + length <= total]
-    kept: list[np.ndarray] = []
-    found: list[np.ndarray] = []
+    kept_starts: list[np.ndarray] = []
+    kept_windows: list[np.ndarray] = []
     for begin in range(0, len(starts), _WINDOWS):
         some = starts[begin : begin + _WINDOWS]
         windows = corpus.read_windows(split, some, length)
         whole = (windows != corpus.tokenizer.eos).all(axis=1)
-        kept.append(some[whole])
-        found.append(windows[whole])
-        if sum(map(len, kept)) >= number:
+        kept_starts.append(some[whole])
+        kept_windows.append(windows[whole])
+        if sum(map(len, kept_starts)) >= number:
             break
-    if not sum(map(len, kept)):
+    if not sum(map(len, kept_starts)):
         raise ZeroscaleError(f"{corpus.directory}: no document of its {split} part has {length} tokens")
-    return np.concatenate(kept)[:number], np.concatenate(found)[:number]
+    return np.concatenate(kept_starts)[:number], np.concatenate(kept_windows)[:number]
 
 
 def _row(
@@ -127,7 +136,7 @@ def _row(
     windows: np.ndarray,
     counts: np.ndarray,
     place: int,
-) -> dict[str, Any]:
+) -> Passage:
     total = corpus.n_train_tokens if split == "train" else corpus.n_val_tokens
     begin, length = int(starts[place]), windows.shape[1]
     further = corpus.read(split, begin, min(_REACH * length, total - begin))
@@ -148,7 +157,7 @@ def count_occurrences(corpus: Corpus, windows: np.ndarray) -> np.ndarray:
     By a hash of every window of the corpus, from sums up to each token; what has the right hash is compared.
     """
     length = windows.shape[1]
-    ascending, which = np.unique(_each(windows), return_inverse=True)
+    ascending, which = np.unique(_window_hashes(windows), return_inverse=True)
     table = np.zeros(1 << _TABLE_BITS, dtype=bool)
     table[ascending >> np.uint64(64 - _TABLE_BITS)] = True
     # Of windows with one hash the first stands for all: others than it would have to be told apart.
@@ -158,15 +167,15 @@ def count_occurrences(corpus: Corpus, windows: np.ndarray) -> np.ndarray:
     for begin in range(0, corpus.n_train_tokens - length + 1, _TOKENS):
         size = min(_TOKENS + length - 1, corpus.n_train_tokens - begin)
         tokens = corpus.read("train", begin, size)
-        here = _hashes(tokens, length)
-        places = np.flatnonzero(table[here >> np.uint64(64 - _TABLE_BITS)])
-        at = np.minimum(np.searchsorted(ascending, here[places]), len(ascending) - 1)
-        alike = ascending[at] == here[places]
+        hashes = _hashes(tokens, length)
+        places = np.flatnonzero(table[hashes >> np.uint64(64 - _TABLE_BITS)])
+        at = np.minimum(np.searchsorted(ascending, hashes[places]), len(ascending) - 1)
+        alike = ascending[at] == hashes[places]
         places, at = places[alike], at[alike]
         for part in range(0, len(places), _WINDOWS):
             some = slice(part, part + _WINDOWS)
-            there = tokens[places[some][:, None] + np.arange(length)]
-            same = (there == windows[first[at[some]]]).all(axis=1)
+            candidates = tokens[places[some][:, None] + np.arange(length)]
+            same = (candidates == windows[first[at[some]]]).all(axis=1)
             np.add.at(counts, at[some][same], 1)
     return counts[which]
 
@@ -180,7 +189,7 @@ def _hashes(tokens: np.ndarray, length: int) -> np.ndarray:
     return (sums[length:] - sums[:last]) * downs[:last]
 
 
-def _each(windows: np.ndarray) -> np.ndarray:
+def _window_hashes(windows: np.ndarray) -> np.ndarray:
     """The same hash of each window [windows, length]."""
     ups, _ = powers(1 << max(1, windows.shape[1] - 1).bit_length())
     return (mix(windows.astype(np.uint64) + np.uint64(1)) * ups[: windows.shape[1]]).sum(axis=1, dtype=np.uint64)

@@ -13,7 +13,7 @@ _ROUNDS = 8
 def permute(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
     """Where a pseudo-random permutation of 0 … size-1 takes `positions`; computed, so that no order is ever stored.
 
-    A Feistel network permutes the next power of two; what falls outside `size` is walked on until it falls inside
+    A Feistel network permutes the next power of two; what falls outside `size` is permuted again until it falls inside
     ("cycle walking", Black and Rogaway 2002, "Ciphers with arbitrary finite domains"), in fewer than two steps on
     average. Keys: sha256 of seed, epoch and round. The result is part of what a seed means: never change it.
 
@@ -28,20 +28,20 @@ def permute(positions: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarr
     low_mask, high_mask = np.uint64((1 << (bits // 2)) - 1), np.uint64((1 << (bits - bits // 2)) - 1)
     keys = [_key(seed, epoch, number) for number in range(_ROUNDS)]
     flat = np.asarray(positions).astype(np.uint64).ravel()
-    todo = np.arange(flat.size)
-    while todo.size:
-        low, high = flat[todo] & low_mask, flat[todo] >> low_bits
+    remaining = np.arange(flat.size)
+    while remaining.size:
+        low, high = flat[remaining] & low_mask, flat[remaining] >> low_bits
         for first, second in zip(keys[::2], keys[1::2], strict=True):
             high ^= _mix(low + first) & high_mask
             low ^= _mix(high + second) & low_mask
-        flat[todo] = high << low_bits | low
-        todo = todo[flat[todo] >= size]
+        flat[remaining] = high << low_bits | low
+        remaining = remaining[flat[remaining] >= size]
     return flat.astype(np.int64).reshape(np.shape(positions))
 
 
 def _key(seed: int, epoch: int, number: int) -> np.uint64:
     digest = hashlib.sha256(f"zeroscale {seed} {epoch} {number}".encode()).digest()
-    return np.frombuffer(digest, dtype="<u8", count=1)[0]
+    return np.uint64(int.from_bytes(digest[:8], "little"))
 
 
 def _mix(value: np.ndarray) -> np.ndarray:
@@ -90,12 +90,12 @@ class TokenStream:
     def windows_at(self, step: int) -> np.ndarray:
         """int64 [rows]: the windows of the batch of `step`; window w covers tokens w·context … (w+1)·context."""
         epoch, position = divmod(step * self.rows, self.n_windows)
-        of_this = min(self.rows, self.n_windows - position)
-        windows = permute(np.arange(position, position + of_this), self.n_windows, self._seed, epoch)
-        if of_this == self.rows:
+        in_this_epoch = min(self.rows, self.n_windows - position)
+        windows = permute(np.arange(position, position + in_this_epoch), self.n_windows, self._seed, epoch)
+        if in_this_epoch == self.rows:
             return windows
-        others = permute(np.arange(self.rows - of_this), self.n_windows, self._seed, epoch + 1)
-        return np.concatenate([windows, others])
+        in_the_next = permute(np.arange(self.rows - in_this_epoch), self.n_windows, self._seed, epoch + 1)
+        return np.concatenate([windows, in_the_next])
 
     def batch_at(self, step: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of the global batch of `step`, or of some of its rows: int64 [rows, context] each, targets

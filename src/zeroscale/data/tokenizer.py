@@ -4,13 +4,13 @@ All three share GPT-2's alphabet (one printable character per byte value), its p
 token, `<|endoftext|>`. A vocabulary and a list of merges are all there is; the fingerprint covers both.
 """
 
+import builtins
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tokenizers
@@ -77,8 +77,10 @@ class Tokenizer:
         """
         _check(vocabulary, merges, where)
         self._tokens = sorted(vocabulary, key=vocabulary.__getitem__)
-        self._merges = [tuple(pair) for pair in merges]
-        self._bytes = [bytes(_BYTE_OF[c] for c in token) if token != END_OF_TEXT else b"" for token in self._tokens]
+        self._merges = [(left, right) for left, right in merges]
+        self._bytes: list[builtins.bytes] = [
+            bytes(_BYTE_OF[c] for c in token) if token != END_OF_TEXT else b"" for token in self._tokens
+        ]
         self._is_plain_bytes = not self._merges and self._bytes[:256] == [bytes([value]) for value in range(256)]
         self._bpe = tokenizers.Tokenizer(models.BPE(vocab=dict(vocabulary), merges=self._merges))
         # `<|endoftext|>` is no special token in here, so that text which contains it can never mean it.
@@ -87,7 +89,7 @@ class Tokenizer:
         self.vocab_size = len(self._tokens)
         self.eos: int = vocabulary[END_OF_TEXT]
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type["Tokenizer"], tuple[dict[str, int], list[tuple[str, str]]]]:
         return Tokenizer, ({token: i for i, token in enumerate(self._tokens)}, self._merges)
 
     @classmethod
@@ -194,7 +196,7 @@ class Tokenizer:
                 ids.extend(encoding.ids)
         return ids
 
-    def decode_bytes(self, ids: Iterable[int]) -> "bytes":
+    def decode_bytes(self, ids: Iterable[int]) -> "builtins.bytes":
         """The bytes that the ids stand for; `<|endoftext|>` as its name. An id outside the vocabulary is an error."""
         parts = []
         for token in ids:
@@ -256,8 +258,8 @@ def _read(directory: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
             return _vocabulary(read_json(directory / vocabulary_name), directory / vocabulary_name), merges
     file = directory / "tokenizer.json"
     if not file.is_file():
-        wanted = ", ".join(" + ".join(layout) for layout in _LAYOUTS)
-        raise ZeroscaleError(f"{directory}: no tokenizer in here; it should hold {wanted}, or tokenizer.json")
+        expected = ", ".join(" + ".join(layout) for layout in _LAYOUTS)
+        raise ZeroscaleError(f"{directory}: no tokenizer in here; it should hold {expected}, or tokenizer.json")
     content = read_json(file)
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or "vocab" not in model or "merges" not in model:
@@ -266,18 +268,20 @@ def _read(directory: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     return {**_vocabulary(model["vocab"], file), **added}, _pairs(model["merges"], str(file))
 
 
-def _vocabulary(content: Any, file: Path) -> dict[str, int]:
+def _vocabulary(content: object, file: Path) -> dict[str, int]:
     if not isinstance(content, dict) or not all(isinstance(i, int) for i in content.values()):
         raise ZeroscaleError(f"{file}: should hold one JSON object, token to id")
     return content
 
 
-def _pairs(merges: Iterable[Any], where: str) -> list[tuple[str, str]]:
-    """Merges as pairs, from "a b" or ["a", "b"], for both are written."""
-    pairs = [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
-    for number, pair in enumerate(pairs):
-        if len(pair) != 2:
-            raise ZeroscaleError(f"{where}: merge {number + 1} should be two tokens, not {' '.join(pair)!r}")
+def _pairs(merges: Iterable[str | Sequence[str]], where: str) -> list[tuple[str, str]]:
+    """Merges as pairs, from "a b" or ["a", "b"]: files hold either."""
+    pairs = []
+    for number, merge in enumerate(merges, start=1):
+        tokens = merge.split(" ") if isinstance(merge, str) else list(merge)
+        if len(tokens) != 2:
+            raise ZeroscaleError(f"{where}: merge {number} should be two tokens, not {' '.join(tokens)!r}")
+        pairs.append((tokens[0], tokens[1]))
     return pairs
 
 

@@ -75,7 +75,7 @@ def test_near_duplicates_are_those_that_comparing_all_pairs_finds(threshold):
     sketches = MinHasher(threshold, 128)
     signatures = [sketches.signature(" ".join(text)) for text in texts]
     seen = DeduplicationIndex(sqlite3.connect(":memory:"), sketches)
-    found = [seen.near(signature) for signature in signatures]
+    found = [seen.add_near(signature) for signature in signatures]
     kept, expected = [], []
     for signature in signatures:
         expected.append(any(np.mean(signature == other) >= threshold for other in kept))
@@ -104,7 +104,7 @@ def test_what_datasketchs_index_finds_is_found():
         signature = sketches.signature(" ".join(text))
         sketch = MinHash(num_perm=128, seed=SEED, hashfunc=int, hashvalues=signature, scheme="affine32")
         similar = any(sketch.jaccard(kept[name]) >= 0.7 for name in theirs.query(sketch))
-        assert seen.near(signature) == similar
+        assert seen.add_near(signature) == similar
         if not similar:
             kept[number] = sketch
             theirs.insert(number, sketch)
@@ -113,7 +113,7 @@ def test_what_datasketchs_index_finds_is_found():
 
 def test_the_first_stays_and_exact_ones_are_counted_once():
     seen = DeduplicationIndex(sqlite3.connect(":memory:"), None)
-    assert [seen.exact(exact_key(text)) for text in ("a", "b", "a ", "c", "b", "a")] == [0, 0, 1, 0, 1, 1]
+    assert [seen.add_exact(exact_key(text)) for text in ("a", "b", "a ", "c", "b", "a")] == [0, 0, 1, 0, 1, 1]
 
 
 def test_nothing_that_was_not_committed_is_remembered(tmp_path):
@@ -123,7 +123,7 @@ def test_nothing_that_was_not_committed_is_remembered(tmp_path):
         database = sqlite3.connect(tmp_path / "seen", isolation_level=None)
         seen = DeduplicationIndex(database, sketches)
         database.execute("BEGIN")
-        assert seen.near(signature) is expected and seen.exact(b"k" * 16) is expected
+        assert seen.add_near(signature) is expected and seen.add_exact(b"k" * 16) is expected
         if expected is False and list(tmp_path.glob("second")):
             database.execute("COMMIT")
         (tmp_path / "second").touch()

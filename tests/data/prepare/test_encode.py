@@ -24,7 +24,7 @@ def some_batches(number: int = 12) -> list[SimpleNamespace]:
 
 def test_the_number_of_processes_does_not_matter():
     tokenizer = Tokenizer.train_bpe(["text of batch and more text"] * 3, 270)
-    work = EncodeJob(tokenizer, 0.3, exact=True, sketches=MinHasher(0.8, 16))
+    work = EncodeJob(tokenizer, 0.3, exact=True, hasher=MinHasher(0.8, 16))
     alone = list(encode_all(work, some_batches(), 1))
     for workers in (2, 3):
         beside = list(encode_all(work, some_batches(), workers))

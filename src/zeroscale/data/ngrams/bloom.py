@@ -42,6 +42,10 @@ def size(elements: int, rate: float) -> tuple[int, int]:
     return max(1, math.ceil(bits / _BLOCK)), max(1, round(-math.log2(rate)))
 
 
+BloomHeader = dict[str, Any]
+"""The header of a filter, JSON: see `Bloom`."""
+
+
 class Bloom:
     """A filter: its header and its bits.
 
@@ -50,7 +54,7 @@ class Bloom:
             `bits_each`, and whatever its maker wanted to remember.
     """
 
-    def __init__(self, header: dict[str, Any], bits: np.ndarray) -> None:
+    def __init__(self, header: BloomHeader, bits: np.ndarray) -> None:
         """Args:
         bits: uint8 [blocks · 2^15].
         """
@@ -63,8 +67,8 @@ class Bloom:
         for begin in range(0, len(hashes), _SLICE):
             walk = _Walk(hashes[begin : begin + _SLICE], self.header["blocks"])
             for _ in range(self.header["bits_each"]):
-                self._set(*walk.here())
-                walk.on()
+                self._set(*walk.positions())
+                walk.advance()
 
     def _set(self, byte: np.ndarray, bit: np.ndarray) -> None:
         while byte.size:
@@ -75,19 +79,19 @@ class Bloom:
 
     def contains(self, hashes: np.ndarray) -> np.ndarray:
         """Which elements were put in, or seem so: bool."""
-        left = np.arange(len(hashes))
-        found = np.zeros(len(hashes), dtype=bool)
-        if not left.size:
-            return found
+        remaining = np.arange(len(hashes))
+        contained = np.zeros(len(hashes), dtype=bool)
+        if not remaining.size:
+            return contained
         walk = _Walk(hashes, self.header["blocks"])
         for _ in range(self.header["bits_each"]):
-            byte, bit = walk.here()
+            byte, bit = walk.positions()
             hit = self._bits[byte] & bit != 0
-            left = left[hit]
+            remaining = remaining[hit]
             walk.keep(hit)
-            walk.on()
-        found[left] = True
-        return found
+            walk.advance()
+        contained[remaining] = True
+        return contained
 
     def expected_rate(self) -> float:
         """The probability that what was never put in is found: the mean over the blocks of (share of bits set)^k."""
@@ -109,11 +113,11 @@ class _Walk:
         block = (hashes >> np.uint64(32)) * np.uint64(blocks) >> np.uint64(32)
         self._begin = block.view(np.int64) << (_BLOCK_BITS - 3)
 
-    def here(self) -> tuple[np.ndarray, np.ndarray]:
+    def positions(self) -> tuple[np.ndarray, np.ndarray]:
         """Which byte, and which bit of it."""
         return self._begin + (self._x >> 3), np.left_shift(1, self._x & 7).astype(np.uint8)
 
-    def on(self) -> None:
+    def advance(self) -> None:
         """To the next bit of each."""
         self._x = self._x + self._y & _BLOCK - 1
         self._y = self._y + self._z & _BLOCK - 1
@@ -185,16 +189,16 @@ def read(path: Path) -> Bloom:
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD)
-            size_there = file.seek(0, 2)
+            actual_size = file.seek(0, 2)
     except OSError as error:
         raise ZeroscaleError(f"{path} cannot be read: {error.strerror}") from error
     if not head.startswith(_MAGIC):
         raise ZeroscaleError(f"{path} is no index of a corpus that this version reads; give another name, or delete it")
     try:
         header = json.loads(head[len(_MAGIC) :])
-        wanted = _HEAD + header["blocks"] * _BLOCK // 8
+        size = _HEAD + header["blocks"] * _BLOCK // 8
     except (ValueError, KeyError, TypeError) as error:
         raise ZeroscaleError(f"{path} is damaged: its header cannot be read; delete it") from error
-    if size_there != wanted:
-        raise ZeroscaleError(f"{path} is not whole: {size_there:,} bytes where it should have {wanted:,}; delete it")
+    if actual_size != size:
+        raise ZeroscaleError(f"{path} is not whole: {actual_size:,} bytes where it should have {size:,}; delete it")
     return Bloom(header, np.asarray(np.memmap(path, np.uint8, "r", offset=_HEAD)))

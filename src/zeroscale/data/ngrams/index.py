@@ -14,7 +14,6 @@ counts is that the words there are the same.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,13 @@ from zeroscale.data.ngrams.ngrams import PAD, Words
 
 INDEX = "index.json"
 FORMAT = 1
-_FILES = {"content": np.uint8, "texts": np.int64, "hashes": np.uint64, "places": np.uint32, "filter": np.uint8}
+_FILES: dict[str, type[np.generic]] = {
+    "content": np.uint8,
+    "texts": np.int64,
+    "hashes": np.uint64,
+    "places": np.uint32,
+    "filter": np.uint8,
+}
 # Bits of the filter for each n-gram: with two looked at, one in some hundred strangers passes.
 _FILTER_BITS = 16
 # N-grams sorted at a time, and entries read at a time: what the making needs in memory.
@@ -60,7 +65,7 @@ class Builder:
         self._bytes += size
         self._ngrams += len(hashes)
 
-    def finish(self, about: Any = None) -> None:
+    def finish(self, about: object = None) -> None:
         """Sorts what was added; `about` is what the header says of the texts (JSON)."""
         for file in (*self._raw.values(), self._content):
             file.close()
@@ -225,7 +230,7 @@ class NgramIndex:
             begin, number = end, last
 
 
-def _mapped(path: Path, kind: Any) -> np.ndarray:
+def _mapped(path: Path, kind: type[np.generic]) -> np.ndarray:
     if not path.is_file():
         raise ZeroscaleError(f"{path} is not there: the index is damaged; make it anew with `zeroscale overlap`")
     if path.stat().st_size == 0:

@@ -1,4 +1,4 @@
-"""A corpus streamed once: past an index of n-grams, or into a Bloom filter; here or in processes side by side."""
+"""Streams a corpus once, in one or several processes: looks its n-grams up, or puts them into a Bloom filter."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.ngrams import ngrams
 from zeroscale.data.ngrams.index import NgramIndex
 
-# Characters looked through at a time: what numpy makes of them stays in a processor's near memory.
+# Characters of a batch: its arrays stay in a processor's cache.
 BATCH = 1 << 18
-# Texts below this are looked through by this process alone: starting others costs more.
+# Smaller corpora are scanned by this process alone: starting others costs more.
 ALONE_BYTES = 32 << 20
 
 Say = Callable[[int, int | None, str], None]
@@ -43,7 +43,7 @@ class Piece(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Texts to be looked through together, and how far the corpus is read with them."""
+    """Texts to be scanned together, and how far the corpus is read with them."""
 
     texts: list[str]
     done: int | None
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
 
 
 def batches(pieces: Iterable[Piece], n: int) -> Iterator[Batch]:
-    """Pieces as texts, some at a time. A long text is cut so that each of its n-grams lies in one batch, once."""
+    """Pieces as texts, in batches. A long text is cut so that each of its n-grams lies in one batch, once."""
     held: list[str] = []
     count, last, tail = 0, None, ""
     for last in pieces:
@@ -72,7 +72,7 @@ def batches(pieces: Iterable[Piece], n: int) -> Iterator[Batch]:
 
 @dataclass
 class Counts:
-    """What was looked through."""
+    """What was scanned."""
 
     texts: int = 0
     ngrams: int = 0
@@ -91,7 +91,7 @@ class Worker(Protocol):
 
 
 class Seeker:
-    """Looks texts up in an index; tells each n-gram that is found once."""
+    """Looks texts up in an index; reports each n-gram that is found once."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -99,7 +99,7 @@ class Seeker:
 
     def _open(self) -> None:
         self._index = NgramIndex(self._directory)
-        self._told = np.zeros(self._index.distinct, dtype=bool)
+        self._reported = np.zeros(self._index.distinct, dtype=bool)
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
         # The index is mapped by each process for itself.
@@ -110,8 +110,8 @@ class Seeker:
         hashes, first = ngrams.ngrams(some, self._index.n)
         numbers = self._index.find(some, hashes, first)
         numbers = np.unique(numbers[numbers >= 0])
-        new = numbers[~self._told[numbers]]
-        self._told[new] = True
+        new = numbers[~self._reported[numbers]]
+        self._reported[new] = True
         return Counts(len(texts), len(hashes), len(some.content)), new
 
 
@@ -159,7 +159,7 @@ def run(
             yield worker(batch.texts)
             report(batch.done or 0, batch.of, stage)
         return
-    waiting: deque[tuple[Batch, Future]] = deque()
+    waiting: deque[tuple[Batch, Future[tuple[Counts, np.ndarray]]]] = deque()
     try:
         with _pool(worker, workers) as pool:
             for batch in some:

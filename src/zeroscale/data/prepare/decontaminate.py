@@ -1,16 +1,17 @@
-"""Documents that share n-grams with benchmarks, left out of a corpus at preparation and counted."""
+"""Leaves documents that share n-grams with benchmarks out of a corpus, and counts them."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from zeroscale.config.data import DataConfig
+from zeroscale.data.corpus import DecontaminationRecord
 from zeroscale.data.ngrams import ngrams
 from zeroscale.data.ngrams.index import NgramIndex
 from zeroscale.data.prepare.output import Batch
 
-# How the counts name what was left out so; others are left out by the site that names them.
+# The beginning of the key in the counts; documents left out by their site have the site as the key.
 OVERLAP = "overlap with "
 
 
@@ -28,35 +29,41 @@ class Decontaminator:
         self.cards = [card["card"] for card in self._index.header["about"] or ()]
 
     @property
-    def called(self) -> str:
-        """What the counts call it."""
+    def key(self) -> str:
+        """The key of what is left out in the counts."""
         return OVERLAP + ", ".join(self.cards)
 
-    def record(self) -> dict[str, Any]:
-        """What the corpus' index says of it."""
+    def record(self) -> DecontaminationRecord:
+        """What the corpus' index holds of it."""
         header = self._index.header
-        return {key: header[key] for key in ("n", "fingerprint")} | {"from": self._at_least, "cards": header["about"]}
+        return {
+            "n": header["n"],
+            "fingerprint": header["fingerprint"],
+            "from": self._at_least,
+            "cards": header["about"],
+        }
 
     def matches(self, texts: list[str]) -> np.ndarray:
-        """Which of the documents hold so many of the n-grams, each counted as often as it stands there: bool."""
-        some = ngrams.words(texts)
-        hashes, first = ngrams.ngrams(some, self._index.n)
-        found = first[self._index.find(some, hashes, first) >= 0]
-        return np.bincount(np.searchsorted(some.breaks, found), minlength=len(texts)) >= self._at_least
+        """Which of the documents hold so many of the n-grams, repeated ones counted each time: bool [documents]."""
+        words = ngrams.words(texts)
+        hashes, first = ngrams.ngrams(words, self._index.n)
+        matching = first[self._index.find(words, hashes, first) >= 0]
+        return np.bincount(np.searchsorted(words.breaks, matching), minlength=len(texts)) >= self._at_least
 
-    def left_out(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches without such documents, and with their number."""
+    def filter(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches without such documents, which are counted in `Batch.left_out`."""
         for batch in batches:
-            gone = self.matches(batch.texts).tolist() if batch.texts else []
-            if any(gone):
-                sizes = [len(text.encode("utf-8")) for text, out in zip(batch.texts, gone, strict=True) if out]
-                batch.left_out[self.called] = {"texts": 0, "documents": len(sizes), "bytes": sum(sizes)}
-                batch.texts = [text for text, out in zip(batch.texts, gone, strict=True) if not out]
-                batch.names = [name for name, out in zip(batch.names, gone, strict=True) if not out]
+            dropped = self.matches(batch.texts).tolist() if batch.texts else []
+            if any(dropped):
+                sizes = [len(text.encode("utf-8")) for text, drop in zip(batch.texts, dropped, strict=True) if drop]
+                batch.left_out[self.key] = {"texts": 0, "documents": len(sizes), "bytes": sum(sizes)}
+                batch.texts = [text for text, drop in zip(batch.texts, dropped, strict=True) if not drop]
+                batch.names = [name for name, drop in zip(batch.names, dropped, strict=True) if not drop]
             yield batch
 
 
-def overlap_of(data: Any) -> Decontaminator | None:
-    """What these settings leave out by n-grams; None where they leave out nothing so."""
-    directory = getattr(data, "leave_out_ngrams", None)
-    return None if directory is None else Decontaminator(Path(directory), data.leave_out_from)
+def decontaminator_of(data: DataConfig) -> Decontaminator | None:
+    """The decontaminator that these settings ask for."""
+    if data.kind == "stdlib" or data.leave_out_ngrams is None:
+        return None
+    return Decontaminator(Path(data.leave_out_ngrams), data.leave_out_from)

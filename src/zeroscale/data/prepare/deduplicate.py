@@ -1,7 +1,7 @@
-"""Documents that stand in a corpus more than once: exact by sha256, near by MinHash, the first occurrence kept.
+"""Removes duplicate documents: exact ones by sha256, near ones by MinHash; the first occurrence is kept.
 
-What is needed of a document to judge it (`exact_key`, `Sketches`) is computed where it is tokenised; `Seen` judges, in
-the corpus' order, against an index in SQLite on the disk, so that memory does not bound the corpus.
+Keys and signatures (`exact_key`, `MinHasher`) are computed where a document is tokenised; `DeduplicationIndex` compares
+them, in the corpus' order, with an index in SQLite on the disk, so that memory does not bound the corpus.
 """
 
 import hashlib
@@ -11,19 +11,20 @@ import unicodedata
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+
+from zeroscale.config.data import DataConfig
 
 # Shingles of five words, as the collectors of OpenWebText and Lee et al. 2022 ("Deduplicating Training Data Makes
 # Language Models Better", section 4.2) take them.
 SHINGLE_WORDS = 5
 SEED = 1
-# A pair as similar as the threshold shares a band at least so surely. What shares one is compared by its whole
-# signature afterwards, so that a band shared by chance costs a moment and no document.
-_SURE = 0.99
+# The least probability that a pair as similar as the threshold shares a band. Documents that share one are compared by
+# their whole signatures, so that a band shared by chance costs time and no document.
+_RECALL = 0.99
 # Shingles sketched at a time: the table of their hashes stays below 10 MB.
-_CHUNK = 1 << 14
+_SHINGLES = 1 << 14
 _WORD = re.compile(r"\w+")
 
 
@@ -46,11 +47,11 @@ class MinHasher:
 
     @cached_property
     def bands(self) -> tuple[int, int]:
-        """Bands and rows of each: as many rows as leave a pair of similarity s = threshold a chance of `_SURE` at
+        """Bands and rows of each: as many rows as leave a pair of similarity s = threshold a chance of `_RECALL` at
         least, 1 − (1 − s^rows)^bands (Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", section 3.4.2)."""
         for rows in range(self.permutations, 0, -1):
             bands = self.permutations // rows
-            if 1 - (1 - self.threshold**rows) ** bands >= _SURE:
+            if 1 - (1 - self.threshold**rows) ** bands >= _RECALL:
                 return bands, rows
         return self.permutations, 1
 
@@ -60,8 +61,8 @@ class MinHasher:
 
         sketch = MinHash(num_perm=self.permutations, seed=SEED, hashfunc=int)
         hashes = shingles(text)
-        for start in range(0, len(hashes), _CHUNK):
-            sketch.update_batch(hashes[start : start + _CHUNK].tolist())
+        for start in range(0, len(hashes), _SHINGLES):
+            sketch.update_batch(hashes[start : start + _SHINGLES].tolist())
         return sketch.hashvalues.astype(np.uint32)
 
     def signatures(self, texts: list[str]) -> np.ndarray:
@@ -107,9 +108,9 @@ def _mix(value: np.ndarray) -> np.ndarray:
 class DeduplicationIndex:
     """The documents kept so far, in tables of the caller's SQLite file; whoever commits that file commits these."""
 
-    def __init__(self, database: sqlite3.Connection, sketches: MinHasher | None) -> None:
+    def __init__(self, database: sqlite3.Connection, hasher: MinHasher | None) -> None:
         self._database = database
-        self._sketches = sketches
+        self._hasher = hasher
         database.execute("CREATE TABLE IF NOT EXISTS exact (key BLOB PRIMARY KEY) WITHOUT ROWID")
         database.execute("CREATE TABLE IF NOT EXISTS signatures (document INTEGER PRIMARY KEY, hashes BLOB)")
         database.execute(
@@ -117,20 +118,22 @@ class DeduplicationIndex:
             " WITHOUT ROWID"
         )
 
-    def exact(self, key: bytes) -> bool:
-        """Whether the text has been seen before; from now on it has."""
+    def add_exact(self, key: bytes) -> bool:
+        """Whether the text is an exact duplicate; if not, it is added to the index."""
         return self._database.execute("INSERT OR IGNORE INTO exact VALUES (?)", (key,)).rowcount == 0
 
-    def near(self, signature: np.ndarray) -> bool:
-        """Whether a kept document is as similar as the threshold says; if none is, this one is kept."""
-        assert self._sketches is not None
-        keys = self._sketches.keys(signature)
-        marks = ",".join("?" * len(keys))
-        found = self._database.execute(
-            f"SELECT hashes FROM signatures WHERE document IN (SELECT document FROM bands WHERE key IN ({marks}))", keys
+    def add_near(self, signature: np.ndarray) -> bool:
+        """Whether the document is a near duplicate of a kept one; if not, it is added to the index."""
+        assert self._hasher is not None
+        keys = self._hasher.keys(signature)
+        placeholders = ",".join("?" * len(keys))
+        candidates = self._database.execute(
+            "SELECT hashes FROM signatures WHERE document IN"
+            f" (SELECT document FROM bands WHERE key IN ({placeholders}))",
+            keys,
         )
-        for (hashes,) in found:
-            if np.mean(np.frombuffer(hashes, dtype="<u4") == signature) >= self._sketches.threshold:
+        for (hashes,) in candidates:
+            if np.mean(np.frombuffer(hashes, dtype="<u4") == signature) >= self._hasher.threshold:
                 return True
         content = signature.astype("<u4").tobytes()
         document = self._database.execute("INSERT INTO signatures (hashes) VALUES (?)", (content,)).lastrowid
@@ -138,8 +141,10 @@ class DeduplicationIndex:
         return False
 
 
-def settings_of(data: Any) -> tuple[bool, MinHasher | None]:
+def settings_of(data: DataConfig) -> tuple[bool, MinHasher | None]:
     """Whether exact duplicates are dropped, and how near ones are found (None: they stay)."""
-    threshold = getattr(data, "near_duplicate_threshold", None)
-    sketches = None if threshold is None else MinHasher(threshold, data.near_duplicate_permutations)
-    return bool(getattr(data, "drop_exact_duplicates", False)), sketches
+    if data.kind == "stdlib":
+        return False, None
+    threshold = data.near_duplicate_threshold
+    hasher = None if threshold is None else MinHasher(threshold, data.near_duplicate_permutations)
+    return data.drop_exact_duplicates, hasher

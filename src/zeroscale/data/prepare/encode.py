@@ -1,10 +1,10 @@
-"""A batch of texts to token ids and all that is counted of them, here or in processes beside this one.
+"""Encodes batches of texts to token ids and counts, in this process or in worker processes.
 
-The processes are children of a plain kind: they read work from their standard input and end with it, so that a parent
-that dies, however it dies, leaves none behind; they are a process group of their own, so that Ctrl-C reaches the parent
-alone.
+A worker reads jobs from its standard input and ends with it, so that none outlives its parent, however that ends; the
+workers are process groups of their own, so that Ctrl-C reaches the parent alone.
 """
 
+import builtins
 import contextlib
 import hashlib
 import os
@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import IO, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -34,11 +34,11 @@ B = TypeVar("B", bound=_HasTexts)
 
 
 class Encoded(NamedTuple):
-    """Of each document of a batch.
+    """The documents of a batch, encoded.
 
     Attributes:
         ids: their tokens in a row, each ended by `<|endoftext|>`; lengths, bytes, words: int64 [documents].
-        split: "train" or "val"; keys, signatures: for finding duplicates, where asked for.
+        split: "train" or "val"; keys, signatures: for finding duplicates; None where they are not dropped.
     """
 
     ids: np.ndarray
@@ -46,36 +46,36 @@ class Encoded(NamedTuple):
     bytes: np.ndarray
     words: np.ndarray
     split: list[str]
-    keys: list[bytes] | None
+    keys: list[builtins.bytes] | None
     signatures: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """What is to be done with every batch."""
+    """How every batch is encoded; travels to the workers by pickling."""
 
     tokenizer: Tokenizer
     val_fraction: float
     exact: bool = False
-    sketches: MinHasher | None = None
+    hasher: MinHasher | None = None
 
     def encode(self, texts: list[str]) -> Encoded:
-        """A function of the texts alone."""
+        """Encodes texts; depends on nothing but them."""
         encoded = self.tokenizer.encode_batch(texts)
         ids = np.empty(sum(map(len, encoded)) + len(encoded), dtype=dtype(self.tokenizer))
         start = 0
-        for one in encoded:
-            ids[start : start + len(one)] = one
-            ids[start + len(one)] = self.tokenizer.eos
-            start += len(one) + 1
+        for document in encoded:
+            ids[start : start + len(document)] = document
+            ids[start + len(document)] = self.tokenizer.eos
+            start += len(document) + 1
         return Encoded(
             ids=ids,
-            lengths=np.array([len(one) + 1 for one in encoded], dtype=np.int64),
+            lengths=np.array([len(document) + 1 for document in encoded], dtype=np.int64),
             bytes=np.array([len(text.encode("utf-8")) for text in texts], dtype=np.int64),
             words=np.array([len(text.split()) for text in texts], dtype=np.int64),
             split=[split_of(text, self.val_fraction) for text in texts],
             keys=[exact_key(text) for text in texts] if self.exact else None,
-            signatures=self.sketches.signatures(texts) if self.sketches else None,
+            signatures=self.hasher.signatures(texts) if self.hasher else None,
         )
 
 
@@ -93,21 +93,21 @@ def dtype(tokenizer: Tokenizer) -> np.dtype:
     return np.dtype("<u2" if tokenizer.vocab_size <= 1 << 16 else "<u4")
 
 
-def encode_all(work: EncodeJob, batches: Iterable[B], workers: int) -> Iterator[tuple[B, Encoded]]:
-    """Every batch with what came of its texts, in their order.
+def encode_all(job: EncodeJob, batches: Iterable[B], workers: int) -> Iterator[tuple[B, Encoded]]:
+    """Every batch with its encoded texts, in order.
 
     Args:
         workers: processes beside this one, each on one core; 1: none, this one does it all.
     """
     if workers == 1:
         for batch in batches:
-            yield batch, work.encode(batch.texts)
+            yield batch, job.encode(batch.texts)
         return
     waiting: deque[tuple[B, Future[Encoded]]] = deque()
-    with _WorkerPool(work, workers) as children:
+    with _WorkerPool(job, workers) as pool:
         for batch in batches:
-            waiting.append((batch, children.submit(batch.texts)))
-            # Two batches for each child: one in work, one for the moment it is done.
+            waiting.append((batch, pool.submit(batch.texts)))
+            # Two batches for each worker: one that it encodes, and the next.
             if len(waiting) >= 2 * workers:
                 batch, future = waiting.popleft()
                 yield batch, future.result()
@@ -116,14 +116,14 @@ def encode_all(work: EncodeJob, batches: Iterable[B], workers: int) -> Iterator[
 
 
 class _WorkerPool:
-    def __init__(self, work: EncodeJob, number: int) -> None:
+    def __init__(self, job: EncodeJob, number: int) -> None:
         self._free: queue.SimpleQueue[subprocess.Popen[bytes]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[bytes]] = []
         self._threads = ThreadPoolExecutor(number, thread_name_prefix="encoding")
         try:
             for _ in range(number):
                 self._all.append(_start())
-                _send(self._all[-1].stdin, work)
+                _send(self._all[-1].stdin, job)
                 self._free.put(self._all[-1])
         except OSError as error:
             self.close()
@@ -136,7 +136,7 @@ class _WorkerPool:
         child = self._free.get()
         try:
             _send(child.stdin, texts)
-            return _receive(child.stdout)
+            return cast(Encoded, _receive(child.stdout))
         except (OSError, EOFError, ValueError) as error:
             raise ZeroscaleError(
                 f"a tokenising process ended before its work did (exit code {child.poll()}); if memory ran out, fewer"
@@ -158,8 +158,8 @@ class _WorkerPool:
         for child in self._all:
             child.wait()
             with contextlib.suppress(BrokenPipeError):  # what a process that was killed had still to read
-                child.stdin.close()
-            child.stdout.close()
+                _open(child.stdin).close()
+            _open(child.stdout).close()
 
 
 def _start() -> "subprocess.Popen[bytes]":
@@ -176,19 +176,26 @@ def _start() -> "subprocess.Popen[bytes]":
     )
 
 
-def _send(stream: Any, value: Any) -> None:
+def _open(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # all are pipes
+    return stream
+
+
+def _send(stream: IO[bytes] | None, value: object) -> None:
+    stream = _open(stream)
     content = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     stream.write(len(content).to_bytes(8, "little"))
     stream.write(content)
     stream.flush()
 
 
-def _receive(stream: Any) -> Any:
+def _receive(stream: IO[bytes] | None) -> object:
+    stream = _open(stream)
     size = int.from_bytes(_exactly(stream, 8), "little")
     return pickle.loads(_exactly(stream, size))
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     content = stream.read(size)
     if len(content) < size:
         raise EOFError
@@ -196,19 +203,17 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def _serve() -> None:
-    """The child: the work first, then texts, until the input ends."""
+    """A worker: reads the job, then texts, until the input ends."""
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
-        work = _receive(requests)
+        job = cast(EncodeJob, _receive(requests))
         while True:
-            _send(answers, work.encode(_receive(requests)))
+            _send(answers, job.encode(cast(list[str], _receive(requests))))
     except (EOFError, BrokenPipeError):
-        # The parent has what it wanted, or is gone. Nothing is left to flush.
+        # The parent has closed the pipe, or is gone. Nothing is left to flush.
         os._exit(0)
 
 
 if __name__ == "__main__":
-    # By its own name, so that what is pickled here is known there.
-    serve = _serve  # TODO alias
-
-    serve()
+    # The job names its class by this module's full name, which imports the module anew.
+    _serve()

@@ -1,4 +1,4 @@
-"""Text to shards of token ids: built once, by one process, whole or not at all.
+"""From text to shards of token ids: built once, by one process, whole or not at all.
 
 <directory>/
   index.json           settings, counts, shards with their sha256, the corpus' fingerprint
@@ -15,17 +15,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from zeroscale.config.data import DataConfig, FilesData, HubData
+from zeroscale.config.model import TokenizerConfig
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, Corpus
+from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, Corpus, CorpusIndex
 from zeroscale.data.prepare import pipeline
-from zeroscale.data.prepare.decontaminate import overlap_of
-from zeroscale.data.prepare.pipeline import Progress
+from zeroscale.data.prepare.decontaminate import decontaminator_of
+from zeroscale.data.prepare.pipeline import Identity, Progress
 from zeroscale.data.prepare.progress import STATE
 from zeroscale.data.sources import sources
 from zeroscale.data.sources.documents import Fault
+from zeroscale.data.sources.sources import FileStamp, SourceRecord
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
 _WAIT_SECONDS = 24 * 3600.0
@@ -33,21 +35,21 @@ _WAIT_SECONDS = 24 * 3600.0
 _QUICKLY_READ = 1 << 30
 
 
-def corpus_directory(root: Path, data: Any, tokenizer: Any) -> Path:
+def corpus_directory(root: Path, data: DataConfig, tokenizer: TokenizerConfig) -> Path:
     """Where the corpus of these settings lives: <root>/<data.name>-<hash of all that makes its tokens>."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", data.name):
         raise ZeroscaleError(f"data.name={data.name!r}: letters, digits, '.', '_' and '-' only, beginning with no sign")
     return Path(root) / f"{data.name}-{files.sha256_json(_identity(data, tokenizer))[:8]}"
 
 
-def prepare(data: Any, tokenizer: Any, directory: Path, progress: Progress | None = None) -> Corpus:
-    """The corpus of these settings at `directory`: opened if it is there, else built, or gone on with.
+def prepare(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, progress: Progress | None = None) -> Corpus:
+    """The corpus of these settings at `directory`: opened if it is there, else built, or its build resumed.
 
     Of several processes that ask at once, one builds and the others wait. A build that ends early, for whatever reason,
     leaves nothing under the name, and what it has done beside it in .NAME.part, for the next one to go on with.
 
     Args:
-        data, tokenizer: settings (`DataSettings`, `TokenizerSettings`).
+        progress: called with bytes done, bytes in all and the stage.
 
     Raises:
         ZeroscaleError: for faults of the source, an empty split, a corpus there that is damaged, of other settings, or
@@ -58,7 +60,7 @@ def prepare(data: Any, tokenizer: Any, directory: Path, progress: Progress | Non
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     if not _vacant(directory):
         return _reuse(data, tokenizer, directory, report)
-    with _turn(directory, report):
+    with _build_lock(directory, report):
         if not _vacant(directory):
             return _reuse(data, tokenizer, directory, report)
         _build(data, tokenizer, directory, report)
@@ -70,20 +72,20 @@ def _vacant(directory: Path) -> bool:
 
 
 @contextmanager
-def _turn(directory: Path, report: Progress) -> Iterator[None]:
-    """The lock of a corpus' one builder, with a word where another has it."""
+def _build_lock(directory: Path, report: Progress) -> Iterator[None]:
+    """The lock of the one process that builds a corpus; reports the wait where another has it."""
     path = directory.with_name(f".{directory.name}.lock")
     busy = f"{directory}: another process has been preparing this corpus for a day; look after it, then try again"
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(files.lock(path, 0.0, busy))
+            stack.enter_context(files.lock(path, 0.0, busy))
         except ZeroscaleError:
             report(0, None, "waiting for the process that prepares it")
-            held.enter_context(files.lock(path, _WAIT_SECONDS, busy))
+            stack.enter_context(files.lock(path, _WAIT_SECONDS, busy))
         yield
 
 
-def _build(data: Any, tokenizer: Any, directory: Path, report: Progress) -> None:
+def _build(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, report: Progress) -> None:
     part = directory.with_name(f".{directory.name}.part")
     try:
         pipeline.build(data, tokenizer, part, _identity(data, tokenizer), report)
@@ -92,18 +94,18 @@ def _build(data: Any, tokenizer: Any, directory: Path, report: Progress) -> None
         raise
     except ZeroscaleError as error:
         if not (part / "tokenizer").is_dir():
-            # Nothing that took time.
+            # Nothing that took long.
             shutil.rmtree(part, ignore_errors=True)
             raise
         raise ZeroscaleError(f"{error} What is prepared already stays: the same command goes on from there.") from error
     with files.disk_errors(directory):
-        _to_disk(part)
+        _sync_directory(part)
         os.replace(part, directory)
-        _to_disk(directory.parent)
+        _sync_directory(directory.parent)
         (directory / STATE).unlink(missing_ok=True)
 
 
-def _to_disk(directory: Path) -> None:
+def _sync_directory(directory: Path) -> None:
     """Forces a folder's entries to the disk; its files have been."""
     handle = os.open(directory, os.O_RDONLY)
     try:
@@ -112,58 +114,58 @@ def _to_disk(directory: Path) -> None:
         os.close(handle)
 
 
-def _identity(data: Any, tokenizer: Any) -> dict[str, Any]:
+def _identity(data: DataConfig, tokenizer: TokenizerConfig) -> Identity:
     """Every setting that decides which tokens come out. Where GPT-2's files are is none: their content is checked.
 
-    What a corpus prepared by an earlier version could not ask for is left out where it is not asked for.
+    Settings that earlier versions did not have are left out at their defaults.
     """
-    keys = {
+    keys: tuple[str, ...] = {
         "stdlib": (),
         "files": ("path", "text_field"),
         "hub": ("dataset", "config", "split", "revision", "text_field", "max_documents"),
     }[data.kind]
-    identity = {f"data.{key}": getattr(data, key) for key in ("kind", "val_fraction", "max_bytes", *keys)}
+    identity: Identity = {f"data.{key}": getattr(data, key) for key in ("kind", "val_fraction", "max_bytes", *keys)}
     if data.kind == "stdlib":
         identity["python"] = sources.python_version()
     else:
-        identity.update(_asked_for(data))
+        identity.update(_optional_settings(data))
     identity["tokenizer.kind"] = tokenizer.kind
     if tokenizer.kind == "bpe":
         identity["tokenizer.vocab_size"] = tokenizer.vocab_size
     return {**identity, "format": FORMAT}
 
 
-def _asked_for(data: Any) -> dict[str, Any]:
-    asked: dict[str, Any] = {}
+def _optional_settings(data: FilesData | HubData) -> Identity:
+    settings: Identity = {}
     if data.document_start is not None:
-        asked["data.document_start"] = data.document_start
+        settings["data.document_start"] = data.document_start
     if data.leave_out_sites:
-        asked |= {"data.url_field": data.url_field, "data.leave_out_sites": list(data.leave_out_sites)}
+        settings |= {"data.url_field": data.url_field, "data.leave_out_sites": list(data.leave_out_sites)}
     if data.leave_out_ngrams is not None:
-        asked |= {"data.leave_out_ngrams": data.leave_out_ngrams, "data.leave_out_from": data.leave_out_from}
+        settings |= {"data.leave_out_ngrams": data.leave_out_ngrams, "data.leave_out_from": data.leave_out_from}
     if data.drop_exact_duplicates:
-        asked["data.drop_exact_duplicates"] = True
+        settings["data.drop_exact_duplicates"] = True
     if data.near_duplicate_threshold is not None:
         for key in ("near_duplicate_threshold", "near_duplicate_permutations"):
-            asked[f"data.{key}"] = getattr(data, key)
-    return asked
+            settings[f"data.{key}"] = getattr(data, key)
+    return settings
 
 
-def _reuse(data: Any, tokenizer: Any, directory: Path, report: Progress) -> Corpus:
+def _reuse(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, report: Progress) -> Corpus:
     corpus = Corpus.open(directory)
-    asked, there = _identity(data, tokenizer), corpus.index["settings"]
-    if different := sorted(key for key in asked.keys() | there.keys() if asked.get(key) != there.get(key)):
+    identity, recorded = _identity(data, tokenizer), corpus.index["settings"]
+    if different := sorted(key for key in identity.keys() | recorded.keys() if identity.get(key) != recorded.get(key)):
         key = different[0]
         raise ZeroscaleError(
-            f"{directory} holds the corpus of other settings: {key} is {there.get(key)!r} there and"
-            f" {asked.get(key)!r} in yours; choose another directory, or delete it"
+            f"{directory} holds the corpus of other settings: {key} is {recorded.get(key)!r} there and"
+            f" {identity.get(key)!r} in yours; choose another directory, or delete it"
         )
     if data.kind != "hub" and (change := _change(data, files.read_json(directory / SOURCE))):
         raise ZeroscaleError(
             f"{directory} was made from files that have changed since ({change}): to use the new text, delete that"
             " directory or give another data.name; to use the old, restore the files"
         )
-    if (benchmarks := _other_ngrams(data, corpus.index)) is not None:
+    if data.kind != "stdlib" and (benchmarks := _other_ngrams(data, corpus.index)) is not None:
         raise ZeroscaleError(
             f"{directory} was made without the n-grams that {data.leave_out_ngrams} held then ({benchmarks}), and it"
             " holds others now: make those again, or delete the corpus' directory and prepare it anew"
@@ -174,12 +176,15 @@ def _reuse(data: Any, tokenizer: Any, directory: Path, report: Progress) -> Corp
     return corpus
 
 
-def _other_ngrams(data: Any, index: dict[str, Any]) -> str | None:
+def _other_ngrams(data: FilesData | HubData, index: CorpusIndex) -> str | None:
     """The cards whose n-grams were left out, where the directory that names them is there and holds others now."""
     recorded = index.get("leave_out")
-    if recorded is None or not (Path(data.leave_out_ngrams).expanduser() / INDEX).is_file():
+    if recorded is None or data.leave_out_ngrams is None:
         return None
-    if overlap_of(data).record() == recorded:
+    if not (Path(data.leave_out_ngrams).expanduser() / INDEX).is_file():
+        return None
+    decontaminator = decontaminator_of(data)
+    if decontaminator is None or decontaminator.record() == recorded:
         return None
     return ", ".join(card["card"] for card in recorded["cards"])
 
@@ -203,20 +208,20 @@ def _verify_once(corpus: Corpus, report: Progress) -> None:
         files.write_json(record, {"fingerprint": corpus.fingerprint, "files": now})
 
 
-def _change(data: Any, recorded: dict[str, Any]) -> str | None:
+def _change(data: DataConfig, recorded: SourceRecord) -> str | None:
     """What is different in the source, None if nothing: sizes and times first, contents only where those differ."""
     try:
         now = sources.describe(data)
     except ZeroscaleError:
-        # The text itself is not at hand any more (it was prepared elsewhere, say): the shards stand as they are.
+        # The text is not here any more (it was prepared elsewhere, say): the shards are used as they are.
         return None
     if now["files"] == recorded["files"] or sources.content_hash(data) == recorded["content"]:
         return None
     return _first_change(recorded["files"], now["files"])
 
 
-def _first_change(before: list[list[Any]], after: list[list[Any]]) -> str:
-    """One file that differs, the surest sign first: there or not, another size, only another time."""
+def _first_change(before: list[FileStamp], after: list[FileStamp]) -> str:
+    """One file that differs, the surest sign first: missing or new, another size, only another time."""
     old, new = ({name: (size, time) for name, size, time in entries} for entries in (before, after))
     faults = [
         *(f"{name} is gone" for name in old if name not in new),

@@ -1,21 +1,71 @@
-"""progress.sqlite: how far the making of a corpus is, and which documents it has seen."""
+"""progress.sqlite: how far the preparation of a corpus is, and which documents it has seen."""
 
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.corpus import Counts, ShardEntry, SplitCounts
+from zeroscale.data.sources.sources import SourcePlace, SourceRecord
 
 STATE = "progress.sqlite"
 # Of SQLite's pages in memory.
 _CACHE_KIB = 64 << 10
 
 
+class ShardState(TypedDict):
+    """What a `ShardWriter` needs to resume: the whole shards, and the tokens of the one begun."""
+
+    shards: list[ShardEntry]
+    tokens: int
+
+
+class ListState(TypedDict):
+    """What a `DocumentList` needs to resume: the documents listed, and the bytes of their names."""
+
+    documents: int
+    names: int
+
+
+class SplitFiles(TypedDict):
+    """The files of a split."""
+
+    shards: ShardState
+    list: ListState
+
+
+class AllCounts(TypedDict):
+    """The counts of a corpus so far."""
+
+    train: SplitCounts
+    val: SplitCounts
+    read: Counts
+    left_out: dict[str, Counts]
+    without_url: int
+
+
+class BuildState(TypedDict, total=False):
+    """How far the preparation is; JSON.
+
+    `wanted` is all that a resumed preparation must have in common with the interrupted one; `place` the place in the
+    source, `done` its bytes; `tokenizer` a fingerprint.
+    """
+
+    wanted: dict[str, object]
+    source: SourceRecord
+    tokenizer: str
+    files: dict[str, SplitFiles]
+    counts: AllCounts
+    place: SourcePlace | None
+    done: int
+    complete: bool
+
+
 class ProgressDatabase:
-    """progress.sqlite: one JSON value, and the tables of `duplicates.Seen`, in one transaction after the other."""
+    """progress.sqlite: one JSON value, and the tables of `DeduplicationIndex`, in one transaction after the other."""
 
     def __init__(self, path: Path) -> None:
         self.database = sqlite3.connect(path, isolation_level=None)
@@ -30,11 +80,11 @@ class ProgressDatabase:
         # Not committed: the last commit is what counts.
         self.database.close()
 
-    def read(self) -> dict[str, Any] | None:
+    def read(self) -> BuildState | None:
         row = self.database.execute("SELECT value FROM state").fetchone()
-        return json.loads(row[0]) if row else None
+        return cast(BuildState, json.loads(row[0])) if row else None
 
-    def commit(self, state: dict[str, Any]) -> None:
+    def commit(self, state: BuildState) -> None:
         self.database.execute("DELETE FROM state")
         self.database.execute("INSERT INTO state VALUES (?)", (json.dumps(state),))
         self.database.execute("COMMIT")

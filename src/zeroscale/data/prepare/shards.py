@@ -1,13 +1,15 @@
-"""Files that grow document by document and can go on where they stood: shards of tokens, and the list of documents."""
+"""Files that grow document by document and can be resumed: shards of tokens, and the list of documents."""
 
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
 from zeroscale.core.files import sha256_file
+from zeroscale.data.corpus import FileEntry, ShardEntry
+from zeroscale.data.prepare.progress import ListState, ShardState
 
 SHARD_TOKENS = 100_000_000
 # A record for each document: the token behind its last one, and the byte behind its name in the file of names.
@@ -23,20 +25,20 @@ class ShardWriter:
         split: str,
         dtype: np.dtype,
         shard_tokens: int = SHARD_TOKENS,
-        state: dict[str, Any] | None = None,
+        state: ShardState | None = None,
     ) -> None:
         """Args:
-            state: of an earlier writer (`save`): whatever lies in the files behind it is cut off.
+            state: of an earlier writer (`save`): the files are truncated to it.
 
         Raises:
-            OSError: when what should be there is not.
+            OSError: when a file is shorter than its state.
         """
         self._directory = directory
         self._split = split
         self._dtype = dtype
         self._shard_tokens = shard_tokens
-        self._shards: list[dict[str, Any]] = list(state["shards"]) if state else []
-        self._file: Any = None
+        self._shards: list[ShardEntry] = list(state["shards"]) if state else []
+        self._file: BinaryIO | None = None
         if state and state["tokens"]:
             self._open_again(state["tokens"])
 
@@ -50,27 +52,26 @@ class ShardWriter:
     def add(self, ids: np.ndarray) -> None:
         """Appends ids [n]; a document may lie across two shards."""
         while ids.size:
-            if self._file is None:
-                self._begin()
+            file = self._file or self._begin()
             part = ids[: self._shard_tokens - self._tokens].astype(self._dtype, copy=False)
             content = part.tobytes()
-            self._file.write(content)
+            file.write(content)
             self._hash.update(content)
             self._tokens += part.size
             ids = ids[part.size :]
             if self._tokens == self._shard_tokens:
-                self._end()
+                self._end(file)
 
-    def save(self) -> dict[str, Any]:
-        """Forces all to the disk; returns what a writer needs to go on from here."""
+    def save(self) -> ShardState:
+        """Forces all to the disk; returns what a writer needs to resume from here."""
         if self._file is not None:
-            _to_disk(self._file)
+            _sync(self._file)
         return {"shards": list(self._shards), "tokens": self._tokens if self._file is not None else 0}
 
-    def close(self) -> list[dict[str, Any]]:
+    def close(self) -> list[ShardEntry]:
         """The shards written: file, tokens, bytes, sha256 each."""
         if self._file is not None:
-            self._end()
+            self._end(self._file)
         return self._shards
 
     @property
@@ -78,35 +79,41 @@ class ShardWriter:
         """Tokens written in all."""
         return sum(shard["tokens"] for shard in self._shards) + (self._tokens if self._file is not None else 0)
 
-    def _begin(self) -> None:
+    def _begin(self) -> BinaryIO:
         self._name = f"{self._split}-{len(self._shards):05d}.bin"
         self._file = open(self._directory / self._name, "wb", buffering=1 << 20)  # noqa: SIM115 (closed in _end)
         self._hash = hashlib.sha256()
         self._tokens = 0
+        return self._file
 
     def _open_again(self, tokens: int) -> None:
         self._name = f"{self._split}-{len(self._shards):05d}.bin"
         self._file = _reopened(self._directory / self._name, tokens * self._dtype.itemsize)
-        # A hash in the making cannot be kept, so what is there of the shard is read once more.
+        # The state of a hash cannot be stored, so the beginning of the shard is read again.
         self._hash = hashlib.sha256()
         with open(self._directory / self._name, "rb") as handle:
             while block := handle.read(1 << 20):
                 self._hash.update(block)
         self._tokens = tokens
 
-    def _end(self) -> None:
-        _to_disk(self._file)
-        self._file.close()
+    def _end(self, file: BinaryIO) -> None:
+        _sync(file)
+        file.close()
         self._file = None
         size = self._tokens * self._dtype.itemsize
-        shard = {"file": self._name, "tokens": self._tokens, "bytes": size, "sha256": self._hash.hexdigest()}
+        shard: ShardEntry = {
+            "file": self._name,
+            "tokens": self._tokens,
+            "bytes": size,
+            "sha256": self._hash.hexdigest(),
+        }
         self._shards.append(shard)
 
 
 class DocumentList:
     """Where each document of a split ends and what it is called: SPLIT-documents.bin and SPLIT-names.txt."""
 
-    def __init__(self, directory: Path, split: str, state: dict[str, int] | None = None) -> None:
+    def __init__(self, directory: Path, split: str, state: ListState | None = None) -> None:
         self._paths = [directory / f"{split}-documents.bin", directory / f"{split}-names.txt"]
         sizes = [state["documents"] * DOCUMENT.itemsize, state["names"]] if state else [0, 0]
         self._files = [_reopened(path, size) for path, size in zip(self._paths, sizes, strict=True)]
@@ -128,22 +135,22 @@ class DocumentList:
         self._files[0].write(np.array([(end, self._names)], dtype=DOCUMENT).tobytes())
         self._files[1].write(content)
 
-    def save(self) -> dict[str, int]:
-        """Forces all to the disk; returns what a list needs to go on from here."""
+    def save(self) -> ListState:
+        """Forces all to the disk; returns what a list needs to resume from here."""
         for file in self._files:
-            _to_disk(file)
+            _sync(file)
         return {"documents": self._documents, "names": self._names}
 
-    def close(self) -> list[dict[str, Any]]:
+    def close(self) -> list[FileEntry]:
         """file, bytes and sha256 of both files."""
         for file in self._files:
-            _to_disk(file)
+            _sync(file)
             file.close()
         return [{"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)} for path in self._paths]
 
 
-def _reopened(path: Path, size: int) -> Any:
-    """A file for appending behind its first `size` bytes; what lies behind them goes."""
+def _reopened(path: Path, size: int) -> BinaryIO:
+    """A file truncated to its first `size` bytes and opened for appending."""
     file = open(path, "r+b" if size else "wb", buffering=1 << 20)  # noqa: SIM115 (the caller closes it)
     if os.fstat(file.fileno()).st_size < size:
         file.close()
@@ -153,6 +160,6 @@ def _reopened(path: Path, size: int) -> Any:
     return file
 
 
-def _to_disk(file: Any) -> None:
+def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())

@@ -1,9 +1,10 @@
-"""Texts on their way from a source: a row becomes a text, a text becomes documents of at most 64 KiB."""
+"""From rows to documents: a row becomes a text, a text becomes documents of at most 64 KiB."""
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from zeroscale.config.data import FilesData, HubData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import well_formed
 
@@ -34,7 +35,7 @@ class Row(NamedTuple):
     text: str
     url: str | None
     name: str
-    place: Any
+    place: object
     done: int | None
 
 
@@ -49,61 +50,72 @@ class Item(NamedTuple):
 
     documents: tuple[Document, ...]
     url: str | None
-    place: Any
+    place: object
     done: int | None = None
     of: int | None = None
     texts: int = 1
 
 
-def row(value: Any, data: Any, where: str, name: str, place: Any, done: int | None) -> Row:
+def row(value: object, data: FilesData | HubData, where: str, name: str, place: object, done: int | None) -> Row:
     """The text and URL of a row by the settings' `text_field` and `url_field`.
 
     Raises:
         Fault: naming the row, when it has no such field or the field is no text.
     """
     text = _field(value, data.text_field, "text", where)
+    if text is None:
+        raise _not_text(data.text_field, text, where)
     url = None
     if data.leave_out_sites:
         if data.url_field is None:
             raise Fault("data.leave_out_sites needs data.url_field, the field that holds a row's address")
-        url = _field(value, data.url_field, "url", where, may_be_null=True)
+        url = _field(value, data.url_field, "url", where)
     return Row(text, url, name, place, done)
 
 
-def _field(value: Any, field: str, kind: str, where: str, may_be_null: bool = False) -> Any:
+def _field(value: object, field: str, kind: str, where: str) -> str | None:
     if not isinstance(value, dict) or field not in value:
-        found = f"it has {', '.join(map(str, value))}" if isinstance(value, dict) else f"it is a {type(value).__name__}"
-        raise Fault(f"{where}: no field {field!r} ({found}); name the {kind}'s field with data.{kind}_field=…")
-    if not isinstance(value[field], str) and not (may_be_null and value[field] is None):
-        raise Fault(f"{where}: the field {field!r} should be text, not {type(value[field]).__name__}")
-    return value[field]
+        actual = (
+            f"it has {', '.join(map(str, value))}" if isinstance(value, dict) else f"it is a {type(value).__name__}"
+        )
+        raise Fault(f"{where}: no field {field!r} ({actual}); name the {kind}'s field with data.{kind}_field=…")
+    content = value[field]
+    if content is None or isinstance(content, str):
+        return content
+    raise _not_text(field, content, where)
+
+
+def _not_text(field: str, content: object, where: str) -> Fault:
+    return Fault(f"{where}: the field {field!r} should be text, not {type(content).__name__}")
 
 
 def texts(rows: Iterable[Row], document_start: str | None) -> Iterator[Item]:
     """Rows as texts: each its own, or with `document_start` (a regular expression) all from one row that it fits to
     the next, joined as they are. Rows without text are usual (WikiText's empty lines) and hold nothing to learn.
     """
-    whole = rows if document_start is None else _joined(rows, re.compile(document_start))
-    for one in whole:
-        if one.text.strip():
-            yield Item(tuple(cut(one.text, one.name)), one.url, one.place, one.done)
+    whole_texts = rows if document_start is None else _joined(rows, re.compile(document_start))
+    for text in whole_texts:
+        if text.text.strip():
+            yield Item(tuple(cut(text.text, text.name)), text.url, text.place, text.done)
 
 
 def _joined(rows: Iterable[Row], start: re.Pattern[str]) -> Iterator[Row]:
-    held: list[str] = []
+    """Joins the rows from one that `start` matches to the next; a joined row has its first row's name and URL."""
+    group: list[Row] = []
     size = 0
-    first = last = None
-    for one in rows:
-        if last is not None and (start.search(one.text) or size > MAX_JOINED_CHARACTERS):
-            yield Row("".join(held), first.url, first.name, last.place, last.done)
-            held, size, last = [], 0, None
-        if last is None:
-            first = one
-        held.append(one.text)
-        size += len(one.text)
-        last = one
-    if last is not None:
-        yield Row("".join(held), first.url, first.name, last.place, last.done)
+    for part in rows:
+        if group and (start.search(part.text) or size > MAX_JOINED_CHARACTERS):
+            yield _join(group)
+            group, size = [], 0
+        group.append(part)
+        size += len(part.text)
+    if group:
+        yield _join(group)
+
+
+def _join(group: list[Row]) -> Row:
+    first, last = group[0], group[-1]
+    return Row("".join(part.text for part in group), first.url, first.name, last.place, last.done)
 
 
 def cut(text: str, name: str) -> Iterator[Document]:

@@ -5,19 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from zeroscale.config.data import HubData
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.sources import documents
 from zeroscale.data.sources.documents import Item, Row
 
-# The place in a stream is asked for once in so many rows; between them, rows are counted and read over.
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# The state of a stream is taken once in so many rows; rows since then are counted, and skipped on resuming.
 _STATE_ROWS = 1000
 
 
-def commit(data: Any) -> str | None:
-    """The commit that `data.revision` names today; None for a folder and where the hub cannot be asked.
+HubPlace = dict[str, Any]
+"""How far a dataset is read, as JSON: {"rows": n}; of a stream also its "state", and "from", the rows read at it."""
+
+
+def commit(data: HubData) -> str | None:
+    """The commit that `data.revision` names today; None for a folder, and offline.
 
     Raises:
         ZeroscaleError: when the hub is there and refuses, or is not there at all and needed.
@@ -27,48 +35,48 @@ def commit(data: Any) -> str | None:
     if constants.HF_HUB_OFFLINE or Path(data.dataset).is_dir():
         return None
     _ask_hub(data)
-    with _in_our_words(data):
+    with _one_message(data):
         hub.check_dataset_access(data.dataset, data.revision)
         return HfApi().dataset_info(data.dataset, revision=data.revision).sha
 
 
-def items(data: Any, place: dict[str, Any] | None) -> Iterator[Item]:
+def items(data: HubData, place: HubPlace | None) -> Iterator[Item]:
     """The dataset's texts from `place` on ({"rows": n, "from": rows at the state, "state": of the stream})."""
-    with _in_our_words(data):
+    with _one_message(data):
         dataset = _open(data)
         size = _bytes(dataset)
     for item in documents.texts(_rows(dataset, data, place or {"rows": 0}), data.document_start):
         yield item._replace(of=size)
 
 
-def _rows(dataset: Any, data: Any, place: dict[str, Any]) -> Iterator[Row]:
+def _rows(dataset: "Dataset", data: HubData, place: HubPlace) -> Iterator[Row]:
     number = place["rows"]
     state, at_state = place.get("state"), place.get("from", 0)
-    with _in_our_words(data):
+    with _one_message(data):
         if not data.streaming:
             source = iter(dataset.select(range(number, len(dataset))))
         else:
             if state is not None:
                 dataset.load_state_dict(state)
             source = iter(dataset)
-        # Rows that were read after the state was asked for.
+        # Skips the rows that were read after the state was taken.
         rows = islice(source, number - at_state if data.streaming else 0, None)
     # A stream that is left before its end must be closed, or it complains when Python ends.
     with contextlib.closing(source) if data.streaming else contextlib.nullcontext():
         while data.max_documents is None or number < data.max_documents:
-            with _in_our_words(data):
+            with _one_message(data):
                 value = next(rows, None)
             if value is None:
                 return
             number += 1
             if data.streaming and number - at_state >= _STATE_ROWS:
                 state, at_state = dataset.state_dict(), number
-            behind = {"rows": number} if state is None else {"rows": number, "from": at_state, "state": state}
+            next_place = {"rows": number} if state is None else {"rows": number, "from": at_state, "state": state}
             where = f"{data.dataset}, {data.split}, row {number - 1}"
-            yield documents.row(value, data, where, f"{number - 1}", behind, None)
+            yield documents.row(value, data, where, f"{number - 1}", next_place, None)
 
 
-def _open(data: Any) -> Any:
+def _open(data: HubData) -> "Dataset":
     from datasets import load_dataset
     from huggingface_hub import constants
 
@@ -78,14 +86,14 @@ def _open(data: Any) -> Any:
     return load_dataset(data.dataset, data.config, split=data.split, revision=data.revision, streaming=data.streaming)
 
 
-def _bytes(dataset: Any) -> int | None:
+def _bytes(dataset: "Dataset") -> int | None:
     """About how many bytes of text the split has, where its card says so."""
     info = getattr(dataset, "info", None)
     split = (getattr(info, "splits", None) or {}).get(str(getattr(dataset, "split", "")))
     return getattr(split, "num_bytes", None) or None
 
 
-def _ask_hub(data: Any) -> None:
+def _ask_hub(data: HubData) -> None:
     from huggingface_hub import constants
 
     fault = None if constants.HF_HUB_OFFLINE else hub.unreachable_reason()
@@ -97,7 +105,7 @@ def _ask_hub(data: Any) -> None:
 
 
 @contextmanager
-def _in_our_words(data: Any) -> Iterator[None]:
+def _one_message(data: HubData) -> Iterator[None]:
     """One message for whatever `datasets`' readers and the HTTP library raise."""
     from huggingface_hub import constants
 

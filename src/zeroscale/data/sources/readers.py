@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Protocol
 
+from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.sources import documents
 from zeroscale.data.sources.documents import Document, Fault, Item, Row, pieces
@@ -24,16 +25,28 @@ _COMPRESSED_BLOCK = 1 << 16
 _PARQUET_ROWS = 1000
 
 
+class _Decompressor(Protocol):
+    """What zlib's and zstandard's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turns what the system says against reading a file into one message that names it."""
+    """Turns an error of the system while reading a file into one message that names it."""
     try:
         yield
     except OSError as error:
         raise ZeroscaleError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read(path: Path, name: str, data: Any, skip: int) -> Iterator[Item]:
+def read(path: Path, name: str, data: FilesData, skip: int) -> Iterator[Item]:
     """The texts of one file from the place `skip` on; an Item's place is the one behind it.
 
     Raises:
@@ -43,12 +56,12 @@ def read(path: Path, name: str, data: Any, skip: int) -> Iterator[Item]:
     empty = skip == 0
     with reading(path), open(path, "rb") as handle:
         if path.suffix == PARQUET:
-            found = documents.texts(_parquet_rows(handle, path, name, data, skip), data.document_start)
+            items = documents.texts(_parquet_rows(handle, path, name, data, skip), data.document_start)
         elif kind in JSON_LINES:
-            found = documents.texts(_json_rows(handle, path, name, data, skip), data.document_start)
+            items = documents.texts(_json_rows(handle, path, name, data, skip), data.document_start)
         else:
-            found = _text_pieces(handle, path, name, skip)
-        for item in found:
+            items = _text_pieces(handle, path, name, skip)
+        for item in items:
             empty = empty and not any(document.text.strip() for document in item.documents)
             yield item
     if empty:
@@ -69,7 +82,7 @@ def _text_pieces(handle: BinaryIO, path: Path, name: str, skip: int) -> Iterator
         offset += len(piece)
 
 
-def _json_rows(handle: BinaryIO, path: Path, name: str, data: Any, skip: int) -> Iterator[Row]:
+def _json_rows(handle: BinaryIO, path: Path, name: str, data: FilesData, skip: int) -> Iterator[Row]:
     offset = 0
     lines = handle if path.suffix not in COMPRESSED else _lines(_blocks(handle, path))
     for number, line in enumerate(lines, start=1):
@@ -88,15 +101,15 @@ def _json_rows(handle: BinaryIO, path: Path, name: str, data: Any, skip: int) ->
         yield documents.row(value, data, where, f"{name}:{number}", number, done)
 
 
-def _parquet_rows(handle: BinaryIO, path: Path, name: str, data: Any, skip: int) -> Iterator[Row]:
+def _parquet_rows(handle: BinaryIO, path: Path, name: str, data: FilesData, skip: int) -> Iterator[Row]:
     import pyarrow
     from pyarrow import parquet
 
     size = path.stat().st_size
     try:
         file = parquet.ParquetFile(handle)
-        total, wanted = file.metadata.num_rows, [data.text_field, *([data.url_field] if data.leave_out_sites else [])]
-        columns = [field for field in wanted if field in file.schema_arrow.names]
+        total, fields = file.metadata.num_rows, [data.text_field, *([data.url_field] if data.leave_out_sites else [])]
+        columns = [field for field in fields if field in file.schema_arrow.names]
         if not columns:
             # Read as it is, so that the message can name what it has instead.
             columns = file.schema_arrow.names
@@ -126,13 +139,15 @@ def _blocks(handle: BinaryIO, path: Path) -> Iterator[bytes]:
     return _decompressed(handle, path, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError)
 
 
-def _decompressed(handle: BinaryIO, path: Path, fresh: Callable[[], Any], fault: type[Exception]) -> Iterator[bytes]:
+def _decompressed(
+    handle: BinaryIO, path: Path, new_decompressor: Callable[[], _Decompressor], fault: type[Exception]
+) -> Iterator[bytes]:
     """The content of one or several compressed streams in a row; a stream that breaks off is an error."""
-    stream = None
+    stream: _Decompressor | None = None
     try:
         while block := handle.read(_COMPRESSED_BLOCK):
             while block:
-                stream = stream or fresh()
+                stream = stream or new_decompressor()
                 content = stream.decompress(block)
                 if content:
                     yield content

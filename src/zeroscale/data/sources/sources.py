@@ -12,9 +12,10 @@ import tokenize
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
+from zeroscale.config.data import DataConfig, FilesData, StdlibData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, sha256_json
 from zeroscale.data.sources import documents as texts
@@ -31,7 +32,20 @@ COMPRESSED_SUFFIXES = tuple(
 _NOT_LIBRARY = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib-dynload"}
 
 
-def documents(data: Any) -> Iterator[Document]:
+class SourcePlace(TypedDict):
+    """How far a corpus is read: the place of its source (JSON), and the bytes read."""
+
+    source: object
+    bytes: int
+
+
+FileStamp = list[Any]
+"""[name, bytes, mtime_ns]."""
+SourceRecord = dict[str, Any]
+"""What a corpus is made from, as source.json holds it: kind, path or dataset, `files` as [name, bytes, mtime_ns]."""
+
+
+def documents(data: DataConfig) -> Iterator[Document]:
     """The corpus' documents, those of left-out sites not among them.
 
     Raises:
@@ -42,17 +56,16 @@ def documents(data: Any) -> Iterator[Document]:
             yield from item.documents
 
 
-def items(data: Any, place: dict[str, Any] | None = None) -> Iterator[Item]:
+def items(data: DataConfig, place: SourcePlace | None = None) -> Iterator[Item]:
     """The corpus' texts from `place` on, in all at most `data.max_bytes` bytes of UTF-8.
 
     A place is an earlier Item's, made from the same source: {"source": …, "bytes": read so far}.
     """
     inner, count = (place["source"], place["bytes"]) if place else (None, 0)
-    source = {"stdlib": _stdlib_items, "files": _file_items, "hub": hub.items}[data.kind]
     if data.max_bytes is not None and count >= data.max_bytes:
         return
-    for item in source(data, inner):
-        kept = []
+    for item in _items(data, inner):
+        kept: list[Document] = []
         for document in item.documents:
             content = document.text.encode("utf-8")
             if data.max_bytes is not None and count + len(content) > data.max_bytes:
@@ -72,19 +85,26 @@ def items(data: Any, place: dict[str, Any] | None = None) -> Iterator[Item]:
             return
 
 
-def left_out(url: str | None, data: Any) -> str | None:
+def _items(data: DataConfig, place: Any) -> Iterator[Item]:
+    """The texts of a source from a place of its own on."""
+    if data.kind == "stdlib":
+        return _stdlib_items(data, place)
+    return _file_items(data, place) if data.kind == "files" else hub.items(data, place)
+
+
+def left_out(url: str | None, data: DataConfig) -> str | None:
     """The one of `data.leave_out_sites` that this address belongs to (the site itself or a part of it), or None."""
-    if not getattr(data, "leave_out_sites", ()) or url is None:
+    if data.kind == "stdlib" or not data.leave_out_sites or url is None:
         return None
     try:
         host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
     except ValueError:
-        # No address at all ("http://[x"): it belongs to no site.
+        # Not an address ("http://[x"): it belongs to no site.
         return None
     return next((site for site in data.leave_out_sites if host == site or host.endswith(f".{site}")), None)
 
 
-def describe(data: Any) -> dict[str, Any]:
+def describe(data: DataConfig) -> SourceRecord:
     """What the corpus is made from, so that a change is noticed: JSON with `files` as [name, bytes, mtime_ns] each, of
     a dataset with its commit."""
     if data.kind == "hub":
@@ -100,7 +120,7 @@ def describe(data: Any) -> dict[str, Any]:
     return {"kind": "files", "path": data.path, "text_field": data.text_field, "files": listing}
 
 
-def content_hash(data: Any) -> str | None:
+def content_hash(data: DataConfig) -> str | None:
     """Hex sha256 over names and contents of the corpus' files; None for the hub."""
     if data.kind == "hub":
         return None
@@ -116,7 +136,7 @@ def python_version() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}"
 
 
-def list_files(data: Any) -> list[tuple[str, Path]]:
+def list_files(data: StdlibData | FilesData) -> list[tuple[str, Path]]:
     """The files of a stdlib or files source: relative name and path, in order of name."""
     if data.kind == "stdlib":
         root = Path(sysconfig.get_paths()["stdlib"])
@@ -144,9 +164,9 @@ def _user_files(pattern: str) -> tuple[Path, list[Path]]:
     if path.is_dir():
         files = [file for file in _walk(path) if file.suffix in TEXT_SUFFIXES or _is_packed_text(file)]
         if not files:
-            wanted = ", ".join((*TEXT_SUFFIXES, *COMPRESSED_SUFFIXES))
+            suffixes = ", ".join((*TEXT_SUFFIXES, *COMPRESSED_SUFFIXES))
             raise ZeroscaleError(
-                f"data.path={pattern}: no {wanted} file in this directory; give a glob for other names"
+                f"data.path={pattern}: no {suffixes} file in this directory; give a glob for other names"
             )
         return path, files
     if path.is_file():
@@ -168,14 +188,14 @@ def _not_library(folder: str) -> bool:
     return folder in _NOT_LIBRARY or folder.startswith("config-")
 
 
-def _stdlib_items(data: Any, place: int | None) -> Iterator[Item]:
-    of = sum(_size(path) for _, path in list_files(data))
-    whole = enumerate(_stdlib_texts(data), start=1)
-    for number, (text, name) in islice(whole, place or 0, None):
-        yield Item(tuple(texts.cut(text, name)), None, number, of=of)
+def _stdlib_items(data: StdlibData, place: int | None) -> Iterator[Item]:
+    total = sum(_size(path) for _, path in list_files(data))
+    numbered = enumerate(_stdlib_texts(data), start=1)
+    for number, (text, name) in islice(numbered, place or 0, None):
+        yield Item(tuple(texts.cut(text, name)), None, number, of=total)
 
 
-def _stdlib_texts(data: Any) -> Iterator[tuple[str, str]]:
+def _stdlib_texts(data: StdlibData) -> Iterator[tuple[str, str]]:
     from pydoc_data.topics import topics
 
     for name, path in list_files(data):
@@ -190,15 +210,15 @@ def _stdlib_texts(data: Any) -> Iterator[tuple[str, str]]:
         yield topics[topic], f"help/{topic}"
 
 
-def _file_items(data: Any, place: list[int] | None) -> Iterator[Item]:
+def _file_items(data: FilesData, place: list[int] | None) -> Iterator[Item]:
     """Places are [number of the file, place in it]."""
     first, skip = place or (0, 0)
     listed = [(name, path, _size(path)) for name, path in list_files(data)]
-    of, before = sum(size for *_, size in listed), 0
+    total, before = sum(size for *_, size in listed), 0
     for number, (name, path, size) in enumerate(listed):
         if number >= first:
             for item in readers.read(path, name, data, skip if number == first else 0):
-                yield item._replace(place=[number, item.place], done=before + (item.done or 0), of=of)
+                yield item._replace(place=[number, item.place], done=before + (item.done or 0), of=total)
         before += size
 
 
