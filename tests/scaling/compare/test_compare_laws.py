@@ -234,8 +234,8 @@ def test_studies_of_other_text_are_told_and_not_paired(tmp_path, disk):
             manifest = json.loads((cell / "manifest.json").read_text())
             (cell / "manifest.json").write_text(json.dumps(manifest | {"corpus": {"fingerprint": fingerprint}}))
     found = compare_studies([tmp_path / "one", tmp_path / "other"], Options(bootstrap=200))
-    assert found["law"] == "compute" and not found["paired"]
-    assert "have another corpus" in found["warnings"][0]
-    assert found["at"][0]["multiplier"]["value"] == pytest.approx(1.0)
+    assert found.laws.law == "compute" and not found.laws.paired
+    assert "have another corpus" in found.warnings[0]
+    assert found.laws.at[0].multiplier.value == pytest.approx(1.0)
     assert "another corpus" in as_text(found)
     assert not (tmp_path / "one/fit.json").exists()
