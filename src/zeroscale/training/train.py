@@ -24,6 +24,7 @@ from zeroscale.config import hashing
 from zeroscale.config.train import TrainConfig
 from zeroscale.core import jsonl
 from zeroscale.core.files import read_json, write_json
+from zeroscale.core.jsonl import Row
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.loader import MicroBatch
@@ -35,7 +36,6 @@ from zeroscale.training.callbacks import StepResult
 from zeroscale.training.module import LanguageModel
 from zeroscale.training.progress_bar import ProgressLine
 from zeroscale.training.throughput import Stopwatch
-from zeroscale.training.trackers.follower import Row
 from zeroscale.training.trackers.tracker import Tracker
 
 AfterStep = Callable[[LanguageModel, StepResult], None]
@@ -219,7 +219,7 @@ def _write_manifest(
         settings, gpu=gpu, threads=torch.get_num_threads(), micro_batch_tokens=micro_batch_tokens, corpus=corpus
     )
     if settings.init_from.run is not None:
-        facts["init_from"] = settings.parent()
+        facts["init_from"] = {**settings.parent()}
     resumed = start is not None and start.is_relative_to(directory)
     manifest.write(directory, facts, source, checkpoint.step_of(start) if start and resumed else 0)
     corpus.tokenizer.save(directory / layout.TOKENIZER)

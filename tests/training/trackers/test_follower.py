@@ -40,16 +40,16 @@ def score(cell: Path, step: int, value: float = 0.25) -> None:
 
 
 class Kept:
-    """A place in memory."""
+    """A sink in memory."""
 
     name, missing_message, done_message = "memory", "it is in the files", "kept"
 
-    def __init__(self, place: SyncState | None = None) -> None:
+    def __init__(self, state: SyncState | None = None) -> None:
         self.rows: list[dict] = []
-        self.at = place or SyncState()
+        self.at = state or SyncState()
         self.exit_code: int | None = None
 
-    def place(self) -> SyncState:
+    def sync_state(self) -> SyncState:
         return self.at
 
     def add(self, row: dict) -> None:
@@ -73,7 +73,7 @@ def test_every_step_and_every_scored_checkpoint_arrives_once_and_in_order(tmp_pa
     score(tmp_path, 5)
     score(tmp_path, 10)
     sink = Kept()
-    assert followed(tmp_path, sink).whole and sink.exit_code == 0
+    assert followed(tmp_path, sink).complete and sink.exit_code == 0
     assert [row["step"] for row in sink.rows if "step" in row] == list(range(1, 11))
     scored = [row for row in sink.rows if "scored_step" in row]
     assert [row["scored_step"] for row in scored] == [5, 10]
@@ -145,7 +145,7 @@ def test_a_place_that_never_answers_delays_no_step_and_the_end_by_so_much_only(t
     assert slowest < 0.05
     before = time.monotonic()
     follower.finish(0, 0.3)
-    assert time.monotonic() - before < 2 and not follower.whole
+    assert time.monotonic() - before < 2 and not follower.complete
     assert "no answer for 0 s" in capsys.readouterr().out
 
 
@@ -159,7 +159,7 @@ def test_a_place_that_fails_is_said_once_and_is_still_told_the_end(tmp_path, cap
     follower = followed(tmp_path, sink, code=1)
     told = capsys.readouterr().out
     assert told.count("the wire is cut") == 1 and "it is in the files" in told and "more" not in told
-    assert not follower.whole and sink.exit_code == 1
+    assert not follower.complete and sink.exit_code == 1
 
 
 def test_another_protocol_s_scores_bear_its_name_and_damaged_ones_are_passed_over(tmp_path):

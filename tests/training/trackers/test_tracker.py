@@ -164,7 +164,7 @@ def test_a_cell_that_is_being_trained_is_left_to_its_own_process(cell):
 def test_a_run_that_w_and_b_s_death_befalls_goes_on_and_is_sent_afterwards(cell, server, monkeypatch, capsys):
     monkeypatch.setattr(tracker, "FINISH_SECONDS", 12.0)
     settings = TrackerConfig(name="wandb", mode="online")
-    run = tracker._cell_run(settings, "online", cell, SETTINGS, MANIFEST, live=True)
+    run = tracker._open_run(settings, "online", cell, SETTINGS, MANIFEST, live=True)
     follower = tracker.Follower(cell, BATCH, tracker.Wandb(run, "online", cell))
     slowest = 0.0
     for step in range(1, 201):
@@ -178,7 +178,7 @@ def test_a_run_that_w_and_b_s_death_befalls_goes_on_and_is_sent_afterwards(cell,
     before = time.monotonic()
     follower.finish(0, 12.0)
     assert slowest < 0.05 and time.monotonic() - before < 15
-    assert not follower.whole and "metrics.jsonl has every step" in capsys.readouterr().out
+    assert not follower.complete and "metrics.jsonl has every step" in capsys.readouterr().out
     import wandb
 
     wandb.teardown()

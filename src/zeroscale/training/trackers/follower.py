@@ -1,7 +1,7 @@
-"""A run's own files, followed by a thread beside training and shown elsewhere: no step waits for who watches.
+"""Send a run's own files to a tracker from a thread beside training: no step waits for a tracker.
 
-What is shown is read from metrics.jsonl and evals/, not handed over: a place that was away, came late or knows the
-first half already gets exactly what it lacks, each step once.
+What is sent is read from metrics.jsonl and evals/, not handed over by training: a tracker that did not answer for a
+while, or has the first half already, gets exactly what it lacks, each step once.
 """
 
 import contextlib
@@ -9,41 +9,39 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from zeroscale.core.jsonl import JsonlReader
+from zeroscale.core.jsonl import JsonlReader, Row
 from zeroscale.runs import layout
 from zeroscale.runs.results import scores_in
 from zeroscale.runs.run import Run
 
 # New lines wait so long before they are sent together: a fast run writes hundreds a second.
 PAUSE_SECONDS = 0.5
-# What a place may take at the end of a run; what it has not got then is in the files.
+# How long a tracker may take at the end of a run; what it lacks then is in the files.
 FINISH_SECONDS = 40.0
 SCORED = "scored_step"
-
-Row = dict[str, Any]
 
 
 @dataclass
 class SyncState:
-    """How far a place has come: the last step that it shows (0 for none), and how many results of each scored step."""
+    """How far a tracker has come: the last step that it has (0 for none), and how many results of each scored step."""
 
     step: int = 0
     scored: dict[int, int] = field(default_factory=dict)
 
 
 class Sink(Protocol):
-    """A place that shows a run. Its methods are called by one thread, in order; any of them may block or raise."""
+    """Where a tracker writes. Its methods are called by one thread, in order; any of them may block or raise."""
 
     name: str
     missing_message: str
-    """What to say where it does not get everything."""
+    """The message where it does not get everything."""
     done_message: str
-    """What has become of a run that it was given whole."""
+    """The message where it has got everything."""
 
-    def place(self) -> SyncState:
-        """What it shows already."""
+    def sync_state(self) -> SyncState:
+        """What it has already."""
 
     def add(self, row: Row) -> None:
         """A line of metrics.jsonl."""
@@ -56,80 +54,82 @@ class Sink(Protocol):
 
 
 class Follower:
-    """Keeps a place up to date with a cell's files. Nothing that befalls the place reaches training."""
+    """Keeps a sink up to date with a run's files. No failure of the sink reaches training."""
 
-    def __init__(self, cell: Path, batch_tokens: int, sink: Sink) -> None:
-        self._cell = cell
+    def __init__(self, directory: Path, batch_tokens: int, sink: Sink) -> None:
+        self._directory = directory
         self._batch_tokens = batch_tokens
         self._sink = sink
-        self._metrics = JsonlReader(cell / layout.METRICS, "step")
-        self._at = SyncState()
-        self._news, self._ending = threading.Event(), threading.Event()
+        self._metrics = JsonlReader(directory / layout.METRICS, "step")
+        self._synced = SyncState()
+        self._changed, self._finishing = threading.Event(), threading.Event()
         self._exit_code = 1
-        self.whole = False
-        """Whether the place has everything and has said so."""
+        self.complete = False
+        """Whether the sink has got everything and has closed the run."""
         self._thread = threading.Thread(target=self._follow, name="tracker", daemon=True)
         self._thread.start()
 
     def log(self, row: Row) -> None:
-        """There is something new in the files. Returns at once."""
-        self._news.set()
+        """Tells the thread that there is something new in the files. Returns at once."""
+        self._changed.set()
 
     def finish(self, exit_code: int, seconds: float = FINISH_SECONDS) -> None:
         """Sends the rest and ends the run there, for at most so many seconds."""
         self._exit_code = exit_code
-        self._ending.set()
-        self._news.set()
+        self._finishing.set()
+        self._changed.set()
         self._thread.join(seconds)
         if self._thread.is_alive():
-            self._say(TimeoutError(f"no answer for {seconds:.0f} s"))
+            self._report(TimeoutError(f"no answer for {seconds:.0f} s"))
 
     def _follow(self) -> None:
         try:
-            # Not before the first news: until then a resumed run may still cut its record back.
-            self._news.wait()
-            self._at = self._sink.place()
-            while not self._ending.is_set():
-                self._news.clear()
+            # Not before the first row: until then a resumed run may still truncate its metrics.
+            self._changed.wait()
+            self._synced = self._sink.sync_state()
+            while not self._finishing.is_set():
+                self._changed.clear()
                 self._send()
-                if not self._ending.wait(PAUSE_SECONDS):
-                    self._news.wait()
+                if not self._finishing.wait(PAUSE_SECONDS):
+                    self._changed.wait()
             self._send(last=True)
         except Exception as error:
-            self._say(error)
-            self._ending.wait()
+            self._report(error)
+            self._finishing.wait()
             with contextlib.suppress(Exception):
                 self._sink.end(self._exit_code)
             return
         try:
             self._sink.end(self._exit_code)
-            self.whole = True
+            self.complete = True
         except Exception as error:
-            self._say(error)
+            self._report(error)
 
-    def _say(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"{self._cell.name}: {self._sink.name}: {reason}; {self._sink.missing_message}", flush=True)
+        print(f"{self._directory.name}: {self._sink.name}: {reason}; {self._sink.missing_message}", flush=True)
 
     def _send(self, last: bool = False) -> None:
         """Steps and scores in order. A checkpoint's scores are whole when training has gone on, or ended."""
-        has = self._at.scored
-        lacking = {step: count for step, count in Run(self._cell).scored_steps.items() if has.get(step) != count}
+        scored = self._synced.scored
+        missing = {
+            step: count for step, count in Run(self._directory).scored_steps.items() if scored.get(step) != count
+        }
         for row in self._rows():
-            for step in [step for step in lacking if step < row["step"]]:
-                self._score(step, lacking.pop(step))
+            for step in [step for step in missing if step < row["step"]]:
+                self._score(step, missing.pop(step))
             self._sink.add(row)
-            self._at.step = row["step"]
-        for step in [step for step in lacking if last or step < self._at.step]:
-            self._score(step, lacking.pop(step))
+            self._synced.step = row["step"]
+        for step in [step for step in missing if last or step < self._synced.step]:
+            self._score(step, missing.pop(step))
 
     def _score(self, step: int, count: int) -> None:
-        scores = scores_in(layout.results_directory(self._cell, step))
+        scores = scores_in(layout.results_directory(self._directory, step))
         self._sink.score({"tokens": step * self._batch_tokens, SCORED: step, **scores})
-        self._at.scored[step] = count
+        self._synced.scored[step] = count
 
     def _rows(self) -> Iterator[Row]:
-        """The whole lines that were not read yet, of steps that the place lacks."""
+        """The whole lines that were not read yet, of steps that the sink lacks."""
         for row in self._metrics.follow():
-            if row["step"] > self._at.step:
+            if row["step"] > self._synced.step:
                 yield row

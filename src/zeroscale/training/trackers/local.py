@@ -7,23 +7,25 @@ import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors
-from zeroscale.training.trackers.follower import SCORED, Row, SyncState
+from zeroscale.core.jsonl import Row
+from zeroscale.runs.results import Json
+from zeroscale.training.trackers.follower import SCORED, SyncState
 
 TENSORBOARD = "tensorboard"
 CSV_FILES = {"steps": "metrics.csv", "scores": "scores.csv"}
-LACKS = "the run goes on without it; metrics.jsonl has every step"
+MISSING = "the run goes on without it; metrics.jsonl has every step"
 
 
 class TensorBoard:
     """Every number over tokens: `tensorboard --logdir outputs/<study>`."""
 
-    name, missing_message, done_message = "TensorBoard", LACKS, f"written to {TENSORBOARD}/"
+    name, missing_message, done_message = "TensorBoard", MISSING, f"written to {TENSORBOARD}/"
 
-    def __init__(self, cell: Path, config: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, config: Json) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -31,12 +33,12 @@ class TensorBoard:
                 "tracker=tensorboard needs the package tensorboard: pip install zeroscale[tensorboard]; or go on with "
                 "tracker=files or tracker=none"
             ) from error
-        shutil.rmtree(cell / TENSORBOARD, ignore_errors=True)
-        with disk_errors(cell / TENSORBOARD):
-            self._writer = SummaryWriter(str(cell / TENSORBOARD))
+        shutil.rmtree(directory / TENSORBOARD, ignore_errors=True)
+        with disk_errors(directory / TENSORBOARD):
+            self._writer = SummaryWriter(str(directory / TENSORBOARD))
         self._writer.add_text("config", f"```\n{json.dumps(config, indent=2)}\n```", 0)
 
-    def place(self) -> SyncState:
+    def sync_state(self) -> SyncState:
         return SyncState()
 
     def add(self, row: Row) -> None:
@@ -51,22 +53,22 @@ class TensorBoard:
 
 
 class Files:
-    """metrics.csv and scores.csv in the cell: a line per logged step and per scored checkpoint, for spreadsheets."""
+    """metrics.csv and scores.csv in the run's directory: a line per logged step, and per scored checkpoint."""
 
-    name, missing_message, done_message = "files", LACKS, f"written to {' and '.join(CSV_FILES.values())}"
+    name, missing_message, done_message = "files", MISSING, f"written to {' and '.join(CSV_FILES.values())}"
 
-    def __init__(self, cell: Path) -> None:
-        self._tables = {key: _Table(cell / name) for key, name in CSV_FILES.items()}
+    def __init__(self, directory: Path) -> None:
+        self._tables = {key: _Table(directory / name) for key, name in CSV_FILES.items()}
 
-    def place(self) -> SyncState:
+    def sync_state(self) -> SyncState:
         return SyncState()
 
     def add(self, row: Row) -> None:
         self._tables["steps"].add(row)
 
     def score(self, row: Row) -> None:
-        named = {"step": row[SCORED], **{name: value for name, value in row.items() if name != SCORED}}
-        self._tables["scores"].add(named)
+        columns = {"step": row[SCORED], **{name: value for name, value in row.items() if name != SCORED}}
+        self._tables["scores"].add(columns)
 
     def end(self, exit_code: int) -> None:
         for table in self._tables.values():
@@ -89,7 +91,7 @@ class _Table:
                 self._widen(new)
             assert self._handle is not None
             csv.DictWriter(self._handle, self._columns, lineterminator="\n").writerow(
-                {name: value for name, value in row.items() if _told(value)}
+                {name: value for name, value in row.items() if _is_shown(value)}
             )
             self._handle.flush()
 
@@ -114,5 +116,5 @@ class _Table:
             self._handle = None
 
 
-def _told(value: Any) -> bool:
+def _is_shown(value: object) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))

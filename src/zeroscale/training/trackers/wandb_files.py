@@ -1,17 +1,17 @@
-"""What W&B leaves in a run's folder, and what we note there of it: names, what was sent, offline runs that wait.
+"""W&B's files in a run's directory, and our notes on them: run ids, what was sent, offline runs that wait.
 
-No W&B here: only files.
+Only files are read here; wandb is not imported.
 """
 
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_text
+from zeroscale.core.jsonl import Row
 from zeroscale.runs.run import Run
-from zeroscale.training.trackers.follower import Row
 
 RUN_ID = "wandb_id"
 SENT = "wandb_sent.json"
@@ -26,26 +26,39 @@ def run_id(folder: Path, start: str) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
-def all_of(cell: Path, rows: list[Row], done: bool) -> dict[str, Any]:
-    """What a note of everything would tell."""
-    scored = {str(step): count for step, count in Run(cell).scored_steps.items()}
+class SentNote(TypedDict, total=False):
+    """wandb_sent.json: which W&B run was sent to, and up to where."""
+
+    id: str
+    mode: str
+    project: str
+    entity: str | None
+    state: str
+    step: int
+    scored: dict[str, int]
+
+
+def complete_note(directory: Path, rows: list[Row], done: bool) -> SentNote:
+    """What the note says once everything has been sent."""
+    scored = {str(step): count for step, count in Run(directory).scored_steps.items()}
     return {"step": rows[-1]["step"], "scored": scored, "state": "done" if done else "not done"}
 
 
-def is_sent(cell: Path, tracker: TrackerConfig, mode: str, last: dict[str, Any]) -> bool:
-    """Whether the note that the last sending left tells of all this, and offline, whether its run is still there."""
-    note = read_note(cell)
-    if any(note.get(key) != value for key, value in last.items()) or note.get("project") != tracker.project:
+def is_sent(directory: Path, tracker: TrackerConfig, mode: str, complete: SentNote) -> bool:
+    """Whether the note says that all of `complete` was sent, and offline, whether its run still exists."""
+    note = read_note(directory)
+    if any(note.get(key) != value for key, value in complete.items()) or note.get("project") != tracker.project:
         return False
     if mode == "offline":
         # Sent online is more than written for later.
-        return note.get("mode") == "online" or len(offline_runs(cell)) == 1
+        return note.get("mode") == "online" or len(offline_runs(directory)) == 1
     return note.get("mode") == "online" and tracker.entity in (None, note.get("entity"))
 
 
-def read_note(cell: Path) -> dict[str, Any]:
+def read_note(directory: Path) -> SentNote:
+    """The note of the last sending; empty where there is none."""
     try:
-        return dict(read_json(cell / SENT))
+        return cast(SentNote, dict(read_json(directory / SENT)))
     except ZeroscaleError:
         return {}
 
@@ -58,10 +71,10 @@ def offline_runs(folder: Path) -> list[Path]:
 def put_aside(folder: Path, start: str) -> bool:
     """Moves the offline runs whose names begin so out of `wandb sync`'s way; whether W&B knows one of them, or one that
     was online."""
-    known = list((folder / "wandb").glob(f"run-*_*-{start}*"))
+    online = list((folder / "wandb").glob(f"run-*_*-{start}*"))
     for run in offline_runs(folder):
         if run.name.partition("-run-")[2].partition("-")[2].startswith(start):
-            known += run.glob("*.synced")
+            online += run.glob("*.synced")
             (folder / "wandb" / REPLACED).mkdir(exist_ok=True)
             run.rename(folder / "wandb" / REPLACED / run.name)
-    return bool(known) or any((folder / "wandb" / REPLACED).glob(f"*-{start}*/*.synced"))
+    return bool(online) or any((folder / "wandb" / REPLACED).glob(f"*-{start}*/*.synced"))
