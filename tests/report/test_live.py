@@ -170,7 +170,7 @@ def test_it_makes_way_for_the_sweep(server, monkeypatch):
         spent.append(0.2)
         time.sleep(0.2)
 
-    monkeypatch.setattr(server, "_make", slow)
+    monkeypatch.setattr(server, "_write_page", slow)
     monkeypatch.setattr(live, "fingerprint", lambda studies: object())
     time.sleep(2.5)
     assert sum(spent) / (time.monotonic() - began) < 0.35 and spent

@@ -93,7 +93,7 @@ def test_one_study_named_twice_is_refused(studies):
 def test_studies_of_one_name_get_the_folders_above(tmp_path):
     names = [tmp_path / "a/outputs/pocket", tmp_path / "b/outputs/pocket"]
     read = [record.read_study(study_fixture.write_study(one, n_steps=5, scored=False)) for one in names]
-    assert multi_study.told_apart(read) == ["a/outputs/pocket", "b/outputs/pocket"]
+    assert multi_study.unique_names(read) == ["a/outputs/pocket", "b/outputs/pocket"]
 
 
 def test_out_is_where_it_is_told_and_no_study_is_written_to(tmp_path, write_page):
@@ -119,7 +119,7 @@ def test_many_names_make_a_short_folder(tmp_path):
     names = [f"a-study-with-a-long-name-{i}" for i in range(10)]
     for name in names:
         study_fixture.write_study(tmp_path / name, {"s": 10_000}, n_steps=3, fit=False, failed=False, scored=False)
-    place = dashboard.place(page.read([tmp_path / name for name in names]))
+    place = dashboard.report_directory(page.read([tmp_path / name for name in names]))
     assert place.parent.parent == tmp_path.resolve() and "+9-more-" in place.parent.name and len(place.parent.name) < 80
 
 

@@ -1,6 +1,6 @@
-"""The page of a study that is still running, on this machine's loopback: made again when the study's files change.
+"""The page of a study that is still running, on this machine's loopback: written again when the study's files change.
 
-Nothing is written into the study: the page is made in a temporary folder. Only this machine is served, only files of
+Nothing is written into the study: the page lies in a temporary folder. Only this machine is served, only files of
 the page, only to GET and HEAD, and no other site's page may read them (RFC 9110; Fetch Metadata; CORP).
 """
 
@@ -8,6 +8,7 @@ import html
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -16,7 +17,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from socketserver import BaseServer
 from urllib.parse import unquote, urlsplit
 
 from zeroscale.core.errors import ZeroscaleError
@@ -24,7 +25,7 @@ from zeroscale.runs import layout
 
 LOOPBACK = "127.0.0.1"
 EVERY_SECONDS = 2.0
-# Of the time that passes, at most this share goes into making pages: a sweep may need the processor.
+# At most this share of the time goes into writing pages: a sweep may need the processor.
 SHARE = 0.2
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 TYPES = {
@@ -56,8 +57,8 @@ def watch(studies: Sequence[Path], port: int, every: float = EVERY_SECONDS) -> N
     """
     with tempfile.TemporaryDirectory(prefix="zeroscale-report-") as folder:
         live = Live(studies, Path(folder), port, every)
-        # Ctrl-C is heard at any moment, the terminal's and a supervisor's alike.
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # SIGTERM ends it as Ctrl-C does: a supervisor sends that.
+        previous_handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             os.nice(5)  # a sweep beside it goes first
             live.start()
@@ -67,12 +68,12 @@ def watch(studies: Sequence[Path], port: int, every: float = EVERY_SECONDS) -> N
         except KeyboardInterrupt:
             print("", flush=True)
         finally:
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous_handler)
             live.close()
 
 
 class Live:
-    """A server of the newest page, and a thread that makes it."""
+    """A server of the newest page, and a thread that writes it."""
 
     def __init__(self, studies: Sequence[Path], folder: Path, port: int = 0, every: float = EVERY_SECONDS) -> None:
         for study in studies:
@@ -81,10 +82,10 @@ class Live:
         self._studies = [Path(study) for study in studies]
         self._folder = folder
         self._every = every
-        self._made = 0
+        self._pages_made = 0
         self._page: Path | None = None
-        self._told = "Nothing is there yet."
-        self._over = threading.Event()
+        self._message = "Nothing is there yet."
+        self._stopped = threading.Event()
         try:
             self._server = ThreadingHTTPServer((LOOPBACK, port), partial(_Handler, self))
         except OSError as error:
@@ -94,7 +95,7 @@ class Live:
         self._server.daemon_threads = True
         self._threads = [
             threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True),
-            threading.Thread(target=self._make_again_and_again, daemon=True),
+            threading.Thread(target=self._refresh_until_stopped, daemon=True),
         ]
 
     @property
@@ -106,9 +107,9 @@ class Live:
             thread.start()
 
     def close(self) -> None:
-        """Ends both threads; a page that is being made is finished first."""
-        self._over.set()
-        if self._threads[0].ident is not None:  # a server that never began would never say that it has ended
+        """Ends both threads; a page that is being written is finished first."""
+        self._stopped.set()
+        if self._threads[0].ident is not None:  # `shutdown` waits for ever for a server that was not started
             self._server.shutdown()
         self._server.server_close()
         if self._threads[1].ident is not None:
@@ -119,7 +120,7 @@ class Live:
         page = self._page
         name = unquote(urlsplit(path).path).lstrip("/") or "index.html"
         if page is None and name == "index.html":
-            return HTTPStatus.OK, TYPES[".html"], _waiting(self._told, self._every)
+            return HTTPStatus.OK, TYPES[".html"], _waiting_page(self._message, self._every)
         file = self._studies[0] / name if name in BESIDE else (page / name if page else None)
         if file is None or "\0" in name or (page and name not in BESIDE and not _inside(file, page)):
             return HTTPStatus.NOT_FOUND, "text/plain", b"no such file\n"
@@ -128,59 +129,59 @@ class Live:
         except OSError:
             return HTTPStatus.NOT_FOUND, "text/plain", b"no such file\n"
 
-    def _make_again_and_again(self) -> None:
-        seen: Any = None
-        while not self._over.is_set():
-            began = time.monotonic()
-            now = fingerprint(self._studies)
-            if now != seen:
-                # What changes while the page is made is seen the next time.
-                seen = now
-                self._make()
-            spent = time.monotonic() - began
-            self._over.wait(max(self._every, spent * (1 - SHARE) / SHARE))
+    def _refresh_until_stopped(self) -> None:
+        previous: list[tuple[str, int, int]] | None = None
+        while not self._stopped.is_set():
+            started = time.monotonic()
+            current = fingerprint(self._studies)
+            if current != previous:
+                # What changes while the page is written is noticed the next time.
+                previous = current
+                self._write_page()
+            seconds = time.monotonic() - started
+            self._stopped.wait(max(self._every, seconds * (1 - SHARE) / SHARE))
 
-    def _make(self) -> None:
+    def _write_page(self) -> None:
         from zeroscale.report import dashboard
 
-        self._made += 1
-        target = self._folder / str(self._made) / layout.REPORT
+        self._pages_made += 1
+        target = self._folder / str(self._pages_made) / layout.REPORT
         try:
             dashboard.write(self._studies, target, live=self._every)
         except (ZeroscaleError, OSError, ValueError) as error:
-            # A file that a run is just writing, or a study without a run yet: the page before it stands.
-            if str(error) != self._told and self._page is not None:
+            # A file that a run is just writing, or a study without a run yet: the last page stays.
+            if str(error) != self._message and self._page is not None:
                 print(f"the page cannot be made again: {error}", flush=True)
-            self._told = str(error)
+            self._message = str(error)
             return
         self._page = target
-        # Requests that have begun may still read the page before.
-        shutil.rmtree(self._folder / str(self._made - 2), ignore_errors=True)
+        # Requests that have begun may still read the last page.
+        shutil.rmtree(self._folder / str(self._pages_made - 2), ignore_errors=True)
 
 
 def fingerprint(studies: Sequence[Path]) -> list[tuple[str, int, int]]:
     """Name, size and time of every file that a page is made from."""
-    found = []
+    files = []
     for study in studies:
         for pattern in layout.RECORDS:
             for path in study.glob(pattern):
                 try:
-                    facts = path.stat()
+                    status = path.stat()
                 except OSError:
                     continue  # renamed away meanwhile
-                found.append((str(path), facts.st_size, facts.st_mtime_ns))
-    return sorted(found)
+                files.append((str(path), status.st_size, status.st_mtime_ns))
+    return sorted(files)
 
 
 def _inside(file: Path, folder: Path) -> bool:
     return file.resolve().is_relative_to(folder.resolve())
 
 
-def _waiting(told: str, every: float) -> bytes:
+def _waiting_page(message: str, every: float) -> bytes:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>zeroscale report</title>'
         f'<meta http-equiv="refresh" content="{max(1, every):.0f}">'
-        f"<p>Waiting for the study's first run. {html.escape(told)}</p>"
+        f"<p>Waiting for the study's first run. {html.escape(message)}</p>"
     ).encode()
 
 
@@ -189,9 +190,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     server_version, sys_version = "zeroscale", ""
 
-    def __init__(self, live: Live, *arguments: Any) -> None:
+    def __init__(self, live: Live, request: socket.socket, address: tuple[str, int], server: BaseServer) -> None:
         self._live = live
-        super().__init__(*arguments)
+        super().__init__(request, address, server)
 
     def do_GET(self) -> None:
         # A page elsewhere that has its name resolve to this machine (DNS rebinding) sends its own name as the host;
@@ -222,5 +223,5 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Nobody wants a line per request beside a sweep."""
+    def log_message(self, format: str, *arguments: object) -> None:
+        """No line per request: the terminal may show a sweep."""

@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
@@ -12,8 +11,10 @@ from zeroscale.core.format import NOTHING, number
 from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.figures import plotly_panels
 from zeroscale.report.figures.axes import padded
+from zeroscale.report.figures.plotly_json import PlotlyFigure, Trace
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.sections.run_health import RunHealth
+from zeroscale.report.views.results import ResultView
 from zeroscale.report.views.size_law import Law
 from zeroscale.report.views.study import RunView, StudyView
 
@@ -30,22 +31,22 @@ def merge(studies: Sequence[StudyView]) -> StudyView:
     """
     if len(studies) == 1:
         return studies[0]
-    places = [study.directory.resolve() for study in studies]
-    twice = next((place for place in places if places.count(place) > 1), None)
-    if twice is not None:
-        raise ZeroscaleError(f"study: {twice} is named twice; name each study once")
-    parent = Path(os.path.commonpath(places))
-    names = told_apart(studies)
+    directories = [study.directory.resolve() for study in studies]
+    duplicate = next((directory for directory in directories if directories.count(directory) > 1), None)
+    if duplicate is not None:
+        raise ZeroscaleError(f"study: {duplicate} is named twice; name each study once")
+    parent = Path(os.path.commonpath(directories))
+    names = unique_names(studies)
     runs = [run for study, name in zip(studies, names, strict=True) for run in _prefixed_runs(study, name)]
     runs.sort(key=lambda run: run.params or float("inf"))
     return StudyView(JOINED.join(names), parent, runs, None)
 
 
-def told_apart(studies: Sequence[StudyView]) -> list[str]:
+def unique_names(studies: Sequence[StudyView]) -> list[str]:
     """Each study's name; with as many of the folders above it as it takes where two have the same."""
-    places = [study.directory.resolve().parts for study in studies]
-    for depth in range(1, max(map(len, places)) + 1):
-        names = ["/".join(place[-depth:]) for place in places]
+    paths = [study.directory.resolve().parts for study in studies]
+    for depth in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(path[-depth:]) for path in paths]
         if len(set(names)) == len(names):
             break
     return names
@@ -54,64 +55,71 @@ def told_apart(studies: Sequence[StudyView]) -> list[str]:
 def _prefixed_runs(study: StudyView, name: str) -> list[RunView]:
     """A study's runs with its name before theirs, in the paths of their results too; their folders in full."""
 
-    def moved(result: dict[str, Any]) -> dict[str, Any]:
-        return result | {"path": f"{name}/{result['path']}"}
+    def prefixed(result: ResultView) -> ResultView:
+        return replace(result, path=f"{name}/{result.path}")
 
     return [
         replace(
             run,
             run=run.run.with_name(f"{name}/{run.name}"),
             label=f"{name} / {run.label}",
-            scores={step: [moved(result) for result in results] for step, results in run.scores.items()},
+            results={step: [prefixed(result) for result in results] for step, results in run.results.items()},
         )
         for run in study.runs
     ]
 
 
-def figure(laws: Sequence[tuple[str, Law]], index: dict[str, int]) -> dict[str, Any] | None:
+def figure(laws: Sequence[tuple[str, Law]], index: dict[str, int]) -> PlotlyFigure | None:
     """Loss over N of every study, a colour for each: its points, its fitted curve.
 
     `laws`: (study, law); `index`: any run of a study as the page numbers it, by the study's name.
     """
-    shown = [(name, one) for name, one in laws if one.points]
-    if not shown:
+    with_points = [(name, law) for name, law in laws if law.points]
+    if not with_points:
         return None
-    traces: list[dict[str, Any]] = []
-    for place, (name, one) in enumerate(shown):
-        meta = {"ink": "series", "cell": index[name]}
-        left, right = plotly_panels.size_reach(one)
-        curve = [(n, value) for n, _, value, _ in one.band if left <= n <= right]
-        if curve:
-            x, y = (list(column) for column in zip(*curve, strict=True))
-            hover = f"{plotly_panels.plain(name)}, fit: %{{y:.3f}}<extra></extra>"
-            line = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hovertemplate": hover, "showlegend": False}
-            traces.append(line | {"meta": meta})
-        hovers = [
-            f"<b>{plotly_panels.plain(name)} / {plotly_panels.plain(one.label(run))}</b><br>{format.scaled(n)}"
-            f" parameters<br>validation loss {format.figure(loss, 4)}"
-            for run, n, loss in one.points
-        ]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": [n for _, n, _ in one.points],
-                "y": [loss for _, _, loss in one.points],
-                "name": plotly_panels.plain(name),
-                "showlegend": True,
-                "cliponaxis": False,
-                "marker": {"size": 9, "symbol": plotly_panels.symbol(place)},
-                "hovertext": hovers,
-                "customdata": [[f"{name}/{run}"] for run, _, _ in one.points],
-                "hovertemplate": "%{hovertext}<extra></extra>",
-                "meta": meta,
-            }
-        )
-    sizes = [n for _, one in shown for _, n, _ in one.points]
-    losses = [loss for _, one in shown for loss in plotly_panels.loss_reach(one)]
-    layout = plotly_panels.law_layout(shown[0][1].axis, sizes, padded(losses), (min(sizes) / 1.5, 1.5 * max(sizes)))
+    traces: list[Trace] = []
+    for place, (name, law) in enumerate(with_points):
+        traces += _fitted_curve(name, law, index[name])
+        traces.append(_points(name, law, index[name], plotly_panels.symbol(place)))
+    sizes = [n for _, law in with_points for _, n, _ in law.points]
+    losses = [loss for _, law in with_points for loss in plotly_panels.loss_reach(law)]
+    reach = min(sizes) / 1.5, 1.5 * max(sizes)
+    layout = plotly_panels.law_layout(with_points[0][1].axis, sizes, padded(losses), reach)
     layout |= {"showlegend": True, "legend": {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"}}
     return {"data": traces, "layout": layout}
+
+
+def _fitted_curve(name: str, law: Law, index: int) -> list[Trace]:
+    left, right = plotly_panels.size_reach(law)
+    curve = [(n, value) for n, _, value, _ in law.band if left <= n <= right]
+    if not curve:
+        return []
+    x, y = (list(column) for column in zip(*curve, strict=True))
+    hover = f"{plotly_panels.plain(name)}, fit: %{{y:.3f}}<extra></extra>"
+    trace = {"type": "scatter", "mode": "lines", "x": x, "y": y, "hovertemplate": hover, "showlegend": False}
+    return [trace | {"meta": {"ink": "series", "cell": index}}]
+
+
+def _points(name: str, law: Law, index: int, symbol: str) -> Trace:
+    hovers = [
+        f"<b>{plotly_panels.plain(name)} / {plotly_panels.plain(law.label(run))}</b><br>{format.scaled(n)}"
+        f" parameters<br>validation loss {format.figure(loss, 4)}"
+        for run, n, loss in law.points
+    ]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [n for _, n, _ in law.points],
+        "y": [loss for _, _, loss in law.points],
+        "name": plotly_panels.plain(name),
+        "showlegend": True,
+        "cliponaxis": False,
+        "marker": {"size": 9, "symbol": symbol},
+        "hovertext": hovers,
+        "customdata": [[f"{name}/{run}"] for run, _, _ in law.points],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+        "meta": {"ink": "series", "cell": index},
+    }
 
 
 def doubt(studies: Sequence[StudyView]) -> str | None:
@@ -122,13 +130,9 @@ def doubt(studies: Sequence[StudyView]) -> str | None:
         corpus, tokenizer = (str(part.get("fingerprint")) for part in parts)
         return corpus, tokenizer
 
-    found = [{trained_on(run) for run in study.runs if run.manifest} for study in studies]
-    kinds = set().union(*found)
-    differ = [
-        name
-        for name, values in zip(("text", "vocabulary"), zip(*kinds, strict=True), strict=True)
-        if len(set(values)) > 1
-    ]
+    fingerprints = {trained_on(run) for study in studies for run in study.runs if run.manifest}
+    parts = enumerate(("text", "vocabulary"))
+    differ = [name for i, name in parts if len({fingerprint[i] for fingerprint in fingerprints}) > 1]
     if not differ:
         return None
     return (
@@ -139,14 +143,14 @@ def doubt(studies: Sequence[StudyView]) -> str | None:
 
 def verdict(laws: Sequence[tuple[str, Law]], comparable: bool = True) -> str:
     """Which study reached the lowest loss, in a sentence; what each reached, where their losses do not compare."""
-    best = [(min(one.points, key=lambda point: point[2]), name) for name, one in laws if one.points]
+    best = [(min(law.points, key=lambda point: point[2]), name) for name, law in laws if law.points]
     if not best:
         return "None of these studies has a run that finished with a validation loss yet."
-    (_, params, loss), name = min(best, key=lambda one: one[0][2])
+    (_, params, loss), name = min(best, key=lambda row: row[0][2])
     count = format.count(len(laws), "study", "studies").capitalize()
     if not comparable:
-        told = ", ".join(f"{name} {format.figure(point[2])}" for point, name in best)
-        return f"{count} beside each other, each with its own text or vocabulary. Lowest validation losses: {told}."
+        losses = ", ".join(f"{name} {format.figure(point[2])}" for point, name in best)
+        return f"{count} beside each other, each with its own text or vocabulary. Lowest validation losses: {losses}."
     text = f"{count} beside each other: {name} reached the lowest validation loss, {format.figure(loss)} nats"
     return f"{text} with {format.scaled(params)} parameters."
 

@@ -157,7 +157,7 @@ class Study(study.Study):
 
     def _drawings(self, palette: list[str]) -> dict[str, matplotlib_files.Drawing]:
         data = self._page
-        return matplotlib_files.drawings(data.study, data.laws[0], data.drawn, data.cards, palette)
+        return matplotlib_files.drawings(data.merged, data.laws[0], data.curves, data.cards, palette)
 
 
 def open_study(directory: str | Path) -> Study:

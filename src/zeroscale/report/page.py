@@ -1,262 +1,241 @@
 """All that the page shows, as JSON values; `dashboard` writes it to disk, the scripts in assets/ draw it.
 
-Everything is read once into a `Material`; the sections are made of that.
+Everything is read once into a `PageData`; the sections are made of that.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from zeroscale.core import format
 from zeroscale.report import multi_study
-from zeroscale.report.figures import axes, paper_figures, plotly_curves, plotly_panels
-from zeroscale.report.sections import contamination, examples, headline, number_sources, run_health, scaling_laws
+from zeroscale.report.figures import plotly_curves, plotly_panels
+from zeroscale.report.figures.plotly_json import PlotlyFigure
+from zeroscale.report.sections import (
+    benchmark_panels,
+    contamination,
+    examples,
+    headline,
+    number_sources,
+    run_health,
+    scaling_laws,
+)
+from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.tables import paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
-from zeroscale.report.views.benchmarks import Card, Panel
+from zeroscale.report.views.benchmarks import Card
 from zeroscale.report.views.loss_curves import Curve, curves
+from zeroscale.report.views.results import badge
 from zeroscale.report.views.size_law import Law
 from zeroscale.report.views.study import RunView, StudyView, read_study
 
-# Of more runs than these only the largest say something in the examples: a column each must fit on a screen.
-SIZES_WITH_EXAMPLES = 8
+# Examples are shown of the largest runs only, so many at most: each has a column, and they must fit on a screen.
+MAX_RUNS_WITH_EXAMPLES = 8
+
+Json = dict[str, object]
+
+
+class RunJson(TypedDict):
+    """A run as the page's scripts know it: `series` is its colour, `symbol` its marker."""
+
+    name: str
+    run: str
+    size: str
+    study: int
+    series: int
+    symbol: str
+
+
+class LawJson(TypedDict):
+    """The law of the first screen."""
+
+    form: str | None
+    method: str | None
+    parameters: list[dict[str, str]]
+    figure: PlotlyFigure | None
 
 
 @dataclass(frozen=True)
 class PageData:
-    """Studies as they were read, and their runs in one list (`study`, the study itself where there is one)."""
+    """Studies as they were read, and their runs in one study (`merged`; of a single study, itself)."""
 
-    parts: list[StudyView]
+    studies: list[StudyView]
     names: list[str]
-    study: StudyView
+    merged: StudyView
     laws: list[Law]
     cards: list[Card]
-    drawn: list[Curve]
+    curves: list[Curve]
 
     @property
-    def alone(self) -> bool:
-        return len(self.parts) == 1
+    def is_single(self) -> bool:
+        return len(self.studies) == 1
 
     @property
     def order(self) -> dict[str, int]:
-        """A run's place on the page."""
-        return {run.name: place for place, run in enumerate(self.study.runs)}
+        """A run's index on the page."""
+        return {run.name: index for index, run in enumerate(self.merged.runs)}
 
-    def prefix(self, part: int) -> str:
-        """What stands before a run's own name on the page."""
-        return "" if self.alone else f"{self.names[part]}/"
+    def prefix(self, index: int) -> str:
+        """What stands before the names of a study's runs on the page."""
+        return "" if self.is_single else f"{self.names[index]}/"
 
-    def order_of(self, part: int) -> dict[str, int]:
-        """A run's place on the page by the name it has in its study."""
+    def order_of(self, index: int) -> dict[str, int]:
+        """A run's index on the page by the name it has in its study."""
         order = self.order
-        return {run.name: order[self.prefix(part) + run.name] for run in self.parts[part].runs}
+        return {run.name: order[self.prefix(index) + run.name] for run in self.studies[index].runs}
 
 
-def read(studies: list[Path], keep: bool = True) -> PageData:
+def read(paths: list[Path], keep: bool = True) -> PageData:
     """Reads every study; with `keep` false nothing is written into one."""
-    parts = [read_study(Path(study), keep) for study in studies]
-    merged = multi_study.merge(parts)
-    cards, drawn = benchmarks.read_cards(merged), curves(merged.runs)
-    names = [parts[0].name] if len(parts) == 1 else multi_study.told_apart(parts)
-    return PageData(parts, names, merged, [size_law.read_law(part) for part in parts], cards, drawn)
+    studies = [read_study(Path(path), keep) for path in paths]
+    merged = multi_study.merge(studies)
+    cards, loss_curves = benchmarks.read_cards(merged), curves(merged.runs)
+    names = [studies[0].name] if len(studies) == 1 else multi_study.unique_names(studies)
+    return PageData(studies, names, merged, [size_law.read_law(study) for study in studies], cards, loss_curves)
 
 
-def describe(found: PageData, shown_examples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The page. `version` changes when a reader of data.js would have to; `shown_examples`: `examples_of`'s, listed."""
-    cards, study, order = found.cards, found.study, found.order
-    behaved = [run_health.run_health(part) for part in found.parts]
+def describe(data: PageData, example_files: list[Json]) -> Json:
+    """The page. `version` changes when a reader of data.js would have to; `example_files`: what lists the examples."""
+    cards, study, order = data.cards, data.merged, data.order
+    health = [run_health.run_health(study) for study in data.studies]
+    panels = [panel for card in cards for panel in card.panels]
     return {
         "version": 2,
         "study": study.name,
-        "studies": found.names,
-        "paths": [part.shown_path for part in found.parts],
-        **_first(found, behaved),
-        "cells": _runs(found),
-        "laws": _laws(found),
-        "curves": plotly_curves.describe(found.drawn, order),
-        "paper": _paper(found),
-        "benchmarks": [_card(card, order) for card in cards],
-        "published": any(panel.published for card in cards for panel in card.panels),
-        "reproduced": any(panel.reproduced for card in cards for panel in card.panels),
-        "lines": any(panel.lines for card in cards for panel in card.panels),
+        "studies": data.names,
+        "paths": [study.shown_path for study in data.studies],
+        **_first_screen(data, health),
+        "cells": _runs(data),
+        "laws": _laws(data),
+        "curves": plotly_curves.describe(data.curves, order),
+        "paper": benchmark_panels.describe_paper_figures(cards, order, study if data.is_single else None, data.curves),
+        "benchmarks": [benchmark_panels.describe_card(card, order) for card in cards],
+        "published": any(panel.published for panel in panels),
+        "reproduced": any(panel.reproduced for panel in panels),
+        "lines": any(panel.lines for panel in panels),
         "results": number_sources.attach(study_tables.results(study, cards), study, cards).json(),
-        "runs": run_health.table(study, behaved[0] if found.alone else _together(found, behaved)).json(),
+        "runs": run_health.table(study, health[0] if data.is_single else _merged_health(data, health)).json(),
         "unfinished": study_tables.unfinished(study),
-        "overlap": contamination.describe(found.parts),
-        "examples": shown_examples,
+        "overlap": contamination.describe(data.studies),
+        "examples": example_files,
         "cost": study_tables.cost(study).json(),
         "provenance": study_tables.provenance(study).json(),
         "origins": number_sources.describe(study.runs),
-        "again": _again(found),
+        "again": _commands(data),
     }
 
 
-def _together(found: PageData, behaved: list[list[run_health.RunHealth]]) -> list[run_health.RunHealth]:
+def _merged_health(data: PageData, health: list[list[RunHealth]]) -> list[RunHealth]:
     """The runs of all studies, each judged by its own study's law."""
-    every = [
-        replace(one, run=found.prefix(part) + one.run, label=f"{found.names[part]} / {one.label}")
-        for part, ones in enumerate(behaved)
-        for one in ones
+    merged = [
+        replace(row, run=data.prefix(index) + row.run, label=f"{data.names[index]} / {row.label}")
+        for index, rows in enumerate(health)
+        for row in rows
     ]
-    return sorted(every, key=lambda one: (-one.severity, -one.size))
+    return sorted(merged, key=lambda row: (-row.severity, -row.size))
 
 
-def _first(found: PageData, behaved: list[list[run_health.RunHealth]]) -> dict[str, Any]:
+def _first_screen(data: PageData, health: list[list[RunHealth]]) -> Json:
     """The first screen: of one study, or of several beside each other."""
-    note = {"text": benchmarks.sample_note(found.cards), "badges": benchmarks.doubts(found.cards)}
-    beside = paper_tables.table(found.cards)
-    common = {"sample_note": note, "beside": beside and beside.json()}
-    laws = list(zip(found.names, found.laws, strict=True))
-    if not found.alone:
-        doubt = multi_study.doubt(found.parts)
-        index = {name: next(iter(found.order_of(part).values())) for part, name in enumerate(found.names)}
-        warnings = [
-            f"{name}: {text}"
-            for part, (name, shown) in enumerate(laws)
-            for text in scaling_laws.warnings(found.parts[part], shown) + headline.faults(found.parts[part], shown, [])
-        ]
-        return common | {
-            "verdict": multi_study.verdict(laws, doubt is None),
-            "hold_out": None,
-            "facts": [],
-            "table": multi_study.table(found.parts, laws, [ones[0] for ones in behaved]).json(),
-            "warnings": ([doubt] if doubt else []) + warnings,
-            "law": {"form": None, "figure": multi_study.figure(laws, index)},
-        }
-    study, shown = found.parts[0], found.laws[0]
-    leads = scaling_laws.leading(scaling_laws.laws_of(study)) is not None
-    return common | {
-        "verdict": headline.verdict(study, shown),
-        "hold_out": None if leads else size_law.hold_out_sentence(shown),
-        "facts": headline.facts(study, shown, behaved[0]),
-        "table": None,
-        "warnings": scaling_laws.warnings(study, shown) + headline.faults(study, shown, found.drawn),
-        "law": _law(shown, found.order),
+    badges = [badge(marks) for marks in benchmarks.marked(data.cards)]
+    beside = paper_tables.table(data.cards)
+    return {
+        "sample_note": {"text": benchmarks.sample_note(data.cards), "badges": badges},
+        "beside": beside and beside.json(),
+        **(_single_study(data, health[0]) if data.is_single else _several_studies(data, health)),
     }
 
 
-def _law(shown: Law, order: dict[str, int]) -> dict[str, Any]:
+def _single_study(data: PageData, health: list[RunHealth]) -> Json:
+    study, law = data.studies[0], data.laws[0]
+    leads = scaling_laws.leading(scaling_laws.laws_of(study)) is not None
     return {
-        "form": shown.shown_form,
-        "method": shown.method,
+        "verdict": headline.verdict(study, law),
+        "hold_out": None if leads else size_law.hold_out_sentence(law),
+        "facts": headline.facts(study, law, health),
+        "table": None,
+        "warnings": scaling_laws.warnings(study, law) + headline.faults(study, law, data.curves),
+        "law": _law(law, data.order),
+    }
+
+
+def _several_studies(data: PageData, health: list[list[RunHealth]]) -> Json:
+    laws = list(zip(data.names, data.laws, strict=True))
+    doubt = multi_study.doubt(data.studies)
+    any_run = {name: next(iter(data.order_of(index).values())) for index, name in enumerate(data.names)}
+    warnings = [
+        f"{name}: {text}"
+        for study, (name, law) in zip(data.studies, laws, strict=True)
+        for text in scaling_laws.warnings(study, law) + headline.faults(study, law, [])
+    ]
+    table = multi_study.table(data.studies, laws, [rows[0] for rows in health])
+    return {
+        "verdict": multi_study.verdict(laws, doubt is None),
+        "hold_out": None,
+        "facts": [],
+        "table": table.json(),
+        "warnings": ([doubt] if doubt else []) + warnings,
+        "law": {"form": None, "figure": multi_study.figure(laws, any_run)},
+    }
+
+
+def _law(law: Law, order: dict[str, int]) -> LawJson:
+    return {
+        "form": law.shown_form,
+        "method": law.method,
         "parameters": [
             {"name": size_law.greek(name), "value": format.figure(value), "interval": format.interval(low, high)}
-            for name, (value, low, high) in shown.parameters.items()
+            for name, (value, low, high) in law.parameters.items()
         ],
-        "figure": plotly_panels.law(shown, order) if shown.points else None,
+        "figure": plotly_panels.law(law, order) if law.points else None,
     }
 
 
-def _runs(found: PageData) -> list[dict[str, Any]]:
-    """Every run, in order: `series` is its colour of `palette`, a study's where there are several."""
-    prefixes = {name: part for part, name in enumerate(found.names)}
+def _runs(data: PageData) -> list[RunJson]:
+    """Every run, in order; where there are several studies, a colour for each."""
 
-    def part(run: RunView) -> int:
-        return 0 if found.alone else next(i for name, i in prefixes.items() if run.name.startswith(f"{name}/"))
+    def study_index(run: RunView) -> int:
+        return 0 if data.is_single else next(i for i, name in enumerate(data.names) if run.name.startswith(f"{name}/"))
 
     return [
         {
             "name": run.label,
             "run": run.name,
             "size": format.scaled(run.params),
-            "study": part(run),
-            "series": place if found.alone else part(run),
-            "symbol": plotly_panels.symbol(place),
+            "study": study_index(run),
+            "series": index if data.is_single else study_index(run),
+            "symbol": plotly_panels.symbol(index),
         }
-        for place, run in enumerate(found.study.runs)
+        for index, run in enumerate(data.merged.runs)
     ]
 
 
-def _laws(found: PageData) -> list[dict[str, Any]]:
+def _laws(data: PageData) -> list[Json]:
     """A section for each study that has laws over size and data, or of benchmarks."""
-    described = [
-        (part, scaling_laws.describe(study, found.laws[part], found.order_of(part)))
-        for part, study in enumerate(found.parts)
-    ]
-    return [
-        {
-            "study": found.names[part],
-            "prefix": found.prefix(part),
-            "from": number_sources.of_file(found.parts[part]),
-            **section,
-        }
-        for part, section in described
-        if section
-    ]
+    sections = []
+    for index, study in enumerate(data.studies):
+        section = scaling_laws.describe(study, data.laws[index], data.order_of(index))
+        if section:
+            file = number_sources.of_file(study)
+            sections.append({"study": data.names[index], "prefix": data.prefix(index), "from": file, **section})
+    return sections
 
 
-def _paper(found: PageData) -> dict[str, Any] | None:
-    """The paper's figures 1 and 4, with these models."""
-    tasks = paper_figures.tasks(found.cards)
-    drawn = None if not found.alone else paper_figures.perplexity(found.study, found.drawn)
-    if not tasks and drawn is None:
-        return None
-    panels = [
-        {
-            "title": task.title,
-            "card": task.name,
-            "metric": benchmarks.unit(task.metric),
-            "badge": task.card.badge if task.card else None,
-            "kind": task.card.kind if task.card else None,
-            "panel": _panel(task.panel, found.order) if task.panel else None,
-        }
-        for task in tasks
-    ]
-    return {"tasks": panels, "perplexity": scaling_laws.figure(drawn) if drawn else None}
-
-
-def _card(card: Card, order: dict[str, int]) -> dict[str, Any]:
-    return {
-        "card": card.card,
-        "protocol": card.protocol,
-        "badge": card.badge,
-        "kind": card.kind,
-        "n": card.count,
-        "assumptions": card.assumptions,
-        "notes": card.notes,
-        "panels": [_panel(panel, order) for panel in card.panels],
-    }
-
-
-def _panel(panel: Panel, order: dict[str, int]) -> dict[str, Any]:
-    few = panel.points[: plotly_panels.APART]
-    rest = [f"and {len(panel.points) - len(few)} more runs"] if len(panel.points) > len(few) else []
-    return {
-        "metric": benchmarks.unit(panel.metric),
-        "better": "higher is better" if panel.higher_is_better else "lower is better",
-        "chance": _chance(panel),
-        "summary": "; ".join([*map(_spoken, few), *rest, *(line.spoken for line in panel.lines)]),
-        "legend": plotly_panels.legend(panel),
-        "figure": plotly_panels.panel(panel, order),
-    }
-
-
-def _chance(panel: Panel) -> str | None:
-    if panel.chance is None:
-        return None
-    beyond = panel.chance and not axes.chance_drawn(panel)
-    return format.flat(format.figure(panel.chance)) + (" (off the axis)" if beyond else "")
-
-
-def _spoken(point: benchmarks.Point) -> str:
-    known = format.flat(format.interval(point.low, point.high))
-    return f"{point.label} {format.flat(format.figure(point.value))}" + (f" ({known})" if known else "")
-
-
-def read_examples(found: PageData) -> list[dict[str, Any]]:
-    """What the largest finished models of each study said."""
-    each = max(1, SIZES_WITH_EXAMPLES // len(found.parts))
-    chosen = []
-    for part in range(len(found.parts)):
-        names = {found.prefix(part) + run.name for run in found.parts[part].runs if run.done}
-        chosen += [run for run in found.study.runs if run.name in names][-each:]
+def read_examples(data: PageData) -> list[examples.CardExamples]:
+    """The examples with the predictions of the largest finished models of each study."""
+    per_study = max(1, MAX_RUNS_WITH_EXAMPLES // len(data.studies))
+    chosen: list[RunView] = []
+    for index, study in enumerate(data.studies):
+        names = {data.prefix(index) + run.name for run in study.runs if run.done}
+        chosen += [run for run in data.merged.runs if run.name in names][-per_study:]
     return examples.read_examples(chosen)
 
 
-def _again(found: PageData) -> list[dict[str, str]]:
-    steps = []
-    for name, study in zip(found.names, found.parts, strict=True):
-        cards = found.cards if found.alone else benchmarks.read_cards(study)
-        told = study_tables.again(study, cards)
-        steps += told if found.alone else [step | {"what": f"{name}: {step['what']}"} for step in told]
-    return steps
+def _commands(data: PageData) -> list[dict[str, str]]:
+    """The commands that make the studies again, in order."""
+    commands = []
+    for name, study in zip(data.names, data.studies, strict=True):
+        cards = data.cards if data.is_single else benchmarks.read_cards(study)
+        steps = study_tables.again(study, cards)
+        commands += steps if data.is_single else [step | {"what": f"{name}: {step['what']}"} for step in steps]
+    return commands

@@ -18,7 +18,7 @@ from zeroscale.report.views.loss_curves import curves
 from zeroscale.report.views.study import StudyView, read_study
 
 NARROWEST, WIDEST = 80, 120
-RUNS = 20  # more than these are in results.csv
+MAX_RUNS = 20  # more than these are in results.csv
 
 Block = list[str]
 
@@ -28,7 +28,7 @@ def terminal_width() -> int:
     return min(WIDEST, max(NARROWEST, shutil.get_terminal_size((100, 24)).columns))
 
 
-def colours_wanted() -> bool:
+def use_colours() -> bool:
     """On a terminal only (https://no-color.org); a file or a pipe gets the bare text."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -39,7 +39,7 @@ def report(paths: Sequence[Path]) -> str:
     Raises:
         ZeroscaleError: a folder is no study, or a file in it is damaged.
     """
-    width, colours = terminal_width(), colours_wanted()
+    width, colours = terminal_width(), use_colours()
     return "\n".join(render(read_study(Path(path), keep=False), width, colours) for path in paths)
 
 
@@ -47,7 +47,7 @@ def render(study: StudyView, width: int = 100, colours: bool = False) -> str:
     """All of it, no line longer than `width` columns; headings in bold where `colours`."""
     cards = benchmarks.read_cards(study)
     by_size = size_law.read_law(study)
-    parts: list[Block] = [_answer(study, by_size, width), _warnings(study, by_size, width)]
+    parts: list[Block] = [_summary(study, by_size, width), _warnings(study, by_size, width)]
     parts += [_headed(title, body, colours) for title, body in _sections(study, cards, by_size, width)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -56,26 +56,26 @@ def _headed(title: str, body: Block, colours: bool) -> Block:
     return [f"\x1b[1m{title}\x1b[0m" if colours else title.upper(), *body] if body else []
 
 
-def _answer(study: StudyView, by_size: size_law.Law, width: int) -> Block:
-    """What one look should tell."""
+def _summary(study: StudyView, by_size: size_law.Law, width: int) -> Block:
+    """What the first screen of the page says."""
     done = sum(run.done for run in study.runs)
     held = None if scaling_laws.leading(scaling_laws.laws_of(study)) else size_law.hold_out_sentence(by_size)
-    said = [
+    sentences = [
         f"{study.name}: {done} of {len(study.runs)} runs done ({study.shown_path}).",
         headline.verdict(study, by_size),
         *(f"{fact['label']}: {fact['value']}; {fact['note']}" for fact in scaling_laws.facts(study)),
         held,
     ]
-    return [line for text in said if text for line in _wrapped(text, width)]
+    return [line for text in sentences if text for line in _wrapped(text, width)]
 
 
 def _warnings(study: StudyView, by_size: size_law.Law, width: int) -> Block:
-    told = scaling_laws.warnings(study, by_size) + headline.faults(study, by_size, curves(study.runs))
+    warnings = scaling_laws.warnings(study, by_size) + headline.faults(study, by_size, curves(study.runs))
     for run in study_tables.unfinished(study):
-        told.append(f"{run['run']} is {run['state']} at step {run['step']}: {run['reason']} ({run['log']})")
-    for one in (study.fit or {}).get("not_fitted") or []:
-        told.append(f"Not fitted: {CALLED.get(str(one.get('law')), one.get('law'))}: {one.get('reason')}.")
-    return [line for text in told for line in _wrapped(f"! {text}", width, indent="  ")]
+        warnings.append(f"{run['run']} is {run['state']} at step {run['step']}: {run['reason']} ({run['log']})")
+    for entry in (study.fit or {}).get("not_fitted") or []:
+        warnings.append(f"Not fitted: {CALLED.get(str(entry.get('law')), entry.get('law'))}: {entry.get('reason')}.")
+    return [line for text in warnings for line in _wrapped(f"! {text}", width, indent="  ")]
 
 
 def _sections(
@@ -84,21 +84,22 @@ def _sections(
     if by_size.form:
         first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
         yield "Law over size", first + _table(paper_tables.by_size(by_size), width)
-    for one in law_tables.tables(study.fit or {}):
-        yield one.title, _wrapped(one.lede, width) + _table(one.table, width)
+    for section in law_tables.tables(study.fit or {}):
+        yield section.title, _wrapped(section.lede, width) + _table(section.table, width)
     results = study_tables.results(study, [])
     rows = results.rows
-    more = [f"The {RUNS} largest of {len(rows)} runs; all of them: {study.shown_path}/results.csv"]
-    yield "Runs", (more if len(rows) > RUNS else []) + _table(replace(results, rows=rows[-RUNS:]), width)
-    yield "How they behaved, the worst first", _table(_behaved(study), width)
+    more = [f"The {MAX_RUNS} largest of {len(rows)} runs; all of them: {study.shown_path}/results.csv"]
+    shown = replace(results, rows=rows[-MAX_RUNS:])
+    yield "Runs", (more if len(rows) > MAX_RUNS else []) + _table(shown, width)
+    yield "How they behaved, the worst first", _table(_run_health(study), width)
     beside = paper_tables.beside_paper(study, cards, runs=4 if width < 100 else 6, brief=True)
-    said = f"{benchmarks.sample_note(cards)} Every metric: {study.shown_path}/report/tables/benchmarks.md"
-    yield "Scores beside the paper's", _wrapped(said, width) + _table(beside, width)
+    note = f"{benchmarks.sample_note(cards)} Every metric: {study.shown_path}/report/tables/benchmarks.md"
+    yield "Scores beside the paper's", _wrapped(note, width) + _table(beside, width)
 
 
-def _behaved(study: StudyView) -> Table:
+def _run_health(study: StudyView) -> Table:
     table = run_health.table(study, run_health.run_health(study))
-    return replace(table, rows=table.rows[:RUNS])
+    return replace(table, rows=table.rows[:MAX_RUNS])
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> Block:

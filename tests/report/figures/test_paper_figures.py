@@ -31,14 +31,14 @@ def test_without_any_of_the_four_there_is_no_figure_1(tmp_path):
 
 def test_figure_4_is_the_exponential_of_the_losses(read, study):
     plot = paper_figures.perplexity(read, curves(read.runs))
-    marks = {mark.name: mark for mark in plot.marks if mark.name}
-    assert marks["test"].x == list(study_fixture.SIZES.values())
-    test = marks["test"]
+    layers = {layer.name: layer for layer in plot.layers if layer.name}
+    assert layers["test"].x == list(study_fixture.SIZES.values())
+    test = layers["test"]
     for name, n, value, low in zip(test.runs, test.x, test.y, test.low, strict=True):
         assert value == pytest.approx(math.exp(study_fixture.loss_of(n)))
         score = json.loads((study / name / "evals/step-00000500/held_out.corpus.json").read_text())["metrics"]["loss"]
         assert low == pytest.approx(math.exp(score["low"]))
-    for n, value in zip(marks["train"].x, marks["train"].y, strict=True):
+    for n, value in zip(layers["train"].x, layers["train"].y, strict=True):
         assert value == pytest.approx(math.exp(study_fixture.loss_of(n)), rel=0.1)
 
 
@@ -49,7 +49,7 @@ def test_of_several_runs_of_a_size_the_best_counts(tmp_path):
         path = study / "pocket-s-again" / name
         path.write_text(path.read_text().replace(f"{study_fixture.loss_of(102_400)}", "2.5"))
     read = read_study(study)
-    test = next(m for m in paper_figures.perplexity(read, curves(read.runs)).marks if m.name == "test")
+    test = next(m for m in paper_figures.perplexity(read, curves(read.runs)).layers if m.name == "test")
     assert len(test.x) == 4 and test.runs[1] == "pocket-s-again" and test.y[1] == pytest.approx(math.exp(2.5))
 
 

@@ -5,8 +5,8 @@ import pytest
 from support import study_fixture
 
 from zeroscale.eval import tasks
-from zeroscale.report.sections.example_view import NOTHING, Shown, one_line, show
-from zeroscale.report.sections.examples import RAW
+from zeroscale.report.sections.example_view import NOTHING, ExampleView, one_line, view_example
+from zeroscale.report.sections.examples import MAX_RAW_LENGTH
 
 CARDS = tuple(study_fixture.CARDS)
 
@@ -50,42 +50,42 @@ def test_the_fixture_has_the_harness_metrics(scored, card):
 @pytest.mark.parametrize("card", CARDS)
 def test_every_record_shows_a_passage_and_an_answer(scored, card):
     record = scored[1][card]
-    shown = show(record, scored[0][card].family)
-    assert shown.passage and shown.said
-    assert bool(shown.target) == (card not in ("wikitext2", "enwik8"))
-    assert (shown.right is None) == (card not in ("lambada", "cbt_cn", "wsc273", "natural_questions"))
+    view = view_example(record, scored[0][card].family)
+    assert view.passage and view.prediction
+    assert bool(view.target) == (card not in ("wikitext2", "enwik8"))
+    assert (view.correct is None) == (card not in ("lambada", "cbt_cn", "wsc273", "natural_questions"))
 
 
 def test_a_cloze_shows_the_probability_and_the_greedy_choice(scored):
     record = scored[1]["lambada"] | {"logprob": -2.302585, "right": False}
-    shown = show(record, "cloze_word")
-    assert shown.said == "gave the word probability 0.10; its own choice was another"
-    assert (shown.target, shown.right) == (record["target"], False)
-    assert "10⁻¹⁷" in show(record | {"logprob": -38.7}, "cloze_word").said
+    view = view_example(record, "cloze_word")
+    assert view.prediction == "gave the word probability 0.10; its own choice was another"
+    assert (view.target, view.correct) == (record["target"], False)
+    assert "10⁻¹⁷" in view_example(record | {"logprob": -38.7}, "cloze_word").prediction
 
 
 def test_a_choice_shows_candidates_and_the_sentence_with_the_blank(scored):
     record = scored[1]["cbt_cn"]
-    shown = show(record, "multiple_choice")
-    assert (shown.target, shown.said, shown.right) == (record["answer"], record["prediction"], record["right"])
-    assert "XXXXX" in shown.start and shown.passage.endswith(shown.start)
-    assert shown.asked == (("choices", ", ".join(record["candidates"])),)
+    view = view_example(record, "multiple_choice")
+    assert (view.target, view.prediction, view.correct) == (record["answer"], record["prediction"], record["right"])
+    assert "XXXXX" in view.title and view.passage.endswith(view.title)
+    assert view.context == (("choices", ", ".join(record["candidates"])),)
 
 
 def test_a_turn_shows_its_question_once(scored):
     record = scored[1]["coqa"]
-    shown = show(record, "conversation")
-    assert shown.asked == (("question", record["question"]),) and record["question"] not in shown.passage
+    view = view_example(record, "conversation")
+    assert view.context == (("question", record["question"]),) and record["question"] not in view.passage
 
 
 def test_an_answer_in_a_hundred_empty_lines_stays_short(scored):
     record = scored[1]["wmt14_en_fr"]
-    assert show(record | {"prediction": "", "generation": "\n" * 128}, "translation").said == NOTHING
-    shown = show(record | {"prediction": '"Char"', "generation": ' "Char"' + "\n" * 128}, "translation")
-    assert (shown.said, shown.more) == ('"Char"', "")
-    shown = show(record | {"prediction": "", "generation": "\n\nQ: " + "who? \n\n" * 3}, "translation")
-    assert (shown.said, shown.more) == (NOTHING, "Q: who? ⏎ who? ⏎ who?")
-    assert isinstance(shown, Shown) and RAW < 200 and one_line("a \n\n\n b\n") == "a ⏎ b"
+    assert view_example(record | {"prediction": "", "generation": "\n" * 128}, "translation").prediction == NOTHING
+    view = view_example(record | {"prediction": '"Char"', "generation": ' "Char"' + "\n" * 128}, "translation")
+    assert (view.prediction, view.generation) == ('"Char"', "")
+    view = view_example(record | {"prediction": "", "generation": "\n\nQ: " + "who? \n\n" * 3}, "translation")
+    assert (view.prediction, view.generation) == (NOTHING, "Q: who? ⏎ who? ⏎ who?")
+    assert isinstance(view, ExampleView) and MAX_RAW_LENGTH < 200 and one_line("a \n\n\n b\n") == "a ⏎ b"
 
 
 def test_every_family_of_the_harness_is_known(scored):
@@ -96,30 +96,30 @@ def test_every_family_of_the_harness_is_known(scored):
 
 def test_a_pronoun_shows_both_ways_to_judge_it(scored):
     record = scored[1]["wsc273"] | {"chosen": 0, "chosen_full": 1, "right": True}
-    shown = show(record, "pronoun")
-    assert (shown.target, shown.said, shown.right) == (record["answer"], record["prediction"], True)
-    assert shown.besides == (("by the whole sentence", record["candidates"][1]),)
-    assert show(record | {"chosen_full": 0}, "pronoun").besides == ()
+    view = view_example(record, "pronoun")
+    assert (view.target, view.prediction, view.correct) == (record["answer"], record["prediction"], True)
+    assert view.extra == (("by the whole sentence", record["candidates"][1]),)
+    assert view_example(record | {"chosen_full": 0}, "pronoun").extra == ()
 
 
 def test_an_answer_from_memory_says_how_sure_it_is(scored):
     record = scored[1]["natural_questions"] | {"confidence": 0.0312, "right": False}
-    shown = show(record, "question_answer")
-    assert shown.start == record["question"] and shown.passage.endswith(f"{record['question']}?\nA:")
-    assert (shown.besides, shown.right) == ((("its probability", "0.031"),), False)
+    view = view_example(record, "question_answer")
+    assert view.title == record["question"] and view.passage.endswith(f"{record['question']}?\nA:")
+    assert (view.extra, view.correct) == ((("its probability", "0.031"),), False)
 
 
 def test_a_block_of_characters_shows_its_size_and_bits(scored):
     record = scored[1]["enwik8"] | {"id": 3, "logprob": -693.147, "characters": 500}
-    shown = show(record, "characters")
-    assert (shown.passage, shown.said) == ("Block 4", "2.00 bits per character")
-    assert shown.asked[0][1].startswith("500 characters, ")
+    view = view_example(record, "characters")
+    assert (view.passage, view.prediction) == ("Block 4", "2.00 bits per character")
+    assert view.context[0][1].startswith("500 characters, ")
 
 
 def test_a_summary_stands_beside_what_it_is_compared_with(scored):
     record = scored[1]["cnn_dailymail"]
-    shown = show(record | {"prediction_no_hint": "it rained"}, "summary")
+    view = view_example(record | {"prediction_no_hint": "it rained"}, "summary")
     labels = ("first three sentences", "three drawn sentences")
     texts = (one_line(record["lede_3"]), one_line(record["random_3"]))
-    assert shown.asked == tuple(zip(labels, texts, strict=True))
-    assert shown.besides == (("without the hint", "it rained"),)
+    assert view.context == tuple(zip(labels, texts, strict=True))
+    assert view.extra == (("without the hint", "it rained"),)

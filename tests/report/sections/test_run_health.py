@@ -8,6 +8,7 @@ from support import study_fixture
 
 from zeroscale.core.files import lock
 from zeroscale.report.sections import run_health
+from zeroscale.report.sections.run_health import Severity
 from zeroscale.report.views.study import read_study
 from zeroscale.runs.layout import WORKER_LOCK
 
@@ -34,29 +35,29 @@ def jump(study, run, step, nats):
 
 def test_a_failed_run_is_the_worst_and_says_why(study):
     worst, *rest = run_health.run_health(read_study(study))
-    assert worst.label == "pocket-xl" and worst.severity == run_health.FAILED
+    assert worst.label == "pocket-xl" and worst.severity == Severity.FAILED
     assert worst.worst.startswith("failed at step 3: the loss is not finite at step 3")
     assert worst.remarks[1] == "the training loss was not finite at one logged step, first at step 2"
-    assert {one.severity for one in rest} == {run_health.NOTHING}
+    assert {one.severity for one in rest} == {Severity.NOTHING}
 
 
 def test_a_jump_of_the_loss_is_found_at_its_step(short):
     jump(short, "pocket-s", 120, 2.5)
     worst = run_health.run_health(read_study(short))[0]
-    assert (worst.label, worst.severity) == ("pocket-s", run_health.JUMPS)
-    assert worst.jump[1] == 120 and worst.jump[0] == pytest.approx(2.5, abs=0.3)
+    assert (worst.label, worst.severity) == ("pocket-s", Severity.JUMPS)
+    assert worst.jump.step == 120 and worst.jump.nats == pytest.approx(2.5, abs=0.3)
     assert "at step 120" in worst.worst
 
 
 def test_noise_is_no_jump_and_the_first_fall_is_none_either(short):
-    assert {one.severity for one in run_health.run_health(read_study(short))} == {run_health.NOTHING}
+    assert {one.severity for one in run_health.run_health(read_study(short))} == {Severity.NOTHING}
 
 
 def test_a_loss_that_rises_to_the_end_is_worse_than_a_jump(short):
     jump(short, "pocket-s", 120, 2.5)
     change(short, "pocket-m", 150, **{"train/loss": 6.0})
     first, second, *_ = run_health.run_health(read_study(short))
-    assert (first.label, first.severity) == ("pocket-m", run_health.RISES)
+    assert (first.label, first.severity) == ("pocket-m", Severity.RISES)
     assert first.worst.endswith("nats above its lowest") and second.label == "pocket-s"
 
 
@@ -67,7 +68,7 @@ def test_a_run_cut_off_is_named_and_one_that_goes_on_is_not(short):
     with lock(short / "pocket-m" / WORKER_LOCK, 0, "taken"):
         found = {one.label: one for one in run_health.run_health(read_study(short))}
     assert found["pocket-s"].worst == "not done at step 90 (resumable)"
-    assert found["pocket-m"].severity == run_health.NOTHING
+    assert found["pocket-m"].severity == Severity.NOTHING
 
 
 def test_where_nothing_is_wrong_the_farthest_above_the_law_comes_first(short):
@@ -77,7 +78,7 @@ def test_where_nothing_is_wrong_the_farthest_above_the_law_comes_first(short):
         point["log_residual"] = off
     path.write_text(json.dumps(fit))
     worst = run_health.run_health(read_study(short))[0]
-    assert worst.label == "pocket-m" and worst.off == 0.02
+    assert worst.label == "pocket-m" and worst.log_residual == 0.02
     assert worst.worst.startswith(f"{100 * math.expm1(0.02):.1f}\u00a0% above the law")
 
 
@@ -94,4 +95,4 @@ def test_runs_without_a_step_are_no_fault(tmp_path):
     study_fixture.write_failed(tmp_path / "pocket/pocket-xl")
     (tmp_path / "pocket/pocket-xl/metrics.jsonl").unlink()
     (one,) = run_health.run_health(read_study(tmp_path / "pocket"))
-    assert one.severity == run_health.FAILED and one.jump is None
+    assert one.severity == Severity.FAILED and one.jump is None

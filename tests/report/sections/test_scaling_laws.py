@@ -10,7 +10,7 @@ import pytest
 from support import law_fixture, study_fixture
 
 from zeroscale.report.figures import law_plots, optimum_plots
-from zeroscale.report.figures.plotly_plot import spec
+from zeroscale.report.figures.plotly_plot import figure as plotly_figure
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.tables import law_tables
 from zeroscale.report.views import size_law
@@ -60,7 +60,7 @@ def test_plotly_accepts_every_law_figure(laws):
     from plotly import graph_objects
 
     for plot in law_plots.plots(laws):
-        figure = spec(plot)
+        figure = plotly_figure(plot)
         graph_objects.Figure({"data": figure["data"], "layout": figure["layout"]})
         for axis in figure.get("axes", {}).values():
             graph_objects.layout.XAxis(axis)
@@ -68,17 +68,17 @@ def test_plotly_accepts_every_law_figure(laws):
 
 def test_the_parabolas_pass_through_their_minima_and_runs(laws):
     plot = law_plots.isoflop(laws["isoflop"])
-    stars = [mark for mark in plot.marks if mark.symbol == "star"]
-    lines = [mark for mark in plot.marks if mark.kind == "line"]
+    stars = [layer for layer in plot.layers if layer.symbol == "star"]
+    lines = [layer for layer in plot.layers if layer.kind == "line"]
     budgets = laws["isoflop"]["diagnostics"]["budgets"]
     assert len(stars) == sum(one["used"] for one in budgets) >= 4
     for star, one in zip(stars, [one for one in budgets if one["used"]], strict=True):
         assert star.low[0] < star.x[0] == one["params"]["value"] < star.high[0]
-        line = next(mark for mark in lines if min(mark.y) == pytest.approx(star.y[0], abs=2e-3))
+        line = next(layer for layer in lines if min(layer.y) == pytest.approx(star.y[0], abs=2e-3))
         assert min(line.x) < star.x[0] < max(line.x)
         assert line.y[0] > star.y[0] and line.y[-1] > star.y[0]
-    points = [mark for mark in plot.marks if mark.kind == "points" and mark.hover and mark.symbol != "star"]
-    assert sum(len(mark.x) for mark in points) == len(read_points(laws))
+    points = [layer for layer in plot.layers if layer.kind == "points" and layer.hover and layer.symbol != "star"]
+    assert sum(len(layer.x) for layer in points) == len(read_points(laws))
 
 
 def read_points(laws):
@@ -94,26 +94,27 @@ def test_runs_that_a_parabola_leaves_out_are_open_and_say_why(laws):
         {"cell": gone["name"], "rule": "too far", **{k: gone[k] for k in ("params", "tokens", "flops", "loss")}}
     )
     plot = law_plots.isoflop(changed)
-    shown = [mark for mark in plot.marks if mark.symbol == "circle-open" and mark.hover]
-    assert [mark.x for mark in shown][-1] and any("left out: too far" in text for mark in shown for text in mark.hover)
+    shown = [layer for layer in plot.layers if layer.symbol == "circle-open" and layer.hover]
+    assert [layer.x for layer in shown][-1]
+    assert any("left out: too far" in text for layer in shown for text in layer.hover)
 
 
 def test_the_line_through_the_optima_has_its_band(laws):
     plot = law_plots.optima(laws)
-    band = next(mark for mark in plot.marks if mark.kind == "band")
-    line = next(mark for mark in plot.marks if mark.kind == "line")
+    band = next(layer for layer in plot.layers if layer.kind == "band")
+    line = next(layer for layer in plot.layers if layer.kind == "line")
     slope = math.log(line.y[-1] / line.y[0]) / math.log(line.x[-1] / line.x[0])
     assert slope == pytest.approx(laws["isoflop"]["parameters"]["a"]["value"], rel=1e-9)
     assert all(low < value < high for low, value, high in zip(band.low, line.y, band.high, strict=True))
-    assert {mark.name for mark in plot.marks if mark.name} >= {"isoFLOP (approach 2)", "chinchilla (approach 3)"}
+    assert {layer.name for layer in plot.layers if layer.name} >= {"isoFLOP (approach 2)", "chinchilla (approach 3)"}
 
 
 def test_the_surfaces_curves_are_the_laws_and_lie_above_the_frontier(laws):
     fitted = laws["chinchilla"]
     plot = law_plots.surface_curves("chinchilla", fitted)
-    frontier = next(mark for mark in plot.marks if mark.kind == "line" and mark.ink == "text")
-    for mark in [mark for mark in plot.marks if mark.kind == "line" and mark.ink == "ramp"]:
-        for c, loss in zip(mark.x, mark.y, strict=True):
+    frontier = next(layer for layer in plot.layers if layer.kind == "line" and layer.ink == "text")
+    for layer in [layer for layer in plot.layers if layer.kind == "line" and layer.ink == "ramp"]:
+        for c, loss in zip(layer.x, layer.y, strict=True):
             i = min(range(len(frontier.x)), key=lambda j: abs(math.log(frontier.x[j] / c)))
             assert loss > frontier.y[i] - 0.12
     one = fitted["points"][0]
@@ -124,11 +125,11 @@ def test_the_surfaces_curves_are_the_laws_and_lie_above_the_frontier(laws):
 def test_residuals_can_be_seen_over_size_data_and_compute(laws):
     plot = law_plots.residuals("chinchilla", laws["chinchilla"])
     assert list(plot.over) == ["parameters", "tokens", "compute"]
-    points = [mark for mark in plot.marks if mark.kind == "points"]
-    assert sum(len(mark.x) for mark in points) == laws["chinchilla"]["n_points"]
-    for mark in points:
-        assert mark.other["parameters"] == mark.x and set(mark.other) == set(plot.over)
-    top = max(abs(y) for mark in points for y in mark.y)
+    points = [layer for layer in plot.layers if layer.kind == "points"]
+    assert sum(len(layer.x) for layer in points) == laws["chinchilla"]["n_points"]
+    for layer in points:
+        assert layer.other["parameters"] == layer.x and set(layer.other) == set(plot.over)
+    top = max(abs(y) for layer in points for y in layer.y)
     assert top == pytest.approx(100 * max(abs(math.expm1(p["log_residual"])) for p in laws["chinchilla"]["points"]))
 
 
@@ -214,7 +215,7 @@ def test_laws_without_intervals_are_shown_without(folder, tmp_path):
     told = scaling_laws.describe(found, size_law.read_law(found), {run.name: i for i, run in enumerate(found.runs)})
     assert [one["name"] for one in told["figures"]] == ON_PAGE
     assert "No intervals." in told["doubts"][0]["how"]
-    assert not any(mark.kind == "band" for mark in law_plots.optima(scaling_laws.laws_of(found)).marks)
+    assert not any(layer.kind == "band" for layer in law_plots.optima(scaling_laws.laws_of(found)).layers)
     assert "no interval" in scaling_laws.facts(found)[0]["note"]
 
 
@@ -253,16 +254,16 @@ def test_html_in_a_fit_is_text(folder, tmp_path, open_page, write_page):
 
 def test_the_best_data_follow_from_the_best_size(laws):
     size, tokens = law_plots.optima(laws), law_plots.optima(laws, "tokens")
-    lines = [next(mark for mark in plot.marks if mark.kind == "line") for plot in (size, tokens)]
+    lines = [next(layer for layer in plot.layers if layer.kind == "line") for plot in (size, tokens)]
     for c, n, d in zip(lines[0].x, lines[0].y, lines[1].y, strict=True):
         assert 6 * n * d == pytest.approx(c, rel=1e-3)
-    assert {mark.symbol for mark in tokens.marks if mark.kind == "points"} == {"star"}
+    assert {layer.symbol for layer in tokens.layers if layer.kind == "points"} == {"star"}
 
 
 def test_the_envelope_is_the_lowest_of_the_training_curves(read):
     plot = law_plots.envelope(read.runs)
-    lowest = next(mark for mark in plot.marks if mark.name)
-    curves = [mark for mark in plot.marks if mark.kind == "line" and not mark.name]
+    lowest = next(layer for layer in plot.layers if layer.name)
+    curves = [layer for layer in plot.layers if layer.kind == "line" and not layer.name]
     assert len(curves) == len(read.runs)
     for curve in curves:
         under = numpy.exp(numpy.interp(numpy.log(curve.x), numpy.log(lowest.x), numpy.log(lowest.y)))
@@ -273,7 +274,7 @@ def test_the_envelope_is_the_lowest_of_the_training_curves(read):
 
 def test_the_exponent_by_convention_has_a_line_for_each_row(read):
     plot = optimum_plots.by_convention(read.fit)
-    (points,) = plot.marks
+    (points,) = plot.layers
     rows = [row for row in read.fit["by_convention"] if row["exponent"]]
     assert points.x == [row["exponent"]["value"] for row in rows] and points.low[0] == rows[0]["exponent"]["low"]
     at, texts = plot.y.ticks()
@@ -284,7 +285,7 @@ def test_the_exponent_by_convention_has_a_line_for_each_row(read):
 def test_every_run_in_a_law_figure_can_be_asked_for(laws, read):
     names = {run.name for run in read.runs}
     for plot in law_plots.plots(laws):
-        for mark in plot.marks:
-            assert set(mark.runs) <= names, plot.name
-            assert len(mark.runs) in (0, len(mark.x))
-    assert any(mark.runs for mark in law_plots.isoflop(laws["isoflop"]).marks)
+        for layer in plot.layers:
+            assert set(layer.runs) <= names, plot.name
+            assert len(layer.runs) in (0, len(layer.x))
+    assert any(layer.runs for layer in law_plots.isoflop(laws["isoflop"]).layers)

@@ -45,7 +45,7 @@ def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every
     row = next(row for row in rows if row["run"] == run.label)
     assert float(row["validation loss"]) == run.row["val/loss"]
     assert float(row["parameters"]) == run.params
-    point = next(c for c in run.scores[run.row["step"]] if c["card"] == "wsc273")["metrics"]["acc"]
+    point = next(result for result in run.results[run.row["step"]] if result.card == "wsc273").content["metrics"]["acc"]
     assert float(row["wsc273"]) == point["value"]
     assert (float(row["wsc273/low"]), float(row["wsc273/high"])) == (point["low"], point["high"])
     assert len(rows) == 4  # the failed run has no checkpoint, and no row

@@ -5,6 +5,8 @@ import json
 import pytest
 from support import study_fixture
 
+from zeroscale.core import marks
+from zeroscale.core.marks import Mark
 from zeroscale.report.figures import plotly_panels
 from zeroscale.report.sections import examples
 from zeroscale.report.tables import study_tables
@@ -143,7 +145,7 @@ def test_examples_are_bounded_and_matched_across_sizes(study):
     assert "held_out" not in shown and len(shown) == len(study_fixture.CARDS)
     for found in shown.values():
         assert len(found) == 14 <= examples.PER_CARD
-        assert all(len(example["passage"]) <= examples.LONGEST + 2 for example in found)
+        assert all(len(example["passage"]) <= examples.MAX_LENGTH + 2 for example in found)
     long = shown["lambada"][3]
     assert long["passage"].startswith("… ") and long["passage"].endswith("(lambada 3)")
     assert [answer["cell"] for answer in long["answers"]] == list(study_fixture.SIZES)
@@ -176,42 +178,42 @@ def test_right_and_wrong_are_the_records(study):
     assert {example["answers"][0]["right"] for example in shown["coqa"]} == {None}
 
 
-def marked(study, card, mark, runs="*"):
-    """Gives results of a card another mark, as those have that were scored on the benchmark's files."""
+def score_on_files(study, card, fields, runs="*"):
+    """Makes results of a card such as were scored on the benchmark's files; `fields` give them their marks."""
     for path in study.glob(f"{runs}/evals/*/{card}.paper.json"):
-        found = {"is_sample": False, "source": "files", "mark": mark}
-        study_fixture.write_json(path, json.loads(path.read_text()) | found)
+        result = json.loads(path.read_text()) | {"is_sample": False, "source": "files"} | fields
+        study_fixture.write_json(path, result | {"mark": marks.text(marks.reasons_of(result))})
 
 
-PART = "PART: 150 of 500 stories (a slice; of three domains)"
+PART = {"data": "part: 150 of 500 stories (a slice; of three domains)"}
 
 
 @pytest.mark.parametrize(
-    ("mark", "badge"),
+    ("fields", "badge"),
     [
-        ("", "BENCHMARK"),
+        ({}, "BENCHMARK"),
         (PART, "PART"),
-        ("OTHER DATA: 200 articles, another split; LIMITED to the first 50", "OTHER DATA, LIMITED"),
-        ("SUBSET quick, 200 drawn", "SUBSET"),
-        ("LIMITED to the first 5,000", "LIMITED"),
+        ({"data": "other data: 200 articles, another split", "limit": 50}, "OTHER DATA, LIMITED"),
+        ({"subset": {"suite": "quick", "examples": 200, "seed": 0}}, "SUBSET"),
+        ({"limit": 5_000}, "LIMITED"),
     ],
 )
-def test_a_score_of_a_part_bears_what_its_result_says(short, mark, badge):
-    marked(short, "coqa", mark)
+def test_a_score_of_a_part_bears_what_its_result_says(short, fields, badge):
+    score_on_files(short, "coqa", fields)
     card = card_of(read_study(short), "coqa")
     assert card.badge == badge and {point.badge for panel in card.panels for point in panel.points} == {badge}
-    assert card.kind == ("part" if mark else "benchmark")
-    assert bool(mark) == any(note.startswith(badge.split(",")[0]) for note in card.notes)
+    assert card.kind == ("part" if fields else "benchmark")
+    assert bool(fields) == any(note.startswith(badge.split(",")[0]) for note in card.notes)
 
 
 def test_the_first_screen_tells_parts_from_samples_and_benchmarks(short):
-    marked(short, "coqa", PART)
-    marked(short, "lambada", "")
+    score_on_files(short, "coqa", PART)
+    score_on_files(short, "lambada", {})
     cards = benchmarks.read_cards(read_study(short))
     note = benchmarks.sample_note(cards)
     assert "Scores marked PART are on a part of a benchmark, or on other data, and are not its results: coqa." in note
     assert note.endswith("Real benchmarks here: lambada.")
-    assert benchmarks.doubts(cards) == ["SAMPLE", "PART"]
+    assert benchmarks.marked(cards) == [(Mark.SAMPLE,), (Mark.PART,)]
 
 
 def test_the_way_back_scores_the_same_part(short):
@@ -224,8 +226,8 @@ def test_the_way_back_scores_the_same_part(short):
 
 
 def test_where_sizes_differ_each_score_bears_its_own(short):
-    marked(short, "coqa", "")
-    marked(short, "coqa", "LIMITED to the first 12", runs="pocket-m")
+    score_on_files(short, "coqa", {})
+    score_on_files(short, "coqa", {"limit": 12}, runs="pocket-m")
     study = read_study(short)
     cards = benchmarks.read_cards(study)
     assert card_of(study, "coqa").badge == "MIXED"
@@ -240,7 +242,7 @@ def test_where_sizes_differ_each_score_bears_its_own(short):
 
 
 def test_data_that_nobody_could_check_are_named(short):
-    marked(short, "wmt14_en_fr", "")
+    score_on_files(short, "wmt14_en_fr", {})
     words = "as many sentences as published (3,003); no copy was at hand to compare the content with"
     for path in short.glob("*/evals/*/wmt14_en_fr.paper.json"):
         study_fixture.write_json(path, json.loads(path.read_text()) | {"data": words})
@@ -253,7 +255,7 @@ def test_baselines_are_lines_in_the_panel_they_are_compared_with(study):
     for metric, panel in panels.items():
         lines = {line.name: line for line in panel.lines}
         assert list(lines) == ["without the hint", "lede-3", "random-3"]
-        assert lines["lede-3"].fixed and lines["lede-3"].spoken == "lede-3 0.350"
+        assert lines["lede-3"].fixed and lines["lede-3"].description == "lede-3 0.350"
         for size, (params, value) in zip(study_fixture.SIZES, lines["without the hint"].points, strict=True):
             path = study / f"{size}/evals/step-00000500/cnn_dailymail.paper.json"
             assert params == study_fixture.SIZES[size]
@@ -278,5 +280,5 @@ def test_sizes_scored_on_other_data_are_not_joined_by_a_line(short):
         )
 
     assert joined()
-    marked(short, "coqa", "LIMITED to the first 12", runs="pocket-m")
+    score_on_files(short, "coqa", {"limit": 12}, runs="pocket-m")
     assert not joined()

@@ -8,9 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import study_fixture
-from support import wandb_log
-from support import wandb_server
+from support import study_fixture, wandb_log, wandb_server
 
 from zeroscale.cli import send_study as send
 from zeroscale.config.trainer import TrackerConfig

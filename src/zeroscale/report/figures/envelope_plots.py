@@ -7,7 +7,7 @@ import numpy as np
 
 from zeroscale.core import format
 from zeroscale.core.format import number, power_text
-from zeroscale.report.figures.plot import Axis, Mark, Plot, log_reach
+from zeroscale.report.figures.plot import Axis, Layer, Plot, log_reach
 from zeroscale.report.views.fit_file import COMPUTE, LOSS
 from zeroscale.report.views.study import RunView
 
@@ -25,16 +25,16 @@ def envelope(runs: Sequence[RunView]) -> Plot | None:
     if len(sizes) < FEWEST:
         return None
     places = {size: (i, len(sizes)) for i, size in enumerate(sizes)}
-    marks = []
+    layers = []
     for run, curve in curves:
         assert run.params is not None
-        c, loss = [c for c, _ in curve], [loss for _, loss in curve]
-        marks.append(Mark("line", c, loss, ink="ramp", place=places[run.params]))
+        x, y = [c for c, _ in curve], [loss for _, loss in curve]
+        layers.append(Layer("line", x, y, ink="ramp", place=places[run.params]))
     for size in (sizes[0], sizes[-1]):
         c, loss = max((curve for run, curve in curves if run.params == size), key=len)[-1]
-        marks.append(Mark("label", [c], [loss], ink="muted", text=format.scaled(size)))
+        layers.append(Layer("label", [c], [loss], ink="muted", text=format.scaled(size)))
     budgets, lowest = _lowest([curve for _, curve in curves])
-    marks.append(Mark("line", budgets, lowest, name="lowest loss for the budget"))
+    layers.append(Layer("line", budgets, lowest, name="lowest loss for the budget"))
     bottom = min(lowest)
     top = min(max(loss for _, curve in curves for _, loss in curve), FURTHEST * bottom)
     return Plot(
@@ -46,7 +46,7 @@ def envelope(runs: Sequence[RunView]) -> Plot | None:
         f"envelope from {format.figure(lowest[0])} to {format.figure(lowest[-1])}.",
         Axis(COMPUTE, log_reach([c for _, curve in curves for c, _ in curve], 0.03, right=0.12), show=power_text),
         Axis(LOSS, log_reach([bottom, top])),
-        marks,
+        layers,
     )
 
 

@@ -4,7 +4,7 @@ import math
 
 from zeroscale.core import format
 from zeroscale.core.format import flops_text, number, power_text
-from zeroscale.report.figures.plot import Axis, Mark, Plot, linear_reach, log_reach, spread
+from zeroscale.report.figures.plot import Axis, Layer, Plot, linear_reach, log_reach, spread
 from zeroscale.report.views.fit_file import (
     LOSS,
     SIZE,
@@ -31,15 +31,15 @@ def isoflop(law: Json) -> Plot | None:
     shown = [row for row in runs.values()] + outside
     if not budgets or not shown:
         return None
-    marks: list[Mark] = []
+    layers: list[Layer] = []
     for i, one in enumerate(budgets):
         place, c = (i, len(budgets)), float(one["flops"])
         inside = [runs[name] for name in one.get("runs") or [] if name in runs]
         curve = _parabola(one, inside)
-        marks += [Mark("line", *curve, ink="ramp", place=place)] if curve else []
+        layers += [Layer("line", *curve, ink="ramp", place=place)] if curve else []
         nearest = [row for row in outside if _nearest(row["flops"], budgets) == i]
-        marks += [
-            Mark(
+        layers += [
+            Layer(
                 "points",
                 [row["params"] for row in rows],
                 [row["loss"] for row in rows],
@@ -55,8 +55,8 @@ def isoflop(law: Json) -> Plot | None:
         if len(budgets) <= LABELS or i in (0, len(budgets) - 1):
             end = max(inside + nearest, key=lambda row: row["params"], default=None)
             if end is not None:
-                marks.append(_label(end, power_text(c)))
-        marks += _minimum(one)
+                layers.append(_label(end, power_text(c)))
+        layers += _minimum(one)
     reach = log_reach([row["params"] for row in shown], right=0.28)
     bottom, top = linear_reach([row["loss"] for row in runs.values()] or [row["loss"] for row in outside])
     further = top + FURTHER * (top - bottom)
@@ -73,12 +73,12 @@ def isoflop(law: Json) -> Plot | None:
         Axis(
             LOSS, (bottom, min(top + FURTHER * (top - bottom), linear_reach([r["loss"] for r in shown])[1])), log=False
         ),
-        marks,
+        layers,
     )
 
 
-def _label(at: Json, text: str) -> Mark:
-    return Mark("label", [at["params"]], [at["loss"]], ink="muted", text=text)
+def _label(at: Json, text: str) -> Layer:
+    return Layer("label", [at["params"]], [at["loss"]], ink="muted", text=text)
 
 
 def _nearest(flops: float, budgets: list[Json]) -> int:
@@ -100,10 +100,10 @@ def _parabola(one: Json, inside: list[Json]) -> tuple[list[float], list[float]] 
     return x, [lowest + bend * math.log(n / middle) ** 2 for n in x]
 
 
-def _minimum(one: Json) -> list[Mark]:
+def _minimum(one: Json) -> list[Layer]:
     n, loss = value_of(one.get("params")), number(one.get("loss"))
     if not one.get("used") or not n or loss is None:
         return []
-    ends = {"low": [value_of(one["params"], "low")], "high": [value_of(one["params"], "high")]}
+    low, high = [value_of(one["params"], "low")], [value_of(one["params"], "high")]
     hover = [f"minimum at {with_interval(one['params'])} parameters\n{flops_text(float(one['flops']))}"]
-    return [Mark("points", [n], [loss], symbol="star", along="x", hover=hover, **ends)]
+    return [Layer("points", [n], [loss], symbol="star", along="x", low=low, high=high, hover=hover)]

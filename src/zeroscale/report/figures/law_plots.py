@@ -12,7 +12,7 @@ from zeroscale.core.format import number, power_text
 from zeroscale.report.figures.envelope_plots import envelope
 from zeroscale.report.figures.isoflop_plots import isoflop
 from zeroscale.report.figures.optimum_plots import optima
-from zeroscale.report.figures.plot import Axis, Mark, Plot, linear_reach, log_reach, spread
+from zeroscale.report.figures.plot import Axis, Layer, Plot, linear_reach, log_reach, spread
 from zeroscale.report.views.fit_file import (
     CALLED,
     COMPUTE,
@@ -62,16 +62,17 @@ def surface_curves(name: str, law: Json) -> Plot | None:
         sizes if len(sizes) <= CURVES else [sizes[round(i * (len(sizes) - 1) / (CURVES - 1))] for i in range(CURVES)]
     )
     frontier = path_of(law, "loss")
-    *marks, best = band(frontier, "best size at each budget") if frontier else [None]
+    frontier_layers = band(frontier, "best size at each budget") if frontier else []
+    layers = frontier_layers[:-1]
     for i, group in enumerate(sizes):
         place, n = (i, len(sizes)), math.exp(sum(math.log(row["params"]) for row in group) / len(group))
         c = [row["flops"] for row in group]
         if group in drawn:
             x = spread(min(c) / 1.6, max(c) * 1.6)
-            marks.append(Mark("line", x, [curve(n, one) for one in x], ink="ramp", place=place))
+            layers.append(Layer("line", x, [curve(n, one) for one in x], ink="ramp", place=place))
         end = i in (0, len(sizes) - 1) or len(sizes) <= LABELS
-        marks.append(
-            Mark(
+        layers.append(
+            Layer(
                 "points",
                 c,
                 [row["loss"] for row in group],
@@ -82,7 +83,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
                 text=format.scaled(n) if end else "",
             )
         )
-    marks += [best] if best else []
+    layers += frontier_layers[-1:]  # its line above the points, its band below them
     losses = [row["loss"] for row in runs]
     return Plot(
         "surface",
@@ -92,7 +93,7 @@ def surface_curves(name: str, law: Json) -> Plot | None:
         f"Loss against compute for {format.count(len(sizes), 'size')}, with the fitted surface and its frontier.",
         Axis(COMPUTE, log_reach([row["flops"] for row in runs], 0.08, right=0.3), show=power_text),
         Axis(LOSS, log_reach([*losses, *(row[1] for row in frontier)])),
-        marks,
+        layers,
     )
 
 
@@ -141,11 +142,11 @@ def residuals(name: str, law: Json) -> Plot | None:
         for label, (key, title) in axes.items()
     }
     ends = {label: list(axis.reach) for label, axis in shown.items()}
-    marks = [Mark("line", ends["parameters"], [0.0, 0.0], ink="muted", dash="dash", other=ends)]
+    layers = [Layer("line", ends["parameters"], [0.0, 0.0], ink="muted", dash="dash", other=ends)]
     for i, group in enumerate(sizes):
         off = [100 * math.expm1(float(row["log_residual"])) for row in group]
-        marks.append(
-            Mark(
+        layers.append(
+            Layer(
                 "points",
                 [row["params"] for row in group],
                 off,
@@ -156,7 +157,7 @@ def residuals(name: str, law: Json) -> Plot | None:
                 other={label: [row[key] for row in group] for label, (key, _) in axes.items()},
             )
         )
-    heights = [y for mark in marks for y in mark.y]
+    heights = [y for layer in layers for y in layer.y]
     worst = max(heights, key=abs)
     spread_of = number((law.get("diagnostics") or {}).get("rms_log_residual"))
     root = "" if spread_of is None else f" Root mean square {100 * spread_of:.2g} %."
@@ -167,7 +168,7 @@ def residuals(name: str, law: Json) -> Plot | None:
         f"Residuals of {len(runs)} runs, at most {worst:+.2g} %.{root}",
         shown["parameters"],
         Axis("measured over fitted (%)", linear_reach(heights), log=False),
-        marks,
+        layers,
         over=shown,
     )
 
@@ -185,9 +186,9 @@ def left_out(name: str, law: Json) -> Plot | None:
         f"without {format.scaled(n)} parameters: {error:+.2f} %\nN_opt ∝ C^{row['exponent']:.3f} then"
         for n, error, row in zip(x, y, rows, strict=True)
     ]
-    marks = [
-        Mark("line", list(reach), [0.0, 0.0], ink="muted", dash="dash"),
-        Mark("points", x, y, ink="text", hover=hover, name="each size left out in turn"),
+    layers = [
+        Layer("line", list(reach), [0.0, 0.0], ink="muted", dash="dash"),
+        Layer("points", x, y, ink="text", hover=hover, name="each size left out in turn"),
     ]
     ends: list[float] = []
     measured, predicted, low, high = (number(held.get(key)) for key in ("measured", "predicted", "low", "high"))
@@ -195,8 +196,8 @@ def left_out(name: str, law: Json) -> Plot | None:
         off = [100 * (value / measured - 1) for value in (low, predicted, high)]
         ends = [off[0], off[2]]
         verdict = "held" if held.get("inside") else "did not hold"
-        marks.append(
-            Mark(
+        layers.append(
+            Layer(
                 "points",
                 [float(held["params"])],
                 [off[1]],
@@ -216,5 +217,5 @@ def left_out(name: str, law: Json) -> Plot | None:
         f"Each of {len(rows)} sizes left out: the largest error is {max(y, key=abs):+.2g} %.",
         Axis("parameters of the size left out, N", reach, show=format.scaled),
         Axis("predicted over measured (%)", linear_reach([*y, *ends, 0.0]), log=False),
-        marks,
+        layers,
     )

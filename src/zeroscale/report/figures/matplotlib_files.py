@@ -33,14 +33,18 @@ from zeroscale.report.figures.plotly_panels import LONG_LABEL, label_sides, loss
 from zeroscale.report.sections.scaling_laws import laws_of
 from zeroscale.report.views.benchmarks import Card, Panel
 from zeroscale.report.views.loss_curves import Curve
-from zeroscale.report.views.size_law import Law, greek
+from zeroscale.report.views.size_law import HoldOut, Law, greek
 from zeroscale.report.views.study import StudyView
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Color = str | tuple[float, float, float, float]
 
 MARKERS = "osD^PX*"
 COLUMNS = 3
+MAX_NAMED_CURVES = 12  # more would not find room in the legend
 _SIZE = (6.4, 4.0)
 LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
 
@@ -77,7 +81,7 @@ def drawings(
     if law.points:
         found["law"] = Drawing(lambda figure: _law(figure.subplots(), law, painter), _SIZE)
     for plot in _plots(study, curves):
-        found[plot.name] = Drawing(partial(_drawn, plot), _SIZE)
+        found[plot.name] = Drawing(partial(_draw_plot, plot), _SIZE)
     panels = [(card, panel) for card in cards for panel in card.panels]
     if panels:
         rows = -(-len(panels) // COLUMNS)
@@ -97,11 +101,11 @@ def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: 
 
 def _plots(study: StudyView, curves: list[Curve]) -> list[Plot]:
     """The figures of the laws, and the paper's figure 4 with this study's models."""
-    found = [*plots(laws_of(study), study.runs), by_convention(study.fit or {}), perplexity(study, curves)]
-    return [plot for plot in found if plot is not None]
+    made = [*plots(laws_of(study), study.runs), by_convention(study.fit or {}), perplexity(study, curves)]
+    return [plot for plot in made if plot is not None]
 
 
-def _drawn(plot: Plot, figure: Any) -> None:
+def _draw_plot(plot: Plot, figure: "Figure") -> None:
     draw_plot(figure.subplots(), plot)
 
 
@@ -113,12 +117,12 @@ class _Painter:
 
         self._index = {run: index for index, run in enumerate(runs)}
         if len(runs) <= len(palette):
-            self._colors: list[Any] = list(palette)
+            self._colors: list[Color] = list(palette)
         else:
             scale = matplotlib.colormaps["cividis"]
             self._colors = [scale(0.9 * index / (len(runs) - 1)) for index in range(len(runs))]
 
-    def color(self, run: str) -> Any:
+    def color(self, run: str) -> Color:
         return self._colors[self._index[run]]
 
     def marker(self, run: str) -> str:
@@ -147,31 +151,33 @@ def _save(stem: Path, drawing: Drawing) -> list[Path]:
 
     figure = draw_figure(drawing)
     png, svg, pdf = (stem.with_suffix(suffix) for suffix in (".png", ".svg", ".pdf"))
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    FigureCanvasSVG(figure).print_svg(str(svg), metadata={"Date": None, "Creator": None})
-    FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    # matplotlib's stubs give these methods no types.
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    FigureCanvasSVG(figure).print_svg(str(svg), metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    unset = {"CreationDate": None, "Creator": None, "Producer": None}
+    FigureCanvasPdf(figure).print_pdf(pdf, metadata=unset)  # type: ignore[no-untyped-call]
     return [png, svg, pdf]
 
 
-def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) -> Callable[[Any], None]:
-    def draw(figure: Any) -> None:
+def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) -> Callable[["Figure"], None]:
+    def draw(figure: "Figure") -> None:
         axes = figure.subplots()
+        few = len(curves) <= MAX_NAMED_CURVES
         for curve in curves:
             color = painter.color(curve.run)
-            if len(curves) <= 12:
+            if few:
                 axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.train), color=color, alpha=0.22, linewidth=0.7)
-            label_once = {"label": literal(curve.label)} if len(curves) <= 12 else {}
-            axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.smooth), color=color, **label_once)
-            dots = {"marker": painter.marker(curve.run)} if len(curves) <= 12 else {}
+            name, marker = (literal(curve.label), painter.marker(curve.run)) if few else (None, None)
+            axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.smooth), color=color, label=name)
             x, y = _gaps(curve.validation_x[axis]), _gaps(curve.validation)
-            axes.plot(x, y, color=color, linestyle=":", linewidth=1.2, markersize=4, **dots)
+            axes.plot(x, y, color=color, linestyle=":", linewidth=1.2, markersize=4, marker=marker)
         axes.set(xscale="log", xlabel=label, ylabel="loss (nats per token)")
         show = format.flops if axis == "flops" else format.scaled
         ticks = log_ticks(*axes.get_xlim())
         axes.set_xticks(ticks, [show(tick).replace("FLOP", "") for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
         axes.set_title("line: training, smoothed; dots: validation", fontweight="normal", color="#565d6b")
-        if len(curves) <= 12:
+        if few:
             axes.legend()
 
     return draw
@@ -181,20 +187,14 @@ def _gaps(values: list[float | None]) -> list[float]:
     return [float("nan") if value is None else value for value in values]
 
 
-def _law(axes: Any, law: Law, painter: _Painter) -> None:
+def _law(axes: "Axes", law: Law, painter: _Painter) -> None:
     if law.band:
         n, low, value, high = (list(column) for column in zip(*law.band, strict=True))
         if None not in low and None not in high:
             axes.fill_between(n, low, high, color="#444444", alpha=0.14, linewidth=0, label="95 % interval")
         axes.plot(n, value, color="#444444", label=literal(greek(law.form)) if law.form else "fit")
     if law.hold_out:
-        held = law.hold_out
-        bars = None
-        if held.low is not None and held.high is not None:
-            bars = [[max(0.0, held.predicted - held.low)], [max(0.0, held.high - held.predicted)]]
-        style = {"marker": "D", "markersize": 9, "markerfacecolor": "none", "color": "#16181d", "linestyle": "none"}
-        style |= {"elinewidth": 1, "capsize": 0}
-        axes.errorbar([held.params], [held.predicted], yerr=bars, label="predicted from smaller sizes", **style)
+        _hold_out(axes, law.hold_out)
     short = all(len(law.label(run)) <= LONG_LABEL for run, _, _ in law.points)
     for (run, params, loss), side in zip(law.points, label_sides(law), strict=True):
         axes.plot(params, loss, linestyle="none", color=painter.color(run), marker=painter.marker(run), markersize=7)
@@ -209,18 +209,32 @@ def _law(axes: Any, law: Law, painter: _Painter) -> None:
         axes.legend(loc="lower left")  # free of points: loss falls to the right
 
 
-def _label(axes: Any, text: str, at: tuple[float, float], up: str, side: str) -> None:
+def _hold_out(axes: "Axes", held: HoldOut) -> None:
+    bars = _error_bars(held.predicted, held.low, held.high)
+    style: dict[str, Any] = {"marker": "D", "markersize": 9, "markerfacecolor": "none", "color": "#16181d"}
+    style |= {"linestyle": "none", "elinewidth": 1, "capsize": 0}
+    axes.errorbar([held.params], [held.predicted], yerr=bars, label="predicted from smaller sizes", **style)
+
+
+def _error_bars(value: float, low: float | None, high: float | None) -> list[list[float]] | None:
+    """Lengths below and above a point; None without an interval."""
+    if low is None or high is None:
+        return None
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+
+
+def _label(axes: "Axes", text: str, at: tuple[float, float], up: str, side: str) -> None:
     from matplotlib.patheffects import withStroke
 
     offset = (6 if side == "right" else -6, 6 if up == "top" else -6)
-    place = {"ha": "left" if side == "right" else "right", "va": "bottom" if up == "top" else "top"}
+    place: dict[str, Any] = {"ha": "left" if side == "right" else "right", "va": "bottom" if up == "top" else "top"}
     outline = [withStroke(linewidth=2.5, foreground="white")]  # legible where a line passes
     axes.annotate(
         literal(text), at, xytext=offset, textcoords="offset points", fontsize=8, path_effects=outline, **place
     )
 
 
-def _ticks(axes: Any, sizes: list[float], losses: list[float]) -> None:
+def _ticks(axes: "Axes", sizes: list[float], losses: list[float]) -> None:
     own = apart(sizes)
     if len(own) <= 7:
         axes.set_xticks(own, [format.scaled(n) for n in own], minor=False)
@@ -229,7 +243,7 @@ def _ticks(axes: Any, sizes: list[float], losses: list[float]) -> None:
     axes.set_yticks([], minor=True)
 
 
-def _grid(figure: Any, panels: list[tuple[Card, Panel]], rows: int, painter: _Painter) -> None:
+def _grid(figure: "Figure", panels: list[tuple[Card, Panel]], rows: int, painter: _Painter) -> None:
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for place, axes in enumerate(grid.flat):
         if place >= len(panels):
@@ -239,26 +253,22 @@ def _grid(figure: Any, panels: list[tuple[Card, Panel]], rows: int, painter: _Pa
     figure.supxlabel("parameters without embeddings, N", fontsize=9)
 
 
-def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
+def _panel(axes: "Axes", card: Card, panel: Panel, painter: _Painter) -> None:
     if panel.chance is not None and chance_drawn(panel):
         axes.axhline(panel.chance, color="#565d6b", linestyle="--", linewidth=1, label="chance")
-    for line, style in zip(panel.lines, LINE_STYLES, strict=False):
-        muted = {"color": "#565d6b", "linestyle": style, "linewidth": 1, "label": literal(line.name)}
+    for line, dashes in zip(panel.lines, LINE_STYLES, strict=False):
+        muted: dict[str, Any] = {"color": "#565d6b", "linestyle": dashes, "linewidth": 1, "label": literal(line.name)}
         if line.fixed:
             axes.axhline(line.points[0][1], **muted)
         else:
             axes.plot(*zip(*line.points, strict=True), **muted)
-    others = _others(axes, panel)
+    published_sizes = _published(axes, panel)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best")
     for point in panel.points:
-        bars = None
-        if point.low is not None and point.high is not None:
-            bars = [[max(0.0, point.value - point.low)], [max(0.0, point.high - point.value)]]
-        color, marker = painter.color(point.run), painter.marker(point.run)
-        axes.errorbar(
-            [point.params], [point.value], yerr=bars, color=color, marker=marker, linestyle="none", clip_on=False
-        )
+        bars = _error_bars(point.value, point.low, point.high)
+        style: dict[str, Any] = {"color": painter.color(point.run), "marker": painter.marker(point.run)}
+        axes.errorbar([point.params], [point.value], yerr=bars, linestyle="none", clip_on=False, **style)
     axes.set_xscale("log")
     log = spans_decades(panel)
     if log:
@@ -268,17 +278,17 @@ def _panel(axes: Any, card: Card, panel: Panel, painter: _Painter) -> None:
     axes.set_title(literal(f"{card.card}{badge}\n{panel.metric} {arrow}  n = {card.count}"), fontsize=8)
     axes.margins(x=0.15)
     reach = panel_reach(panel)
-    sizes = sorted({point.params for point in panel.points} | others)
+    sizes = sorted({point.params for point in panel.points} | published_sizes)
     _ticks(axes, sizes, (log_ticks if log else linear_ticks)(*reach))
     axes.set_ylim(reach)
 
 
-def _others(axes: Any, panel: Panel) -> set[float]:
+def _published(axes: "Axes", panel: Panel) -> set[float]:
     """Draws what others measured; returns the sizes of their models."""
     sizes: set[float] = set()
-    for name, marker, found in (("published", "x", panel.published), ("reproduced", "+", panel.reproduced)):
-        if found:
-            x, y = [size for _, size, _ in found], [value for _, _, value in found]
+    for name, marker, scores in (("published", "x", panel.published), ("reproduced", "+", panel.reproduced)):
+        if scores:
+            x, y = [score.params for score in scores], [score.value for score in scores]
             axes.plot(x, y, linestyle="none", marker=marker, color="#16181d", label=name)
             sizes.update(x)
     return sizes

@@ -1,9 +1,15 @@
 """A `Plot` on paper: drawn into matplotlib's axes, from the same points as the page's."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from zeroscale.report.figures.plot import Axis, Mark, Plot
+from zeroscale.report.figures.plot import Axis, Ends, Layer, Plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Color = str | tuple[float, float, float, float]
 
 INKS = {"text": "#16181d", "muted": "#565d6b"}
 DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
@@ -11,14 +17,15 @@ WIDTHS = {"text": 1.8, "muted": 1.1, "ramp": 1.0}
 SYMBOLS = {"circle": ("o", 5), "circle-open": ("o", 5), "diamond": ("D", 6), "star": ("*", 8)}
 
 
-def draw(axes: Any, plot: Plot) -> None:
-    """Draws every mark within the plot's reach."""
+def draw(axes: "Axes", plot: Plot) -> None:
+    """Draws every layer within the plot's reach."""
     axes.set(xscale="log" if plot.x.log else "linear", yscale="log" if plot.y.log else "linear")
-    for mark in plot.marks:
-        if mark.kind == "band":
-            axes.fill_between(mark.x, mark.low, mark.high, color="#444444", alpha=0.14, linewidth=0, label=_name(mark))
+    for layer in plot.layers:
+        if layer.kind == "band":
+            low, high = _gaps(layer.low), _gaps(layer.high)
+            axes.fill_between(layer.x, low, high, color="#444444", alpha=0.14, linewidth=0, label=_name(layer))
         else:
-            _mark(axes, mark)
+            _layer(axes, layer)
     _scale(axes.set_xlim, axes.set_xticks, plot.x)
     _scale(axes.set_ylim, axes.set_yticks, plot.y)
     axes.set(xlabel=plot.x.title, ylabel=plot.y.title)
@@ -32,27 +39,28 @@ def literal(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _scale(limits: Any, ticks: Any, axis: Axis) -> None:
+def _scale(limits: Callable[..., object], ticks: Callable[..., object], axis: Axis) -> None:
     limits(axis.reach)
     values, texts = axis.ticks()
     ticks(values, [literal(text) for text in texts], minor=False)
     ticks([], minor=True)
 
 
-def _mark(axes: Any, mark: Mark) -> None:
-    color = _color(mark)
-    if mark.kind == "line":
-        style = {"linestyle": DASHES[mark.dash], "linewidth": WIDTHS[mark.ink]}
-        axes.plot(mark.x, mark.y, color=color, label=_name(mark), **style)
-    elif mark.kind == "points":
-        symbol, size = SYMBOLS[mark.symbol]
-        face = "none" if mark.symbol.endswith("-open") else color
+def _layer(axes: "Axes", layer: Layer) -> None:
+    color = _color(layer)
+    if layer.kind == "line":
+        style: dict[str, Any] = {"linestyle": DASHES[layer.dash], "linewidth": WIDTHS[layer.ink]}
+        axes.plot(layer.x, layer.y, color=color, label=_name(layer), **style)
+    elif layer.kind == "points":
+        symbol, size = SYMBOLS[layer.symbol]
+        face = "none" if layer.symbol.endswith("-open") else color
         style = {"marker": symbol, "markersize": size, "markerfacecolor": face, "color": color, "linestyle": "none"}
-        axes.errorbar(mark.x, mark.y, **{f"{mark.along}err": _bars(mark)}, elinewidth=1, label=_name(mark), **style)
-    if mark.text:
+        style |= {f"{layer.along}err": _bars(layer), "elinewidth": 1, "label": _name(layer)}
+        axes.errorbar(layer.x, layer.y, **style)
+    if layer.text:
         axes.annotate(
-            literal(mark.text),
-            (mark.x[-1], mark.y[-1]),
+            literal(layer.text),
+            (layer.x[-1], layer.y[-1]),
             xytext=(5, 0),
             textcoords="offset points",
             fontsize=7,
@@ -61,23 +69,27 @@ def _mark(axes: Any, mark: Mark) -> None:
         )
 
 
-def _name(mark: Mark) -> str | None:
-    return literal(mark.name) if mark.name else None
+def _gaps(values: Ends) -> list[float]:
+    return [math.nan if value is None else value for value in values]
 
 
-def _bars(mark: Mark) -> list[list[float]] | None:
-    if not mark.low:
+def _name(layer: Layer) -> str | None:
+    return literal(layer.name) if layer.name else None
+
+
+def _bars(layer: Layer) -> list[list[float]] | None:
+    if not layer.low:
         return None
-    middle = mark.y if mark.along == "y" else mark.x
-    down = [math.nan if end is None else max(0.0, at - end) for at, end in zip(middle, mark.low, strict=True)]
-    up = [math.nan if end is None else max(0.0, end - at) for at, end in zip(middle, mark.high, strict=True)]
+    middle = layer.y if layer.along == "y" else layer.x
+    down = [math.nan if end is None else max(0.0, at - end) for at, end in zip(middle, layer.low, strict=True)]
+    up = [math.nan if end is None else max(0.0, end - at) for at, end in zip(middle, layer.high, strict=True)]
     return [down, up]
 
 
-def _color(mark: Mark) -> Any:
-    if mark.ink != "ramp":
-        return INKS[mark.ink]
+def _color(layer: Layer) -> Color:
+    if layer.ink != "ramp":
+        return INKS[layer.ink]
     import matplotlib
 
-    index, count = mark.place
+    index, count = layer.place
     return matplotlib.colormaps["cividis"](0.9 * index / max(1, count - 1))

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from zeroscale.core import format
 from zeroscale.core.format import number, power_text
-from zeroscale.report.figures.plot import Axis, Mark, Plot, linear_reach, log_reach
+from zeroscale.report.figures.plot import Axis, Layer, Plot, linear_reach, log_reach
 from zeroscale.report.views.fit_file import (
     CALLED,
     COMPUTE,
@@ -33,11 +33,11 @@ def optima(laws: Json, what: What = "params") -> Plot | None:
         return None
     name, title, axis, letter, power, key = _SHOWN[what]
     first = next(iter(lines))
-    marks = band(lines[first], CALLED[first])
+    layers = band(lines[first], CALLED[first])
     for law, dash in zip([law for law in lines if law != first], ("dash", "dot", "dashdot"), strict=False):
         c, best, *_ = zip(*lines[law], strict=True)
         ink: Any = "muted" if law != "vpnls" else "text"
-        marks.append(Mark("line", list(c), list(best), ink=ink, dash=dash, name=CALLED[law]))  # type: ignore[arg-type]
+        layers.append(Layer("line", list(c), list(best), ink=ink, dash=dash, name=CALLED[law]))  # type: ignore[arg-type]
     used = [one for one in _budgets(laws.get("isoflop")) if one.get("used") and _ends(one, what)[0]]
     ends = [_ends(one, what) for one in used]
     if used:
@@ -45,7 +45,7 @@ def optima(laws: Json, what: What = "params") -> Plot | None:
         known = any(low is not None for _, low, _ in ends)
         low, high = ([one[end] for one in ends] if known else [] for end in (1, 2))
         hover = [budget_said(one) for one in used]
-        marks.append(Mark("points", x, y, symbol="star", low=low, high=high, hover=hover))
+        layers.append(Layer("points", x, y, symbol="star", low=low, high=high, hover=hover))
     heights = [row[1] for path in lines.values() for row in path] + [value for value, _, _ in ends if value]
     told = "; ".join(f"{CALLED[law]}: {power} = {exponent(laws[law], key)}" for law in lines)
     return Plot(
@@ -56,7 +56,7 @@ def optima(laws: Json, what: What = "params") -> Plot | None:
         f"{title} against compute. {told}",
         Axis(COMPUTE, log_reach([row[0] for row in lines[first]], 0.0), show=power_text),
         Axis(axis, log_reach(heights), show=format.scaled),
-        marks,
+        layers,
     )
 
 
@@ -97,7 +97,7 @@ def by_convention(fit: Json) -> Plot | None:
     values = [float(value_of(row["exponent"]) or 0.0) for row in rows]
     low, high = ([value_of(row["exponent"], end) for row in rows] for end in ("low", "high"))
     hover = [f"{label}\na = {_with_interval(row['exponent'])}" for label, row in zip(labels, rows, strict=True)]
-    points = Mark("points", values, heights, low=low, high=high, along="x", hover=hover)
+    points = Layer("points", values, heights, low=low, high=high, along="x", hover=hover)
     # An interval may be wide beyond all measure: it runs off the figure, the table has its ends.
     middle, reach = sorted(values)[len(values) // 2], linear_reach(values, 0.5)
     widest = max(0.15, 3 * (reach[1] - reach[0]))

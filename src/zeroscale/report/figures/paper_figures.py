@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from zeroscale.core import format
 from zeroscale.core.format import number
-from zeroscale.report.figures.plot import Axis, Mark, Plot, log_reach
-from zeroscale.report.views.badges import HELD_OUT
+from zeroscale.report.figures.plot import Axis, Layer, Plot, log_reach
 from zeroscale.report.views.benchmarks import Card, Panel, latest
 from zeroscale.report.views.fit_file import SIZE
 from zeroscale.report.views.loss_curves import Curve
+from zeroscale.report.views.results import HELD_OUT
 from zeroscale.report.views.size_law import LOSS
 from zeroscale.report.views.study import RunView, StudyView
 
@@ -64,18 +64,18 @@ def perplexity(study: StudyView, drawn: list[Curve]) -> Plot | None:
             f"test perplexity {format.figure(math.exp(loss))}, loss {format.figure(loss, 4)}"
         )
     seen = [(params, last[run.name], run) for params, _, run in rows if run.name in last]
-    marks = []
+    layers = []
     if len(seen) > 1:
         x, y = [params for params, _, _ in seen], [math.exp(loss or 0.0) for _, loss, _ in seen]
         runs = [run.name for _, _, run in seen]
         labels = [run.label for _, _, run in seen]
         said = [f"{label}\ntraining perplexity {format.figure(value)}" for label, value in zip(labels, y, strict=True)]
-        marks.append(Mark("line", x, y, ink="muted", dash="dash"))
-        marks.append(Mark("points", x, y, ink="muted", symbol="circle-open", hover=said, runs=runs, name="train"))
-    marks.append(Mark("line", size, test))
-    ends = {"low": list(low), "high": list(high)} if known else {}
-    marks.append(Mark("points", size, test, hover=hover, runs=names, name="test", **ends))
-    heights = [y for mark in marks for y in mark.y] + [end for end in [*low, *high] if end]
+        layers.append(Layer("line", x, y, ink="muted", dash="dash"))
+        layers.append(Layer("points", x, y, ink="muted", symbol="circle-open", hover=said, runs=runs, name="train"))
+    layers.append(Layer("line", size, test))
+    ends = (list(low), list(high)) if known else ([], [])
+    layers.append(Layer("points", size, test, low=ends[0], high=ends[1], hover=hover, runs=names, name="test"))
+    heights = [y for layer in layers for y in layer.y] + [end for end in [*low, *high] if end]
     return Plot(
         "perplexity",
         "Train and test perplexity against size",
@@ -86,7 +86,7 @@ def perplexity(study: StudyView, drawn: list[Curve]) -> Plot | None:
         f"{format.count(len(rows), 'size')}.",
         Axis(SIZE, log_reach(size), show=format.scaled),
         Axis("perplexity per token", log_reach(heights, 0.1)),
-        marks,
+        layers,
     )
 
 
@@ -103,10 +103,8 @@ def _best(runs: list[RunView]) -> list[tuple[float, float, RunView]]:
 
 def _interval(run: RunView) -> tuple[float | None, float | None]:
     """Of the held-out perplexity, from the loss's own."""
-    for _, result in latest(run).values():
-        if result.get("card") == HELD_OUT:
-            score = result["metrics"].get("loss") or {}
-            low, high = number(score.get("low")), number(score.get("high"))
-            if low is not None and high is not None:
-                return math.exp(low), math.exp(high)
+    for result in latest(run).values():
+        loss = result.score("loss") if result.card == HELD_OUT else None
+        if loss and loss.low is not None and loss.high is not None:
+            return math.exp(loss.low), math.exp(loss.high)
     return None, None

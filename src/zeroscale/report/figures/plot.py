@@ -1,4 +1,4 @@
-"""A figure as data, drawn by `law_specs` for the page and by `law_figures` on paper: one description, the same points.
+"""A figure as data, drawn by `plotly_plot` for the page and by `matplotlib_plot` on paper: the same points in both.
 
 No colour is in it: an ink is "text", "muted", or "ramp" with a place on an ordered scale from small to large.
 """
@@ -32,7 +32,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Mark:
+class Layer:
     """A line, points with or without intervals (`low` to `high`, `along` x or y), a band between `low` and `high`, or a
     label alone.
 
@@ -69,12 +69,12 @@ class Plot:
     """What it shows, in a sentence for those who do not see it."""
     x: Axis
     y: Axis
-    marks: list[Mark]
+    layers: list[Layer]
     over: dict[str, Axis] = field(default_factory=dict)
 
     @property
     def legend(self) -> bool:
-        return any(mark.name for mark in self.marks)
+        return any(layer.name for layer in self.layers)
 
 
 def log_reach(values: Sequence[float], share: float = 0.06, right: float | None = None) -> tuple[float, float]:

@@ -5,7 +5,7 @@ or the dark theme. Everything that came from a run passes `plain`: plotly reads 
 """
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from zeroscale.core import format
 from zeroscale.report.figures.axes import (
@@ -18,16 +18,18 @@ from zeroscale.report.figures.axes import (
     spans_decades,
     tick_texts,
 )
-from zeroscale.report.views.benchmarks import Line, Panel, Point, column
+from zeroscale.report.figures.plotly_json import Layout, PlotlyFigure, Trace
+from zeroscale.report.views.benchmarks import Line, Panel, Point, PublishedScore, column
 from zeroscale.report.views.size_law import Law
 
-Spec = dict[str, Any]
-BASE: Spec = {"hovermode": "closest", "showlegend": False, "margin": {"l": 58, "r": 14, "t": 14, "b": 48}}
+BASE: Layout = {"hovermode": "closest", "showlegend": False, "margin": {"l": 58, "r": 14, "t": 14, "b": 48}}
 LONG_LABEL = 16  # letters
-# Of what a panel's points are read against, with the words for them; chance is dashed.
+
+Values = Sequence[float | None]
+# The dashes of a panel's baselines, and the words for them; chance is dashed.
 LINE_STYLES = (("dot", "dotted"), ("dashdot", "dash-dotted"), ("longdash", "long-dashed"))
 # Points of more runs than these share a trace.
-APART = 40
+MAX_TRACES = 40
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon")
 
 
@@ -37,9 +39,9 @@ def plain(text: str) -> str:
     return escaped.replace("%{", "%\u200b{")
 
 
-def law(law: Law, order: dict[str, int]) -> Spec:
+def law(law: Law, order: dict[str, int]) -> PlotlyFigure:
     """Loss over N: points, fitted curve, 95 % band, and the hold-out's prediction."""
-    traces: list[Spec] = []
+    traces: list[Trace] = []
     if law.band:
         n, low, value, high = (list(column) for column in zip(*law.band, strict=True))
         if None not in low and None not in high:
@@ -48,12 +50,12 @@ def law(law: Law, order: dict[str, int]) -> Spec:
         traces += _fitted(n, value, max((params for _, params, _ in law.points), default=0.0))
     if law.hold_out:
         traces.append(_hold_out(law))
-    traces += _measured(law, order) if len(law.points) <= APART else [_together(_measured(law, order))]
+    traces += _measured(law, order) if len(law.points) <= MAX_TRACES else [_merged(_measured(law, order))]
     sizes = [params for _, params, _ in law.points]
-    return _spec(traces, law_layout(law.axis, sizes, padded(loss_reach(law)), size_reach(law)))
+    return _figure(traces, law_layout(law.axis, sizes, padded(loss_reach(law)), size_reach(law)))
 
 
-def law_layout(title: str, sizes: list[float], losses: tuple[float, float], reach: tuple[float, float]) -> Spec:
+def law_layout(title: str, sizes: list[float], losses: tuple[float, float], reach: tuple[float, float]) -> Layout:
     """Axes of a figure of loss over N: ticks at `sizes`, from and to the ends of `losses` and `reach`."""
     x, y = ([math.log10(end) for end in ends] for ends in (reach, losses))
     return BASE | {
@@ -62,12 +64,12 @@ def law_layout(title: str, sizes: list[float], losses: tuple[float, float], reac
     }
 
 
-def _measured(law: Law, order: dict[str, int]) -> list[Spec]:
+def _measured(law: Law, order: dict[str, int]) -> list[Trace]:
     """A trace for each point, with its label where there are few."""
     labelled, traces = len(law.points) <= 8, []
     for (run, params, loss), side in zip(law.points, label_sides(law), strict=True):
         hover = f"<b>{plain(law.label(run))}</b><br>{format.scaled(params)} parameters"
-        hover += f"<br>validation loss {format.figure(loss, 4)}{_run(run, law.label(run))}"
+        hover += f"<br>validation loss {format.figure(loss, 4)}{_run_name(run, law.label(run))}"
         traces.append(
             {
                 "type": "scatter",
@@ -91,19 +93,19 @@ def symbol(index: int) -> str:
     return SYMBOLS[index % len(SYMBOLS)]
 
 
-def _together(traces: list[Spec]) -> Spec:
+def _merged(traces: list[Trace]) -> Trace:
     """Traces of a point each as one: hundreds of traces would keep a browser busy for seconds."""
     hover = "%{hovertext}<extra></extra>"
-    one: Spec = {"type": "scatter", "mode": "markers", "cliponaxis": False, "hovertemplate": hover}
-    one |= {axis: [trace[axis][0] for trace in traces] for axis in ("x", "y", "customdata")}
-    one["hovertext"] = [trace["hovertemplate"].removesuffix("<extra></extra>") for trace in traces]
-    one["marker"] = {"size": 8, "symbol": [trace["marker"]["symbol"] for trace in traces]}
-    one["meta"] = {"ink": "series", "cells": [trace["meta"]["cell"] for trace in traces]}
+    merged: Trace = {"type": "scatter", "mode": "markers", "cliponaxis": False, "hovertemplate": hover}
+    merged |= {axis: [trace[axis][0] for trace in traces] for axis in ("x", "y", "customdata")}
+    merged["hovertext"] = [trace["hovertemplate"].removesuffix("<extra></extra>") for trace in traces]
+    merged["marker"] = {"size": 8, "symbol": [trace["marker"]["symbol"] for trace in traces]}
+    merged["meta"] = {"ink": "series", "cells": [trace["meta"]["cell"] for trace in traces]}
     if any("error_y" in trace for trace in traces):
         bars = [trace.get("error_y", {"array": [0.0], "arrayminus": [0.0]}) for trace in traces]
-        one["error_y"] = _bars([bar["array"][0] for bar in bars], [bar["arrayminus"][0] for bar in bars])
-        one["error_y"] |= {"thickness": 1, "width": 0}
-    return one
+        merged["error_y"] = _bars([bar["array"][0] for bar in bars], [bar["arrayminus"][0] for bar in bars])
+        merged["error_y"] |= {"thickness": 1, "width": 0}
+    return merged
 
 
 def label_sides(law: Law) -> list[tuple[str, str]]:
@@ -121,12 +123,12 @@ def label_sides(law: Law) -> list[tuple[str, str]]:
     return sides
 
 
-def _run(name: str, label: str) -> str:
+def _run_name(name: str, label: str) -> str:
     """The run's own name for a hover, where its label is another."""
     return "" if name == label else f"<br>run {plain(name)}"
 
 
-def _fitted(n: list[float], value: list[float], largest: float) -> list[Spec]:
+def _fitted(n: list[float], value: list[float], largest: float) -> list[Trace]:
     """The curve: solid among the measured sizes, dashed beyond the largest."""
     end = next((i for i, params in enumerate(n) if params > largest), len(n))
     hover = "fit: %{y:.3f}<extra></extra>"
@@ -150,7 +152,7 @@ def loss_reach(law: Law) -> list[float]:
     return reach + ([law.hold_out.predicted] if law.hold_out else [])
 
 
-def _hold_out(law: Law) -> Spec:
+def _hold_out(law: Law) -> Trace:
     held = law.hold_out
     assert held is not None
     predicted = format.figure(held.predicted)
@@ -170,49 +172,52 @@ def _hold_out(law: Law) -> Spec:
     return trace
 
 
-def panel(shown: Panel, order: dict[str, int]) -> Spec:
-    """One metric over N with 95 % bars, the chance level, what else it is read against, and published models."""
-    points = shown.points
+def panel(panel: Panel, order: dict[str, int]) -> PlotlyFigure:
+    """One metric over N with 95 % bars, the chance level, baselines, and published models."""
+    points = panel.points
     n = sorted({point.params for point in points})
     mean = [sum(p.value for p in points if p.params == x) / sum(p.params == x for p in points) for x in n]
-    alike = len({point.badge for point in points}) == 1  # scores of other data are no part of the same curve
+    alike = len({point.marks for point in points}) == 1  # scores of other data are no part of the same curve
     traces = [_line(n, mean, "muted", hoverinfo="skip", line={"width": 1})] if len(n) > 1 and alike else []
-    theirs = [(one, 9, "x-thin", "text") for one in shown.published]
-    theirs += [(one, 7, "cross-thin", "muted") for one in shown.reproduced]
-    reach = [min(n), max(n), *(x for (_, x, _), *_ in theirs)]
+    others = [(score, 9, "x-thin", "text") for score in panel.published]
+    others += [(score, 7, "cross-thin", "muted") for score in panel.reproduced]
+    reach = [min(n), max(n), *(score.params for score, *_ in others)]
     edges = [min(reach) / 1.6, max(reach) * 1.6]
-    if shown.chance is not None and chance_drawn(shown):
-        chance = f"chance: {format.flat(format.figure(shown.chance))}<extra></extra>"
-        line = {"width": 1.5, "dash": "dash"}
-        traces.append(_line(edges, [shown.chance] * 2, "muted", hovertemplate=chance, line=line))
-    for line, (dash, _) in zip(shown.lines, LINE_STYLES, strict=False):
-        traces.append(_reference(line, edges, panel_reach(shown), dash))
-    scores = [_score(point, order[point.run], shown.metric) for point in points]
-    traces += scores if len(scores) <= APART else [_together(scores)]
-    for (name, x, value), size, sign, ink in theirs:
-        hover = f"{plain(name)}: {format.flat(format.figure(value, 4))} (published)<extra></extra>"
-        marker = {"size": size, "symbol": sign, "line": {"width": 2}}
-        traces.append({"type": "scatter", "mode": "markers", "x": [x], "y": [value], "marker": marker})
-        traces[-1] |= {"hovertemplate": hover, "meta": {"ink": ink}}
-    layout = {
-        "xaxis": _log_axis("", edges, sizes=[*n, *(x for _, x, _ in shown.published)]),
-        "yaxis": _score_axis(shown),
+    if panel.chance is not None and chance_drawn(panel):
+        chance = f"chance: {format.flat(format.figure(panel.chance))}<extra></extra>"
+        style = {"width": 1.5, "dash": "dash"}
+        traces.append(_line(edges, [panel.chance] * 2, "muted", hovertemplate=chance, line=style))
+    for line, (dash, _) in zip(panel.lines, LINE_STYLES, strict=False):
+        traces.append(_baseline(line, edges, panel_reach(panel), dash))
+    scores = [_score(point, order[point.run], panel.metric) for point in points]
+    traces += scores if len(scores) <= MAX_TRACES else [_merged(scores)]
+    traces += [_published(score, size, symbol, ink) for score, size, symbol, ink in others]
+    layout: Layout = {
+        "xaxis": _log_axis("", edges, sizes=[*n, *(score.params for score in panel.published)]),
+        "yaxis": _score_axis(panel),
         "margin": {"l": 52, "r": 10, "t": 8, "b": 30},
     }
     layout["xaxis"] |= {"range": [math.log10(edge) for edge in edges], "layer": "below traces"}
-    return _spec(traces, layout)
+    return _figure(traces, layout)
 
 
-def _score_axis(shown: Panel) -> Spec:
-    low, high = panel_reach(shown)
-    if spans_decades(shown):
+def _published(score: PublishedScore, size: int, symbol: str, ink: str) -> Trace:
+    text = f"{plain(score.name)}: {format.flat(format.figure(score.value, 4))} (published)<extra></extra>"
+    marker = {"size": size, "symbol": symbol, "line": {"width": 2}}
+    trace: Trace = {"type": "scatter", "mode": "markers", "x": [score.params], "y": [score.value], "marker": marker}
+    return trace | {"hovertemplate": text, "meta": {"ink": ink}}
+
+
+def _score_axis(panel: Panel) -> Layout:
+    low, high = panel_reach(panel)
+    if spans_decades(panel):
         return _log_axis("", [low, high]) | {"range": [math.log10(low), math.log10(high)]}
     ticks = linear_ticks(low, high)
     return {"type": "linear", "range": [low, high], "tickvals": ticks, "ticktext": tick_texts(ticks)}
 
 
-def _reference(line: Line, edges: list[float], reach: tuple[float, float], dash: str) -> Spec:
-    """What a panel's points are read against. Over the whole width, and named there, where no model takes part in it;
+def _baseline(line: Line, edges: list[float], reach: tuple[float, float], dash: str) -> Trace:
+    """A baseline. Over the whole width, and named there, where no model takes part in it;
     a line through the sizes would have its name among the points: the panel's text has it (`legend`)."""
     inside = 1.05 * edges[0]  # text on the very edge is not shown
     points = [(x, line.points[0][1]) for x in (edges[0], inside, edges[1])] if line.fixed else line.points
@@ -225,19 +230,19 @@ def _reference(line: Line, edges: list[float], reach: tuple[float, float], dash:
     return traced
 
 
-def legend(shown: Panel) -> str:
+def legend(panel: Panel) -> str:
     """Which line is what, of those that bear no name in the figure."""
-    styles = zip(shown.lines, LINE_STYLES, strict=False)
-    return "; ".join(f"{called}: {line.name}" for line, (_, called) in styles if not line.fixed)
+    styles = zip(panel.lines, LINE_STYLES, strict=False)
+    return "; ".join(f"{style}: {line.name}" for line, (_, style) in styles if not line.fixed)
 
 
-def _score(point: Point, index: int, metric: str) -> Spec:
-    known = format.flat(format.interval(point.low, point.high))
+def _score(point: Point, index: int, metric: str) -> Trace:
+    interval = format.flat(format.interval(point.low, point.high))
     hover = f"<b>{plain(point.label)}</b> {format.flat(format.figure(point.value))}"
-    hover += f"<br>95 %: {known}" if known else "<br>no interval"
+    hover += f"<br>95 %: {interval}" if interval else "<br>no interval"
     hover += f"<br>n = {point.n:,}" if point.n is not None else ""
     hover += f"<br>{format.scaled(point.params)} parameters, step {point.step:,}"
-    hover += f"{_run(point.run, point.label)}<br>{point.badge}"
+    hover += f"{_run_name(point.run, point.label)}<br>{point.badge}"
     trace = {
         "type": "scatter",
         "mode": "markers",
@@ -254,22 +259,22 @@ def _score(point: Point, index: int, metric: str) -> Spec:
     return trace
 
 
-def _bars(up: list[float], down: list[float]) -> Spec:
+def _bars(up: list[float], down: list[float]) -> Trace:
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.5, "width": 4}
 
 
-def _line(x: list[Any], y: list[Any], ink: str, **more: Any) -> Spec:
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "meta": {"ink": ink}} | more
+def _line(x: Values, y: Values, ink: str, **attributes: object) -> Trace:
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "meta": {"ink": ink}} | attributes
 
 
-def _spec(traces: list[Spec], layout: Spec) -> Spec:
+def _figure(traces: list[Trace], layout: Layout) -> PlotlyFigure:
     return {"data": traces, "layout": BASE | layout}
 
 
-def _log_axis(title: str, values: list[float], sizes: list[float] | None = None) -> Spec:
+def _log_axis(title: str, values: list[float], sizes: list[float] | None = None) -> Layout:
     """A logarithmic axis with a few ticks that read as numbers; at the models' own sizes where they lie apart."""
     low, high = min(values, default=1.0), max(values, default=10.0)
-    axis: Spec = {"title": {"text": title}, "type": "log"}
+    axis: Layout = {"title": {"text": title}, "type": "log"}
     if sizes and 1 < len(own := apart(sizes)) <= 7:
         return axis | {"tickvals": own, "ticktext": [format.scaled(n) for n in own]}
     ticks = log_ticks(low, high)

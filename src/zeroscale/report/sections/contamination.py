@@ -20,9 +20,9 @@ PARTS = {"all": "all", "clean": "nothing shared", "overlapping": "something shar
 Json = dict[str, Any]
 
 
-def describe(studies: list[StudyView]) -> Json | None:
+def describe(studies: list[StudyView]) -> dict[str, object] | None:
     """Tables and a sentence for each study that has any of it; None where none has."""
-    found = []
+    sections = []
     for study in studies:
         record = _record(study)
         section = {
@@ -33,12 +33,12 @@ def describe(studies: list[StudyView]) -> Json | None:
             "occurrences": _json(_occurrences(study)),
         }
         if section["shares"] or section["occurrences"]:
-            found.append(section)
-    return {"studies": found} if found else None
+            sections.append(section)
+    return {"studies": sections} if sections else None
 
 
-def _json(table: Table | None) -> Json | None:
-    return None if table is None else table.json()
+def _json(table: Table | None) -> dict[str, object] | None:
+    return table.json() if table else None
 
 
 def _record(study: StudyView) -> Json | None:
@@ -72,8 +72,8 @@ def _shares(record: Json) -> Table:
     rows = []
     for card in record["cards"]:
         own, paper = card.get("own_training") or {}, card.get("paper") or {}
-        theirs = [paper.get("own_training_percent"), paper.get("webtext_percent")]
-        said = " / ".join("–" if value is None else f"{value:g} %" for value in theirs)
+        percents = [paper.get("own_training_percent"), paper.get("webtext_percent")]
+        text = " / ".join("–" if value is None else f"{value:g} %" for value in percents)
         note = "" if card.get("is_benchmark") else str(card.get("data", ""))
         rows.append(
             [
@@ -82,7 +82,7 @@ def _shares(record: Json) -> Table:
                 _whole(card.get("units")),
                 _whole(card.get("units_with_any")),
                 _percent(own.get("share")),
-                Cell(NOTHING if theirs == [None, None] else said),
+                Cell(NOTHING if percents == [None, None] else text),
             ]
         )
     return Table(columns, rows)
@@ -91,13 +91,13 @@ def _shares(record: Json) -> Table:
 def _scores(record: Json) -> Table | None:
     """Each model's first metric of each card on all examples, on clean and on overlapping ones."""
     rows = []
-    for one in record.get("scores") or []:
-        by_part, counts = one.get("scores") or {}, one.get("units") or {}
+    for entry in record.get("scores") or []:
+        by_part, counts = entry.get("scores") or {}, entry.get("units") or {}
         if not counts.get("overlapping") or "all" not in by_part:
             continue
         metric = next(iter(by_part["all"]), None)
-        label = Cell(str(one.get("checkpoint", "?")), origin=str(one.get("results", "")))
-        cells = [label, Cell(str(one["card"]), note=f"{metric} {one.get('mark') or ''}".strip())]
+        label = Cell(str(entry.get("checkpoint", "?")), origin=str(entry.get("results", "")))
+        cells = [label, Cell(str(entry["card"]), note=f"{metric} {entry.get('mark') or ''}".strip())]
         for part in PARTS:
             score = (by_part.get(part) or {}).get(metric) or {}
             cells.append(_score(score, f"n = {counts.get(part, 0):,}"))
@@ -113,25 +113,25 @@ def _occurrences(study: StudyView) -> Table | None:
     """What each model gives back of its corpus, by how often a passage stands in it."""
     runs = []
     for run in study.runs:
-        for _, result in latest(run).values():
-            bins = (result.get("extra") or {}).get("by_occurrences")
-            if result.get("card") == "memorisation" and bins:
+        for result in latest(run).values():
+            bins = (result.content.get("extra") or {}).get("by_occurrences")
+            if result.card == "memorisation" and bins:
                 runs.append((run, bins))
     if not runs:
         return None
-    ranges = sorted({(one["from"], one["to"]) for _, bins in runs for one in bins}, key=lambda edges: edges[0])
+    ranges = sorted({(bin["from"], bin["to"]) for _, bins in runs for bin in bins}, key=lambda edges: edges[0])
     columns = [Column("run")]
     columns += [Column(_range(*edges), note="tokens of 50 that agree", number=True) for edges in ranges]
     rows = []
     for run, bins in runs:
-        by_range = {(one["from"], one["to"]): one for one in bins}
+        by_range = {(bin["from"], bin["to"]): bin for bin in bins}
         cells = [Cell(run.label, origin=run.name)]
         for edges in ranges:
-            one = by_range.get(edges) or {}
-            agree = number(one.get("verbatim_tokens"))
-            share = number(one.get("memorised"))
-            note = "" if share is None else f"{100 * share:.3g} % whole, n = {one.get('n', 0):,}"
-            cells.append(Cell(NOTHING) if agree is None else Cell(format.figure(agree), agree, note=note))
+            counts = by_range.get(edges) or {}
+            tokens = number(counts.get("verbatim_tokens"))
+            share = number(counts.get("memorised"))
+            note = "" if share is None else f"{100 * share:.3g} % whole, n = {counts.get('n', 0):,}"
+            cells.append(Cell(NOTHING) if tokens is None else Cell(format.figure(tokens), tokens, note=note))
         rows.append(cells)
     return Table(columns, rows)
 
@@ -142,12 +142,12 @@ def _range(low: int, high: int | None) -> str:
     return "once" if low == high == 1 else f"{low} to {high} times"
 
 
-def _percent(share: Any, note: str = "") -> Cell:
+def _percent(share: object, note: str = "") -> Cell:
     value = number(share)
     return Cell(NOTHING) if value is None else Cell(f"{100 * value:.2g} %" if value else "0 %", value, note=note)
 
 
-def _whole(count: Any) -> Cell:
+def _whole(count: object) -> Cell:
     value = number(count)
     return Cell(NOTHING) if value is None else Cell(f"{value:,.0f}", value)
 
@@ -156,5 +156,5 @@ def _score(score: Json, n: str) -> Cell:
     value = number(score.get("value"))
     if value is None:
         return Cell(NOTHING)
-    known = format.interval(number(score.get("low")), number(score.get("high")))
-    return Cell(format.figure(value), value, note=f"{known}; {n}" if known else n)
+    interval = format.interval(number(score.get("low")), number(score.get("high")))
+    return Cell(format.figure(value), value, note=f"{interval}; {n}" if interval else n)

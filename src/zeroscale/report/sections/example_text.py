@@ -2,47 +2,50 @@
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from zeroscale.core import paths
 from zeroscale.eval import published
+from zeroscale.report.sections.example_view import Record
+from zeroscale.report.views.results import ResultView
 
-LONGEST = 600
-# Of an article so many lines are looked at; where the next begins, as `harness.tasks.stream` has it.
-LINES = 40
+MAX_LENGTH = 600
+# How many lines of an article are searched for the next title, whose form is as in `eval.tasks.stream`.
+MAX_LINES = 40
 TITLE = re.compile(r" ?= (?!=)[^\n]*[^=\s] = ?")
 
 
-def of(row: dict[str, Any], result: dict[str, Any], settings: dict[str, Any], before: int = 0) -> str:
+def find_text(record: Record, result: ResultView, settings: Mapping[str, object], characters_before: int = 0) -> str:
     """The beginning of what a record was measured on; "" where its text is not at hand.
 
-    `before`: characters of the records before this one. The text is looked for where the scores had it from: the
+    `characters_before`: of the records before this one. The text is looked for where the scores had it from: the
     card's own sample, or the files of the run's data_dir; nothing is fetched.
     """
-    if isinstance(row.get("text"), str):
-        return row["text"].strip()[:LONGEST]
-    text = _text(result, settings)
+    if isinstance(record.get("text"), str):
+        return str(record["text"]).strip()[:MAX_LENGTH]
+    text = _scored_text(result, settings)
     if not text:
         return ""
-    if result.get("family") == "characters":
-        return text[before : before + min(LONGEST, int(row.get("characters") or 0))].strip()
-    return _part(text, str(row.get("title") or ""))
+    if result.task_type == "characters":
+        length = min(MAX_LENGTH, int(record.get("characters") or 0))
+        return text[characters_before : characters_before + length].strip()
+    return _excerpt(text, str(record.get("title") or ""))
 
 
-def _part(text: str, title: str) -> str:
+def _excerpt(text: str, title: str) -> str:
     """The lines that begin with a title, or "lines 11 to 20"."""
     numbered = re.fullmatch(r"lines (\d+) to (\d+)", title)
     lines = _lines(text)
     if numbered:
-        return "\n".join(lines[int(numbered[1]) - 1 : int(numbered[2])]).strip()[:LONGEST]
+        return "\n".join(lines[int(numbered[1]) - 1 : int(numbered[2])]).strip()[:MAX_LENGTH]
     start = next((i for i, line in enumerate(lines) if line.strip(" =") == title), None) if title else None
     if start is None:
         return ""
-    ends = range(start + 2, min(start + LINES, len(lines)))
-    end = next((i for i in ends if TITLE.fullmatch(lines[i]) and not lines[i - 1].strip()), start + LINES)
-    return "\n".join(line.strip() for line in lines[start:end] if line.strip())[:LONGEST]
+    ends = range(start + 2, min(start + MAX_LINES, len(lines)))
+    end = next((i for i in ends if TITLE.fullmatch(lines[i]) and not lines[i - 1].strip()), start + MAX_LINES)
+    return "\n".join(line.strip() for line in lines[start:end] if line.strip())[:MAX_LENGTH]
 
 
 @cache
@@ -50,37 +53,40 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")
 
 
-def _text(result: dict[str, Any], settings: dict[str, Any]) -> str:
-    card = published.card_yaml(str(result.get("card")))
+def _scored_text(result: ResultView, settings: Mapping[str, object]) -> str:
+    """The whole text of a card's sample or file; "" where it is not at hand."""
+    card = published.card_yaml(result.card)
     sources = card.get("sources") or {}
-    if result.get("source") == "sample" and sources.get("sample"):
-        return _sample(paths.evals() / str(sources["sample"]), result.get("family") == "characters")
-    names = [str(name) for name in result.get("origin") or []]
+    source = result.content.get("source")
+    if source == "sample" and sources.get("sample"):
+        return _read_sample(paths.evals() / str(sources["sample"]), result.task_type == "characters")
+    names = result.texts("origin")
     folder = settings.get("data_dir")
-    if result.get("source") != "files" or not folder or len(names) != 1 or result.get("family") != "stream":
+    if source != "files" or not folder or len(names) != 1 or result.task_type != "stream":
         return ""
     files = sources.get("files") or {}
     # Only files that the card itself names: a result's own words open nothing else.
-    released = [names for names in files.get("names") or []] + [one.get("names") for one in files.get("excerpts") or []]
+    released = [names for names in files.get("names") or []]
+    released += [excerpt.get("names") for excerpt in files.get("excerpts") or []]
     if names not in released:
         return ""
-    places = (Path(folder) / str(files.get("directory") or "") / names[0], Path(folder) / names[0])
-    return next((_file(path) for path in places if path.is_file()), "")
+    places = (Path(str(folder)) / str(files.get("directory") or "") / names[0], Path(str(folder)) / names[0])
+    return next((_read_file(path) for path in places if path.is_file()), "")
 
 
 @cache
-def _sample(path: Path, whole: bool) -> str:
-    """A sample's rows: as they are, or a line each."""
+def _read_sample(path: Path, joined: bool) -> str:
+    """A sample's rows: joined as they are, or a line each."""
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError):
         return ""
     texts = [str(row.get("text", row.get("sentence", ""))) for row in rows if isinstance(row, dict)]
-    return "".join(texts) if whole else "\n".join(text.removesuffix("\n") for text in texts)
+    return "".join(texts) if joined else "\n".join(text.removesuffix("\n") for text in texts)
 
 
 @cache
-def _file(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

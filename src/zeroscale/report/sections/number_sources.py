@@ -2,12 +2,12 @@
 
 A number of a table carries `from`: {run, step, path, column}; a figure's point carries the same in its customdata. The
 page looks the rest up here: each run's settings, source, corpus and tokenizer, each result's card, data and weights.
-Long strings stand once in a list, and are meant by their place in it.
+Long strings stand once in a list, and are referred to by their index in it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from zeroscale.core import format
 from zeroscale.core.format import NOTHING, number
@@ -15,6 +15,7 @@ from zeroscale.core.tables import Cell, Table
 from zeroscale.report.tables.study_tables import command
 from zeroscale.report.views import benchmarks
 from zeroscale.report.views.benchmarks import Card, latest
+from zeroscale.report.views.results import ResultView
 from zeroscale.report.views.study import RunView, StudyView
 
 # Columns of the results' table that are the ledger's, by their heading.
@@ -29,29 +30,53 @@ RUN = ("settings hash", "seed", "source", "corpus", "tokenizer", "command")
 RESULT = ("card hash", "data hash", "weights hash", "tokenizer", "data", "harness version")
 
 
+class ResultSources(TypedDict):
+    """Of a result file; `facts` are indices of strings, in the order of `RESULT`."""
+
+    run: str
+    step: int
+    facts: list[int]
+
+
+class Sources(TypedDict):
+    """What origins.js looks up: by run the indices of strings, in the order of `RUN`, and by path each result's."""
+
+    labels: dict[str, tuple[str, ...]]
+    strings: list[str]
+    runs: dict[str, list[int]]
+    results: dict[str, ResultSources]
+
+
+class FileSource(TypedDict):
+    """Where a number of fit.json comes from: (label, text) pairs."""
+
+    facts: list[list[str]]
+
+
 class StringTable:
-    """Each text once: `place` gives its number."""
+    """Each text once: `index` gives its place in `texts`."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self._places: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
 
     def index(self, text: str) -> int:
-        if text not in self._places:
-            self._places[text] = len(self.texts)
+        if text not in self._indices:
+            self._indices[text] = len(self.texts)
             self.texts.append(text)
-        return self._places[text]
+        return self._indices[text]
 
 
-def describe(runs: Iterable[RunView]) -> dict[str, Any]:
-    """`{labels: {run, result}, strings, runs: {run: [place]}, results: {path: {run, step, n, facts: [place]}}}`."""
+def describe(runs: Iterable[RunView]) -> Sources:
+    """Every run's and its latest results' sources."""
     strings = StringTable()
-    facts_of_runs, results = {}, {}
+    facts_of_runs: dict[str, list[int]] = {}
+    results: dict[str, ResultSources] = {}
     for run in runs:
         facts_of_runs[run.name] = [strings.index(text) for text in _of_run(run)]
-        for step, result in latest(run).values():
+        for result in latest(run).values():
             facts = [strings.index(text) for text in _of_result(result)]
-            results[str(result.get("path"))] = {"run": run.name, "step": step, "facts": facts}
+            results[result.path] = {"run": run.name, "step": result.step, "facts": facts}
     return {
         "labels": {"run": RUN, "result": RESULT},
         "strings": strings.texts,
@@ -80,9 +105,10 @@ def _of_run(run: RunView) -> list[str]:
     ]
 
 
-def _of_result(result: dict[str, Any]) -> list[str]:
-    hashes = [str(result.get(name) or "") for name in ("card_hash", "data_hash", "weights_hash", "tokenizer")]
-    return [*hashes, str(result.get("data") or result.get("source") or ""), str(result.get("version") or "")]
+def _of_result(result: ResultView) -> list[str]:
+    content = result.content
+    hashes = [str(content.get(name) or "") for name in ("card_hash", "data_hash", "weights_hash", "tokenizer")]
+    return [*hashes, str(content.get("data") or content.get("source") or ""), str(content.get("version") or "")]
 
 
 def attach(table: Table, study: StudyView, cards: list[Card]) -> Table:
@@ -122,24 +148,24 @@ def _ledger_source(run: RunView, column: str) -> dict[str, object]:
     return source | ({"metric": column} if column == "val/loss" else {})
 
 
-def of_fit(study: StudyView, law: str, keys: str) -> dict[str, Any] | None:
+def of_fit(study: StudyView, law: str, keys: str) -> FileSource | None:
     """Of a number of fit.json: `keys` lead to it inside the law."""
-    found = ((study.fit or {}).get("laws") or {}).get(law)
-    whole = of_file(study)
-    if not isinstance(found, dict) or whole is None:
+    content = ((study.fit or {}).get("laws") or {}).get(law)
+    source = of_file(study)
+    if not isinstance(content, dict) or source is None:
         return None
-    points = found.get("points") or []
-    method = (found.get("intervals") or {}).get("method")
+    points = content.get("points") or []
+    method = (content.get("intervals") or {}).get("method")
     facts = [
         ["place in it", f"laws, {law}, {keys}"],
         ["fitted to", format.count(len(points), "run") if points else ""],
         ["interval", f"95 %: {method}" if method else ""],
     ]
-    file, *rest = whole["facts"]
+    file, *rest = source["facts"]
     return {"facts": [file, *(fact for fact in facts if fact[1]), *rest]}
 
 
-def of_file(study: StudyView) -> dict[str, Any] | None:
+def of_file(study: StudyView) -> FileSource | None:
     """Of fit.json as a whole: which file, made when, from what, by which command."""
     if study.fit is None:
         return None

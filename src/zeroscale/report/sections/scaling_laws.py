@@ -1,6 +1,6 @@
 """What the page says of the laws over size and data: its verdict, the first figure, the section below."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from zeroscale.core import format
 from zeroscale.core.format import flops_text, number
@@ -8,6 +8,7 @@ from zeroscale.report.figures import plotly_panels, plotly_plot
 from zeroscale.report.figures.law_plots import plots
 from zeroscale.report.figures.optimum_plots import by_convention, exponent
 from zeroscale.report.figures.plot import Plot
+from zeroscale.report.figures.plotly_json import PlotlyFigure
 from zeroscale.report.tables import law_tables
 from zeroscale.report.views.fit_file import CALLED, SURFACES, Json, value_of
 from zeroscale.report.views.size_law import LOSS as LOSS_LAW
@@ -17,6 +18,16 @@ from zeroscale.report.views.study import StudyView
 # The law that the first screen rests on.
 LEADING = ("isoflop", *SURFACES, "envelope")
 FIRST_FIGURE = {"isoflop": "isoflop", "chinchilla": "surface", "vpnls": "surface", "envelope": "optimal_size"}
+
+
+class FigureJson(TypedDict):
+    """A figure with the texts around it, as laws.js shows it."""
+
+    name: str
+    title: str
+    caption: str
+    summary: str
+    figure: PlotlyFigure
 
 
 def laws_of(study: StudyView) -> Json:
@@ -76,13 +87,13 @@ def first_figure(lead: str | None, drawn: list[Plot]) -> Plot | None:
     return next((plot for plot in drawn if lead and plot.name == FIRST_FIGURE[lead]), None)
 
 
-def figure(plot: Plot) -> dict[str, Any]:
+def figure(plot: Plot) -> FigureJson:
     return {
         "name": plot.name,
         "title": plot.title,
         "caption": plot.caption,
         "summary": plot.summary,
-        "figure": plotly_plot.spec(plot),
+        "figure": plotly_plot.figure(plot),
     }
 
 

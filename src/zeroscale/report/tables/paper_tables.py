@@ -7,8 +7,8 @@ from zeroscale.eval import published
 from zeroscale.eval.published import SIZES
 from zeroscale.report.tables.study_tables import score
 from zeroscale.report.views import benchmarks
-from zeroscale.report.views.badges import BENCHMARK
 from zeroscale.report.views.benchmarks import Card, Panel, Point, unit
+from zeroscale.report.views.results import BENCHMARK
 from zeroscale.report.views.size_law import Law, greek
 from zeroscale.report.views.study import StudyView
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.format import NOTHING, number
+from zeroscale.core.marks import data_mark
 from zeroscale.core.tables import NO_MFU, Cell, Column, Table
 from zeroscale.report.views.benchmarks import Card, Point
 from zeroscale.report.views.study import RunView, StudyView
@@ -29,7 +30,7 @@ def results(study: StudyView, cards: list[Card]) -> Table:
         better = "higher is better" if main.higher_is_better else "lower is better"
         note = f"{main.metric.replace('_', ' ')}, n = {card.count}, {better}"
         columns.append(Column(card.card, number=True, note=note, badge=card.badge, kind=card.kind))
-    rows = [_result_row(run, scored) for run in study.runs if run.rows or run.scores]
+    rows = [_result_row(run, scored) for run in study.runs if run.rows or run.results]
     return Table(columns, rows, "Every run: size, compute, loss, and each benchmark's main score.")
 
 
@@ -227,17 +228,17 @@ def _cards_source(study: StudyView) -> str:
 
     A result does not tell the folder of its files: where the runs' settings do not either, DIR stands for it.
     """
-    settings = next((run.settings for run in study.runs if run.scores), {})
-    results = [result for run in study.runs for scores in run.scores.values() for result in scores]
-    results = [result for result in results if result.get("source") != "corpus"]
-    sources = {str(result["source"]) for result in results if result.get("source")}
+    settings = next((run.settings for run in study.runs if run.results), {})
+    results = [result.content for run in study.runs for results in run.results.values() for result in results]
+    results = [content for content in results if content.get("source") != "corpus"]
+    sources = {str(content["source"]) for content in results if content.get("source")}
     given: dict[str, Any] = {name: settings.get(name) for name in ("cards_from", "data_dir")}
     if len(sources) == 1:
         given["cards_from"] = sources.pop()
         given["data_dir"] = (settings.get("data_dir") or "DIR") if given["cards_from"] == "files" else None
-    limits = {result.get("limit") for result in results}
+    limits = {content.get("limit") for content in results}
     given["limit"] = limits.pop() if len(limits) == 1 else None
-    other = any(str(result.get("data")).startswith(("part:", "other data:")) for result in results)
+    other = any(data_mark(str(content.get("data"))) is not None for content in results)
     given["allow_other_data"] = "true" if other else None
     return "".join(f" {name}={shlex.quote(str(value))}" for name, value in given.items() if value)
 

@@ -1,18 +1,36 @@
 """Scores by card and metric, against model size: what the benchmark figures, the table and the notes are made of."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal, NamedTuple
 
 from zeroscale.core import format
-from zeroscale.core.format import number
+from zeroscale.core.marks import Mark
 from zeroscale.eval import published
-from zeroscale.report.views import badges as marks
-from zeroscale.report.views.badges import BENCHMARK, HELD_OUT, SAMPLE
+from zeroscale.report.views.results import HELD_OUT, ResultView, badge
 from zeroscale.report.views.study import RunView, StudyView
 
-# Scores that others are read against begin so (`zeroscale.eval.tasks.summary`): lines in the panel of the score that
-# the rest of the name says, and no panels of their own.
+# Baselines of a metric begin so (`zeroscale.eval.tasks.summary`): they are lines in the panel of the metric that the
+# rest of the name says, and have no panels of their own.
 BASELINES = {"no_hint_": "without the hint", "lede_3_": "lede-3", "random_3_": "random-3"}
+
+Kind = Literal["sample", "part", "benchmark", "held-out"]
+"""What a card's scores are of; `part`: of a part of the benchmark, or of the benchmark at some sizes only."""
+
+
+class PublishedScore(NamedTuple):
+    """A number that others reported, and the size of their model."""
+
+    name: str
+    params: float
+    value: float
+
+
+class RunResult(NamedTuple):
+    """A card's result and the run that it is of."""
+
+    run: RunView
+    result: ResultView
 
 
 @dataclass(frozen=True)
@@ -28,13 +46,18 @@ class Point:
     high: float | None
     n: int | None
     path: str
-    badge: str = BENCHMARK
-    """The word that stands beside this score: what of the benchmark was scored, where it was not the whole."""
+    marks: tuple[Mark, ...] = ()
+    """What of the benchmark was scored, where it was not the whole."""
+
+    @property
+    def badge(self) -> str:
+        """The word that stands beside this score."""
+        return badge(self.marks)
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a panel's points are read against: (parameters, value) by size; one value at all sizes is `fixed`."""
+    """A baseline of a panel: (parameters, value) by size; one value at all sizes is `fixed`."""
 
     name: str
     points: list[tuple[float, float]]
@@ -45,8 +68,8 @@ class Line:
         return len({value for _, value in self.points}) == 1
 
     @property
-    def spoken(self) -> str:
-        """For a text: the value, or the range of values."""
+    def description(self) -> str:
+        """Its name with the value, or the range of values."""
         values = [format.flat(format.figure(value)) for value in sorted({value for _, value in self.points})]
         return f"{self.name} {values[0]}" + ("" if self.fixed else f" to {values[-1]}")
 
@@ -55,17 +78,17 @@ class Line:
 class Panel:
     """One metric of one card over sizes.
 
-    `published`: (name, parameters, value) of the paper's models, where it tells; `reproduced`: what others measured
-    with the released weights. Both only where every point is of the whole benchmark.
+    `published`: scores of the paper's models; `reproduced`: what others measured with the released weights. Both only
+    where every point is of the whole benchmark.
     """
 
     metric: str
     higher_is_better: bool
     chance: float | None
     points: list[Point]
-    published: list[tuple[str, float, float]]
+    published: list[PublishedScore]
     lines: list[Line] = field(default_factory=list)
-    reproduced: list[tuple[str, float, float]] = field(default_factory=list)
+    reproduced: list[PublishedScore] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,13 +98,17 @@ class Card:
     key: str
     card: str
     protocol: str
-    kind: str  # "sample", "part" (of the benchmark, or of some sizes only), "benchmark" or "held-out"
+    kind: Kind
     n: list[int]
     panels: list[Panel]
     assumptions: list[str]
     notes: list[str]
-    badges: list[str]
-    """Of its results, each once."""
+    marks: list[tuple[Mark, ...]]
+    """The combinations that its results bear, each once."""
+
+    @property
+    def badges(self) -> list[str]:
+        return [badge(marks) for marks in self.marks]
 
     @property
     def badge(self) -> str:
@@ -96,166 +123,185 @@ class Card:
         return f"{self.n[0]:,}" if len(self.n) == 1 else f"{self.n[0]:,} to {self.n[-1]:,}"
 
 
-def latest(run: RunView) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Each card's last result of a run: key (card and protocol) → (step, result)."""
-    found: dict[str, tuple[int, dict[str, Any]]] = {}
-    for step in sorted(run.scores):
-        for result in run.scores[step]:
-            found[f"{result.get('card', '?')}.{result.get('protocol', '?')}"] = (step, result)
-    return found
+def latest(run: RunView) -> dict[str, ResultView]:
+    """The last result of each card and protocol of a run."""
+    return {f"{result.card}.{result.protocol}": result for step in sorted(run.results) for result in run.results[step]}
 
 
 def read_cards(study: StudyView) -> list[Card]:
     """All cards that any run was scored on: held-out text first, then by name."""
-    by_key: dict[str, list[tuple[RunView, int, dict[str, Any]]]] = {}
+    by_key: dict[str, list[RunResult]] = {}
     for run in study.runs:
-        for key, (step, result) in latest(run).items():
-            by_key.setdefault(key, []).append((run, step, result))
+        for key, result in latest(run).items():
+            by_key.setdefault(key, []).append(RunResult(run, result))
     order = sorted(by_key, key=lambda key: (not key.startswith(f"{HELD_OUT}."), key))
     return [_card(key, by_key[key]) for key in order]
 
 
-def _card(key: str, results: list[tuple[RunView, int, dict[str, Any]]]) -> Card:
-    first = results[0][2]
-    names = list(dict.fromkeys(name for _, _, result in results for name in result["metrics"]))
-    main = next((result["main_metric"] for _, _, result in results if result.get("main_metric") in names), None)
+def _card(key: str, results: list[RunResult]) -> Card:
+    first = results[0].result
+    metrics = list(dict.fromkeys(metric for _, result in results for metric in result.metrics))
+    main = next((result.main_metric for _, result in results if result.main_metric in metrics), None)
     if main is not None:
-        names.sort(key=lambda name: name != main)
-    badges = list(dict.fromkeys(marks.badges(result) for _, _, result in results))
-    panels = [_panel(name, results, names) for name in names if not _is_baseline(name, names)]
+        metrics.sort(key=lambda metric: metric != main)
+    marks = list(dict.fromkeys(result.marks for _, result in results))
+    panels = [_panel(metric, results, metrics) for metric in metrics if not _is_baseline(metric, metrics)]
     panels = [panel for panel in panels if panel.points]
-    sample = all(text.startswith(SAMPLE) for text in badges)
-    kind = "sample" if sample else "benchmark" if badges == [BENCHMARK] else "part"
-    kind = "held-out" if first.get("card") == HELD_OUT else kind
-    assumptions = [str(text) for text in dict.fromkeys(a for _, _, r in results for a in r.get("assumptions") or [])]
-    counts = {point.n for panel in panels for point in panel.points if point.n is not None}
-    card, protocol, n = str(first.get("card")), str(first.get("protocol")), sorted(counts)
-    return Card(key, card, protocol, kind, n, panels, assumptions, _notes(results), badges)
+    return Card(
+        key=key,
+        card=first.card,
+        protocol=first.protocol,
+        kind="held-out" if first.card == HELD_OUT else _kind(marks),
+        n=sorted({point.n for panel in panels for point in panel.points if point.n is not None}),
+        panels=panels,
+        assumptions=list(dict.fromkeys(text for _, result in results for text in result.texts("assumptions"))),
+        notes=_notes(results),
+        marks=marks,
+    )
 
 
-def _is_baseline(name: str, names: list[str]) -> bool:
-    """Whether the score that it is compared with is there too."""
-    return any(name.startswith(start) and name.removeprefix(start) in names for start in BASELINES)
+def _kind(marks: list[tuple[Mark, ...]]) -> Kind:
+    if all(Mark.SAMPLE in combination for combination in marks):
+        return "sample"
+    return "part" if any(marks) else "benchmark"
 
 
-def _lines(name: str, results: list[tuple[RunView, int, dict[str, Any]]], names: list[str]) -> list[Line]:
+def _is_baseline(metric: str, metrics: list[str]) -> bool:
+    """Whether it is a baseline of another metric of the card."""
+    return any(metric.startswith(prefix) and metric.removeprefix(prefix) in metrics for prefix in BASELINES)
+
+
+def _baselines(metric: str, results: list[RunResult], metrics: list[str]) -> list[Line]:
     lines = []
-    for start, called in BASELINES.items():
-        if start + name in names:
-            found = [(run.params, _value(result, start + name)) for run, _, result in results]
-            points = [(params, value) for params, value in found if params is not None and value is not None]
+    for prefix, name in BASELINES.items():
+        if prefix + metric in metrics:
+            values = [(run.params, result.value(prefix + metric)) for run, result in results]
+            points = [(params, value) for params, value in values if params is not None and value is not None]
             if points:
-                lines.append(Line(called, sorted(points)))
+                lines.append(Line(name, sorted(points)))
     return lines
 
 
-def _value(result: dict[str, Any], name: str) -> float | None:
-    entry = result["metrics"].get(name)
-    return number(entry.get("value")) if isinstance(entry, dict) else None
-
-
-def _panel(name: str, results: list[tuple[RunView, int, dict[str, Any]]], names: list[str]) -> Panel:
-    points, chance, higher, theirs = [], None, True, []
-    for run, step, result in results:
-        value = _value(result, name)
-        if value is None or run.params is None:
+def _panel(metric: str, results: list[RunResult], metrics: list[str]) -> Panel:
+    points: list[Point] = []
+    chance, higher_is_better = None, True
+    paper: list[PublishedScore] = []
+    for run, result in results:
+        score = result.score(metric)
+        if score is None or score.value is None or run.params is None:
             continue
-        entry = result["metrics"][name]
-        n = number(entry.get("n", result.get("n")))
-        low, high = number(entry.get("low")), number(entry.get("high"))
-        path = str(result.get("path", ""))
-        count = None if n is None else int(n)
-        said = marks.badges(result)
-        points.append(Point(run.name, run.label, run.params, step, value, low, high, count, path, said))
-        chance = number(entry.get("chance")) if chance is None else chance
-        higher = bool(entry.get("higher_is_better", True))
-        theirs = theirs or _published(entry.get("published"))
-    reproduced: list[tuple[str, float, float]] = []
-    if any(point.badge != BENCHMARK for point in points):
-        theirs = []  # others' numbers are on the benchmark itself: beside a part of it they would mislead
+        points.append(
+            Point(
+                run.name,
+                run.label,
+                run.params,
+                result.step,
+                score.value,
+                score.low,
+                score.high,
+                score.n,
+                result.path,
+                result.marks,
+            )
+        )
+        chance = score.chance if chance is None else chance
+        higher_is_better = score.higher_is_better
+        paper = paper or [PublishedScore(*entry) for entry in score.published]
+    reproduced: list[PublishedScore] = []
+    if any(point.marks for point in points):
+        paper = []  # published numbers are on the whole benchmark: beside a part of it they would mislead
     else:
-        paper, reproduced = _reported(results[0][2], name)
-        theirs = theirs or paper
-    return Panel(name, higher, chance, points, theirs, _lines(name, results, names), reproduced)
+        of_card, reproduced = _published(results[0].result, metric)
+        paper = paper or of_card
+    lines = _baselines(metric, results, metrics)
+    return Panel(metric, higher_is_better, chance, points, paper, lines, reproduced)
 
 
-def _reported(result: dict[str, Any], metric: str) -> tuple[list[tuple[str, float, float]], ...]:
-    """What the card says of a metric: (the paper's numbers, others'), those of the result's own protocol."""
-    paper = result.get("protocol") == "paper"
-    told = [one for one in published.of(str(result.get("card"))) if one.metric == metric]
-    others = [one for one in told if not one.paper and (paper or "lm-evaluation-harness" in one.who)]
-    ours = [one for one in told if one.paper and paper]
-    return tuple([(one.who, one.params, one.value) for one in group] for group in (ours, others))
+def _published(result: ResultView, metric: str) -> tuple[list[PublishedScore], list[PublishedScore]]:
+    """What the card quotes for a metric under the result's own protocol: (the paper's numbers, others')."""
+    is_paper = result.protocol == "paper"
+    entries = [entry for entry in published.of(result.card) if entry.metric == metric]
+    paper = [entry for entry in entries if entry.paper and is_paper]
+    others = [entry for entry in entries if not entry.paper and (is_paper or "lm-evaluation-harness" in entry.who)]
+
+    def scores(of: list[published.Reported]) -> list[PublishedScore]:
+        return [PublishedScore(entry.who, entry.params, entry.value) for entry in of]
+
+    return scores(paper), scores(others)
 
 
-def _published(raw: Any) -> list[tuple[str, float, float]]:
-    rows = []
-    for entry in raw if isinstance(raw, list) else []:
-        if not isinstance(entry, dict):
-            continue
-        params = number(entry.get("params_non_embedding", entry.get("params")))
-        value = number(entry.get("value"))
-        if params is not None and value is not None:
-            rows.append((str(entry.get("name", entry.get("model", "published"))), params, value))
-    return rows
-
-
-def _notes(results: list[tuple[RunView, int, dict[str, Any]]]) -> list[str]:
+def _notes(results: list[RunResult]) -> list[str]:
     """What a reader must know before trusting a number: what of the benchmark it is, what was cut or left out."""
-    notes = marks.notes([(run.label, result) for run, _, result in results])
-    said = " ".join(notes).lower()
-    others = dict.fromkeys(str(note) for _, _, result in results for note in result.get("notes") or [])
-    notes += [note for note in others if note.lower() not in said]
-    for key, text in (("truncated", "cut to fit the context"), ("left_out", "left out")):
-        counts = {run.label: int(number(result.get(key)) or 0) for run, _, result in results}
-        hit = {name: n for name, n in counts.items() if n}
-        if hit:
-            listed = ", ".join(f"{n:,} for {name}" for name, n in hit.items())
-            same = len(set(hit.values())) == 1 and len(hit) == len(results)
+    notes = _reasons(results)
+    text = " ".join(notes).lower()
+    others = dict.fromkeys(note for _, result in results for note in result.texts("notes"))
+    notes += [note for note in others if note.lower() not in text]
+    for field_name, change in (("truncated", "cut to fit the context"), ("left_out", "left out")):
+        counts = {run.label: result.count(field_name) for run, result in results}
+        positive = {label: count for label, count in counts.items() if count}
+        if positive:
+            by_run = ", ".join(f"{count:,} for {label}" for label, count in positive.items())
+            same = len(set(positive.values())) == 1 and len(positive) == len(results)
             notes.append(
-                f"Examples {text}: " + (f"{next(iter(hit.values())):,} at every size." if same else f"{listed}.")
+                f"Examples {change}: " + (f"{next(iter(positive.values())):,} at every size." if same else f"{by_run}.")
             )
     return notes
 
 
+def _reasons(results: list[RunResult]) -> list[str]:
+    """The marks' reasons in full, each with its runs where these are not all; then what is not known of data that
+    nothing is known against."""
+    by_run = {
+        run.label: [reason.text for reason in result.reasons if reason.mark is not Mark.SAMPLE]
+        for run, result in results
+    }
+    notes = []
+    for reason in dict.fromkeys(reason for reasons in by_run.values() for reason in reasons):
+        labels = [label for label, reasons in by_run.items() if reason in reasons]
+        notes.append(reason + ("." if len(labels) == len(results) else f" ({', '.join(labels)})."))
+    unchecked = dict.fromkeys(result.unchecked_data for _, result in results)
+    return notes + [f"The data: {text}." for text in unchecked if text]
+
+
 def sample_note(cards: list[Card]) -> str:
-    """The plain word on what to believe, for the first screen."""
+    """In plain words which scores are benchmark results, for the first screen."""
     scored = [card for card in cards if card.kind != "held-out"]
     if not scored:
         return "No benchmark was scored in this study: the losses are on text held out from the training corpus."
-    if not doubts(scored):
+    if not marked(scored):
         return "Every score is on the benchmark's own data; n and a 95 % interval stand beside it."
-    parts = []
-    if any(SAMPLE in text for card in scored for text in card.badges):
-        n = sorted({point.n for card in scored for point in _points(card) if SAMPLE in point.badge and point.n})
+    notes = []
+    if any(Mark.SAMPLE in marks for card in scored for marks in card.marks):
+        n = sorted({point.n for card in scored for point in _points(card) if Mark.SAMPLE in point.marks and point.n})
         spread = "" if not n else f" (n = {n[0]})" if len(n) == 1 else f" (n = {n[0]} to {n[-1]})"
-        parts.append(
+        notes.append(
             f"Scores marked SAMPLE come from a dozen or so hand-written examples{spread}: "
             "they test the machinery, they are not benchmark results."
         )
-    if partly := [card for card in scored if _of_parts([card])]:
-        parts.append(
-            f"Scores marked {' or '.join(_of_parts(partly))} are on a part of a benchmark, or on other data, and are "
-            f"not its results: {', '.join(card.card for card in partly)}."
+    if partial := [card for card in scored if _partial([card])]:
+        notes.append(
+            f"Scores marked {' or '.join(_partial(partial))} are on a part of a benchmark, or on other data, and are "
+            f"not its results: {', '.join(card.card for card in partial)}."
         )
-    if real := [card for card in scored if BENCHMARK in card.badges]:
-        named = [card.card + ("" if card.kind == "benchmark" else " (of some runs)") for card in real]
-        parts.append(f"Real benchmarks here: {', '.join(named)}.")
-    return " ".join(parts)
+    if whole := [card for card in scored if () in card.marks]:
+        names = [card.card + ("" if card.kind == "benchmark" else " (of some runs)") for card in whole]
+        notes.append(f"Real benchmarks here: {', '.join(names)}.")
+    return " ".join(notes)
 
 
 def _points(card: Card) -> list[Point]:
     return [point for panel in card.panels for point in panel.points]
 
 
-def doubts(cards: list[Card]) -> list[str]:
-    """The words beside scores that are none of a benchmark, each once: they stand before the first screen's note."""
-    badges = dict.fromkeys(text for card in cards if card.kind != "held-out" for text in card.badges)
-    return [text for text in badges if text != BENCHMARK]
+def marked(cards: Iterable[Card]) -> list[tuple[Mark, ...]]:
+    """The marks of scores that are none of a benchmark, each combination once."""
+    combinations = dict.fromkeys(marks for card in cards if card.kind != "held-out" for marks in card.marks)
+    return [marks for marks in combinations if marks]
 
 
-def _of_parts(cards: list[Card]) -> list[str]:
-    return [text for text in doubts(cards) if SAMPLE not in text]
+def _partial(cards: Sequence[Card]) -> list[str]:
+    """The badges of scores on a part of a benchmark, or on other data."""
+    return [badge(marks) for marks in marked(cards) if Mark.SAMPLE not in marks]
 
 
 def unit(metric: str) -> str:

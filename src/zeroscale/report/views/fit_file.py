@@ -4,7 +4,7 @@ from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.format import flops_text, number
-from zeroscale.report.figures.plot import Mark
+from zeroscale.report.figures.plot import Layer
 
 SURFACES = ("chinchilla", "vpnls")
 CALLED = {
@@ -54,12 +54,12 @@ def path_of(law: Json | None, what: str) -> Path:
     return rows if len(rows) > 1 else []
 
 
-def band(path: Path, name: str) -> list[Mark]:
+def band(path: Path, name: str) -> list[Layer]:
     c, value, low, high = (list(column) for column in zip(*path, strict=True))
-    line = Mark("line", c, value, name=name)
+    line = Layer("line", c, value, name=name)
     if any(end is None or end <= 0 for end in [*low, *high]):
         return [line]
-    return [Mark("band", c, low=low, high=high), line]
+    return [Layer("band", c, low=low, high=high), line]
 
 
 def with_interval(estimate: Json) -> str:

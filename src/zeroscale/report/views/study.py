@@ -13,6 +13,7 @@ from typing import Any
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import number
+from zeroscale.report.views.results import ResultView
 from zeroscale.runs import layout
 from zeroscale.runs import study as studies
 from zeroscale.runs.run import Run
@@ -24,15 +25,15 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # ECMA-48 control sequences
 
 @dataclass(frozen=True)
 class RunView:
-    """One run. `metrics` holds metrics.jsonl by step, `scores` the results by step, `rows` its rows of results.csv.
+    """One run. `metrics` are the rows of metrics.jsonl, `results` the results by step, `rows` its rows of results.csv.
 
-    In rows a field that reads as a number is a float, and an empty one is left out; `line` is its line in the file.
+    In `rows` a field that reads as a number is a float, and an empty one is left out; `line` is its line in the file.
     `label` is what a reader calls the run; `name`, its directory, is what identifies it.
     """
 
     run: Run
     metrics: list[dict[str, Any]]
-    scores: dict[int, list[dict[str, Any]]]
+    results: dict[int, list[ResultView]]
     rows: list[dict[str, Any]]
     label: str
 
@@ -173,17 +174,16 @@ def _tokens(run: Run) -> str:
 
 def _run_view(run: Run, rows: list[dict[str, Any]], label: str) -> RunView:
     metrics = [row for _, row in sorted(run.metrics.items())]
-    scores = {step: _results(run, step) for step in run.recorded_steps}
-    return RunView(run, metrics, {step: results for step, results in scores.items() if results}, rows, label)
+    by_step = {step: _results(run, step) for step in run.recorded_steps}
+    return RunView(run, metrics, {step: results for step, results in by_step.items() if results}, rows, label)
 
 
-def _results(run: Run, step: int) -> list[dict[str, Any]]:
-    """A step's results, each with the `path` of its file, as the report shows it, and its `examples` where there."""
+def _results(run: Run, step: int) -> list[ResultView]:
+    """A step's results."""
     results = []
     for result in run.results_at(step):
         path = result.path.relative_to(run.directory.parent).as_posix()
-        examples = result.examples if result.examples.is_file() else None
-        results.append({**result.content, "path": path, "examples": examples})
+        results.append(ResultView(step, path, result.content, result.examples if result.examples.is_file() else None))
     return results
 
 

@@ -5,28 +5,34 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from zeroscale.runs import layout
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.report.views import benchmarks
-from zeroscale.report.views import size_law
+from zeroscale.report.figures.plotly_json import PlotlyFigure
 from zeroscale.report.sections import scaling_laws
-from zeroscale.report.wandb import rows as wandb_rows
+from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.loss_curves import curves
-from zeroscale.report.views.study import RunView
-from zeroscale.report.views.study import StudyView
+from zeroscale.report.views.study import RunView, StudyView
+from zeroscale.report.wandb import rows as wandb_rows
+from zeroscale.runs import layout
 
-SHOWN_CHECKPOINTS = 100
+if TYPE_CHECKING:
+    import wandb
+    from plotly import graph_objects
+
+MAX_CHECKPOINTS = 100
+
+MakeArtifact = Callable[[Path], "wandb.Artifact | None"]
+"""A run's directory → the artifact of its last checkpoint, where it has one."""
 
 
 def write(
     study: StudyView,
     report: Path,
-    wandb_run: Any,
+    wandb_run: "wandb.Run",
     mode: str,
-    checkpoint: Callable[[Path], Any],
+    checkpoint: MakeArtifact,
     say: Callable[[str], None] = print,
 ) -> None:
     """Fills a W&B run that has just begun, and ends it.
@@ -49,13 +55,13 @@ def write(
     say(f"W&B: {where}" if mode == "online" else f"W&B, offline: send it with `wandb sync {_short(Path(where))}`")
 
 
-def _fill(study: StudyView, report: Path, wandb_run: Any, mode: str, checkpoint: Callable[[Path], Any]) -> None:
+def _fill(study: StudyView, report: Path, wandb_run: "wandb.Run", mode: str, checkpoint: MakeArtifact) -> None:
     import wandb
 
-    cards, by_size, drawn = benchmarks.read_cards(study), size_law.read_law(study), curves(study.runs)
+    cards, by_size, loss_curves = benchmarks.read_cards(study), size_law.read_law(study), curves(study.runs)
     wandb_run.summary.update(wandb_rows.summary(study, by_size))
     wandb_run.summary["verdict"] = format.flat(scaling_laws.verdict(study) or size_law.verdict(by_size))
-    for chart in wandb_rows.charts(study, by_size, drawn):
+    for chart in wandb_rows.charts(study, by_size, loss_curves):
         names = list(chart.series)
         wandb_run.log(
             {
@@ -80,17 +86,17 @@ def _fill(study: StudyView, report: Path, wandb_run: Any, mode: str, checkpoint:
             wandb_run.log({f"tables/{name}": wandb.Table(columns=columns, data=rows)})
     for path in sorted((report / "figures").glob("*.png")):
         wandb_run.log({f"figures/{path.stem}": wandb.Image(str(path), caption=path.stem.replace("_", " "))})
-    _use(wandb_run, mode, [run for run in study.runs if run.done][-SHOWN_CHECKPOINTS:], checkpoint)
+    _use(wandb_run, mode, [run for run in study.runs if run.done][-MAX_CHECKPOINTS:], checkpoint)
     _keep(wandb_run, study, report)
 
 
-def _plotly(figure: dict[str, Any]) -> Any:
+def _plotly(figure: PlotlyFigure) -> "graph_objects.Figure":
     from plotly import graph_objects
 
     return graph_objects.Figure(figure)
 
 
-def _curves(wandb_run: Any, by_size: size_law.Law) -> None:
+def _curves(wandb_run: "wandb.Run", by_size: size_law.Law) -> None:
     """The law as W&B's own line charts, which can have logarithmic axes: a point of the curve is a step of its own."""
     wandb_run.define_metric("law/N")
     wandb_run.define_metric("law/*", step_metric="law/N")
@@ -101,7 +107,7 @@ def _curves(wandb_run: Any, by_size: size_law.Law) -> None:
         wandb_run.log({key: value for key, value in row.items() if value is not None})
 
 
-def _use(wandb_run: Any, mode: str, runs: list[RunView], checkpoint: Callable[[Path], Any]) -> None:
+def _use(wandb_run: "wandb.Run", mode: str, runs: list[RunView], checkpoint: MakeArtifact) -> None:
     """Declares the checkpoints as what the fit rests on.
 
     `use_artifact` refuses to work offline, and online it waits for W&B without end; what it calls does neither. Where
@@ -120,7 +126,7 @@ def _use(wandb_run: Any, mode: str, runs: list[RunView], checkpoint: Callable[[P
             wandb_run.use_artifact(artifact, aliases=["latest"])
 
 
-def _keep(wandb_run: Any, study: StudyView, report: Path) -> None:
+def _keep(wandb_run: "wandb.Run", study: StudyView, report: Path) -> None:
     """results.csv, fit.json, tables and figures as artifacts: versions of them are kept as the study grows."""
     import wandb
 

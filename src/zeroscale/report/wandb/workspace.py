@@ -1,15 +1,18 @@
 """A saved view of W&B's workspace and a W&B report of a study, through the optional package `wandb-workspaces`."""
 
 import importlib.util
-from typing import Any
+from typing import TYPE_CHECKING
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
-from zeroscale.core.files import write_json
-from zeroscale.report.views import size_law
+from zeroscale.core.files import read_json, write_json
 from zeroscale.report.sections import scaling_laws
+from zeroscale.report.views import size_law
 from zeroscale.report.views.study import StudyView
+
+if TYPE_CHECKING:
+    import wandb_workspaces.reports.v2 as wr
+    import wandb_workspaces.workspaces as ws
 
 VIEWS = "wandb_views.json"
 X = {"tokens": "tokens", "flops": "training FLOPs", "seconds": "training seconds"}
@@ -27,11 +30,11 @@ def save(study: StudyView, entity: str, project: str, fit_run: str) -> list[str]
     """
     try:
         view, page = describe(study, entity, project, fit_run)
-        known = _known(study, entity, project)
+        saved = _saved(study, entity, project)
         # Under the names that W&B gave them they are replaced; without, each report would leave two more behind.
-        for one, name in ((view, "_internal_name"), (view, "_internal_id"), (page, "id")):
-            if known.get(name):
-                object.__setattr__(one, name, known[name])
+        for item, name in ((view, "_internal_name"), (view, "_internal_id"), (page, "id")):
+            if saved.get(name):
+                object.__setattr__(item, name, saved[name])
         view.save()
         page.save()
         names = {"_internal_name": view._internal_name, "_internal_id": view._internal_id, "id": page.id}
@@ -42,16 +45,16 @@ def save(study: StudyView, entity: str, project: str, fit_run: str) -> list[str]
     return [view.url, page.url]
 
 
-def _known(study: StudyView, entity: str, project: str) -> dict[str, Any]:
+def _saved(study: StudyView, entity: str, project: str) -> dict[str, object]:
     """What the last report left in the study, if it was in the same project."""
     try:
-        known = dict(read_json(study.directory / VIEWS))
+        saved = dict(read_json(study.directory / VIEWS))
     except (ZeroscaleError, ValueError, TypeError):
         return {}
-    return known if (known.get("entity"), known.get("project")) == (entity, project) else {}
+    return saved if (saved.get("entity"), saved.get("project")) == (entity, project) else {}
 
 
-def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple[Any, Any]:
+def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple["ws.Workspace", "wr.Report"]:
     """The view and the report, not yet sent."""
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
@@ -61,7 +64,7 @@ def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple
         entity=entity,
         project=project,
         name=f"{study.name}: scaling",
-        sections=[ws.Section(name=name, panels=panels, is_open=True) for name, panels in _panels(wr).items()],
+        sections=[ws.Section(name=name, panels=panels, is_open=True) for name, panels in _panels().items()],
         runset_settings=ws.RunsetSettings(filters=[of_study]),
     )
     page = wr.Report(
@@ -69,13 +72,15 @@ def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple
         project=project,
         title=f"{study.name}: scaling law",
         description="Made by zeroscale report; the study's own files are the record.",
-        blocks=_blocks(wr, of_study, study, entity, project, fit_run),
+        blocks=_blocks(of_study, study, entity, project, fit_run),
     )
     return view, page
 
 
-def _panels(wr: Any) -> dict[str, list[Any]]:
+def _panels() -> dict[str, list["wr.PanelTypes"]]:
     """By section. Loss over tokens, FLOPs and time, and every run as a point over its size."""
+    import wandb_workspaces.reports.v2 as wr
+
     losses = [
         wr.LinePlot(title=f"{name} over {title}", x=x, y=[name], log_x=True, title_x=title, title_y="nats per token")
         for name in ("val/loss", "train/loss")
@@ -93,12 +98,16 @@ def _panels(wr: Any) -> dict[str, list[Any]]:
     return {"Scaling": [law_of_size, bits, fitted], "Loss": losses, "How the runs went": speed}
 
 
-def _blocks(wr: Any, of_study: Any, study: StudyView, entity: str, project: str, fit_run: str) -> list[Any]:
+def _blocks(
+    of_study: "ws.FilterExpr", study: StudyView, entity: str, project: str, fit_run: str
+) -> list["wr.BlockTypes"]:
+    import wandb_workspaces.reports.v2 as wr
+
     by_size = size_law.read_law(study)
-    said = [scaling_laws.verdict(study) or size_law.verdict(by_size), size_law.hold_out_sentence(by_size) or ""]
+    sentences = [scaling_laws.verdict(study) or size_law.verdict(by_size), size_law.hold_out_sentence(by_size) or ""]
     runs = wr.Runset(entity=entity, project=project, name=study.name, filters=[of_study])
-    sections = _panels(wr)
-    blocks: list[Any] = [wr.P(format.flat(text)) for text in said if text]
+    sections = _panels()
+    blocks: list[wr.BlockTypes] = [wr.P(format.flat(text)) for text in sentences if text]
     blocks += [wr.P(f"Warning: {format.flat(text)}") for text in scaling_laws.warnings(study, by_size)]
     for name, panels in sections.items():
         blocks += [wr.H2(name), wr.PanelGrid(runsets=[runs], panels=panels)]
