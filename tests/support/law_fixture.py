@@ -53,3 +53,14 @@ def write_cell(folder: Path, model: str, params: int, tokens: int, loss: float) 
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "checkpoints/step-00000100").mkdir(parents=True)
     (folder / "DONE").touch()
+
+
+def refit(study, change):
+    """A study's view (`zeroscale.report.views.study`) with a fit.json that `change` has edited in place."""
+    from dataclasses import replace
+
+    from zeroscale.scaling.fit_schema import from_json, to_json
+
+    content = to_json(study.fit)
+    change(content)
+    return replace(study, fit=from_json(content))

@@ -19,6 +19,7 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
         ZeroscaleError: W&B does not accept the user, or a package is missing.
     """
     from zeroscale.report.views.study import read_study
+    from zeroscale.scaling.fit_schema import to_json
     from zeroscale.training.trackers import tracker
 
     view = read_study(study)
@@ -48,7 +49,11 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
             job_type=REPORT,
             name=f"{view.name}-report",
             tags=[REPORT],
-            config={"study": view.name, "runs": len(view.runs), "fit": (view.fit or {}).get("options")},
+            config={
+                "study": view.name,
+                "runs": len(view.runs),
+                "fit": to_json(view.fit.options) if view.fit else None,
+            },
         )
     except tracker.TrackerUnavailable as away:
         say(f"the fit could not be sent: W&B does not answer ({away})")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.format import NOTHING, number
+from zeroscale.core.format import NOTHING
 from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.figures import plotly_panels
 from zeroscale.report.figures.axes import padded
 from zeroscale.report.figures.plotly_json import PlotlyFigure, Trace
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.sections.run_health import RunHealth
+from zeroscale.report.views.fit_file import ends_of
 from zeroscale.report.views.results import ResultView
 from zeroscale.report.views.size_law import Law
 from zeroscale.report.views.study import RunView, StudyView
@@ -189,11 +190,10 @@ def _row(study: StudyView, law: tuple[str, Law], worst: RunHealth) -> list[Cell]
     ]
 
 
-def exponent(study: StudyView, one: Law) -> tuple[str, float | None, float | None, float | None]:
+def exponent(study: StudyView, law: Law) -> tuple[str, float | None, float | None, float | None]:
     """(a or α, its value, its interval): of the law that the study's own first screen speaks of."""
     laws = scaling_laws.laws_of(study)
     lead = scaling_laws.leading(laws)
     if lead is not None:
-        told = laws[lead]["exponents"]["N_opt"]
-        return ("a", *(number(told.get(end)) for end in ("value", "low", "high")))  # type: ignore[return-value]
-    return ("α", *one.parameters.get("alpha", (None, None, None)))
+        return ("a", *ends_of(laws[lead].exponents["N_opt"]))
+    return ("α", *law.parameters.get("alpha", (None, None, None)))

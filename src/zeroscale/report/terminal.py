@@ -13,7 +13,7 @@ from zeroscale.core.tables import Table
 from zeroscale.report.sections import headline, run_health, scaling_laws
 from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
-from zeroscale.report.views.fit_file import CALLED
+from zeroscale.report.views.fit_file import LAW_LABELS
 from zeroscale.report.views.loss_curves import curves
 from zeroscale.report.views.study import StudyView, read_study
 
@@ -73,8 +73,8 @@ def _warnings(study: StudyView, by_size: size_law.Law, width: int) -> Block:
     warnings = scaling_laws.warnings(study, by_size) + headline.faults(study, by_size, curves(study.runs))
     for run in study_tables.unfinished(study):
         warnings.append(f"{run['run']} is {run['state']} at step {run['step']}: {run['reason']} ({run['log']})")
-    for entry in (study.fit or {}).get("not_fitted") or []:
-        warnings.append(f"Not fitted: {CALLED.get(str(entry.get('law')), entry.get('law'))}: {entry.get('reason')}.")
+    for entry in study.fit.not_fitted if study.fit else ():
+        warnings.append(f"Not fitted: {LAW_LABELS.get(str(entry.law), entry.law)}: {entry.reason}.")
     return [line for text in warnings for line in _wrapped(f"! {text}", width, indent="  ")]
 
 
@@ -84,7 +84,7 @@ def _sections(
     if by_size.form:
         first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
         yield "Law over size", first + _table(paper_tables.by_size(by_size), width)
-    for section in law_tables.tables(study.fit or {}):
+    for section in law_tables.tables(study.fit):
         yield section.title, _wrapped(section.lede, width) + _table(section.table, width)
     results = study_tables.results(study, [])
     rows = results.rows

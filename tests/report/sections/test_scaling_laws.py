@@ -70,10 +70,10 @@ def test_the_parabolas_pass_through_their_minima_and_runs(laws):
     plot = law_plots.isoflop(laws["isoflop"])
     stars = [layer for layer in plot.layers if layer.symbol == "star"]
     lines = [layer for layer in plot.layers if layer.kind == "line"]
-    budgets = laws["isoflop"]["diagnostics"]["budgets"]
-    assert len(stars) == sum(one["used"] for one in budgets) >= 4
-    for star, one in zip(stars, [one for one in budgets if one["used"]], strict=True):
-        assert star.low[0] < star.x[0] == one["params"]["value"] < star.high[0]
+    budgets = laws["isoflop"].diagnostics.budgets
+    assert len(stars) == sum(budget.used for budget in budgets) >= 4
+    for star, budget in zip(stars, [budget for budget in budgets if budget.used], strict=True):
+        assert star.low[0] < star.x[0] == budget.params.value < star.high[0]
         line = next(layer for layer in lines if min(layer.y) == pytest.approx(star.y[0], abs=2e-3))
         assert min(line.x) < star.x[0] < max(line.x)
         assert line.y[0] > star.y[0] and line.y[-1] > star.y[0]
@@ -82,18 +82,19 @@ def test_the_parabolas_pass_through_their_minima_and_runs(laws):
 
 
 def read_points(laws):
-    return laws["isoflop"]["points"] + laws["isoflop"]["left_out"]
+    return [*laws["isoflop"].points, *laws["isoflop"].left_out]
 
 
-def test_runs_that_a_parabola_leaves_out_are_open_and_say_why(laws):
-    changed = json.loads(json.dumps(laws["isoflop"]))
-    gone = changed["points"].pop(0)
-    for one in changed["diagnostics"]["budgets"]:
-        one["runs"] = [name for name in one["runs"] if name != gone["name"]]
-    changed["left_out"].append(
-        {"cell": gone["name"], "rule": "too far", **{k: gone[k] for k in ("params", "tokens", "flops", "loss")}}
-    )
-    plot = law_plots.isoflop(changed)
+def test_runs_that_a_parabola_leaves_out_are_open_and_say_why(read):
+    def leave_out(fit):
+        law = fit["laws"]["isoflop"]
+        run = law["points"].pop(0)
+        for budget in law["diagnostics"]["budgets"]:
+            budget["runs"] = [name for name in budget["runs"] if name != run["name"]]
+        measured = {key: run[key] for key in ("params", "tokens", "flops", "loss")}
+        law["left_out"].append({"cell": run["name"], "rule": "too far", **measured})
+
+    plot = law_plots.isoflop(scaling_laws.laws_of(law_fixture.refit(read, leave_out))["isoflop"])
     shown = [layer for layer in plot.layers if layer.symbol == "circle-open" and layer.hover]
     assert [layer.x for layer in shown][-1]
     assert any("left out: too far" in text for layer in shown for text in layer.hover)
@@ -104,7 +105,7 @@ def test_the_line_through_the_optima_has_its_band(laws):
     band = next(layer for layer in plot.layers if layer.kind == "band")
     line = next(layer for layer in plot.layers if layer.kind == "line")
     slope = math.log(line.y[-1] / line.y[0]) / math.log(line.x[-1] / line.x[0])
-    assert slope == pytest.approx(laws["isoflop"]["parameters"]["a"]["value"], rel=1e-9)
+    assert slope == pytest.approx(laws["isoflop"].parameters["a"].value, rel=1e-9)
     assert all(low < value < high for low, value, high in zip(band.low, line.y, band.high, strict=True))
     assert {layer.name for layer in plot.layers if layer.name} >= {"isoFLOP (approach 2)", "chinchilla (approach 3)"}
 
@@ -117,34 +118,34 @@ def test_the_surfaces_curves_are_the_laws_and_lie_above_the_frontier(laws):
         for c, loss in zip(layer.x, layer.y, strict=True):
             i = min(range(len(frontier.x)), key=lambda j: abs(math.log(frontier.x[j] / c)))
             assert loss > frontier.y[i] - 0.12
-    one = fitted["points"][0]
-    curve = law_plots._curve_of(fitted)
-    assert curve(one["params"], one["flops"]) == pytest.approx(one["fitted"], rel=1e-3)
+    run = fitted.points[0]
+    curve = law_plots._loss_of(fitted)
+    assert curve(run.params, run.flops) == pytest.approx(run.fitted, rel=1e-3)
 
 
 def test_residuals_can_be_seen_over_size_data_and_compute(laws):
     plot = law_plots.residuals("chinchilla", laws["chinchilla"])
     assert list(plot.over) == ["parameters", "tokens", "compute"]
     points = [layer for layer in plot.layers if layer.kind == "points"]
-    assert sum(len(layer.x) for layer in points) == laws["chinchilla"]["n_points"]
+    assert sum(len(layer.x) for layer in points) == laws["chinchilla"].n_points
     for layer in points:
         assert layer.other["parameters"] == layer.x and set(layer.other) == set(plot.over)
     top = max(abs(y) for layer in points for y in layer.y)
-    assert top == pytest.approx(100 * max(abs(math.expm1(p["log_residual"])) for p in laws["chinchilla"]["points"]))
+    assert top == pytest.approx(100 * max(abs(math.expm1(run.log_residual)) for run in laws["chinchilla"].points))
 
 
 def test_the_verdict_is_the_exponent_with_its_interval(read, written):
     _, page = written
-    value = read.fit["laws"]["isoflop"]["parameters"]["a"]
-    assert value["low"] < TRUE < value["high"]
-    assert f"a = {value['value']:.3f}" in page["verdict"] and "by isoFLOP (approach 2)" in page["verdict"]
+    exponent = read.fit.laws["isoflop"].parameters["a"]
+    assert exponent.low < TRUE < exponent.high
+    assert f"a = {exponent.value:.3f}" in page["verdict"] and "by isoFLOP (approach 2)" in page["verdict"]
     assert page["facts"][2]["label"] == "exponent a, best size over compute" and page["facts"][3]["value"]
     assert page["hold_out"] is None
 
 
-def test_laws_that_disagree_are_said_to(read, folder):
-    changed = read_study(folder)
-    changed.fit["laws"]["vpnls"]["exponents"]["N_opt"] = {"value": 0.8, "low": 0.75, "high": 0.85}
+def test_laws_that_disagree_are_said_to(read):
+    exponents = {"N_opt": {"value": 0.8, "low": 0.75, "high": 0.85}}
+    changed = law_fixture.refit(read, lambda fit: fit["laws"]["vpnls"]["exponents"].update(exponents))
     assert scaling_laws.verdict(changed).endswith("; vpnls does not agree with it.")
 
 
@@ -160,9 +161,9 @@ def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(re
     for table in tables.values():
         assert all(len(row) == len(table.columns) for row in table.rows)
     first = tables["Parameters"].rows[0]
-    fitted = read.fit["laws"]["chinchilla"]
+    fitted = read.fit.laws["chinchilla"]
     assert first[0].text == "chinchilla"
-    assert first[2].sort == fitted["parameters"]["E"]["value"] and " to " in first[2].note
+    assert first[2].sort == fitted.parameters["E"].value and " to " in first[2].note
     counted = {(row[1].text, row[2].text) for row in tables["How the exponent moves with what is counted"].rows}
     assert ("without embeddings", "6 N D") in counted and len({n for n, _ in counted}) == 3
     held = tables["Predicted before it was seen"].rows[0]
@@ -172,13 +173,14 @@ def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(re
 def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
     _, page = written
     shown = {one["law"]: one for one in page["laws"][0]["doubts"]}
-    for name, fitted in read.fit["laws"].items():
-        called = law_plots.CALLED.get(name, f"{name} over size alone")
-        assert shown[called]["warnings"] == fitted["warnings"], name
+    for name, fitted in read.fit.laws.items():
+        label = law_plots.LAW_LABELS.get(name, f"{name} over size alone")
+        assert shown[label]["warnings"] == list(fitted.warnings), name
     assert "starts reached the best optimum" in shown["chinchilla (approach 3)"]["how"]
-    read.fit["not_fitted"] = [{"law": "envelope", "reason": "too few"}]
-    told = scaling_laws.describe(read, size_law.read_law(read), {run.name: i for i, run in enumerate(read.runs)})
-    assert told["not_fitted"] == [{"law": "envelope (approach 1)", "reason": "too few"}]
+    changed = law_fixture.refit(read, lambda fit: fit.update(not_fitted=[{"law": "envelope", "reason": "too few"}]))
+    order = {run.name: i for i, run in enumerate(read.runs)}
+    section = scaling_laws.describe(changed, size_law.read_law(changed), order)
+    assert section["not_fitted"] == [{"law": "envelope (approach 1)", "reason": "too few"}]
 
 
 def test_a_study_without_such_laws_has_no_such_section(tmp_path):
@@ -191,11 +193,13 @@ def test_a_study_without_such_laws_has_no_such_section(tmp_path):
     "missing", ["frontier", "diagnostics", "points", "parameters", "leave_one_out", "flops", "hold_out"]
 )
 def test_an_older_fit_lacks_a_figure_and_nothing_breaks(folder, missing):
-    found = read_study(folder)
-    for fitted in found.fit["laws"].values():
-        fitted.pop(missing, None)
-    told = scaling_laws.describe(found, size_law.read_law(found), {run.name: i for i, run in enumerate(found.runs)})
-    assert told["tables"] and law_tables.doubts(found.fit)
+    def remove(fit):
+        for law in fit["laws"].values():
+            law.pop(missing, None)
+
+    old = law_fixture.refit(read_study(folder), remove)
+    section = scaling_laws.describe(old, size_law.read_law(old), {run.name: i for i, run in enumerate(old.runs)})
+    assert section["tables"] and law_tables.doubts(old.fit)
 
 
 def test_laws_without_intervals_are_shown_without(folder, tmp_path):
@@ -275,11 +279,11 @@ def test_the_envelope_is_the_lowest_of_the_training_curves(read):
 def test_the_exponent_by_convention_has_a_line_for_each_row(read):
     plot = optimum_plots.by_convention(read.fit)
     (points,) = plot.layers
-    rows = [row for row in read.fit["by_convention"] if row["exponent"]]
-    assert points.x == [row["exponent"]["value"] for row in rows] and points.low[0] == rows[0]["exponent"]["low"]
+    rows = [row for row in read.fit.by_convention if row.exponent]
+    assert points.x == [row.exponent.value for row in rows] and points.low[0] == rows[0].exponent.low
     at, texts = plot.y.ticks()
     assert texts[at.index(points.y[0])] == "chinchilla: N without embeddings, C 6 N D"
-    assert optimum_plots.by_convention({}) is None
+    assert optimum_plots.by_convention(None) is None
 
 
 def test_every_run_in_a_law_figure_can_be_asked_for(laws, read):

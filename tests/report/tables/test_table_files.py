@@ -107,7 +107,7 @@ def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
     real = benchmarks.Panel(
         panel.metric, panel.higher_is_better, None, panel.points, [("GPT-2 small", 85_056_000.0, 35.13)]
     )
-    whole = benchmarks.Card(card.key, card.card, "paper", "benchmark", card.n, [real], [], [], [benchmarks.BENCHMARK])
+    whole = benchmarks.Card(card.key, card.card, "paper", "benchmark", card.n, [real], [], [], [()])
     (row,) = paper_tables.beside_paper(found, [whole]).rows
     assert row[-1].text == "35.13" and len(row) == 7
 

@@ -2,11 +2,16 @@
 
 import pytest
 from support import study_fixture
+from support.law_fixture import refit
 from support.study_fixture import SIZES, loss_of
 
 from zeroscale.report.figures import plotly_panels
 from zeroscale.report.views import size_law
 from zeroscale.report.views.study import read_study
+
+
+def law_of(fit):
+    return fit["laws"]["val/loss"]
 
 
 @pytest.fixture
@@ -33,9 +38,8 @@ def test_the_verdict_names_sizes_losses_exponent_and_interval(study):
 
 
 def test_an_exponent_that_may_be_zero_is_no_law(small):
-    read = small()
-    read.fit["laws"]["val/loss"]["parameters"]["alpha"] = {"value": 0.023, "low": -0.0152, "high": 0.0548}
-    shown = size_law.read_law(read)
+    alpha = {"value": 0.023, "low": -0.0152, "high": 0.0548}
+    shown = size_law.read_law(refit(small(), lambda fit: law_of(fit)["parameters"].update(alpha=alpha)))
     assert size_law.verdict(shown).endswith(
         "falls from 4.44 to 3.05 nats, but the data do not show a power law: the exponent α of L\u00a0∼\u00a0N^{−α} "
         "is 0.023, and its 95\u00a0% interval, −0.015 to 0.055, includes zero."
@@ -57,8 +61,8 @@ def test_labels_keep_off_the_curve_and_the_edge():
 
 
 def test_an_irreducible_term_is_named(small):
-    read = small()
-    read.fit["laws"]["val/loss"]["parameters"]["E"] = {"value": 1.7, "low": 1.2, "high": 2.0}
+    irreducible = {"value": 1.7, "low": 1.2, "high": 2.0}
+    read = refit(small(), lambda fit: law_of(fit)["parameters"].update(E=irreducible))
     assert "as L − 1.70 ∼ N^{−α} with α = 0.090" in size_law.verdict(size_law.read_law(read))
 
 
@@ -70,32 +74,34 @@ def test_without_a_fit_the_points_stand_and_the_way_to_make_one_is_said(small):
 
 
 def test_a_fit_older_than_the_study_is_told(small):
-    read = small()
-    read.fit["laws"]["val/loss"]["points"].pop()
+    read = refit(small(), lambda fit: law_of(fit)["points"].pop())
     assert "does not know pocket-l" in size_law.read_law(read).warnings[0]
 
 
 def test_a_fit_to_other_losses_is_told(small):
     read = small()
-    read.fit["laws"]["val/loss"]["points"][1]["loss"] += 0.1
+    loss = read.fit.laws["val/loss"].points[1].loss
+    read = refit(read, lambda fit: law_of(fit)["points"][1].update(loss=loss + 0.1))
     assert "the loss is another now for pocket-s" in size_law.read_law(read).warnings[0]
 
 
 def test_runs_that_the_fit_left_out_by_a_rule_are_no_surprise(small):
-    read = small()
-    read.fit["laws"]["val/loss"]["points"].pop()
-    read.fit["left_out"] = [{"cell": "pocket-l", "steps": [], "rule": "same size, tokens and seed as another"}]
-    shown = size_law.read_law(read)
+    def leave_out(fit):
+        law_of(fit)["points"].pop()
+        fit["left_out"] = [{"cell": "pocket-l", "steps": [], "rule": "same size, tokens and seed as another"}]
+
+    shown = size_law.read_law(refit(small(), leave_out))
     assert "pocket-l" not in " ".join(shown.warnings)
     assert len(shown.points) == 3
 
 
 def test_the_axis_says_which_count_of_parameters_the_fit_used(small):
-    read = small()
-    fitted = read.fit["laws"]["val/loss"]
-    fitted["variable"] = "params"
-    for point in fitted["points"]:
-        point["params"] = 2 * point["params_non_embedding"]
+    def count_embeddings(fit):
+        law_of(fit)["variable"] = "params"
+        for point in law_of(fit)["points"]:
+            point["params"] = 2 * point["params_non_embedding"]
+
+    read = refit(small(), count_embeddings)
     figure = plotly_panels.law(size_law.read_law(read), {name: i for i, name in enumerate(SIZES)})
     assert figure["layout"]["xaxis"]["title"]["text"] == "parameters with embeddings, N"
     assert min(x for trace in figure["data"] for x in trace["x"] if "marker" in trace) == 51_200
@@ -135,9 +141,11 @@ def test_the_hold_out_is_in_words(study):
 
 
 def test_a_band_beyond_all_measure_does_not_flatten_the_figure(small):
-    read = small()
-    for point in read.fit["laws"]["val/loss"]["band"]:
-        point["low"], point["high"] = 1e-30, 1e30
+    def widen(fit):
+        for point in law_of(fit)["band"]:
+            point["low"], point["high"] = 1e-30, 1e30
+
+    read = refit(small(), widen)
     figure = plotly_panels.law(size_law.read_law(read), {name: i for i, name in enumerate(SIZES)})
     low, high = figure["layout"]["yaxis"]["range"]
     assert 10**low > 2.5 and 10**high < 5.5

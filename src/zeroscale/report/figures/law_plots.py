@@ -4,37 +4,39 @@ Nothing is fitted here. What a fit.json does not hold (an older one, a law that 
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+
+import numpy
 
 from zeroscale.core import format
-from zeroscale.core.format import number, power_text
+from zeroscale.core.format import power_text
 from zeroscale.report.figures.envelope_plots import envelope
 from zeroscale.report.figures.isoflop_plots import isoflop
 from zeroscale.report.figures.optimum_plots import optima
 from zeroscale.report.figures.plot import Axis, Layer, Plot, linear_reach, log_reach, spread
 from zeroscale.report.views.fit_file import (
-    CALLED,
     COMPUTE,
+    LAW_LABELS,
     LOSS,
     SIZE,
-    SURFACES,
     TOKENS,
-    Json,
+    Laws,
+    PlottedRun,
     band,
-    describe,
-    path_of,
-    run_of,
-    runs_of,
+    frontier_path,
+    plotted_runs,
     value_of,
 )
 from zeroscale.report.views.study import RunView
+from zeroscale.scaling.fit_schema import DataLaw, HoldOut
+from zeroscale.scaling.numerics.arrays import group_values
+from zeroscale.scaling.registry import SURFACES
 
 # More curves than these would hide the points, and more labels would lie over each other.
-CURVES, LABELS = 12, 4
+MAX_CURVES, MAX_LABELS = 12, 4
 
 
-def plots(laws: Json, runs: Sequence[RunView] = ()) -> list[Plot]:
+def plots(laws: Laws, runs: Sequence[RunView] = ()) -> list[Plot]:
     """Every figure that `laws` of a fit.json can fill, most telling first; with the runs, their curves' envelope."""
     surface = next((name for name in SURFACES if name in laws), None)
     made = [
@@ -44,7 +46,7 @@ def plots(laws: Json, runs: Sequence[RunView] = ()) -> list[Plot]:
         envelope(runs) if laws else None,
         surface_curves(surface, laws[surface]) if surface else None,
         residuals(surface, laws[surface]) if surface else None,
-        left_out(surface, laws[surface]) if surface else None,
+        left_out(laws[surface]) if surface else None,
     ]
     return [plot for plot in made if plot is not None]
 
@@ -52,77 +54,76 @@ def plots(laws: Json, runs: Sequence[RunView] = ()) -> list[Plot]:
 # ---- the surface -----------------------------------------------------------------------------------------------------
 
 
-def surface_curves(name: str, law: Json) -> Plot | None:
+def surface_curves(name: str, law: DataLaw) -> Plot | None:
     """Loss over C: the runs and the law's curve of each size, and the path of the best size at every budget."""
-    runs, curve = runs_of(law), _curve_of(law)
+    runs, curve = plotted_runs(law.points), _loss_of(law)
     if not runs or curve is None:
         return None
     sizes = _sizes(runs)
-    drawn = (
-        sizes if len(sizes) <= CURVES else [sizes[round(i * (len(sizes) - 1) / (CURVES - 1))] for i in range(CURVES)]
-    )
-    frontier = path_of(law, "loss")
+    with_curve = sizes if len(sizes) <= MAX_CURVES else _evenly(sizes, MAX_CURVES)
+    frontier = frontier_path(law, "loss")
     frontier_layers = band(frontier, "best size at each budget") if frontier else []
     layers = frontier_layers[:-1]
     for i, group in enumerate(sizes):
-        place, n = (i, len(sizes)), math.exp(sum(math.log(row["params"]) for row in group) / len(group))
-        c = [row["flops"] for row in group]
-        if group in drawn:
+        place, n = (i, len(sizes)), math.exp(sum(math.log(run.params) for run in group) / len(group))
+        c = [run.flops for run in group]
+        if group in with_curve:
             x = spread(min(c) / 1.6, max(c) * 1.6)
-            layers.append(Layer("line", x, [curve(n, one) for one in x], ink="ramp", place=place))
-        end = i in (0, len(sizes) - 1) or len(sizes) <= LABELS
+            layers.append(Layer("line", x, [curve(n, flops) for flops in x], ink="ramp", place=place))
+        end = i in (0, len(sizes) - 1) or len(sizes) <= MAX_LABELS
         layers.append(
             Layer(
                 "points",
                 c,
-                [row["loss"] for row in group],
+                [run.loss for run in group],
                 ink="ramp",
                 place=place,
-                hover=[describe(row) for row in group],
-                runs=[run_of(row) for row in group],
+                hover=[run.hover for run in group],
+                runs=[run.run for run in group],
                 text=format.scaled(n) if end else "",
             )
         )
     layers += frontier_layers[-1:]  # its line above the points, its band below them
-    losses = [row["loss"] for row in runs]
+    losses = [run.loss for run in runs]
     return Plot(
         "surface",
-        f"The surface: {CALLED[name]}",
+        f"The surface: {LAW_LABELS[name]}",
         "Points: runs; thin lines: the law at one size each, dark for small to light for large. Heavy line: the loss "
         "of the best size at each budget, with its 95 % interval.",
         f"Loss against compute for {format.count(len(sizes), 'size')}, with the fitted surface and its frontier.",
-        Axis(COMPUTE, log_reach([row["flops"] for row in runs], 0.08, right=0.3), show=power_text),
-        Axis(LOSS, log_reach([*losses, *(row[1] for row in frontier)])),
+        Axis(COMPUTE, log_reach([run.flops for run in runs], 0.08, right=0.3), show=power_text),
+        Axis(LOSS, log_reach([*losses, *(value for _, value, _, _ in frontier)])),
         layers,
     )
 
 
-def _sizes(runs: list[Json]) -> list[list[Json]]:
+def _evenly(sizes: list[list[PlottedRun]], count: int) -> list[list[PlottedRun]]:
+    """`count` of the sizes, the first and the last among them."""
+    return [sizes[round(i * (len(sizes) - 1) / (count - 1))] for i in range(count)]
+
+
+def _sizes(runs: list[PlottedRun]) -> list[list[PlottedRun]]:
     """Runs by size, smallest first; each in order of compute."""
-    import numpy
-
-    from zeroscale.scaling.numerics.arrays import group_values
-
-    numbers = group_values(numpy.array([row["params"] for row in runs]))
-    found: list[list[Json]] = [[] for _ in range(numbers.max() + 1)]
-    for row, one in zip(runs, numbers, strict=True):
-        found[one].append(row)
-    return [sorted(group, key=lambda row: row["flops"]) for group in found]
+    size_of_run = group_values(numpy.array([run.params for run in runs]))
+    sizes: list[list[PlottedRun]] = [[] for _ in range(size_of_run.max() + 1)]
+    for run, size in zip(runs, size_of_run, strict=True):
+        sizes[size].append(run)
+    return [sorted(size, key=lambda run: run.flops) for size in sizes]
 
 
-def _curve_of(law: Json) -> Any:
-    """(N, C) → loss by the law's parameters; None where they are not all there."""
-    parameters = law.get("parameters") or {}
-    five = [value_of(parameters.get(name)) for name in ("E", "A", "B", "alpha", "beta")]
-    cost = (law.get("flops") or {}).get("per_token") or {}
-    scale, power = number(cost.get("log_scale")), number(cost.get("power"))
-    if None in five or scale is None or power is None:
+def _loss_of(law: DataLaw) -> Callable[[float, float], float] | None:
+    """(N, C) → loss by the law's parameters; None where one of them is missing."""
+    values = [value_of(law.parameters.get(name)) for name in ("E", "A", "B", "alpha", "beta")]
+    five = [value for value in values if value is not None]
+    cost = law.flops.per_token if law.flops else None
+    if len(five) < 5 or cost is None or cost.log_scale is None or cost.power is None:
         return None
-    floor, by_size, by_data, alpha, beta = five
+    irreducible, a, b, alpha, beta = five
+    scale, power = cost.log_scale, cost.power
 
     def loss(n: float, c: float) -> float:
         log_tokens = math.log(c) - scale - power * math.log(n)
-        return float(floor + by_size * n**-alpha + by_data * math.exp(-beta * log_tokens))  # type: ignore[operator]
+        return float(irreducible + a * n**-alpha + b * math.exp(-beta * log_tokens))
 
     return loss
 
@@ -130,40 +131,44 @@ def _curve_of(law: Json) -> Any:
 # ---- how well it fits ------------------------------------------------------------------------------------------------
 
 
-def residuals(name: str, law: Json) -> Plot | None:
+def residuals(name: str, law: DataLaw) -> Plot | None:
     """How far each run lies off the law, over size, data or compute."""
-    runs = [row for row in runs_of(law) if number(row.get("log_residual")) is not None]
+    runs = [run for run in plotted_runs(law.points) if run.log_residual is not None]
     if not runs:
         return None
     sizes = _sizes(runs)
-    axes = {"parameters": ("params", SIZE), "tokens": ("tokens", TOKENS), "compute": ("flops", COMPUTE)}
+    axes: dict[str, tuple[Callable[[PlottedRun], float], str]] = {
+        "parameters": (lambda run: run.params, SIZE),
+        "tokens": (lambda run: run.tokens, TOKENS),
+        "compute": (lambda run: run.flops, COMPUTE),
+    }
     shown = {
-        label: Axis(title, log_reach([row[key] for row in runs]), show=power_text if key == "flops" else format.scaled)
-        for label, (key, title) in axes.items()
+        label: Axis(title, log_reach([*map(x, runs)]), show=power_text if title == COMPUTE else format.scaled)
+        for label, (x, title) in axes.items()
     }
     ends = {label: list(axis.reach) for label, axis in shown.items()}
     layers = [Layer("line", ends["parameters"], [0.0, 0.0], ink="muted", dash="dash", other=ends)]
     for i, group in enumerate(sizes):
-        off = [100 * math.expm1(float(row["log_residual"])) for row in group]
+        off = [100 * math.expm1(run.log_residual or 0.0) for run in group]
         layers.append(
             Layer(
                 "points",
-                [row["params"] for row in group],
+                [run.params for run in group],
                 off,
                 ink="ramp",
                 place=(i, len(sizes)),
-                hover=[f"{describe(row)}\n{one:+.2f} % off the law" for row, one in zip(group, off, strict=True)],
-                runs=[run_of(row) for row in group],
-                other={label: [row[key] for row in group] for label, (key, _) in axes.items()},
+                hover=[f"{run.hover}\n{percent:+.2f} % off the law" for run, percent in zip(group, off, strict=True)],
+                runs=[run.run for run in group],
+                other={label: [*map(x, group)] for label, (x, _) in axes.items()},
             )
         )
     heights = [y for layer in layers for y in layer.y]
     worst = max(heights, key=abs)
-    spread_of = number((law.get("diagnostics") or {}).get("rms_log_residual"))
-    root = "" if spread_of is None else f" Root mean square {100 * spread_of:.2g} %."
+    rms = law.diagnostics.rms_log_residual if law.diagnostics else None
+    root = "" if rms is None else f" Root mean square {100 * rms:.2g} %."
     return Plot(
         "residuals",
-        f"Residuals: {CALLED[name]}",
+        f"Residuals: {LAW_LABELS[name]}",
         f"Measured over fitted, less one. Points that bend away from zero are what the form does not describe.{root}",
         f"Residuals of {len(runs)} runs, at most {worst:+.2g} %.{root}",
         shown["parameters"],
@@ -173,42 +178,28 @@ def residuals(name: str, law: Json) -> Plot | None:
     )
 
 
-def left_out(name: str, law: Json) -> Plot | None:
+def left_out(law: DataLaw) -> Plot | None:
     """What the law says of each size that it has not seen."""
-    told = ("params", "error", "exponent")
-    rows = [row for row in law.get("leave_one_out") or [] if all(number(row.get(key)) is not None for key in told)]
-    held = law.get("hold_out") or {}
+    rows = [
+        (float(row.params), 100 * row.error, row.exponent)
+        for row in law.leave_one_out
+        if row.params is not None and row.error is not None and row.exponent is not None
+    ]
     if len(rows) < 2:
         return None
-    x, y = [float(row["params"]) for row in rows], [100 * float(row["error"]) for row in rows]
+    x, y = [n for n, _, _ in rows], [error for _, error, _ in rows]
     reach = log_reach(x)
     hover = [
-        f"without {format.scaled(n)} parameters: {error:+.2f} %\nN_opt ∝ C^{row['exponent']:.3f} then"
-        for n, error, row in zip(x, y, rows, strict=True)
+        f"without {format.scaled(n)} parameters: {error:+.2f} %\nN_opt ∝ C^{exponent:.3f} then"
+        for n, error, exponent in rows
     ]
     layers = [
         Layer("line", list(reach), [0.0, 0.0], ink="muted", dash="dash"),
         Layer("points", x, y, ink="text", hover=hover, name="each size left out in turn"),
     ]
-    ends: list[float] = []
-    measured, predicted, low, high = (number(held.get(key)) for key in ("measured", "predicted", "low", "high"))
-    if measured and predicted and low is not None and high is not None:
-        off = [100 * (value / measured - 1) for value in (low, predicted, high)]
-        ends = [off[0], off[2]]
-        verdict = "held" if held.get("inside") else "did not hold"
-        layers.append(
-            Layer(
-                "points",
-                [float(held["params"])],
-                [off[1]],
-                symbol="diamond",
-                ink="muted",
-                low=[off[0]],
-                high=[off[2]],
-                hover=[f"the largest size from the smaller ones: {off[1]:+.2f} %; the interval {verdict} what it did"],
-                name="the largest, from the smaller ones alone",
-            )
-        )
+    held = _held_out(law.hold_out)
+    ends = [end for end in [*held.low, *held.high] if end is not None] if held else []
+    layers += [held] if held else []
     return Plot(
         "left_out",
         "Sizes left out",
@@ -218,4 +209,25 @@ def left_out(name: str, law: Json) -> Plot | None:
         Axis("parameters of the size left out, N", reach, show=format.scaled),
         Axis("predicted over measured (%)", linear_reach([*y, *ends, 0.0]), log=False),
         layers,
+    )
+
+
+def _held_out(held: HoldOut | None) -> Layer | None:
+    """The largest size predicted from the smaller ones, with the interval in which it should lie."""
+    if held is None or not held.params or not held.measured or not held.predicted:
+        return None
+    if held.low is None or held.high is None:
+        return None
+    low, error, high = (100 * (value / held.measured - 1) for value in (held.low, held.predicted, held.high))
+    verdict = "held" if held.inside else "did not hold"
+    return Layer(
+        "points",
+        [float(held.params)],
+        [error],
+        symbol="diamond",
+        ink="muted",
+        low=[low],
+        high=[high],
+        hover=[f"the largest size from the smaller ones: {error:+.2f} %; the interval {verdict} what it did"],
+        name="the largest, from the smaller ones alone",
     )

@@ -101,7 +101,7 @@ def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: 
 
 def _plots(study: StudyView, curves: list[Curve]) -> list[Plot]:
     """The figures of the laws, and the paper's figure 4 with this study's models."""
-    made = [*plots(laws_of(study), study.runs), by_convention(study.fit or {}), perplexity(study, curves)]
+    made = [*plots(laws_of(study), study.runs), by_convention(study.fit), perplexity(study, curves)]
     return [plot for plot in made if plot is not None]
 
 

@@ -4,10 +4,10 @@ from zeroscale.core import format
 from zeroscale.report.sections import number_sources, run_health, scaling_laws
 from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.views import size_law
-from zeroscale.report.views.fit_file import SURFACES
 from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.views.size_law import Law
 from zeroscale.report.views.study import RunView, StudyView
+from zeroscale.scaling.registry import SURFACES
 
 Fact = dict[str, object]
 """One number of the first screen, as the page shows it: {label, value, note, from?, href?, name?}."""

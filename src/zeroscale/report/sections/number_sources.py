@@ -150,15 +150,14 @@ def _ledger_source(run: RunView, column: str) -> dict[str, object]:
 
 def of_fit(study: StudyView, law: str, keys: str) -> FileSource | None:
     """Of a number of fit.json: `keys` lead to it inside the law."""
-    content = ((study.fit or {}).get("laws") or {}).get(law)
+    fitted = study.fit.laws.get(law) if study.fit else None
     source = of_file(study)
-    if not isinstance(content, dict) or source is None:
+    if fitted is None or source is None:
         return None
-    points = content.get("points") or []
-    method = (content.get("intervals") or {}).get("method")
+    method = fitted.intervals.method if fitted.intervals else None
     facts = [
         ["place in it", f"laws, {law}, {keys}"],
-        ["fitted to", format.count(len(points), "run") if points else ""],
+        ["fitted to", format.count(len(fitted.points), "run") if fitted.points else ""],
         ["interval", f"95 %: {method}" if method else ""],
     ]
     file, *rest = source["facts"]
@@ -169,11 +168,11 @@ def of_file(study: StudyView) -> FileSource | None:
     """Of fit.json as a whole: which file, made when, from what, by which command."""
     if study.fit is None:
         return None
-    digest = study.fit.get("results_sha256")
+    digest = study.fit.results_sha256
     facts = [
         ["file", f"{study.shown_path}/fit.json"],
-        ["command", str(study.fit.get("command") or "")],
-        ["made", str(study.fit.get("created") or "")],
+        ["command", study.fit.command or ""],
+        ["made", study.fit.created or ""],
         ["results.csv then", f"sha256 {digest}" if digest else ""],
     ]
     return {"facts": [fact for fact in facts if fact[1]]}

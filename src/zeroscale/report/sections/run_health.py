@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from zeroscale.core import format
 from zeroscale.core.format import number
 from zeroscale.core.tables import Cell, Column, Table
-from zeroscale.report.views.fit_file import SURFACES, Json, run_of
+from zeroscale.report.views.fit_file import run_name
 from zeroscale.report.views.loss_curves import smooth
 from zeroscale.report.views.study import RunView, StudyView
+from zeroscale.scaling.fit_schema import FitFile
+from zeroscale.scaling.registry import SURFACES
 
 Losses = NDArray[np.float64]
 
@@ -78,15 +80,14 @@ def run_health(study: StudyView) -> list[RunHealth]:
     return sorted(rows, key=lambda row: (-row.severity, -row.size))
 
 
-def residuals(fit: Json | None) -> dict[str, float]:
+def residuals(fit: FitFile | None) -> dict[str, float]:
     """ln(measured/fitted) by run: off the law over size and data where there is one, else off the law over size."""
-    laws = (fit or {}).get("laws")
-    for name in (*SURFACES, "val/loss"):
-        law = laws.get(name) if isinstance(laws, dict) else None
-        points = law.get("points") if isinstance(law, dict) else None
-        known = {run_of(point): number(point.get("log_residual")) for point in points or []}
-        if any(value is not None for value in known.values()):
-            return {run: value for run, value in known.items() if value is not None}
+    laws = fit.laws if fit else {}
+    for law in (laws[name] for name in (*SURFACES, "val/loss") if name in laws):
+        by_run = {run_name(point.cell): point.log_residual for point in law.points}
+        known = {run: float(value) for run, value in by_run.items() if value is not None}
+        if known:
+            return known
     return {}
 
 

@@ -184,7 +184,7 @@ def _facts(run: RunView) -> dict[str, str]:
         return value if isinstance(value, dict) else {}
 
     source, corpus, tokenizer, packages = part("source"), part("corpus"), part("tokenizer"), part("packages")
-    dirty = {True: " with uncommitted changes", False: " (clean)"}.get(source.get("dirty"), "")
+    dirty = {"True": " with uncommitted changes", "False": " (clean)"}.get(str(source.get("dirty")), "")
     tokens = number(corpus.get("n_train_tokens"))
     trained_on = str(corpus.get("name", missing)) + (f", {format.scaled(tokens)} training tokens" if tokens else "")
     versions = ", ".join(f"{name} {version}" for name, version in sorted(packages.items()))

@@ -19,7 +19,7 @@ def every(study: StudyView, cards: list[Card]) -> dict[str, Table]:
         "cost": study_tables.cost(study),
         "provenance": study_tables.provenance(study).whole(),
     }
-    for law in law_tables.tables(study.fit or {}):
+    for law in law_tables.tables(study.fit):
         tables[f"laws_{law.name}"] = replace(law.table, caption=f"{law.title}. {law.lede}")
     return {name: table for name, table in tables.items() if table and table.rows}
 

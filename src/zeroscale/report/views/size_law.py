@@ -4,13 +4,17 @@ Fitting is `zeroscale.scaling.fit`'s work; nothing is fitted here.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 from zeroscale.core import format
 from zeroscale.core.format import number
 from zeroscale.report.views.study import StudyView
+from zeroscale.scaling import fit_schema
+from zeroscale.scaling.fit_schema import SizeLaw
+from zeroscale.scaling.laws.estimate import Estimate
 
 LOSS = "val/loss"
 AXES = {
@@ -18,6 +22,31 @@ AXES = {
     "params": "parameters with embeddings, N",
     "params_matmul": "parameters in matrix products, N",
 }
+
+
+class SizePoint(NamedTuple):
+    """A run: its N, and its loss in nats per token."""
+
+    run: str
+    params: float
+    loss: float
+
+
+class Parameter(NamedTuple):
+    """A fitted number with its 95 % interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class BandPoint(NamedTuple):
+    """The fitted loss at one N with its 95 % interval."""
+
+    params: float
+    low: float | None
+    value: float
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -41,13 +70,13 @@ class HoldOut:
 
 @dataclass(frozen=True)
 class Law:
-    """Points (run, N, loss in nats per token), and the fit where there is one. `axis` says which N it is."""
+    """The runs' losses, and the fit where there is one. `axis` says which N it is."""
 
-    points: list[tuple[str, float, float]]
+    points: list[SizePoint]
     axis: str = AXES["params_non_embedding"]
     form: str | None = None
-    parameters: dict[str, tuple[float, float | None, float | None]] = field(default_factory=dict)
-    band: list[tuple[float, float | None, float, float | None]] = field(default_factory=list)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    band: list[BandPoint] = field(default_factory=list)
     hold_out: HoldOut | None = None
     method: str | None = None
     warnings: list[str] = field(default_factory=list)
@@ -65,7 +94,7 @@ class Law:
     @property
     def undecided(self) -> bool:
         """Whether the exponent's interval includes zero: then the data do not show that loss depends on size."""
-        _, low, high = self.parameters.get("alpha", (0.0, None, None))
+        _, low, high = self.parameters.get("alpha", Parameter(0.0, None, None))
         return low is not None and high is not None and low <= 0 <= high
 
 
@@ -77,38 +106,36 @@ def greek(text: str) -> str:
 def read_law(study: StudyView) -> Law:
     """L(N) of the validation loss from fit.json, on the runs that it rests on; without one, every finished run."""
     measured = [
-        (run.name, run.params, float(run.row[LOSS]))
+        SizePoint(run.name, run.params, loss)
         for run in study.runs
-        if run.done and run.params and number(run.row.get(LOSS)) is not None
+        if run.done and run.params and (loss := number(run.row.get(LOSS))) is not None
     ]
     labels = {run.name: run.label for run in study.runs}
-    laws = (study.fit or {}).get("laws")
-    fitted = laws.get(LOSS) if isinstance(laws, dict) else None
-    if not isinstance(fitted, dict):
+    fitted = study.fit.laws.get(LOSS) if study.fit else None
+    if not isinstance(fitted, SizeLaw):
         return Law(measured, warnings=_missing(study), labels=labels)
-    points = _points(fitted.get("points"), {run.name for run in study.runs})
-    intervals = fitted.get("intervals") or {}
+    points = _points(fitted.points, {run.name for run in study.runs})
     return Law(
         points=points,
-        axis=AXES.get(str(fitted.get("variable")), AXES["params_non_embedding"]),
-        form=str(fitted["form"]) if fitted.get("form") else None,
-        parameters=_parameters(fitted.get("parameters")),
-        band=_band(fitted.get("band")),
-        hold_out=_hold_out(fitted.get("hold_out"), points),
-        method=intervals.get("method"),
-        warnings=_stale(study, points, measured) + [str(warning) for warning in fitted.get("warnings") or []],
+        axis=AXES.get(str(fitted.variable), AXES["params_non_embedding"]),
+        form=fitted.form or None,
+        parameters=_parameters(fitted.parameters),
+        band=_band(fitted.band),
+        hold_out=_hold_out(fitted.hold_out, points),
+        method=fitted.intervals.method if fitted.intervals else None,
+        warnings=[*_stale(study, points, measured), *fitted.warnings],
         labels=labels,
     )
 
 
-def _points(raw: Any, runs: set[str]) -> list[tuple[str, float, float]]:
+def _points(fitted: Iterable[fit_schema.FittedRun], runs: set[str]) -> list[SizePoint]:
     points = []
-    for point in raw or []:
-        params = number(point.get("params", point.get("params_non_embedding")))
-        loss = number(point.get("loss"))
-        if point.get("cell") in runs and params and loss:
-            points.append((str(point["cell"]), params, loss))
-    return sorted(points, key=lambda point: point[1])
+    for row in fitted:
+        params = number(row.params if "params" in row.keys else row.params_non_embedding)
+        loss = number(row.loss)
+        if row.cell in runs and params and loss:
+            points.append(SizePoint(str(row.cell), params, loss))
+    return sorted(points, key=lambda point: point.params)
 
 
 def _missing(study: StudyView) -> list[str]:
@@ -117,14 +144,12 @@ def _missing(study: StudyView) -> list[str]:
     return [f"No law is fitted yet. Make it with: zeroscale fit runs={study.shown_path}"]
 
 
-def _stale(
-    study: StudyView, points: list[tuple[str, float, float]], measured: list[tuple[str, float, float]]
-) -> list[str]:
+def _stale(study: StudyView, points: list[SizePoint], measured: list[SizePoint]) -> list[str]:
     """Whether fit.json was made before a run was finished or trained again."""
     losses = {run: loss for run, _, loss in points}
-    weighed = {str(entry.get("cell")) for entry in (study.fit or {}).get("left_out") or []} | set(losses)
+    known = {str(entry.cell) for entry in (study.fit.left_out if study.fit else ())} | set(losses)
     labels = {run.name: run.label for run in study.runs}
-    new = [labels[run] for run, _, _ in measured if run not in weighed]
+    new = [labels[run] for run, _, _ in measured if run not in known]
     changed = [labels[run] for run, _, loss in measured if abs(losses.get(run, loss) - loss) > 1e-6]
     if not new and not changed:
         return []
@@ -135,34 +160,31 @@ def _stale(
     ]
 
 
-def _parameters(raw: Any) -> dict[str, tuple[float, float | None, float | None]]:
-    result = {}
-    for name, entry in (raw or {}).items():
-        entry = entry if isinstance(entry, dict) else {"value": entry}
-        value = number(entry.get("value"))
-        if value is not None:
-            result[str(name)] = (value, number(entry.get("low")), number(entry.get("high")))
-    return result
+def _parameters(estimates: Mapping[str, Estimate]) -> dict[str, Parameter]:
+    return {
+        name: Parameter(value, number(estimate.low), number(estimate.high))
+        for name, estimate in estimates.items()
+        if (value := number(estimate.value)) is not None
+    }
 
 
-def _band(raw: Any) -> list[tuple[float, float | None, float, float | None]]:
+def _band(points: Iterable[fit_schema.BandPoint]) -> list[BandPoint]:
     rows = []
-    for point in raw or []:
-        params, value = number(point.get("params")), number(point.get("value"))
+    for point in points:
+        params, value = number(point.params), number(point.value)
         if params is not None and value is not None:
-            rows.append((params, number(point.get("low")), value, number(point.get("high"))))
-    return sorted(rows, key=lambda row: row[0])
+            rows.append(BandPoint(params, number(point.low), value, number(point.high)))
+    return sorted(rows, key=lambda row: row.params)
 
 
-def _hold_out(raw: Any, points: list[tuple[str, float, float]]) -> HoldOut | None:
-    if not isinstance(raw, dict):
+def _hold_out(held: fit_schema.HoldOut | None, points: list[SizePoint]) -> HoldOut | None:
+    if held is None:
         return None
-    params, measured = number(raw.get("params")), number(raw.get("measured"))
-    predicted = number(raw.get("predicted"))
+    params, measured, predicted = number(held.params), number(held.measured), number(held.predicted)
     if params is None or measured is None or predicted is None:
         return None
-    run = str(raw.get("cell") or next((name for name, n, _ in points if n == params), ""))
-    return HoldOut(run, params, predicted, number(raw.get("low")), number(raw.get("high")), measured)
+    run = held.cell or next((point.run for point in points if point.params == params), "")
+    return HoldOut(run, params, predicted, number(held.low), number(held.high), measured)
 
 
 def verdict(law: Law) -> str:
@@ -196,23 +218,23 @@ BARE = f"L{format.SPACE}∼{format.SPACE}{POWER}"
 
 def _undecided(law: Law) -> str:
     alpha, low, high = law.parameters["alpha"]
-    known = f"its 95{format.SPACE}% interval, {format.interval(low, high, 2)}, includes zero"
-    return f": the exponent α of {BARE} is {format.figure(alpha, 2)}, and {known}"
+    interval = f"its 95{format.SPACE}% interval, {format.interval(low, high, 2)}, includes zero"
+    return f": the exponent α of {BARE} is {format.figure(alpha, 2)}, and {interval}"
 
 
 def _as_power(law: Law) -> str:
     if "alpha" not in law.parameters:
         return ""
     alpha, low, high = law.parameters["alpha"]
-    irreducible = law.parameters.get("E", (0.0, None, None))[0]
+    irreducible = law.parameters["E"].value if "E" in law.parameters else 0.0
     shape = f"L {format.MINUS} {format.figure(irreducible)} ∼ {POWER}" if irreducible > 0 else BARE
-    known = format.interval(low, high, 2)
-    interval = f" (95{format.SPACE}% interval {known})" if known else ""
-    return f", as {shape} with α = {format.figure(alpha, 2)}{interval}"
+    interval = format.interval(low, high, 2)
+    text = f" (95{format.SPACE}% interval {interval})" if interval else ""
+    return f", as {shape} with α = {format.figure(alpha, 2)}{text}"
 
 
 def hold_out_sentence(law: Law) -> str | None:
-    """What the smaller sizes said about the largest, and what it did."""
+    """The loss predicted for the largest size from the smaller ones, and the measured one."""
     held = law.hold_out
     if held is None:
         return None

@@ -17,6 +17,7 @@ from zeroscale.report.views.results import ResultView
 from zeroscale.runs import layout
 from zeroscale.runs import study as studies
 from zeroscale.runs.run import Run
+from zeroscale.scaling.fit_schema import FitFile, read_fit
 
 LOG_BYTES = 16_384
 LOG_WIDTH = 400
@@ -107,7 +108,7 @@ class StudyView:
     name: str
     directory: Path
     runs: list[RunView]
-    fit: dict[str, Any] | None
+    fit: FitFile | None
 
     @property
     def shown_path(self) -> str:
@@ -136,7 +137,8 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     names = labels(runs)
     views = [_run_view(run, ledger.get(run.name, []), names[run.name]) for run in runs]
     views.sort(key=lambda view: (view.params or math.inf, view.name))
-    return StudyView(study.name, directory, views, study.recorded_fit)
+    fit = read_fit(directory / layout.FIT) if (directory / layout.FIT).is_file() else None
+    return StudyView(study.name, directory, views, fit)
 
 
 def labels(runs: list[Run]) -> dict[str, str]:

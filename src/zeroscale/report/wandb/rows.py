@@ -22,8 +22,8 @@ from zeroscale.report.views.study import StudyView
 Columns = list[str]
 Value = str | float | bool | None
 Rows = list[list[Value]]
-SCORE_COLUMNS = ("run", "model", "params_non_embedding", "tokens", "flops", "benchmark", "protocol", "metric", "value")
-SCORE_COLUMNS += ("low", "high", "n", "higher_is_better", "chance", "what", "step", "file")
+SCORE_COLUMNS = ["run", "model", "params_non_embedding", "tokens", "flops", "benchmark", "protocol", "metric", "value"]
+SCORE_COLUMNS += ["low", "high", "n", "higher_is_better", "chance", "what", "step", "file"]
 EXAMPLE_COLUMNS = ("benchmark", "protocol", "passage", "asked", "target", "run", "said", "right", "what")
 MAX_SERIES = 24  # more series in one of W&B's charts cannot be told apart
 
@@ -213,10 +213,8 @@ def summary(study: StudyView, by_size: Law) -> dict[str, float]:
         numbers |= _ends("hold_out/predicted", held.predicted, held.low, held.high)
         numbers |= {"hold_out/measured": held.measured, "hold_out/error": held.predicted / held.measured - 1}
     for name, law in scaling_laws.laws_of(study).items():
-        for group in ("parameters", "exponents"):
-            for key, estimate in (law.get(group) or {}).items():
-                if isinstance(estimate, dict):
-                    numbers |= _ends(f"{name}/{key}", estimate.get("value"), estimate.get("low"), estimate.get("high"))
+        for key, estimate in [*law.parameters.items(), *law.exponents.items()]:
+            numbers |= _ends(f"{name}/{key}", estimate.value, estimate.low, estimate.high)
     return {key: value for key, value in numbers.items() if value is not None}
 
 
