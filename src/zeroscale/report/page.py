@@ -19,6 +19,7 @@ from zeroscale.report.sections import (
     number_sources,
     run_health,
     scaling_laws,
+    score_notes,
 )
 from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.tables import paper_tables, study_tables
@@ -137,10 +138,10 @@ def _merged_health(data: PageData, health: list[list[RunHealth]]) -> list[RunHea
 
 def _first_screen(data: PageData, health: list[list[RunHealth]]) -> Json:
     """The first screen: of one study, or of several beside each other."""
-    badges = [badge(marks) for marks in benchmarks.marked(data.cards)]
+    badges = [badge(marks) for marks in score_notes.marked(data.cards)]
     beside = paper_tables.table(data.cards)
     return {
-        "sample_note": {"text": benchmarks.sample_note(data.cards), "badges": badges},
+        "sample_note": {"text": score_notes.sample_note(data.cards), "badges": badges},
         "beside": beside and beside.json(),
         **(_single_study(data, health[0]) if data.is_single else _several_studies(data, health)),
     }

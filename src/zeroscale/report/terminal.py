@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zeroscale.core import format
 from zeroscale.core.tables import Table
-from zeroscale.report.sections import headline, run_health, scaling_laws
+from zeroscale.report.sections import headline, run_health, scaling_laws, score_notes
 from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.fit_file import LAW_LABELS
@@ -89,11 +89,11 @@ def _sections(
     results = study_tables.results(study, [])
     rows = results.rows
     more = [f"The {MAX_RUNS} largest of {len(rows)} runs; all of them: {study.shown_path}/results.csv"]
-    shown = replace(results, rows=rows[-MAX_RUNS:])
-    yield "Runs", (more if len(rows) > MAX_RUNS else []) + _table(shown, width)
+    largest = replace(results, rows=rows[-MAX_RUNS:])
+    yield "Runs", (more if len(rows) > MAX_RUNS else []) + _table(largest, width)
     yield "How they behaved, the worst first", _table(_run_health(study), width)
     beside = paper_tables.beside_paper(study, cards, runs=4 if width < 100 else 6, brief=True)
-    note = f"{benchmarks.sample_note(cards)} Every metric: {study.shown_path}/report/tables/benchmarks.md"
+    note = f"{score_notes.sample_note(cards)} Every metric: {study.shown_path}/report/tables/benchmarks.md"
     yield "Scores beside the paper's", _wrapped(note, width) + _table(beside, width)
 
 

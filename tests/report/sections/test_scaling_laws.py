@@ -125,11 +125,11 @@ def test_the_surfaces_curves_are_the_laws_and_lie_above_the_frontier(laws):
 
 def test_residuals_can_be_seen_over_size_data_and_compute(laws):
     plot = law_plots.residuals("chinchilla", laws["chinchilla"])
-    assert list(plot.over) == ["parameters", "tokens", "compute"]
+    assert list(plot.other_x) == ["parameters", "tokens", "compute"]
     points = [layer for layer in plot.layers if layer.kind == "points"]
     assert sum(len(layer.x) for layer in points) == laws["chinchilla"].n_points
     for layer in points:
-        assert layer.other["parameters"] == layer.x and set(layer.other) == set(plot.over)
+        assert layer.other_x["parameters"] == layer.x and set(layer.other_x) == set(plot.other_x)
     top = max(abs(y) for layer in points for y in layer.y)
     assert top == pytest.approx(100 * max(abs(math.expm1(run.log_residual)) for run in laws["chinchilla"].points))
 

@@ -8,7 +8,7 @@ from support import study_fixture
 from zeroscale.core import marks
 from zeroscale.core.marks import Mark
 from zeroscale.report.figures import plotly_panels
-from zeroscale.report.sections import examples
+from zeroscale.report.sections import examples, score_notes
 from zeroscale.report.tables import study_tables
 from zeroscale.report.views import benchmarks
 from zeroscale.report.views.study import read_study
@@ -55,7 +55,7 @@ def test_a_benchmark_among_samples_is_named(short):
             path, json.loads(path.read_text()) | {"is_sample": False, "source": "files", "mark": "", "n": 5153}
         )
     cards = benchmarks.read_cards(read_study(short))
-    note = benchmarks.sample_note(cards)
+    note = score_notes.sample_note(cards)
     assert "not benchmark results. Real benchmarks here: lambada." in note
     assert card_of(read_study(short), "lambada").badge == "BENCHMARK"
 
@@ -210,10 +210,10 @@ def test_the_first_screen_tells_parts_from_samples_and_benchmarks(short):
     score_on_files(short, "coqa", PART)
     score_on_files(short, "lambada", {})
     cards = benchmarks.read_cards(read_study(short))
-    note = benchmarks.sample_note(cards)
+    note = score_notes.sample_note(cards)
     assert "Scores marked PART are on a part of a benchmark, or on other data, and are not its results: coqa." in note
     assert note.endswith("Real benchmarks here: lambada.")
-    assert benchmarks.marked(cards) == [(Mark.SAMPLE,), (Mark.PART,)]
+    assert score_notes.marked(cards) == [(Mark.SAMPLE,), (Mark.PART,)]
 
 
 def test_the_way_back_scores_the_same_part(short):

@@ -22,11 +22,11 @@ def tick_text(value: float) -> str:
 
 def apart(sizes: list[float]) -> list[float]:
     """Sizes at least 1.5× apart, so that their labels do not touch."""
-    kept: list[float] = []
+    distinct: list[float] = []
     for n in sorted(set(sizes)):
-        if not kept or n >= 1.5 * kept[-1]:
-            kept.append(n)
-    return kept
+        if not distinct or n >= 1.5 * distinct[-1]:
+            distinct.append(n)
+    return distinct
 
 
 def log_ticks(low: float, high: float) -> list[float]:

@@ -67,5 +67,5 @@ def _lowest(curves: list[list[tuple[float, float]]]) -> tuple[list[float], list[
         c, loss = np.log(np.array(curve)).T
         logs[row] = np.interp(np.log(budgets), c, loss, left=math.inf, right=math.inf)
     lowest = np.exp(np.minimum.accumulate(logs.min(axis=0)))
-    kept = np.isfinite(lowest)
-    return [float(c) for c in budgets[kept]], [float(loss) for loss in lowest[kept]]
+    finite = np.isfinite(lowest)
+    return [float(c) for c in budgets[finite]], [float(loss) for loss in lowest[finite]]

@@ -29,8 +29,8 @@ def isoflop(law: DataLaw) -> Plot | None:
     budgets = [curve for curve in (law.diagnostics.budgets if law.diagnostics else ()) if curve.flops]
     runs = {run.name: run for run in plotted_runs(law.points)}
     outside = plotted_runs(law.left_out)
-    shown = [*runs.values(), *outside]
-    if not budgets or not shown:
+    all_runs = [*runs.values(), *outside]
+    if not budgets or not all_runs:
         return None
     layers: list[Layer] = []
     for i, curve in enumerate(budgets):
@@ -49,8 +49,8 @@ def isoflop(law: DataLaw) -> Plot | None:
         + (f" {format.count(off_axis, 'run').capitalize()} above the axis." if off_axis else ""),
         f"Loss against parameters for {format.count(len(budgets), 'budget')}: "
         + "; ".join(map(describe_budget, budgets)),
-        Axis(SIZE, log_reach([run.params for run in shown], right=0.28), show=format.scaled),
-        Axis(LOSS, (bottom, min(limit, linear_reach([run.loss for run in shown])[1])), log=False),
+        Axis(SIZE, log_reach([run.params for run in all_runs], right=0.28), show=format.scaled),
+        Axis(LOSS, (bottom, min(limit, linear_reach([run.loss for run in all_runs])[1])), log=False),
         layers,
     )
 

@@ -32,6 +32,12 @@ from zeroscale.scaling.fit_schema import DataLaw, HoldOut
 from zeroscale.scaling.numerics.arrays import group_values
 from zeroscale.scaling.registry import SURFACES
 
+# The x axes of the residuals: what is along them, and its title.
+RESIDUAL_AXES: dict[str, tuple[Callable[[PlottedRun], float], str]] = {
+    "parameters": (lambda run: run.params, SIZE),
+    "tokens": (lambda run: run.tokens, TOKENS),
+    "compute": (lambda run: run.flops, COMPUTE),
+}
 # More curves than these would hide the points, and more labels would lie over each other.
 MAX_CURVES, MAX_LABELS = 12, 4
 
@@ -137,44 +143,39 @@ def residuals(name: str, law: DataLaw) -> Plot | None:
     if not runs:
         return None
     sizes = _sizes(runs)
-    axes: dict[str, tuple[Callable[[PlottedRun], float], str]] = {
-        "parameters": (lambda run: run.params, SIZE),
-        "tokens": (lambda run: run.tokens, TOKENS),
-        "compute": (lambda run: run.flops, COMPUTE),
-    }
-    shown = {
+    x_axes = {
         label: Axis(title, log_reach([*map(x, runs)]), show=power_text if title == COMPUTE else format.scaled)
-        for label, (x, title) in axes.items()
+        for label, (x, title) in RESIDUAL_AXES.items()
     }
-    ends = {label: list(axis.reach) for label, axis in shown.items()}
-    layers = [Layer("line", ends["parameters"], [0.0, 0.0], ink="muted", dash="dash", other=ends)]
-    for i, group in enumerate(sizes):
-        off = [100 * math.expm1(run.log_residual or 0.0) for run in group]
-        layers.append(
-            Layer(
-                "points",
-                [run.params for run in group],
-                off,
-                ink="ramp",
-                place=(i, len(sizes)),
-                hover=[f"{run.hover}\n{percent:+.2f} % off the law" for run, percent in zip(group, off, strict=True)],
-                runs=[run.run for run in group],
-                other={label: [*map(x, group)] for label, (x, _) in axes.items()},
-            )
-        )
+    ends = {label: list(axis.reach) for label, axis in x_axes.items()}
+    zero = Layer("line", ends["parameters"], [0.0, 0.0], ink="muted", dash="dash", other_x=ends)
+    layers = [zero, *(_residuals_of_size(group, (i, len(sizes))) for i, group in enumerate(sizes))]
     heights = [y for layer in layers for y in layer.y]
-    worst = max(heights, key=abs)
     rms = law.diagnostics.rms_log_residual if law.diagnostics else None
     root = "" if rms is None else f" Root mean square {100 * rms:.2g} %."
     return Plot(
         "residuals",
         f"Residuals: {LAW_LABELS[name]}",
         f"Measured over fitted, less one. Points that bend away from zero are what the form does not describe.{root}",
-        f"Residuals of {len(runs)} runs, at most {worst:+.2g} %.{root}",
-        shown["parameters"],
+        f"Residuals of {len(runs)} runs, at most {max(heights, key=abs):+.2g} %.{root}",
+        x_axes["parameters"],
         Axis("measured over fitted (%)", linear_reach(heights), log=False),
         layers,
-        over=shown,
+        other_x=x_axes,
+    )
+
+
+def _residuals_of_size(group: list[PlottedRun], place: tuple[int, int]) -> Layer:
+    percents = [100 * math.expm1(run.log_residual or 0.0) for run in group]
+    return Layer(
+        "points",
+        [run.params for run in group],
+        percents,
+        ink="ramp",
+        place=place,
+        hover=[f"{run.hover}\n{percent:+.2f} % off the law" for run, percent in zip(group, percents, strict=True)],
+        runs=[run.run for run in group],
+        other_x={label: [*map(x, group)] for label, (x, _) in RESIDUAL_AXES.items()},
     )
 
 

@@ -73,20 +73,20 @@ def drawings(
 ) -> dict[str, Drawing]:
     """loss_over_tokens, loss_over_flops, law, those over size and data, perplexity and benchmarks, of what there is;
     by name, to be drawn in the report's style."""
-    found: dict[str, Drawing] = {}
+    drawn: dict[str, Drawing] = {}
     painter = _Painter([run.name for run in study.runs], palette)
     if any(curve.train or curve.validation for curve in curves):
         for axis, label in (("tokens", "training tokens"), ("flops", "training FLOPs")):
-            found[f"loss_over_{axis}"] = Drawing(_loss_drawer(curves, axis, label, painter), _SIZE)
+            drawn[f"loss_over_{axis}"] = Drawing(_loss_drawer(curves, axis, label, painter), _SIZE)
     if law.points:
-        found["law"] = Drawing(lambda figure: _law(figure.subplots(), law, painter), _SIZE)
+        drawn["law"] = Drawing(lambda figure: _law(figure.subplots(), law, painter), _SIZE)
     for plot in _plots(study, curves):
-        found[plot.name] = Drawing(partial(_draw_plot, plot), _SIZE)
+        drawn[plot.name] = Drawing(partial(_draw_plot, plot), _SIZE)
     panels = [(card, panel) for card in cards for panel in card.panels]
     if panels:
         rows = -(-len(panels) // COLUMNS)
-        found["benchmarks"] = Drawing(lambda figure: _grid(figure, panels, rows, painter), (8.4, 0.4 + 2.2 * rows))
-    return found
+        drawn["benchmarks"] = Drawing(lambda figure: _grid(figure, panels, rows, painter), (8.4, 0.4 + 2.2 * rows))
+    return drawn
 
 
 def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: list[Card]) -> list[Path]:

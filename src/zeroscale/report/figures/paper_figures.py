@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from zeroscale.core import format
 from zeroscale.core.format import number
@@ -33,18 +34,26 @@ class Task:
     panel: Panel | None
 
 
+class BestRun(NamedTuple):
+    """A size's run with the lowest loss."""
+
+    params: float
+    loss: float
+    run: RunView
+
+
 def tasks(cards: list[Card]) -> list[Task]:
     """The four panels in the paper's order; [] where none of them was scored."""
     by_name = {card.card: card for card in cards if card.protocol == "paper"}
-    found = []
+    panels = []
     for title, name, metric in FIGURE_1:
         card = by_name.get(name)
         panel = next((panel for panel in card.panels if panel.metric == metric), None) if card else None
-        found.append(Task(title, name, metric, card if panel else None, panel))
-    return found if any(task.panel for task in found) else []
+        panels.append(Task(title, name, metric, card if panel else None, panel))
+    return panels if any(task.panel for task in panels) else []
 
 
-def perplexity(study: StudyView, drawn: list[Curve]) -> Plot | None:
+def perplexity(study: StudyView, curves: list[Curve]) -> Plot | None:
     """Figure 4: perplexity per token of the training text and of held-out text against size; None under two sizes.
 
     Of several runs of one size the one with the lowest loss counts.
@@ -52,53 +61,70 @@ def perplexity(study: StudyView, drawn: list[Curve]) -> Plot | None:
     rows = _best(study.runs)
     if len(rows) < 2:
         return None
-    last = {curve.run: curve.smooth[-1] for curve in drawn if curve.smooth and curve.smooth[-1] is not None}
-    size = [params for params, _, _ in rows]
-    test = [math.exp(loss) for _, loss, _ in rows]
-    low, high = zip(*(_interval(run) for _, _, run in rows), strict=True)
-    known = any(end is not None for end in low)
-    names, hover = [run.name for _, _, run in rows], []
-    for params, loss, run in rows:
-        hover.append(
-            f"{run.label}\n{format.scaled(params)} parameters\n"
-            f"test perplexity {format.figure(math.exp(loss))}, loss {format.figure(loss, 4)}"
-        )
-    seen = [(params, last[run.name], run) for params, _, run in rows if run.name in last]
-    layers = []
-    if len(seen) > 1:
-        x, y = [params for params, _, _ in seen], [math.exp(loss or 0.0) for _, loss, _ in seen]
-        runs = [run.name for _, _, run in seen]
-        labels = [run.label for _, _, run in seen]
-        said = [f"{label}\ntraining perplexity {format.figure(value)}" for label, value in zip(labels, y, strict=True)]
-        layers.append(Layer("line", x, y, ink="muted", dash="dash"))
-        layers.append(Layer("points", x, y, ink="muted", symbol="circle-open", hover=said, runs=runs, name="train"))
-    layers.append(Layer("line", size, test))
-    ends = (list(low), list(high)) if known else ([], [])
-    layers.append(Layer("points", size, test, low=ends[0], high=ends[1], hover=hover, runs=names, name="test"))
-    heights = [y for layer in layers for y in layer.y] + [end for end in [*low, *high] if end]
+    test = _test(rows)
+    layers = [*_train(rows, curves), Layer("line", test.x, test.y), test]
+    heights = [y for layer in layers for y in layer.y] + [end for end in [*test.low, *test.high] if end]
     return Plot(
         "perplexity",
         "Train and test perplexity against size",
         "Per token of the study's own vocabulary, so not to be compared with another's. Test: the held-out text, with "
         "its 95 % interval where it was scored; train: the smoothed loss of the last steps. As long as both fall "
         "together, the larger model still learns from the text rather than by heart.",
-        f"Test perplexity goes from {format.figure(test[0])} to {format.figure(test[-1])} over "
+        f"Test perplexity goes from {format.figure(test.y[0])} to {format.figure(test.y[-1])} over "
         f"{format.count(len(rows), 'size')}.",
-        Axis(SIZE, log_reach(size), show=format.scaled),
+        Axis(SIZE, log_reach(test.x), show=format.scaled),
         Axis("perplexity per token", log_reach(heights, 0.1)),
         layers,
     )
 
 
-def _best(runs: list[RunView]) -> list[tuple[float, float, RunView]]:
-    """(N, loss, run) of each size's best finished run, smallest size first."""
-    found: dict[float, tuple[float, float, RunView]] = {}
+def _test(rows: list[BestRun]) -> Layer:
+    """Perplexity of the held-out text, with its interval where any run has one."""
+    low, high = zip(*(_interval(row.run) for row in rows), strict=True)
+    with_interval = any(end is not None for end in low)
+    hover = [
+        f"{row.run.label}\n{format.scaled(row.params)} parameters\n"
+        f"test perplexity {format.figure(math.exp(row.loss))}, loss {format.figure(row.loss, 4)}"
+        for row in rows
+    ]
+    return Layer(
+        "points",
+        [row.params for row in rows],
+        [math.exp(row.loss) for row in rows],
+        low=list(low) if with_interval else [],
+        high=list(high) if with_interval else [],
+        hover=hover,
+        runs=[row.run.name for row in rows],
+        name="test",
+    )
+
+
+def _train(rows: list[BestRun], curves: list[Curve]) -> list[Layer]:
+    """Perplexity of the training text at the end, where at least two runs have logged it."""
+    last = {curve.run: curve.smooth[-1] for curve in curves if curve.smooth and curve.smooth[-1] is not None}
+    trained = [row for row in rows if row.run.name in last]
+    if len(trained) < 2:
+        return []
+    x, y = [row.params for row in trained], [math.exp(last[row.run.name] or 0.0) for row in trained]
+    hover = [
+        f"{row.run.label}\ntraining perplexity {format.figure(value)}" for row, value in zip(trained, y, strict=True)
+    ]
+    names = [row.run.name for row in trained]
+    return [
+        Layer("line", x, y, ink="muted", dash="dash"),
+        Layer("points", x, y, ink="muted", symbol="circle-open", hover=hover, runs=names, name="train"),
+    ]
+
+
+def _best(runs: list[RunView]) -> list[BestRun]:
+    """Each size's best finished run, smallest size first."""
+    by_size: dict[float, BestRun] = {}
     for run in runs:
         loss = number(run.row.get(LOSS))
         if run.done and run.params and loss is not None:
-            new = (run.params, loss, run)
-            found[run.params] = min(found.get(run.params, new), new, key=lambda row: row[1])
-    return [found[params] for params in sorted(found)]
+            candidate = BestRun(run.params, loss, run)
+            by_size[run.params] = min(by_size.get(run.params, candidate), candidate, key=lambda row: row.loss)
+    return [by_size[params] for params in sorted(by_size)]
 
 
 def _interval(run: RunView) -> tuple[float | None, float | None]:

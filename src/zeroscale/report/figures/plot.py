@@ -54,13 +54,13 @@ class Layer:
     """The run behind each point, where there is one: what a click shows the provenance of."""
     text: str = ""
     name: str = ""
-    other: dict[str, Values] = field(default_factory=dict)
+    other_x: dict[str, Values] = field(default_factory=dict)
     """x for each of the figure's other axes."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """`name` is the file's and the page's; `over` holds further x axes that a reader may choose, by name."""
+    """`name` is the file's and the page's; `other_x` holds further x axes that a reader may choose, by name."""
 
     name: str
     title: str
@@ -70,7 +70,7 @@ class Plot:
     x: Axis
     y: Axis
     layers: list[Layer]
-    over: dict[str, Axis] = field(default_factory=dict)
+    other_x: dict[str, Axis] = field(default_factory=dict)
 
     @property
     def legend(self) -> bool:

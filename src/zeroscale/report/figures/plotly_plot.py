@@ -20,10 +20,10 @@ def figure(plot: Plot) -> PlotlyFigure:
         "yaxis": _axis(plot.y),
     }
     traces = [trace for layer in plot.layers for trace in _traces(layer)]
-    drawn: PlotlyFigure = {"data": traces, "layout": layout}
-    if plot.over:
-        drawn["axes"] = {name: _axis(axis) for name, axis in plot.over.items()}
-    return drawn
+    content: PlotlyFigure = {"data": traces, "layout": layout}
+    if plot.other_x:
+        content["axes"] = {name: _axis(axis) for name, axis in plot.other_x.items()}
+    return content
 
 
 def _axis(axis: Axis) -> Layout:
@@ -44,8 +44,8 @@ def _traces(layer: Layer) -> list[Trace]:
     meta: Trace = {"ink": layer.ink}
     if layer.ink == "ramp":
         meta |= {"place": layer.place[0], "of": layer.place[1]}
-    if layer.other:
-        meta["axes"] = layer.other
+    if layer.other_x:
+        meta["axes"] = layer.other_x
     trace: Trace = {"type": "scatter", "x": layer.x, "y": layer.y, "meta": meta, "showlegend": bool(layer.name)}
     if layer.name:
         trace["name"] = plain(layer.name)
@@ -89,8 +89,8 @@ def _band(layer: Layer) -> list[Trace]:
     """Two edges without a line, and what is between them filled."""
     edge = {"type": "scatter", "mode": "lines", "x": layer.x, "line": {"width": 0}, "hoverinfo": "skip"}
     meta = {"ink": "muted"}
-    shown = {"name": plain(layer.name), "showlegend": True} if layer.name else {"showlegend": False}
+    legend = {"name": plain(layer.name), "showlegend": True} if layer.name else {"showlegend": False}
     return [
         edge | {"y": layer.low, "meta": meta, "showlegend": False},
-        edge | {"y": layer.high, "meta": meta, "fill": "tonexty"} | shown,
+        edge | {"y": layer.high, "meta": meta, "fill": "tonexty"} | legend,
     ]

@@ -63,10 +63,10 @@ def describe(study: StudyView, by_size: Law, order: dict[str, int]) -> LawsJson 
     fit, laws = study.fit, laws_of(study)
     if fit is None or not (laws or fit.benchmarks):
         return None
-    drawn = plots(laws, study.runs)
-    first = first_figure(leading(laws), drawn)
+    law_plots = plots(laws, study.runs)
+    first = first_figure(leading(laws), law_plots)
     conventions = by_convention(fit)
-    figures = [figure(plot) for plot in [*drawn, *([conventions] if conventions else [])] if plot is not first]
+    figures = [figure(plot) for plot in [*law_plots, *([conventions] if conventions else [])] if plot is not first]
     if first is not None and by_size.points:
         figures.append(_size_figure(by_size, order))
     return {
@@ -91,9 +91,9 @@ def _size_figure(by_size: Law, order: dict[str, int]) -> FigureJson:
     }
 
 
-def first_figure(lead: str | None, drawn: list[Plot]) -> Plot | None:
+def first_figure(lead: str | None, law_plots: list[Plot]) -> Plot | None:
     """Of the figures, the leading law's own."""
-    return next((plot for plot in drawn if lead and plot.name == LAWS[lead].figure), None)
+    return next((plot for plot in law_plots if lead and plot.name == LAWS[lead].figure), None)
 
 
 def figure(plot: Plot) -> FigureJson:

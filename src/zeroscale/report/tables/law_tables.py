@@ -193,8 +193,8 @@ def correlation(laws: Mapping[str, DataLaw]) -> Table | None:
     rows = []
     for key, label in names.items():
         values = [number((matrix.get(key) or {}).get(other)) for other in names]
-        shown = [Cell(NOTHING) if v is None else Cell(f"{v:+.2f}".replace("-", format.MINUS), v) for v in values]
-        rows.append([Cell(label), *shown])
+        cells = [Cell(NOTHING) if v is None else Cell(f"{v:+.2f}".replace("-", format.MINUS), v) for v in values]
+        rows.append([Cell(label), *cells])
     return Table(columns, rows)
 
 

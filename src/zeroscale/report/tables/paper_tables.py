@@ -22,21 +22,21 @@ def beside_paper(study: StudyView, cards: list[Card], runs: int = RUNS, brief: b
     benchmarks: they stand only beside scores of those (`Panel.published`).
     """
     scored = {point.run for card in cards for panel in card.panels for point in panel.points}
-    shown = [run for run in study.runs if run.name in scored][-runs:]
+    chosen = [run for run in study.runs if run.name in scored][-runs:]
     panels = [
         (card, panel)
         for card in cards
         for place, panel in enumerate(card.panels)
         if not brief or place == 0 or panel.published
     ]
-    if not shown or not panels:
+    if not chosen or not panels:
         return None
     sizes = {name: params for _, panel in panels for name, params, _ in panel.published}
     others = sorted(sizes, key=lambda name: (sizes[name], name))
     columns = [Column("benchmark"), Column("metric")]
-    columns += [Column(run.label, note=f"{format.scaled(run.params)} parameters", number=True) for run in shown]
+    columns += [Column(run.label, note=f"{format.scaled(run.params)} parameters", number=True) for run in chosen]
     columns += [Column(name, note=f"{format.scaled(sizes[name])}, published", number=True) for name in others]
-    rows = [_row(card, panel, [run.name for run in shown], others) for card, panel in panels]
+    rows = [_row(card, panel, [run.name for run in chosen], others) for card, panel in panels]
     return Table(columns, rows, "Every score beside published ones.")
 
 
@@ -100,16 +100,18 @@ def _panel(card: Card) -> Panel | None:
     """The card's first metric of which the paper has a number, and this study a score of the whole benchmark."""
     if card.protocol != "paper":
         return None
-    reported = {row.metric for row in published.of(card.card) if row.paper}
+    in_paper = {entry.metric for entry in published.of(card.card) if entry.paper}
     for panel in card.panels:
-        if panel.metric in reported and any(point.badge == BENCHMARK for point in panel.points):
+        if panel.metric in in_paper and any(point.badge == BENCHMARK for point in panel.points):
             return panel
     return None
 
 
 def _chosen(points: list[Point]) -> list[tuple[str, str]]:
     """(run, label), from small to large: all where they are few, else evenly among them with both ends."""
-    runs = dict(sorted({point.run: (point.params, point.label) for point in points}.items(), key=lambda item: item[1]))
+    runs = dict(
+        sorted({point.run: (point.params, point.label) for point in points}.items(), key=lambda entry: entry[1])
+    )
     names = [(run, label) for run, (_, label) in runs.items()]
     if len(names) <= OURS:
         return names

@@ -4,13 +4,13 @@ import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.format import NOTHING, number
 from zeroscale.core.marks import data_mark
 from zeroscale.core.tables import NO_MFU, Cell, Column, Table
 from zeroscale.report.views.benchmarks import Card, Point
+from zeroscale.report.views.results import Json
 from zeroscale.report.views.study import RunView, StudyView
 
 
@@ -133,8 +133,8 @@ def cost(study: StudyView) -> Table:
 
 
 def _median(values: list[float | None]) -> float | None:
-    known = sorted(value for value in values if value is not None)
-    return known[len(known) // 2] if known else None
+    logged = sorted(value for value in values if value is not None)
+    return logged[len(logged) // 2] if logged else None
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _fact(name: str, text: str) -> Cell:
 def _facts(run: RunView) -> dict[str, str]:
     manifest, missing = run.manifest, "not recorded"
 
-    def part(name: str) -> dict[str, Any]:
+    def part(name: str) -> Json:
         value = manifest.get(name)
         return value if isinstance(value, dict) else {}
 
@@ -206,14 +206,14 @@ def _facts(run: RunView) -> dict[str, str]:
     }
 
 
-def _hardware(hardware: dict[str, Any]) -> str:
+def _hardware(hardware: Json) -> str:
     memory = number(hardware.get("memory_bytes"))
     cores = hardware.get("cores")
     parts = [hardware.get("gpu"), hardware.get("cpu"), f"{cores} cores" if cores else None]
     return ", ".join([str(part) for part in parts if part] + ([format.size(memory)] if memory else []))
 
 
-def _threads(threads: Any) -> str:
+def _threads(threads: object) -> str:
     return json.dumps(threads, sort_keys=True) if isinstance(threads, dict) else str(threads or "")
 
 
@@ -232,15 +232,15 @@ def _cards_source(study: StudyView) -> str:
     results = [result.content for run in study.runs for results in run.results.values() for result in results]
     results = [content for content in results if content.get("source") != "corpus"]
     sources = {str(content["source"]) for content in results if content.get("source")}
-    given: dict[str, Any] = {name: settings.get(name) for name in ("cards_from", "data_dir")}
+    options: dict[str, object] = {name: settings.get(name) for name in ("cards_from", "data_dir")}
     if len(sources) == 1:
-        given["cards_from"] = sources.pop()
-        given["data_dir"] = (settings.get("data_dir") or "DIR") if given["cards_from"] == "files" else None
+        options["cards_from"] = sources.pop()
+        options["data_dir"] = (settings.get("data_dir") or "DIR") if options["cards_from"] == "files" else None
     limits = {content.get("limit") for content in results}
-    given["limit"] = limits.pop() if len(limits) == 1 else None
-    other = any(data_mark(str(content.get("data"))) is not None for content in results)
-    given["allow_other_data"] = "true" if other else None
-    return "".join(f" {name}={shlex.quote(str(value))}" for name, value in given.items() if value)
+    options["limit"] = limits.pop() if len(limits) == 1 else None
+    other_data = any(data_mark(str(content.get("data"))) is not None for content in results)
+    options["allow_other_data"] = "true" if other_data else None
+    return "".join(f" {name}={shlex.quote(str(value))}" for name, value in options.items() if value)
 
 
 def again(study: StudyView, cards: list[Card]) -> list[dict[str, str]]:

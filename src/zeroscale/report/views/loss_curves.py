@@ -51,7 +51,7 @@ def _curve(run: RunView, budget: int) -> Curve:
     losses = np.array([_float(row.get("train/loss")) for row in train])
     smoothed = {name: smooth(losses, span=max(1.0, len(losses) * share)) for name, share in SPANS.items()}
     keep = thin(losses, budget)
-    kept = thin(np.array([_float(row["val/loss"]) for row in validation]), budget)
+    keep_validation = thin(np.array([_float(row["val/loss"]) for row in validation]), budget)
     smooths = {name: [_short(values[i]) for i in keep] for name, values in smoothed.items()}
     return Curve(
         run=run.name,
@@ -59,8 +59,8 @@ def _curve(run: RunView, budget: int) -> Curve:
         train_x={axis: [number(train[i].get(axis)) for i in keep] for axis in AXES},
         train=[_short(losses[i]) for i in keep],
         smooth=smooths["medium"],
-        validation_x={axis: [number(validation[i].get(axis)) for i in kept] for axis in AXES},
-        validation=[number(validation[i]["val/loss"]) for i in kept],
+        validation_x={axis: [number(validation[i].get(axis)) for i in keep_validation] for axis in AXES},
+        validation=[number(validation[i]["val/loss"]) for i in keep_validation],
         n_logged=len(train),
         not_finite=[int(number(row.get("step")) or 0) for row in train if number(row.get("train/loss")) is None],
         smooths=smooths,

@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import number
-from zeroscale.report.views.results import ResultView
+from zeroscale.report.views.results import Json, ResultView
 from zeroscale.runs import layout
 from zeroscale.runs import study as studies
 from zeroscale.runs.run import Run
 from zeroscale.scaling.fit_schema import FitFile, read_fit
+
+LedgerRow = dict[str, float | str]
+"""A row of results.csv by column; `line` is its line in the file."""
 
 LOG_BYTES = 16_384
 LOG_WIDTH = 400
@@ -33,9 +35,9 @@ class RunView:
     """
 
     run: Run
-    metrics: list[dict[str, Any]]
+    metrics: list[Json]
     results: dict[int, list[ResultView]]
-    rows: list[dict[str, Any]]
+    rows: list[LedgerRow]
     label: str
 
     @property
@@ -60,11 +62,11 @@ class RunView:
         return self.run.step
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         return self.run.settings
 
     @property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Json:
         return self.run.manifest
 
     @property
@@ -72,7 +74,7 @@ class RunView:
         return self.state == "done"
 
     @property
-    def row(self) -> dict[str, Any]:
+    def row(self) -> LedgerRow:
         """The last checkpoint's row of results.csv; empty where the run has none."""
         return self.rows[-1] if self.rows else {}
 
@@ -97,8 +99,8 @@ class RunView:
                 text = ESCAPES.sub("", handle.read().decode("utf-8", "replace"))
         except OSError:
             return ""
-        kept = [line.rstrip().rpartition("\r")[2] for line in text.split("\n") if line.strip()]
-        return "\n".join(line[:LOG_WIDTH] for line in kept[-lines:])
+        lines_of_log = [line.rstrip().rpartition("\r")[2] for line in text.split("\n") if line.strip()]
+        return "\n".join(line[:LOG_WIDTH] for line in lines_of_log[-lines:])
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _tokens(run: Run) -> str:
     return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
-def _run_view(run: Run, rows: list[dict[str, Any]], label: str) -> RunView:
+def _run_view(run: Run, rows: list[LedgerRow], label: str) -> RunView:
     metrics = [row for _, row in sorted(run.metrics.items())]
     by_step = {step: _results(run, step) for step in run.recorded_steps}
     return RunView(run, metrics, {step: results for step, results in by_step.items() if results}, rows, label)
@@ -189,8 +191,8 @@ def _results(run: Run, step: int) -> list[ResultView]:
     return results
 
 
-def _ledger(study: studies.Study, keep: bool) -> dict[str, list[dict[str, Any]]]:
-    """results.csv's rows by run; made anew where it is missing, older than what it is made from, or calls a run running
+def _ledger(study: studies.Study, keep: bool) -> dict[str, list[LedgerRow]]:
+    """results.csv's rows by run; collected again where it is missing, older than what it is made from, or calls a run running
     whose process is gone."""
     path = study.ledger_path
     if path.is_file() and path.stat().st_mtime >= _newest_record(study.runs):
@@ -205,18 +207,23 @@ def _ledger(study: studies.Study, keep: bool) -> dict[str, list[dict[str, Any]]]
     return _parse(path, ledger.as_csv(study.ledger).encode())
 
 
-def _parse(path: Path, content: bytes) -> dict[str, list[dict[str, Any]]]:
-    rows: dict[str, list[dict[str, Any]]] = {}
+def _parse(path: Path, content: bytes) -> dict[str, list[LedgerRow]]:
+    rows: dict[str, list[LedgerRow]] = {}
     try:
         with io.StringIO(content.decode("utf-8"), newline="") as handle:
             for line, raw in enumerate(csv.DictReader(handle), start=2):
-                values = {key: text if number(text) is None else number(text) for key, text in raw.items() if text}
-                rows.setdefault(str(raw.get("cell")), []).append({**values, "line": line})
+                row: LedgerRow = {column: _field(text) for column, text in raw.items() if text}
+                rows.setdefault(str(raw.get("cell")), []).append({**row, "line": line})
     except (UnicodeDecodeError, csv.Error) as error:
         raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
-    for listed in rows.values():
-        listed.sort(key=lambda row: number(row.get("step")) or 0.0)
+    for rows_of_run in rows.values():
+        rows_of_run.sort(key=lambda row: number(row.get("step")) or 0.0)
     return rows
+
+
+def _field(text: str) -> float | str:
+    value = number(text)
+    return text if value is None else value
 
 
 def _newest_record(runs: Iterable[Run]) -> float:
