@@ -127,9 +127,8 @@ def doubt(studies: Sequence[StudyView]) -> str | None:
     """Why losses per token may not be set against each other, where that is so."""
 
     def trained_on(run: RunView) -> tuple[str, str]:
-        parts = (run.manifest.get(name) or {} for name in ("corpus", "tokenizer"))
-        corpus, tokenizer = (str(part.get("fingerprint")) for part in parts)
-        return corpus, tokenizer
+        corpus, tokenizer = run.manifest.get("corpus") or {}, run.manifest.get("tokenizer") or {}
+        return str(corpus.get("fingerprint")), str(tokenizer.get("fingerprint"))
 
     fingerprints = {trained_on(run) for study in studies for run in study.runs if run.manifest}
     parts = enumerate(("text", "vocabulary"))

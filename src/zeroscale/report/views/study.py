@@ -15,6 +15,7 @@ from zeroscale.core.format import number
 from zeroscale.report.views.results import Json, ResultView
 from zeroscale.runs import layout
 from zeroscale.runs import study as studies
+from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.run import Run
 from zeroscale.scaling.fit_schema import FitFile, read_fit
 
@@ -66,7 +67,7 @@ class RunView:
         return self.run.settings
 
     @property
-    def manifest(self) -> Json:
+    def manifest(self) -> Manifest:
         return self.run.manifest
 
     @property
@@ -192,8 +193,8 @@ def _results(run: Run, step: int) -> list[ResultView]:
 
 
 def _ledger(study: studies.Study, keep: bool) -> dict[str, list[LedgerRow]]:
-    """results.csv's rows by run; collected again where it is missing, older than what it is made from, or calls a run running
-    whose process is gone."""
+    """results.csv's rows by run; collected again where it is missing, older than what it is made from, or calls a run
+    running whose process is gone."""
     path = study.ledger_path
     if path.is_file() and path.stat().st_mtime >= _newest_record(study.runs):
         rows = _parse(path, path.read_bytes())
