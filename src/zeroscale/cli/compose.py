@@ -1,21 +1,28 @@
-"""Hydra, and nowhere else: overrides in, plain settings out."""
+"""Hydra's one place: command-line overrides in, plain settings out."""
 
 import difflib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from zeroscale.cli.help import VERBATIM
+from zeroscale.config.raw import RawConfig
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 
-# They pass Hydra and OmegaConf as hexadecimal: no quoting survives every run of backslashes before a `${`.
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from zeroscale.config.study import LaunchConfig
+
+# Verbatim text passes Hydra and OmegaConf as hexadecimal: no quoting survives all backslashes before a `${`.
 AS_HEX = "bytes in hexadecimal: "
 
 
 def quote(text: str) -> str:
+    """Text as a quoted string of Hydra's grammar."""
     # Inside quotes Hydra unescapes \' and a run of backslashes before it; OmegaConf then does the same for \${.
     text = re.sub(r"(\\*)\$\{", lambda match: match.group(1) * 2 + "\\${", text)
     text = re.sub(r"(\\*)'", lambda match: match.group(1) * 2 + "\\'", text)
@@ -23,20 +30,26 @@ def quote(text: str) -> str:
     return f"'{text}'"
 
 
-def nearest(word: str, known: Any) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for an error message: the known word that is most like this one, if any is."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-class Jobs:
-    """What a command line composes to: `configs` is a list of (label, plain settings); `sweep` tells a multirun, and
-    `launcher` which of Hydra's is to start it; `study` holds the settings that are the study's and not a cell's."""
+class Jobs(NamedTuple):
+    """What a command line composes to.
 
-    def __init__(self, configs: list[tuple[str, dict[str, Any]]], sweep: bool, launcher: str, study: Any) -> None:
-        self.configs = configs
-        self.sweep = sweep
-        self.launcher = launcher
-        self.study = study
+    Attributes:
+        configs: the jobs as (label, plain settings).
+        sweep: whether it is a multirun.
+        launcher: which of Hydra's launchers starts it.
+        study: of `train` and `plan`, the settings that are the study's and not a run's.
+    """
+
+    configs: list[tuple[str, RawConfig]]
+    sweep: bool
+    launcher: str
+    study: "LaunchConfig | None"
 
 
 @contextmanager
@@ -74,51 +87,53 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
                 swept = [text for text in overrides if text not in fixed]
                 if swept:
                     raise ZeroscaleError(f"{swept[0]} names several values; add -m to run once per value")
-                config, study = _cell(command, _compose_one(command, overrides))
+                config, study = _settings(command, _compose_one(command, overrides))
                 return Jobs([("", config)], sweep=False, launcher="basic", study=study)
             given = {override.key_or_group for override in parsed}
             extra = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items() if key not in given]
             lists = OverridesParser.create().parse_overrides(overrides + extra)
             (batches,) = BasicSweeper.split_arguments(lists, max_batch_size=None)
             varying = {item.key_or_group for item in lists if item.is_sweep_override()}
-            configs, study = [], None
+            configs: list[tuple[str, RawConfig]] = []
+            study = None
             for batch in batches:
                 label = " ".join(text for text in batch if text.lstrip("+").partition("=")[0] in varying)
-                config, study = _cell(command, _compose_one(command, batch))
+                config, study = _settings(command, _compose_one(command, batch))
                 configs.append((label, config))
             return Jobs(configs, sweep=True, launcher=_launcher(base), study=study)
         except (HydraException, OmegaConfBaseException) as error:
             raise ZeroscaleError(_hydra_message(command, error)) from error
 
 
-def _cell(command: str, composed: Any) -> tuple[dict[str, Any], Any]:
-    """A cell's plain settings, and those of its study beside them."""
+def _settings(command: str, composed: "DictConfig") -> "tuple[RawConfig, LaunchConfig | None]":
+    """A job's plain settings; of `train` and `plan`, those of the study apart."""
     config = _plain(composed)
     if command not in ("train", "plan"):
         return config, None
-    from zeroscale.config import study as study_keys
+    from zeroscale.config.study import pop_study_settings
 
-    return config, study_keys.pop_study_settings(config)
+    return config, pop_study_settings(config)
 
 
-def _launcher(composed: Any) -> str:
+def _launcher(composed: "DictConfig") -> str:
     name = str(composed.hydra.runtime.choices["hydra/launcher"])
     if name == "joblib":
         raise ZeroscaleError("several cells at once on this machine: cells_at_once=N instead of hydra/launcher=joblib")
     return name
 
 
-def _compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> Any:
+def _compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> "DictConfig":
     from hydra import compose
 
     return compose(command, overrides=[_searchpath(), *overrides], return_hydra_config=with_hydra)
 
 
-def _plain(config: Any) -> dict[str, Any]:
+def _plain(config: "DictConfig") -> RawConfig:
+    """A composed configuration as plain mappings, lists and scalars."""
     from omegaconf import OmegaConf
 
     def without_missing(node: Any) -> Any:
-        # A value that YAML leaves to the user (???) is absent: the settings then say so beside all other faults.
+        # A value that YAML leaves to the user (???) is absent: validation then reports it with all other faults.
         if isinstance(node, dict):
             return {key: _decoded(key, without_missing(value)) for key, value in node.items() if value != "???"}
         return node
@@ -126,15 +141,15 @@ def _plain(config: Any) -> dict[str, Any]:
     return without_missing(OmegaConf.to_container(config, resolve=True))
 
 
-def _decoded(key: str, value: Any) -> Any:
-    """Verbatim text again; what the shell passed on as bytes that are no UTF-8 becomes U+FFFD."""
+def _decoded(key: str, value: object) -> object:
+    """Decodes verbatim text; what the shell passed on as bytes that are no UTF-8 becomes U+FFFD."""
     if key in VERBATIM and isinstance(value, str) and value.startswith(AS_HEX):
         return bytes.fromhex(value.removeprefix(AS_HEX)).decode("utf-8", "replace")
     return value
 
 
 def _hydra_message(command: str, error: Exception) -> str:
-    """Hydra's own words without its advice for programmers, and the nearest key that exists."""
+    """Hydra's own message without its advice for programmers, and the nearest key that exists."""
     text = re.sub(r"\n\s*(full_key|object_type|reference_type)[:=].*", "", str(error))
     text = re.sub(r"\n?Config search path:.*", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*To append to your (config|default list) use .*", "", text)
@@ -152,7 +167,7 @@ def _hydra_message(command: str, error: Exception) -> str:
 def _nearest_key(command: str, wrong: str) -> str:
     keys: list[str] = []
 
-    def walk(node: Any, prefix: str) -> None:
+    def walk(node: RawConfig, prefix: str) -> None:
         for key, value in node.items():
             keys.append(prefix + key)
             if isinstance(value, dict):
@@ -160,7 +175,7 @@ def _nearest_key(command: str, wrong: str) -> str:
 
     from omegaconf import OmegaConf
 
-    walk(OmegaConf.to_container(_compose_one(command, []), resolve=False), "")
+    walk(cast(RawConfig, OmegaConf.to_container(_compose_one(command, []), resolve=False)), "")
     wrong = wrong.split("@")[0]
     keys = [key for key in keys if key != wrong]
     near = difflib.get_close_matches(wrong, keys, n=1, cutoff=0.6)
@@ -171,17 +186,19 @@ def _nearest_key(command: str, wrong: str) -> str:
 
 
 def launch_sweep(overrides: list[str], multirun: bool) -> None:
-    """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the cell's status.json."""
+    """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the run's status.json."""
     import hydra
 
     from zeroscale.cli.commands import train
 
-    def job(config: Any) -> None:
-        train.run_job(*_cell("train", config))
+    def job(composed: "DictConfig") -> None:
+        config, study = _settings("train", composed)
+        assert study is not None
+        train.run_job(config, study)
 
-    house = [
+    own_overrides = [
         _searchpath(),
-        # Hydra's own directories and logs stay away from the study: cells name their directories by settings.
+        # Hydra's own directories and logs stay out of the study: runs name their directories by their settings.
         "hydra.output_subdir=null",
         "hydra.run.dir=.",
         "hydra.sweep.dir=${output_dir}/.hydra/${study}",
@@ -189,9 +206,9 @@ def launch_sweep(overrides: list[str], multirun: bool) -> None:
         "hydra/job_logging=disabled",
         "hydra/hydra_logging=disabled",
     ]
-    before = sys.argv
-    sys.argv = ["zeroscale train", *house, *overrides, *(["-m"] if multirun else [])]
+    argv = sys.argv
+    sys.argv = ["zeroscale train", *own_overrides, *overrides, *(["-m"] if multirun else [])]
     try:
         hydra.main(version_base="1.3", config_path=str(paths.conf()), config_name="train")(job)()
     finally:
-        sys.argv = before
+        sys.argv = argv

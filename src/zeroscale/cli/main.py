@@ -70,6 +70,7 @@ def _run(arguments: list[str]) -> int:
         from zeroscale.cli.commands import train
 
         elsewhere = None if jobs.launcher == "basic" else lambda: launch_sweep(overrides, multirun)
+        assert jobs.study is not None
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
     return commands.run(command, jobs.configs)
 

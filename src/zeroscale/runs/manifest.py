@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from zeroscale.config.train import TrainConfig
+from zeroscale.config.train import Parent, TrainConfig
 from zeroscale.core import machine
 from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.runs import layout
@@ -101,13 +101,6 @@ class ParamCounts(TypedDict, total=False):
     total: int
     non_embedding: int
     matmul: int
-
-
-class Parent(TypedDict, total=False):
-    """Where a run goes on from another's checkpoint."""
-
-    parent: str
-    step: int
 
 
 class Manifest(Environment, total=False):

@@ -18,6 +18,7 @@ from zeroscale.core.marks import Mark
 from zeroscale.core.tables import Table
 from zeroscale.eval import load
 from zeroscale.runs import layout, resolve
+from zeroscale.runs.manifest import Manifest
 
 if TYPE_CHECKING:
     from zeroscale.eval.results import Result
@@ -138,7 +139,7 @@ def _usage(name: str) -> list[str]:
     ]
 
 
-def _shape(run: TrainConfig, manifest: dict[str, Any]) -> list[tuple[str, ...]]:
+def _shape(run: TrainConfig, manifest: Manifest) -> list[tuple[str, ...]]:
     shape, params = run.model, manifest["params"]
     return [
         ("layers, width, heads", f"{shape.n_layer}, {shape.d_model}, {shape.n_head}"),
@@ -150,7 +151,7 @@ def _shape(run: TrainConfig, manifest: dict[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _training(target: resolve.CheckpointRef, manifest: dict[str, Any], meta: dict[str, Any]) -> list[tuple[str, ...]]:
+def _training(target: resolve.CheckpointRef, manifest: Manifest, meta: dict[str, Any]) -> list[tuple[str, ...]]:
     run, corpus, source, machine = target.run, manifest["corpus"], manifest["source"], manifest["hardware"]
     assert run is not None
     changed = " with uncommitted changes" if source["dirty"] else ""

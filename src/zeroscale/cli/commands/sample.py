@@ -24,7 +24,7 @@ from zeroscale.runs import resolve
 
 if TYPE_CHECKING:
     from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.model.gpt import GPT
+    from zeroscale.model.protocol import LanguageModel
 
 REPORT_SECONDS = 5.0
 # A terminal obeys control characters; a model's text must not command it. Their pictures stand in (Unicode, U+2400).
@@ -177,7 +177,7 @@ def _json_prompt(line: str, where: str) -> str:
     return well_formed(prompt)
 
 
-def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[GPT, Tokenizer]":
+def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[LanguageModel, Tokenizer]":
     import torch
 
     torch.set_num_threads(config.threads or machine.cpu_cores())
@@ -218,7 +218,11 @@ def _left_out(config: SampleConfig, context: int, jobs: list[Job]) -> list[int]:
 
 
 def _grow(
-    config: SampleConfig, model: "GPT", tokenizer: "Tokenizer", jobs: Sequence[Job], growing: list[StopStringDecoder]
+    config: SampleConfig,
+    model: "LanguageModel",
+    tokenizer: "Tokenizer",
+    jobs: Sequence[Job],
+    growing: list[StopStringDecoder],
 ) -> Iterator[tuple[int, str]]:
     """Continues the jobs together; yields (number of the job, text to show) as it comes."""
     from zeroscale.model.generation.generate import stream
@@ -249,7 +253,9 @@ def _grow(
         yield index, continuation.end()
 
 
-def _all(config: SampleConfig, model: "GPT", tokenizer: "Tokenizer", jobs: list[Job]) -> list[StopStringDecoder]:
+def _all(
+    config: SampleConfig, model: "LanguageModel", tokenizer: "Tokenizer", jobs: list[Job]
+) -> list[StopStringDecoder]:
     """Every job's continuation; the progress is printed on stderr now and then."""
     ended: list[StopStringDecoder] = []
     printed_at, tokens = time.monotonic(), 0
@@ -260,7 +266,7 @@ def _all(config: SampleConfig, model: "GPT", tokenizer: "Tokenizer", jobs: list[
     return ended
 
 
-def _to_terminal(config: SampleConfig, model: "GPT", tokenizer: "Tokenizer", jobs: list[Job]) -> None:
+def _to_terminal(config: SampleConfig, model: "LanguageModel", tokenizer: "Tokenizer", jobs: list[Job]) -> None:
     """One after the other, each under a line of its own where there are several."""
     pictures = _PICTURES if sys.stdout.isatty() else {}
     for job in jobs:
