@@ -7,8 +7,8 @@
     fit = fit_chinchilla(params, tokens, loss)
     fit.law, fit.parameters["E"], fit.exponents["N_opt"], fit.optimum(1e21), fit.warnings
 
-    found = compare_laws({"params": …, "tokens": …, "loss": …}, other_runs)
-    found.differences["alpha"], found.at[0].multiplier
+    comparison = compare_laws({"params": …, "tokens": …, "loss": …}, other_runs)
+    comparison.differences["alpha"], comparison.at[0].multiplier
 
 Nothing is imported before it is asked for, and no fit needs torch or Hydra.
 """

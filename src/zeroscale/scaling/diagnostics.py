@@ -43,38 +43,40 @@ def power_law_warnings(
         chosen: whether the form was left to the data; needed_sizes: for an irreducible term.
     """
     sizes = fit.n_sizes
-    found = []
+    warnings = []
     if fit.draws is None:
-        found.append("Two sizes fix the law exactly: nothing is left to judge its error by. Train at least one more.")
+        warnings.append(
+            "Two sizes fix the law exactly: nothing is left to judge its error by. Train at least one more."
+        )
     if sizes < needed_sizes and (chosen or fit.irreducible):
-        found.append(_too_few_for_floor(sizes, needed_sizes, fit.irreducible))
+        warnings.append(_too_few_for_floor(sizes, needed_sizes, fit.irreducible))
     if tried is not None:
-        found.append(
+        warnings.append(
             f"{capitalize(in_words(sizes))} sizes, but the data do not tell the irreducible term from zero (E = "
             f"{tried.value:.3g}, 95 % interval {tried.low:.3g} to {tried.high:.3g}): the law goes without it, and its "
             "extrapolation is optimistic. More sizes, a wider range or repeated seeds would decide."
         )
     reach = float(params.max() / params.min())
     if reach < SMALLEST_RANGE:
-        found.append(
+        warnings.append(
             f"The sizes span only a factor of {reach:.3g} in N; below a factor of {SMALLEST_RANGE:.0f} the exponent is "
             "loosely held."
         )
-    found += _rises(params, loss)
+    warnings += _rises(params, loss)
     alpha = fit.parameters["alpha"]
     if alpha.low is not None and alpha.high is not None and alpha.low <= 0 <= alpha.high:
-        found.append(
+        warnings.append(
             f"The exponent's interval, {alpha.low:.3g} to {alpha.high:.3g}, includes zero: the data do not show that "
             "loss depends on size."
         )
     if not fit.converged:
-        found.append("The solver stopped before its optimum: treat the parameters as approximate.")
+        warnings.append("The solver stopped before its optimum: treat the parameters as approximate.")
     if held is not None and held.inside is False:
-        found.append(
+        warnings.append(
             f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = "
             f"{compact(held.params)} (95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
         )
-    return found
+    return warnings
 
 
 def _too_few_for_floor(sizes: int, needed: int, fitted: bool) -> str:
@@ -111,32 +113,32 @@ def _rises(params: "FloatArray", loss: "FloatArray") -> list[str]:
 
 def recipe_warnings(sizes: "Sequence[SizeGroup]", left_out: "Sequence[LeftOutRun]") -> list[str]:
     """Warnings about which runs the law rests on: unequal tokens, runs that are not done, twins of one seed."""
-    found = []
+    warnings = []
     tokens = [size.tokens for size in sizes]
     if max(tokens) > 1.01 * min(tokens):
-        found.append(
+        warnings.append(
             f"The sizes were trained on different numbers of tokens ({compact(min(tokens))} to {compact(max(tokens))}):"
             " the exponent is that of this recipe, size and data growing together, not of size alone."
         )
-    return found + run_warnings(left_out)
+    return warnings + run_warnings(left_out)
 
 
 def run_warnings(left_out: "Sequence[LeftOutRun]") -> list[str]:
     """Warnings about runs that no law rests on: those that are not done, and twins of one seed."""
-    found = []
+    warnings = []
     undone = {run.cell: run.state for run in left_out if run.state}
     if undone:
         names = ", ".join(f"{cell} ({state})" for cell, state in undone.items())
-        found.append(
+        warnings.append(
             f"{capitalize(in_words(len(undone)))} {'runs are' if len(undone) > 1 else 'run is'} not done: {names}."
         )
     twins = [run.cell for run in left_out if run.is_twin]
     if twins:
-        found.append(
+        warnings.append(
             "Runs with the same size, tokens and seed differ in other settings; of each the one with the lowest loss "
             f"counts (left out: {', '.join(twins)})."
         )
-    return found
+    return warnings
 
 
 # |correlation| of the exponents' draws from which they are one number rather than two.
@@ -167,66 +169,68 @@ def surface_warnings(runs: "ChinchillaObjective", fit: "SurfaceFit", names: Sequ
 def _design(runs: "ChinchillaObjective", fit: "SurfaceFit") -> list[str]:
     import numpy
 
-    found = []
+    warnings = []
     if fit.n_sizes < 3 or fit.n_token_counts < 3:
-        found.append(
+        warnings.append(
             f"{capitalize(in_words(fit.n_sizes))} size{'s' * (fit.n_sizes > 1)} x {in_words(fit.n_token_counts)} token "
             f"count{'s' * (fit.n_token_counts > 1)}: fewer than three x three cannot tell the irreducible loss from "
             "slowly falling terms. Take the numbers as a description of these runs, not as a law."
         )
-    tied = float(numpy.corrcoef(runs.x, runs.y)[0, 1])
-    if abs(tied) > TIED:
-        found.append(
-            f"Tokens follow parameters (correlation of their logarithms {tied:.3f}): what size does and what data do "
-            "cannot be told apart. Train some sizes on more, and some on fewer tokens."
+    correlation = float(numpy.corrcoef(runs.x, runs.y)[0, 1])
+    if abs(correlation) > TIED:
+        warnings.append(
+            f"Tokens follow parameters (correlation of their logarithms {correlation:.3f}): what size does and what "
+            "data do cannot be told apart. Train some sizes on more, and some on fewer tokens."
         )
     if fit.draws is None and len(runs) < ROUGH:
-        found.append(
+        warnings.append(
             f"{capitalize(in_words(len(runs)))} runs for five parameters are too few to resample: no intervals. Train "
             "nine or more."
         )
     elif len(runs) < ROUGH:
-        found.append(
+        warnings.append(
             f"{capitalize(in_words(len(runs)))} runs for five parameters: the intervals, from runs drawn with "
             "replacement, are rough."
         )
-    return found
+    return warnings
 
 
 def _solver(fit: "SurfaceFit") -> list[str]:
-    found = []
+    warnings = []
     if not fit.converged:
-        found.append("The objective is not converged: treat the parameters as approximate.")
+        warnings.append("The objective is not converged: treat the parameters as approximate.")
     if fit.starts > 1 and fit.share_of_starts < FEW_STARTS:
-        found.append(
+        warnings.append(
             f"Only {fit.reached} of {fit.starts} starts reached the best optimum: a better one may have been missed."
         )
-    return found
+    return warnings
 
 
 def _exponents(fit: "SurfaceFit") -> list[str]:
-    found = []
+    warnings = []
     if fit.draws is not None:
-        together = fit.draws.correlation()["alpha"]["beta"]
-        if abs(together) >= STRONG:
-            found.append(
-                f"The exponents are strongly correlated ({together:+.2f}): the runs hold a combination of alpha and "
+        correlation = fit.draws.correlation()["alpha"]["beta"]
+        if abs(correlation) >= STRONG:
+            warnings.append(
+                f"The exponents are strongly correlated ({correlation:+.2f}): the runs hold a combination of alpha and "
                 "beta rather than each. Widen the range of tokens at a fixed size."
             )
     for name, height, term in (("alpha", "A", "size"), ("beta", "B", "data")):
         estimate = fit.parameters[name]
         lowest = min((end for end in (estimate.value, estimate.low) if end is not None), default=FLAT)
         if fit.parameters[height].value == 0:
-            found.append(f"{height} is zero: the runs do not show that loss depends on {term}.")
+            warnings.append(f"{height} is zero: the runs do not show that loss depends on {term}.")
         elif lowest <= FLAT:
-            found.append(
+            warnings.append(
                 f"{name} is not away from zero ({estimate.value:.3g}"
                 + (", no interval" if estimate.low is None else f", interval from {estimate.low:.3g}")
                 + f"): the data do not show how loss depends on {term}."
             )
     if fit.parameters["E"].value == 0 or (fit.draws is not None and (fit.parameters["E"].low or 0.0) < 1e-3):
-        found.append("The irreducible loss E is not told from zero: extrapolation far beyond these runs is optimistic.")
-    return found
+        warnings.append(
+            "The irreducible loss E is not told from zero: extrapolation far beyond these runs is optimistic."
+        )
+    return warnings
 
 
 def _misfit(fit: "SurfaceFit", names: Sequence[str] | None) -> list[str]:
@@ -234,11 +238,13 @@ def _misfit(fit: "SurfaceFit", names: Sequence[str] | None) -> list[str]:
         return []
     sizes = [abs(residual) for residual in fit.log_residuals]
     worst = sorted(range(len(sizes)), key=lambda run: -sizes[run])[:3]
-    said = ", ".join(f"{names[run] if names else f'run {run}'} ({fit.log_residuals[run]:+.0%})" for run in worst)
+    names_of_worst = ", ".join(
+        f"{names[run] if names else f'run {run}'} ({fit.log_residuals[run]:+.0%})" for run in worst
+    )
     return [
-        f"The law misses the runs by {fit.rms_log_residual:.1%} (root mean square), most of all {said}: some of them "
-        "are not what this form describes, such as runs with very few tokens. Leave those out by a rule (keep.tokens, "
-        "keep.loss) and see whether the law stays."
+        f"The law misses the runs by {fit.rms_log_residual:.1%} (root mean square), most of all {names_of_worst}: some "
+        "of them are not what this form describes, such as runs with very few tokens. Leave those out by a rule "
+        "(keep.tokens, keep.loss) and see whether the law stays."
     ]
 
 

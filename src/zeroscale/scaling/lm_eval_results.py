@@ -76,9 +76,9 @@ def _one(path: Path) -> tuple[str, int, float, dict[str, float]]:
     arguments = config.get("model_args") or ""
     if isinstance(arguments, dict):
         arguments = ",".join(f"{key}={value}" for key, value in arguments.items())
-    found = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
-    model = str(content.get("model_name") or found.get("pretrained") or path.parent.name)
-    revision = str(found.get("revision") or config.get("model_revision") or "")
+    options = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+    model = str(content.get("model_name") or options.get("pretrained") or path.parent.name)
+    revision = str(options.get("revision") or config.get("model_revision") or "")
     step = re.search(r"step[-_]?(\d+)", revision) or re.search(r"step[-_]?(\d+)", model)
     params = config.get("model_num_parameters")
     if step is None or int(step[1]) == 0:
@@ -107,5 +107,5 @@ def _label(model: str, step: int) -> str:
 
 def _no_loss(loss: str, row: Row) -> str:
     losses = [name for name in row if "/" in name and name.split("/")[1] in LOSSES]
-    others = f"; its results have {', '.join(losses[:6])}: give columns.loss={losses[0]}" if losses else ""
-    return f"{row['row']} has no {loss}, so there is nothing to fit a law of loss to{others}"
+    suggestion = f"; its results have {', '.join(losses[:6])}: give columns.loss={losses[0]}" if losses else ""
+    return f"{row['row']} has no {loss}, so there is nothing to fit a law of loss to{suggestion}"

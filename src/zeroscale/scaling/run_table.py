@@ -39,13 +39,13 @@ class RunTable:
         def column(name: str) -> "FloatArray":
             return numpy.array([getattr(run, name) for run in runs], float)
 
-        bare = [run.cell for run in runs if run.flops is None]
-        if counted == EXACT and bare:
+        without_flops = [run.cell for run in runs if run.flops is None]
+        if counted == EXACT and without_flops:
+            more = f" (nor have {len(without_flops) - 1} more)" if without_flops[1:] else ""
             raise ZeroscaleError(
-                f"flops=exact, but {bare[0]} has no FLOPs{f' (nor have {len(bare) - 1} more)' if bare[1:] else ''}: "
-                "give a column flops, or flops=6nd"
+                f"flops=exact, but {without_flops[0]} has no FLOPs{more}: give a column flops, or flops=6nd"
             )
-        exact = counted == EXACT or (counted == "auto" and not bare)
+        exact = counted == EXACT or (counted == "auto" and not without_flops)
         seeds = None if any(run.seed is None for run in runs) else column("seed")
         n, d = column("params"), column("tokens")
         return cls(

@@ -101,13 +101,13 @@ def _named(path: Path, header: list[str], columns: Mapping[str, str | None]) -> 
     named: dict[str, str | None] = {}
     missing = []
     for name in (*REQUIRED, *OPTIONAL):
-        wanted = columns.get(name, name)
-        if wanted in header:
-            named[name] = wanted
-        elif name == "tokens" and wanted is None and columns.get("flops", "flops") in header:
+        column = columns.get(name, name)
+        if column in header:
+            named[name] = column
+        elif name == "tokens" and column is None and columns.get("flops", "flops") in header:
             named[name] = None
-        elif name in REQUIRED or wanted != name:
-            missing.append("tokens, nor flops to take them from" if wanted is None else wanted)
+        elif name in REQUIRED or column != name:
+            missing.append("tokens, nor flops to take them from" if column is None else column)
     if missing:
         raise ZeroscaleError(
             f"{path} has no column {' and no '.join(missing)}; it has {', '.join(header)}. "
@@ -120,10 +120,10 @@ def _named(path: Path, header: list[str], columns: Mapping[str, str | None]) -> 
 def _hint(header: list[str]) -> str:
     """How to name the columns, guessed from what others call them; a guess is never taken without being typed."""
     guesses = []
-    for name, others in ALIASES.items():
-        found = next((column for column in header if column.lower() in others), None)
-        if name not in header and found is not None:
-            guesses.append(f"columns.{name}={found!r}" if " " in found else f"columns.{name}={found}")
+    for name, aliases in ALIASES.items():
+        alias = next((column for column in header if column.lower() in aliases), None)
+        if name not in header and alias is not None:
+            guesses.append(f"columns.{name}={alias!r}" if " " in alias else f"columns.{name}={alias}")
     if not guesses:
         return ", as in columns.params=NAME"
     return f", as in {' '.join(guesses)}"
@@ -177,10 +177,10 @@ def _number(
 
 def _meant(text: str) -> str:
     """How to write what people write for people: 70M, 1.4 B, 124,000,000. Never taken without being typed."""
-    found = re.fullmatch(r"(\d[\d,_]*(?:\.\d+)?)\s*([KMBGT]?)", text, re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"(\d[\d,_]*(?:\.\d+)?)\s*([KMBGT]?)", text, re.IGNORECASE)
+    if match is None:
         return ""
-    number = float(re.sub("[,_]", "", found[1])) * THOUSANDS[found[2].upper()]
+    number = float(re.sub("[,_]", "", match[1])) * THOUSANDS[match[2].upper()]
     return f": write {number:.15g}"
 
 

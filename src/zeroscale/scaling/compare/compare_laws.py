@@ -90,29 +90,31 @@ def compare_laws(
     if any(not (finite(float(budget)) and budget > 0) for budget in budgets):
         raise ZeroscaleError(f"budgets must be FLOPs above zero: {', '.join(f'{budget:g}' for budget in budgets)}")
     exact = all("flops" in columns and columns["flops"] is not None for columns in (first, second))
-    one, other = (_ladder(columns, name, exact) for columns, name in zip((first, second), names, strict=True))
-    chosen = _chosen(law, one, other)
-    order = pair_runs(one, other)
+    first_ladder, second_ladder = (
+        _ladder(columns, name, exact) for columns, name in zip((first, second), names, strict=True)
+    )
+    chosen = _chosen(law, first_ladder, second_ladder)
+    order = pair_runs(first_ladder, second_ladder)
     if paired is True and isinstance(order, str):
         raise ZeroscaleError(f"{names[0]} and {names[1]} cannot be paired: {order}")
     pairs = order if paired is not False and not isinstance(order, str) else None
     if pairs is not None:
-        one, other = one.take(pairs[0]), other.take(pairs[1])
+        first_ladder, second_ladder = first_ladder.take(pairs[0]), second_ladder.take(pairs[1])
     fit = fit_loss_vs_compute if chosen == "compute" else fit_surfaces
-    fits = fit(chosen, one, other, bootstrap, random_seed, pairs is not None)
-    found = tuple(_at(float(budget), fits) for budget in budgets or _budgets(one, other))
-    why = "" if pairs is not None or not isinstance(order, str) else order
+    fits = fit(chosen, first_ladder, second_ladder, bootstrap, random_seed, pairs is not None)
+    at_budgets = tuple(_at(float(budget), fits) for budget in budgets or _budgets(first_ladder, second_ladder))
+    grids_differ = "" if pairs is not None or not isinstance(order, str) else order
     return LawComparison(
         law=chosen,
         form=fits[0].form,
         first=fits[0].parameters(),
         second=fits[1].parameters(),
         differences=_differences(*fits),
-        at=found,
+        at=at_budgets,
         paired=fits[0].paired,
-        method=fits[0].method and f"{fits[0].method}{f' (their grids differ: {why})' if why else ''}",
+        method=fits[0].method and f"{fits[0].method}{f' (their grids differ: {grids_differ})' if grids_differ else ''}",
         flops="exact" if exact else "6nd",
-        warnings=tuple(_warnings(one, other, fits, found, names)),
+        warnings=tuple(_warnings(first_ladder, second_ladder, fits, at_budgets, names)),
     )
 
 
@@ -120,9 +122,9 @@ def _ladder(columns: Columns, name: str, exact: bool) -> ModelLadder:
     missing = [key for key in ("params", "tokens", "loss") if key not in columns]
     if missing:
         raise ZeroscaleError(f"{name} has no {' and no '.join(missing)}: it needs params, tokens and loss of each run")
-    wanted = {key: columns[key] for key in ("params", "tokens", "loss", *(["flops"] if exact else []))}
+    given = {key: columns[key] for key in ("params", "tokens", "loss", *(["flops"] if exact else []))}
     try:
-        values = check_columns(**wanted)
+        values = check_columns(**given)
         seeds = check_seeds(columns.get("seed"), len(values[0]))
     except ZeroscaleError as error:
         raise ZeroscaleError(f"{name}: {error}") from error
@@ -133,20 +135,20 @@ def _ladder(columns: Columns, name: str, exact: bool) -> ModelLadder:
     return ModelLadder(params, tokens, loss, flops, seeds, exact)
 
 
-def _chosen(law: str, one: ModelLadder, other: ModelLadder) -> str:
+def _chosen(law: str, first: ModelLadder, second: ModelLadder) -> str:
     if law != "auto":
         return law
     wide = all(
         len(ladder.params) >= SURFACE_RUNS
         and min(int(group_values(column).max()) + 1 for column in (ladder.params, ladder.tokens)) >= SURFACE_LEVELS
-        for ladder in (one, other)
+        for ladder in (first, second)
     )
-    return "chinchilla" if wide and not (one.tied or other.tied) else "compute"
+    return "chinchilla" if wide and not (first.tied or second.tied) else "compute"
 
 
-def _budgets(one: ModelLadder, other: ModelLadder) -> tuple[float, ...]:
-    low = max(float(one.flops.min()), float(other.flops.min()))
-    high = min(float(one.flops.max()), float(other.flops.max()))
+def _budgets(first: ModelLadder, second: ModelLadder) -> tuple[float, ...]:
+    low = max(float(first.flops.min()), float(second.flops.min()))
+    high = min(float(first.flops.max()), float(second.flops.max()))
     return ((low * high) ** 0.5, high, 10 * high) if low < high else (high, 10 * high)
 
 
@@ -170,37 +172,37 @@ def _at(flops: float, fits: tuple[LadderFit, LadderFit]) -> AtBudget:
     )
 
 
-def _differences(one: LadderFit, other: LadderFit) -> dict[str, Estimate]:
-    found = {}
-    for name, value in one.values.items():
-        if name not in other.values or name in ("A", "B"):
+def _differences(first: LadderFit, second: LadderFit) -> dict[str, Estimate]:
+    differences = {}
+    for name, value in first.values.items():
+        if name not in second.values or name in ("A", "B"):
             continue  # A and B mean nothing apart from their exponents
-        mine, others = one.draws_of(name), other.draws_of(name)
-        draws = None if mine is None or others is None else others - mine
-        found[name] = quantile_interval(other.values[name] - value, draws, min(one.tail, other.tail))
-    return found
+        first_draws, second_draws = first.draws_of(name), second.draws_of(name)
+        draws = None if first_draws is None or second_draws is None else second_draws - first_draws
+        differences[name] = quantile_interval(second.values[name] - value, draws, min(first.tail, second.tail))
+    return differences
 
 
 def _warnings(
-    one: ModelLadder,
-    other: ModelLadder,
+    first: ModelLadder,
+    second: ModelLadder,
     fits: tuple[LadderFit, LadderFit],
     at: Sequence[AtBudget],
     names: tuple[str, str],
 ) -> list[str]:
-    found = [f"{name}: {warning}" for name, fit in zip(names, fits, strict=True) for warning in fit.warnings]
-    begin = max(float(one.flops.min()), float(other.flops.min()))
-    end = min(float(one.flops.max()), float(other.flops.max()))
+    warnings = [f"{name}: {warning}" for name, fit in zip(names, fits, strict=True) for warning in fit.warnings]
+    begin = max(float(first.flops.min()), float(second.flops.min()))
+    end = min(float(first.flops.max()), float(second.flops.max()))
     beyond = [f"{budget.flops:.3g}" for budget in at if not begin / FAR <= budget.flops <= FAR * end]
     if beyond:
         reach = f"both have runs from {begin:.3g} to {end:.3g}" if begin <= end else "no budget has runs of both"
-        found.append(
+        warnings.append(
             f"C = {', '.join(beyond)} is beyond the runs of one of the two ({reach}): what stands there is "
             "extrapolated, and its interval does not cover a form that is wrong."
         )
     never = [f"{budget.flops:.3g}" for budget in at if budget.multiplier.value is None]
     if never:
-        found.append(f"{names[1]} never reaches the loss of {names[0]} at C = {', '.join(never)} by these laws.")
+        warnings.append(f"{names[1]} never reaches the loss of {names[0]} at C = {', '.join(never)} by these laws.")
     if fits[0].method is None:
-        found.append("Too few runs to resample: no intervals, so no difference here is known to be one.")
-    return found
+        warnings.append("Too few runs to resample: no intervals, so no difference here is known to be one.")
+    return warnings

@@ -43,7 +43,7 @@ class ModelLadder:
         return any(numpy.ptp(column) == 0 for column in columns) or abs(numpy.corrcoef(*columns)[0, 1]) > TIED
 
     def per_token(self) -> PerToken | None:
-        """FLOPs of a token as a power of N, as `table.Table.per_token` fits it; None for 6 N D."""
+        """FLOPs of a token as a power of N, as `RunTable.per_token` fits it; None for 6 N D."""
         import numpy
 
         if not self.exact or len(numpy.unique(self.params)) < 2:
@@ -80,7 +80,7 @@ def quantile_interval(value: float, draws: "FloatArray | None", tail: float) -> 
     return Estimate(finite(value), finite(float(low)), finite(float(high)))
 
 
-def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[IntArray, IntArray] | str":
+def pair_runs(first: ModelLadder, second: ModelLadder) -> "tuple[IntArray, IntArray] | str":
     """Orders of both in which run i of one belongs to run i of the other; or why there are none.
 
     Runs belong together where their sizes have the same rank (two architectures hardly have the same N), their token
@@ -88,12 +88,12 @@ def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[IntArray, IntArray
     """
     import numpy
 
-    if len(one.params) != len(other.params):
-        return f"{len(one.params)} runs and {len(other.params)}"
-    if (one.seeds is None) != (other.seeds is None):
+    if len(first.params) != len(second.params):
+        return f"{len(first.params)} runs and {len(second.params)}"
+    if (first.seeds is None) != (second.seeds is None):
         return "only one of the two says its seeds"
     keys, orders = [], []
-    for ladder in (one, other):
+    for ladder in (first, second):
         size = group_values(ladder.params)
         seeds = numpy.zeros(len(size)) if ladder.seeds is None else ladder.seeds
         order = numpy.lexsort((seeds, ladder.tokens, size))
@@ -110,20 +110,22 @@ def pair_runs(one: ModelLadder, other: ModelLadder) -> "tuple[IntArray, IntArray
 
 
 def fit_surfaces(
-    law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
+    law: str, first: ModelLadder, second: ModelLadder, bootstrap: int, random_seed: int, paired: bool
 ) -> tuple[LadderFit, LadderFit]:
     """Both by Chinchilla's form; runs in the same order draw the same runs where `paired`."""
     fitter = LAWS[law].surface
     assert fitter is not None, f"{law} is no surface"
     names = ("E", "A", "B", "alpha", "beta")
-    found = []
-    for ladder, seed in ((one, random_seed), (other, random_seed + (0 if paired else APART))):
+    fits = []
+    for ladder, seed in ((first, random_seed), (second, random_seed + (0 if paired else APART))):
         fit = fitter(ladder.params, ladder.tokens, ladder.loss, bootstrap=bootstrap, random_seed=seed, hold_out=False)
         cost = ladder.per_token()
         laws = None if fit.draws is None else fit.draws.laws
         draws = {} if laws is None else {"a": laws.exponent(cost)} | {name: getattr(laws, name) for name in names}
-        how = None if fit.draws is None else fit.draws.method + (", the same of both" if paired else ", of each alone")
-        found.append(
+        method = (
+            None if fit.draws is None else fit.draws.method + (", the same of both" if paired else ", of each alone")
+        )
+        fits.append(
             LadderFit(
                 form=fit.form,
                 values={"a": float(fit.law.exponent(cost))} | {name: float(getattr(fit.law, name)) for name in names},
@@ -131,9 +133,9 @@ def fit_surfaces(
                 path=LossVsCompute.of_surface(fit.law, cost),
                 drawn=None if laws is None else LossVsCompute.of_surface(laws, cost),
                 tail=(1 - LEVEL) / 2,
-                method=how,
+                method=method,
                 paired=paired and fit.draws is not None,
                 warnings=fit.warnings,
             )
         )
-    return found[0], found[1]
+    return fits[0], fits[1]

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def fit_loss_vs_compute(
-    law: str, one: ModelLadder, other: ModelLadder, bootstrap: int, random_seed: int, paired: bool
+    law: str, first: ModelLadder, second: ModelLadder, bootstrap: int, random_seed: int, paired: bool
 ) -> tuple[LadderFit, LadderFit]:
     """Both by L(C) = E + (C_c/C)^gamma, E only where both ladders carry it: else the laws would not be of one form.
 
     Ladders of ten budgets or more have their runs drawn with replacement, the same runs of both where `paired`. Smaller
     ones are moved by noise of the scale of their residuals, together where `paired`; see `_together`.
     """
-    for ladder in (one, other):
+    for ladder in (first, second):
         if len(set(ladder.flops.tolist())) < 2:
             raise ZeroscaleError("a law over compute needs runs at two budgets at least, better five")
-    many = min(len(set(ladder.flops.tolist())) for ladder in (one, other)) >= RESAMPLE_RUNS_FROM
+    many = min(len(set(ladder.flops.tolist())) for ladder in (first, second)) >= RESAMPLE_RUNS_FROM
     seeds = (random_seed, random_seed + (0 if paired and many else APART))
 
     def fit_both(irreducible: bool | Literal["auto"]) -> list[PowerLawFit]:
@@ -34,7 +34,7 @@ def fit_loss_vs_compute(
             fit_power_law(
                 ladder.flops, ladder.loss, irreducible=irreducible, bootstrap=bootstrap, seed=seed, hold_out=False
             )
-            for ladder, seed in zip((one, other), seeds, strict=True)
+            for ladder, seed in zip((first, second), seeds, strict=True)
         ]
 
     fits = fit_both("auto")
@@ -42,8 +42,8 @@ def fit_loss_vs_compute(
         fits = fit_both(False)
     drawn = None
     if paired and not many and bootstrap:
-        drawn = _together(fits, (one, other), bootstrap, random_seed)
-    found = []
+        drawn = _together(fits, (first, second), bootstrap, random_seed)
+    ladder_fits = []
     for i, fit in enumerate(fits):
         solutions = drawn[i] if drawn else None if fit.draws is None else fit.draws.fits
         method = (
@@ -53,12 +53,12 @@ def fit_loss_vs_compute(
         )
         if drawn:
             method = (
-                f"{bootstrap} times, the {len(one.loss)} runs kept and their losses moved from the laws by normal "
+                f"{bootstrap} times, the {len(first.loss)} runs kept and their losses moved from the laws by normal "
                 "noise of the residuals' scale, as far together as the residuals go together (Student's t); rough"
             )
         tail = (1 - LEVEL) / 2 if fit.draws is None or drawn else fit.draws.tail
-        found.append(_fitted(fit, solutions, tail, method, bool(drawn) or (paired and many)))
-    return found[0], found[1]
+        ladder_fits.append(_fitted(fit, solutions, tail, method, bool(drawn) or (paired and many)))
+    return ladder_fits[0], ladder_fits[1]
 
 
 def _together(

@@ -100,14 +100,17 @@ def _drawn_runs(params: "FloatArray", needed: int, count: int, generator: "Gener
 
 
 def _small_ladder_method(count: int, n: int, freedom: int, measured: bool) -> str:
-    kept = f"{count} times, the {n} sizes kept and each loss moved from the law by normal noise"
+    description = f"{count} times, the {n} sizes kept and each loss moved from the law by normal noise"
     if freedom <= 0:
-        return f"{kept} of its own measured uncertainty alone, because the law passes through every point: too narrow"
+        return (
+            f"{description} of its own measured uncertainty alone, because the law passes through every point: too "
+            "narrow"
+        )
     floor = ", or of the run's own measured uncertainty where that is larger" if measured else ""
-    left = f"{freedom} degree{'s' if freedom > 1 else ''} of freedom"
+    freedom_text = f"{freedom} degree{'s' if freedom > 1 else ''} of freedom"
     return (
-        f"{kept} of the scale of the residuals{floor}, with {left} (Student's t); rough, because so few runs say "
-        "little about their own scatter"
+        f"{description} of the scale of the residuals{floor}, with {freedom_text} (Student's t); rough, because so few "
+        "runs say little about their own scatter"
     )
 
 

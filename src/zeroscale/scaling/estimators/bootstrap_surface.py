@@ -35,7 +35,7 @@ class SurfaceDraws:
         draws = numpy.stack([getattr(self.laws, name) for name in names])
         with numpy.errstate(all="ignore"):
             matrix = numpy.nan_to_num(numpy.corrcoef(draws), posinf=0.0, neginf=0.0)
-        return {one: {other: float(matrix[i, j]) for j, other in enumerate(names)} for i, one in enumerate(names)}
+        return {row: {column: float(matrix[i, j]) for j, column in enumerate(names)} for i, row in enumerate(names)}
 
     def band(self, params: "FloatArray", tokens: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
         """95 % interval of the *law* at each (N, D) [m]."""
@@ -90,8 +90,8 @@ def resample_seeds(
     weights = numpy.ones((count, len(params)))
     generator = numpy.random.default_rng(seed + 1)
     repeated = 0
-    for one in numpy.unique(cell):
-        rows = numpy.flatnonzero(cell == one)
+    for group in numpy.unique(cell):
+        rows = numpy.flatnonzero(cell == group)
         if len(rows) > 1:
             repeated += 1
             weights[:, rows] = generator.multinomial(len(rows), numpy.full(len(rows), 1 / len(rows)), count)

@@ -97,7 +97,7 @@ def fit_isoflop(
         raise ZeroscaleError(f"window={window:g} and tolerance={tolerance:g} must be above zero")
     number_of = group_values(c, tolerance)
     curves = [
-        _Curve(numpy.flatnonzero(number_of == one), n, d, losses, c, window) for one in range(number_of.max() + 1)
+        _Curve(numpy.flatnonzero(number_of == number), n, d, losses, c, window) for number in range(number_of.max() + 1)
     ]
     good = [curve for curve in curves if curve.reason is None]
     if len(good) < 2:
@@ -226,17 +226,17 @@ def _draw(
         return None, None
     generator = numpy.random.default_rng(random_seed)
     scale = numpy.sqrt(squares / generator.chisquare(freedom, times))
-    found = numpy.array([curve.vertex for curve in curves])
+    minima = numpy.array([curve.vertex for curve in curves])
     moved = numpy.stack(
         [curve.moved(scale[:, None] * generator.standard_normal((times, len(curve.runs)))) for curve in curves], axis=1
     )
-    moves = moved - found
-    words = f"{times} times, losses moved by noise of the residuals' scale ({freedom} degrees of freedom)"
+    moves = moved - minima
+    method = f"{times} times, losses moved by noise of the residuals' scale ({freedom} degrees of freedom)"
     extra = _scatter(curves, line, moves)
     if extra > 0:
         moves = moves + extra * generator.standard_normal(moves.shape)
-        words += f", and by as much more as the {len(curves)} optima scatter about the line"
-    return found + moves, words
+        method += f", and by as much more as the {len(curves)} optima scatter about the line"
+    return minima + moves, method
 
 
 def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "FloatArray") -> float:
@@ -246,18 +246,18 @@ def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "FloatArray") -
     """
     import numpy
 
-    left = len(curves) - 2
+    freedom = len(curves) - 2
     flops = numpy.array([math.log(curve.flops) for curve in curves])
-    found = numpy.array([curve.vertex for curve in curves])
-    off = found - (line.n_height + line.n_slope * (flops - line.middle))
+    minima = numpy.array([curve.vertex for curve in curves])
+    residuals = minima - (line.n_height + line.n_slope * (flops - line.middle))
     # Half of the central 68 %: a curve that is nearly flat has minima far out.
     errors = (numpy.quantile(moves, 0.84, axis=0) - numpy.quantile(moves, 0.16, axis=0)) / 2
-    low, high = 0.0, float(numpy.abs(off).sum()) + 1e-12
-    if left < 1 or (off**2 / numpy.maximum(errors, 1e-12) ** 2).sum() <= left:
+    low, high = 0.0, float(numpy.abs(residuals).sum()) + 1e-12
+    if freedom < 1 or (residuals**2 / numpy.maximum(errors, 1e-12) ** 2).sum() <= freedom:
         return 0.0
     for _ in range(60):
         middle = (low + high) / 2
-        if (off**2 / (errors**2 + middle**2)).sum() > left:
+        if (residuals**2 / (errors**2 + middle**2)).sum() > freedom:
             low = middle
         else:
             high = middle
@@ -267,37 +267,39 @@ def _scatter(curves: list[_Curve], line: OptimumPowerLaw, moves: "FloatArray") -
 def _warnings(curves: list[_Curve], good: list[_Curve], vertices: "FloatArray | None") -> list[str]:
     import numpy
 
-    found = []
+    warnings = []
     if len(good) == 2:
-        found.append("Two budgets fix the line exactly: nothing is left to judge it by. Train at least one more.")
-    for rule, said in (
+        warnings.append("Two budgets fix the line exactly: nothing is left to judge it by. Train at least one more.")
+    for rule, reason in (
         (EDGE, "the optimum is at the edge of, or outside, the sizes trained"),
         (UPSIDE_DOWN, "the loss has no minimum"),
     ):
         budgets = [f"{curve.flops:.3g}" for curve in curves if curve.reason == rule]
         if budgets:
-            found.append(
-                f"{capitalize(in_words(len(budgets)))} budget{'s' * (len(budgets) > 1)} left out, because {said}: C = "
-                f"{', '.join(budgets)}. Train more sizes there."
+            warnings.append(
+                f"{capitalize(in_words(len(budgets)))} budget{'s' * (len(budgets) > 1)} left out, because {reason}: C "
+                f"= {', '.join(budgets)}. Train more sizes there."
             )
     if vertices is not None:
         ends = numpy.quantile(vertices, 0.975, axis=0) - numpy.quantile(vertices, 0.025, axis=0)
         loose = [f"{curve.flops:.3g}" for curve, reach in zip(good, ends, strict=True) if reach > math.log(LOOSE)]
         if loose:
-            found.append(
+            warnings.append(
                 f"The optimum is known to no better than a factor of {LOOSE:g} at C = {', '.join(loose)}: these "
                 "budgets weigh as much as the others in the line. More sizes there, or keep.flops, would help."
             )
     else:
-        found.append("Every parabola goes through its three points exactly: there is nothing to make an interval from.")
+        warnings.append(
+            "Every parabola goes through its three points exactly: there is nothing to make an interval from."
+        )
     for curve in good:
         lowest = float(curve.log_n[curve.loss.argmin()])
         if lowest in curve.ends:
-            found.append(
+            warnings.append(
                 f"At C = {curve.flops:.3g} the lowest loss is at the edge of the sizes trained (N = "
                 f"{compact(math.exp(lowest))}): the optimum, {compact(math.exp(curve.vertex))}, leans on the parabola."
             )
-    return found
+    return warnings
 
 
 def _too_few(curves: list[_Curve], good: list[_Curve], window: float) -> str:

@@ -113,24 +113,24 @@ def fit_kaplan(
         )
     objective = _Objective(n, d, losses, delta)
     starts = objective.starts()
-    found = batched_bfgs(objective, starts)
-    best = int(numpy.argmin(found.value))
-    again = batched_bfgs(objective, found.theta[best : best + 1], tolerance=1e-15)
-    law = objective.law(again.theta[0])
+    minima = batched_bfgs(objective, starts)
+    best = int(numpy.argmin(minima.value))
+    refined = batched_bfgs(objective, minima.theta[best : best + 1], tolerance=1e-15)
+    law = objective.law(refined.theta[0])
     draws = None
     if bootstrap:
         weights = resample_runs(n, d, bootstrap, random_seed, parameters=4)
-        drawn = batched_bfgs(objective, numpy.repeat(again.theta, bootstrap, axis=0), weights)
+        drawn = batched_bfgs(objective, numpy.repeat(refined.theta, bootstrap, axis=0), weights)
         draws = objective.law(drawn.theta.T)
-    close = float(again.value[0]) * (1 + REACHED) + len(n) * 1e-12 / 2
-    longest = numpy.array([d[size == one].max() for one in size])
+    close = float(refined.value[0]) * (1 + REACHED) + len(n) * 1e-12 / 2
+    longest = numpy.array([d[size == group].max() for group in size])
     return KaplanFit(
         law=law,
         parameters=_parameters(law, draws),
-        objective=float(again.value[0]),
-        converged=bool(again.converged[0]),
+        objective=float(refined.value[0]),
+        converged=bool(refined.converged[0]),
         starts=len(starts),
-        reached=int((found.value <= close).sum()),
+        reached=int((minima.value <= close).sum()),
         log_residuals=tuple((numpy.log(losses) - numpy.log(law(n, d))).tolist()),
         n_points=len(n),
         by_size=_fit_one_variable(
@@ -147,7 +147,7 @@ def fit_kaplan(
             FORM_D, "D", d, losses, size == size.max(), "the runs of the largest size", bootstrap, random_seed
         ),
         method=None if draws is None else f"{bootstrap} times, {len(n)} of the {len(n)} runs drawn with replacement",
-        warnings=tuple(unit_warnings(n, d, losses) + _warnings(size, data, again.converged[0])),
+        warnings=tuple(unit_warnings(n, d, losses) + _warnings(size, data, refined.converged[0])),
     )
 
 
@@ -241,32 +241,32 @@ def _fit_one_variable(
     x, y = values[which], numpy.log(losses[which])
     if group_values(x).max() < 2:
         return None
-    found = solve_power_law(x, y[None], irreducible=False, delta=HUBER_DELTA)
-    drawn = None
+    solutions = solve_power_law(x, y[None], irreducible=False, delta=HUBER_DELTA)
+    resampled = None
     if times:
-        fitted = found.log_loss(x)[0]
-        drawn = draw_fits(
+        fitted = solutions.log_loss(x)[0]
+        resampled = draw_fits(
             x, y, fitted, numpy.zeros(len(x)), irreducible=False, count=times, seed=random_seed, delta=HUBER_DELTA
         )
-    draws = None if drawn is None else drawn.fits
+    draws = None if resampled is None else resampled.fits
     with numpy.errstate(all="ignore"):
-        constants = [numpy.exp(part.log_A / part.alpha) for part in (found, draws) if part is not None]
+        constants = [numpy.exp(part.log_A / part.alpha) for part in (solutions, draws) if part is not None]
     parameters = {
-        f"alpha_{letter}": Estimate.of(float(found.alpha[0]), None if draws is None else draws.alpha),
+        f"alpha_{letter}": Estimate.of(float(solutions.alpha[0]), None if draws is None else draws.alpha),
         f"{letter}_c": Estimate.of(float(constants[0][0]), None if draws is None else constants[1]),
     }
     return OneVariableFit(
-        form, parameters, tuple(int(i) for i in numpy.flatnonzero(which)), rule, float(found.objective[0])
+        form, parameters, tuple(int(i) for i in numpy.flatnonzero(which)), rule, float(solutions.objective[0])
     )
 
 
 def _warnings(size: "IntArray", data: "IntArray", converged: bool) -> list[str]:
-    found = [
+    warnings = [
         "Kaplan's laws have no irreducible loss: they promise a loss of zero for enough compute. Trust them inside the "
         "range of the runs."
     ]
     if size.max() < 2 or data.max() < 2:
-        found.append("Fewer than three sizes x three token counts: the exponents are hardly more than a guess.")
+        warnings.append("Fewer than three sizes x three token counts: the exponents are hardly more than a guess.")
     if not converged:
-        found.append("The objective is not converged: treat the parameters as approximate.")
-    return found
+        warnings.append("The objective is not converged: treat the parameters as approximate.")
+    return warnings

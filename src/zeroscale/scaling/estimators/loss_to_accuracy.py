@@ -94,15 +94,15 @@ def fit_loss_to_accuracy(
     scores = numpy.asarray(accuracy, float)
     _valid(losses, scores, chance)
     objective = _Objective(losses, scores, chance, fit_ceiling)
-    found = batched_bfgs(objective, objective.starts())
-    best = int(numpy.argmin(found.value))
-    theta = found.theta[best]
+    minima = batched_bfgs(objective, objective.starts())
+    best = int(numpy.argmin(minima.value))
+    theta = minima.theta[best]
     draws = None
     needed = objective.size + 1
     if bootstrap and len(losses) > needed:
         weights = resample_runs(losses, losses, bootstrap, random_seed, parameters=objective.size)
-        again = batched_bfgs(objective, numpy.repeat(theta[None], bootstrap, axis=0), weights)
-        draws = numpy.stack(objective.natural(again.theta), axis=1)
+        refits = batched_bfgs(objective, numpy.repeat(theta[None], bootstrap, axis=0), weights)
+        draws = numpy.stack(objective.natural(refits.theta), axis=1)
     k, place, ceiling = (float(part[0]) for part in objective.natural(theta[None]))
     spread = (None, None, None) if draws is None else tuple(draws.T)
     names = {"k": (k, spread[0]), "L_0": (place, spread[1])} | (
@@ -115,8 +115,8 @@ def fit_loss_to_accuracy(
         chance=chance,
         ceiling=ceiling,
         parameters={name: Estimate.of(value, column) for name, (value, column) in names.items()},
-        objective=float(found.value[best]),
-        converged=bool(found.converged[best]),
+        objective=float(minima.value[best]),
+        converged=bool(minima.converged[best]),
         residuals=tuple(residuals.tolist()),
         n_points=len(losses),
         method=None
@@ -196,15 +196,17 @@ def _valid(losses: "FloatArray", scores: "FloatArray", chance: float) -> None:
         )
 
 
-def _warnings(losses: "FloatArray", scores: "FloatArray", chance: float, place: float, bare: bool) -> list[str]:
-    found = []
+def _warnings(
+    losses: "FloatArray", scores: "FloatArray", chance: float, place: float, without_intervals: bool
+) -> list[str]:
+    warnings = []
     if scores.max() < chance + NEAR_CHANCE:
-        found.append(
+        warnings.append(
             f"No model is {NEAR_CHANCE:.0%} above chance ({chance:.1%}): the curve has nothing to rise "
             "from. Larger models would tell."
         )
     elif place < losses.min():
-        found.append("All models are on the lower half of the curve: where it levels off is extrapolated.")
-    if bare:
-        found.append("Too few models to resample: no intervals.")
-    return found
+        warnings.append("All models are on the lower half of the curve: where it levels off is extrapolated.")
+    if without_intervals:
+        warnings.append("Too few models to resample: no intervals.")
+    return warnings

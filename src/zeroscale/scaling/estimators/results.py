@@ -141,9 +141,9 @@ class SurfaceFit:
     def optimum(self, flops: float, per_token: PerToken | None = None) -> Optimum:
         """The compute-optimal N and D for a budget; `per_token` where C is not 6 N D."""
         laws = [self.law] + ([] if self.draws is None else [self.draws.laws])
-        found = []
+        optima = []
         for law in laws:
             n, d = law.optimal_params(flops, per_token), law.optimal_tokens(flops, per_token)
-            found.append((n, d, law(n, d)))
-        spread = found[1] if len(found) > 1 else (None, None, None)
-        return Optimum(flops, *(Estimate.of(value, draws) for value, draws in zip(found[0], spread, strict=True)))
+            optima.append((n, d, law(n, d)))
+        spread = optima[1] if len(optima) > 1 else (None, None, None)
+        return Optimum(flops, *(Estimate.of(value, draws) for value, draws in zip(optima[0], spread, strict=True)))

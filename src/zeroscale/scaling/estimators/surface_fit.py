@@ -92,8 +92,10 @@ def fit_surface(
     )
     if hold_out and fit.n_sizes >= 3:
         held_out = (_without(method, runs, solved, size == number) for number in range(fit.n_sizes))
-        others = tuple(held for held in held_out if held is not None)
-        fit = replace(fit, leave_one_out=others, hold_out=_held(method, runs, solved, size, bootstrap, random_seed))
+        leave_one_out_sizes = tuple(held for held in held_out if held is not None)
+        fit = replace(
+            fit, leave_one_out=leave_one_out_sizes, hold_out=_held(method, runs, solved, size, bootstrap, random_seed)
+        )
     return replace(fit, warnings=tuple(diagnostics.surface_warnings(runs, fit, names)))
 
 
@@ -138,14 +140,14 @@ def _exponents(law: Surface, draws: SurfaceDraws | None) -> dict[str, Estimate]:
 
 
 def _without(
-    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, left: "BoolArray"
+    method: SurfaceMethod, runs: ChinchillaObjective, solved: SurfaceSolution, is_held_out: "BoolArray"
 ) -> HeldOutSize | None:
     """One size left out; None where the others cannot hold a law."""
-    rest = runs.take(~left)
+    rest = runs.take(~is_held_out)
     if len(rest) < LEAST_RUNS or group_values(rest.params).max() < 1 or group_values(rest.tokens).max() < 1:
         return None
     law = method.near(rest, solved.law).law
-    return _left_out(runs.take(left), law)
+    return _left_out(runs.take(is_held_out), law)
 
 
 def _left_out(held: ChinchillaObjective, law: Surface) -> HeldOutSize:
@@ -173,21 +175,21 @@ def _held(
     """The largest size from the smaller ones, solved anew, with the interval that its mean log loss should lie in."""
     import numpy
 
-    left = size == size.max()
-    rest, held = runs.take(~left), runs.take(left)
+    is_held_out = size == size.max()
+    rest, held = runs.take(~is_held_out), runs.take(is_held_out)
     if len(rest) < LEAST_RUNS or group_values(rest.params).max() < 1 or group_values(rest.tokens).max() < 1:
         return None
-    found = method.solve(rest)
-    told = _left_out(held, found.law)
+    solution = method.solve(rest)
+    prediction = _left_out(held, solution.law)
     if not bootstrap or len(rest) < RESAMPLED_FROM:
-        return told
-    draws = _draw(method, rest, found, resample_runs(rest.params, rest.tokens, bootstrap, random_seed), _RUNS)
+        return prediction
+    draws = _draw(method, rest, solution, resample_runs(rest.params, rest.tokens, bootstrap, random_seed), _RUNS)
     with numpy.errstate(all="ignore"):
         law = numpy.log(draws.losses(held.params, held.tokens)).mean(1)
     # A new run scatters around the law as the old ones do; so many residuals are drawn and averaged.
     generator = numpy.random.default_rng(random_seed + 2)
     widen = math.sqrt(len(rest) / max(1, len(rest) - 5))
-    scatter = -widen * generator.choice(found.log_residuals, (len(law), len(held))).mean(1)
+    scatter = -widen * generator.choice(solution.log_residuals, (len(law), len(held))).mean(1)
     low, high = (finite(end) for end in numpy.exp(quantiles(law + scatter)))
-    inside = None if low is None or high is None else bool(low <= told.measured <= high)
-    return replace(told, low=low, high=high, inside=inside)
+    inside = None if low is None or high is None else bool(low <= prediction.measured <= high)
+    return replace(prediction, low=low, high=high, inside=inside)

@@ -28,7 +28,7 @@ def check_columns(**columns: "Column") -> list["FloatArray"]:
     """
     import numpy
 
-    found: list[FloatArray] = []
+    arrays: list[FloatArray] = []
     for name, values in columns.items():
         try:
             column = numpy.asarray(values, float)
@@ -38,17 +38,17 @@ def check_columns(**columns: "Column") -> list["FloatArray"]:
             raise ZeroscaleError(f"{name} has shape {column.shape}: it must be one number for each run")
         bad = numpy.flatnonzero(~(numpy.isfinite(column) & (column > 0)))
         if len(bad):
-            others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
             raise ZeroscaleError(
-                f"{name}[{bad[0]}] is {column[bad[0]]:g}{others}: "
+                f"{name}[{bad[0]}] is {column[bad[0]]:g}{more}: "
                 "it must be a finite number above zero; leave the run out"
             )
-        found.append(column)
-    lengths = {name: len(column) for name, column in zip(columns, found, strict=True)}
+        arrays.append(column)
+    lengths = {name: len(column) for name, column in zip(columns, arrays, strict=True)}
     if len(set(lengths.values())) > 1:
-        said = " and ".join(f"{length} {name}" for name, length in lengths.items())
-        raise ZeroscaleError(f"{said}: each run needs all of them")
-    return found
+        counts = " and ".join(f"{length} {name}" for name, length in lengths.items())
+        raise ZeroscaleError(f"{counts}: each run needs all of them")
+    return arrays
 
 
 def _no_number(values: object) -> str:
@@ -97,23 +97,23 @@ def unit_warnings(params: "FloatArray", tokens: "FloatArray", loss: "FloatArray"
     """What looks like a wrong unit. The smallest language models anybody fits have ten thousand weights or so."""
     import numpy
 
-    found = []
+    warnings = []
     if params.min() < 5000:
-        found.append(
+        warnings.append(
             f"params goes down to {params.min():g}, which looks like millions or billions: write 124000000, not 124"
         )
     if tokens.max() < 1e5:
-        found.append(
+        warnings.append(
             f"tokens is at most {tokens.max():g}, which looks like millions or billions: write 2500000000, not 2.5"
         )
     elif params.min() >= 5000 and numpy.median(tokens / params) > 1e5:
-        found.append(
+        warnings.append(
             f"a run has {numpy.median(tokens / params):.2g} tokens for each parameter (median): params looks like "
             "thousands or millions; write 124000000, not 124000 or 124"
         )
     if numpy.median(loss) > 12:
-        found.append(
+        warnings.append(
             f"loss is {numpy.median(loss):.3g} (median), which looks like a perplexity: give its natural logarithm, in "
             "nats per token"
         )
-    return found
+    return warnings

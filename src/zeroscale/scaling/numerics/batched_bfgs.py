@@ -55,8 +55,8 @@ def batched_bfgs(
 
     def run(first: int) -> Minima:
         rows = slice(first, first + BLOCK)
-        mine = None if weights is None else weights[rows]
-        return _block(objective, starts[rows], mine, inverse_hessian, tolerance)
+        block_weights = None if weights is None else weights[rows]
+        return _block(objective, starts[rows], block_weights, inverse_hessian, tolerance)
 
     firsts = range(0, len(starts), BLOCK)
     with ThreadPoolExecutor(min(threads(), len(firsts)) or 1) as pool:
@@ -109,18 +109,18 @@ def _block(
 
     with numpy.errstate(all="ignore"):
         rows = _begin(objective, starts, weights, inverse)
-        found = Minima(rows.theta.copy(), rows.value.copy(), numpy.zeros(len(starts), bool))
+        minima = Minima(rows.theta.copy(), rows.value.copy(), numpy.zeros(len(starts), bool))
         for _ in range(_EVALUATIONS):
             done = _advance(objective, rows, tolerance)
             if done.any():
                 ended = rows.number[done]
-                found.theta[ended], found.value[ended] = rows.theta[done], rows.value[done]
-                found.converged[ended] = True
+                minima.theta[ended], minima.value[ended] = rows.theta[done], rows.value[done]
+                minima.converged[ended] = True
                 rows.keep(~done)
             if not len(rows.number):
                 break
-    found.theta[rows.number], found.value[rows.number] = rows.theta, rows.value
-    return found
+    minima.theta[rows.number], minima.value[rows.number] = rows.theta, rows.value
+    return minima
 
 
 def _begin(

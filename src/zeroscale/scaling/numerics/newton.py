@@ -20,7 +20,7 @@ _ROUNDING = 1e-12
 class NewtonResult:
     """The law, its objective, whether it is a stationary point, and the inverse Hessian there (None if singular).
 
-    `inverse_hessian` is in the coordinates of `Runs.theta`, as `descent.minimise` wants it.
+    `inverse_hessian` is in the coordinates of `Runs.theta`, as `batched_bfgs` takes it.
     """
 
     law: Surface
@@ -151,9 +151,9 @@ def _stationary(runs: ChinchillaObjective, theta: "FloatArray", state: _State) -
         return True
     free = numpy.ones(5, bool)
     free[2] = theta[2] > 0 or state.gradient[2] < 0
-    left = numpy.abs(state.gradient) <= _BALANCED * numpy.maximum(state.pulls, 1e-300)
+    balanced = numpy.abs(state.gradient) <= _BALANCED * numpy.maximum(state.pulls, 1e-300)
     # The pull that one run exactly at a kink may take up is no sign of a lower objective.
-    return bool(numpy.isfinite(state.value) and left[free].all())
+    return bool(numpy.isfinite(state.value) and balanced[free].all())
 
 
 def _inverse(theta: "FloatArray", hessian: "FloatArray") -> "FloatArray | None":
