@@ -191,6 +191,23 @@ def test_a_damaged_checkpoint_is_passed_over(zeroscale, running, small, texts, t
     assert "is not what was written" in output and "goes on from step" in output
 
 
+def test_a_run_does_not_go_on_over_a_damaged_record(zeroscale, small, texts, tmp_path):
+    zeroscale("train", *small)
+    (cell,) = cells(tmp_path)
+    (cell / "DONE").unlink()
+    shutil.rmtree(cell / "checkpoints" / "step-00000020")
+    metrics = cell / "metrics.jsonl"
+    damaged = metrics.read_bytes().replace(b'{"step": 3,', b'{"step": 3 ') + b'{"step": 21, "tra'
+    metrics.write_bytes(damaged)
+    for command in (["train", *small], ["status", "study=outputs/single"]):
+        result = zeroscale(*command, code=None)
+        assert result.returncode and "metrics.jsonl, line 3, is damaged" in result.stderr + result.stdout
+        assert metrics.read_bytes() == damaged
+    metrics.write_bytes(damaged.replace(b'{"step": 3 ', b'{"step": 3,'))
+    zeroscale("train", *small)
+    assert [row["step"] for row in rows(cell)] == list(range(1, 21))
+
+
 def test_sigterm_and_ctrl_c_leave_a_checkpoint_and_no_child(running, small, texts, tmp_path):
     for number in (signal.SIGTERM, signal.SIGINT):
         run = running("train", *small, *LONG, f"seed={int(number)}")

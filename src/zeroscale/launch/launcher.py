@@ -1,6 +1,6 @@
-"""A cell of a study → a child process: skipped when DONE, streamed while it runs, stopped when its parent stops.
+"""Train a run in a child process: skipped when DONE, streamed while it runs, stopped when its parent stops.
 
-A process per cell, because a process group lives as long as its process: two cells of different world sizes in one
+A process per run, because a process group lives as long as its process: two runs of different world sizes in one
 process would share one. Ranks come from torchrun, never from Lightning's own launcher, which re-executes `sys.argv`.
 """
 
@@ -38,9 +38,9 @@ _BUSY = "another process is training it; wait for it, or stop it"
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a cell ended: `state` is skipped, done, failed, resumable or busy."""
+    """How a run ended: `state` is skipped, done, failed, resumable or busy."""
 
-    cell: Path
+    directory: Path
     state: str
     reason: str = ""
 
@@ -51,8 +51,8 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a cell runs beside others: how many of them share the cores, the GPUs that are its own (None: all), and the
-    threads of each rank where the settings leave them open (None: by the cores)."""
+    """The resources of a run: how many runs share the cores, the GPUs reserved for it (None: all), and the threads of
+    each rank where the configuration leaves them open (None: by the number of cores)."""
 
     at_once: int = 1
     gpus: tuple[str, ...] | None = None
@@ -60,46 +60,46 @@ class Placement:
 
 
 SINGLE = Placement()
-# The children of this process; once it is halted, no more of them.
+# The children of this process; none is started once it is halted.
 _CHILDREN: set["subprocess.Popen[bytes]"] = set()
 _HALTED = threading.Event()
-# Trunks that failed in this process: their other branches need not try them again.
+# Trunks that failed in this process: their other branches do not try them again.
 _FAILED_TRUNKS: dict[Path, RunOutcome] = {}
 
 
-def run(settings: TrainConfig, place: Placement = SINGLE, stop_after: int | None = None) -> RunOutcome:
-    """Trains and scores one cell in a child process; never raises for what happens inside the child.
+def run(config: TrainConfig, placement: Placement = SINGLE, stop_after: int | None = None) -> RunOutcome:
+    """Train and score one run in a child process; errors inside the child are an outcome, not an exception.
 
-    A cell that another process has claimed is `busy`, at once. With `stop_after` it is left after that step, as if it
-    had been stopped there: `resumable`.
+    A run that another process has locked is `busy`, at once. With `stop_after` it is stopped after that step:
+    `resumable`.
 
     Raises:
-        ZeroscaleError: the cell's directory cannot be written.
+        ZeroscaleError: the run's directory cannot be written.
         KeyboardInterrupt: passed on after the child has been stopped.
     """
     install_sigterm_handler()
-    cell = layout.run_directory(settings)
-    if Run(cell).is_finished_with(settings):
-        return _done_already(cell)
-    here = nodes.detect_nodes()
-    if not cell.exists() and here.rank == 0:
-        _say_what_changed(settings, cell)
-    if here.rank:
-        return _run(settings, cell, place, here, stop_after)
-    claim = try_lock(cell / layout.LAUNCH_LOCK)
-    if claim is None:
-        return RunOutcome(cell, "busy", _BUSY)
-    with claim:
+    directory = layout.run_directory(config)
+    if Run(directory).is_finished_with(config):
+        return _skip_finished(directory)
+    cluster = nodes.detect_nodes()
+    if not directory.exists() and cluster.rank == 0:
+        _report_changed_settings(config, directory)
+    if cluster.rank:
+        return _train(config, directory, placement, cluster, stop_after)
+    launch_lock = try_lock(directory / layout.LAUNCH_LOCK)
+    if launch_lock is None:
+        return RunOutcome(directory, "busy", _BUSY)
+    with launch_lock:
         # Another process may have finished it a moment ago.
         return (
-            _done_already(cell)
-            if Run(cell).is_finished_with(settings)
-            else _run(settings, cell, place, here, stop_after)
+            _skip_finished(directory)
+            if Run(directory).is_finished_with(config)
+            else _train(config, directory, placement, cluster, stop_after)
         )
 
 
 def terminate_children() -> None:
-    """Ends all children of this process in good order, and starts no more: for a sweep that runs several at once."""
+    """Stop all children of this process with SIGTERM, then SIGKILL, and start no more."""
     _HALTED.set()
     children = list(_CHILDREN)
     if children:
@@ -115,57 +115,59 @@ def terminate_children() -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _done_already(cell: Path) -> RunOutcome:
-    done = status.read_done(cell) or {}
-    here = manifest.source()["revision"]
-    other = done.get("revision") != here
-    note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {here})" if other else ""
-    print(f"{cell.name}: done already, nothing to run{note}", flush=True)
-    return RunOutcome(cell, "skipped", note.strip())
+def _skip_finished(directory: Path) -> RunOutcome:
+    done = status.read_done(directory) or {}
+    revision = manifest.source()["revision"]
+    differs = done.get("revision") != revision
+    note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {revision})" if differs else ""
+    print(f"{directory.name}: done already, nothing to run{note}", flush=True)
+    return RunOutcome(directory, "skipped", note.strip())
 
 
-def _trunk(settings: TrainConfig, place: Placement) -> RunOutcome:
-    cell = layout.run_directory(settings)
-    if cell not in _FAILED_TRUNKS:
-        outcome = run(settings, place)
+def _train_trunk(config: TrainConfig, placement: Placement) -> RunOutcome:
+    directory = layout.run_directory(config)
+    if directory not in _FAILED_TRUNKS:
+        outcome = run(config, placement)
         if outcome.state == "busy":
-            # Claimed, and perhaps not yet locked by its worker: a moment, then it is asked again.
+            # Locked by a launcher whose worker may not hold its own lock yet: look again in a moment.
             time.sleep(1)
         if outcome.state != "failed":
             return outcome
-        _FAILED_TRUNKS[cell] = outcome
-    return _FAILED_TRUNKS[cell]
+        _FAILED_TRUNKS[directory] = outcome
+    return _FAILED_TRUNKS[directory]
 
 
-def _run(
-    settings: TrainConfig, cell: Path, place: Placement, here: nodes.Nodes, stop_after: int | None = None
+def _train(
+    config: TrainConfig, directory: Path, placement: Placement, cluster: nodes.Nodes, stop_after: int | None = None
 ) -> RunOutcome:
-    """Trains and scores a cell that is this process's own now."""
-    if settings.init_from.run is not None:
-        missing = init_from.wait(settings, lambda trunk: _trunk(trunk, place), lambda text: print(text, flush=True))
+    """Train and score a run that no other launcher has locked."""
+    if config.init_from.run is not None:
+        missing = init_from.wait(
+            config, lambda trunk: _train_trunk(trunk, placement), lambda text: print(text, flush=True)
+        )
         if missing and _HALTED.is_set():
-            return RunOutcome(cell, "resumable", missing)
+            return RunOutcome(directory, "resumable", missing)
         if missing:
-            status.write(cell, "failed", missing)
-            return RunOutcome(cell, "failed", missing)
-    text = yaml.safe_dump(as_dict(settings), sort_keys=False, allow_unicode=True)
-    write_text(cell / layout.CONFIG, "# The resolved settings of this run: enough to run it again.\n" + text)
-    kind = machine.resolve_accelerator(settings.trainer.accelerator)
-    ranks = here.local_world_size(settings.trainer.devices)
-    worker = ["-m", "zeroscale.launch.worker", str(cell)]
-    if settings.trainer.devices > 1:
-        worker = ["-m", "torch.distributed.run", *here.torchrun(settings.trainer.devices), *worker]
-    threads = settings.trainer.threads or place.threads
-    environment = machine.child_environment(kind, threads, ranks, place.at_once, place.gpus)
+            status.write(directory, "failed", missing)
+            return RunOutcome(directory, "failed", missing)
+    text = yaml.safe_dump(as_dict(config), sort_keys=False, allow_unicode=True)
+    write_text(directory / layout.CONFIG, "# The resolved settings of this run: enough to run it again.\n" + text)
+    kind = machine.resolve_accelerator(config.trainer.accelerator)
+    ranks = cluster.local_world_size(config.trainer.devices)
+    worker = ["-m", "zeroscale.launch.worker", str(directory)]
+    if config.trainer.devices > 1:
+        worker = ["-m", "torch.distributed.run", *cluster.torchrun(config.trainer.devices), *worker]
+    threads = config.trainer.threads or placement.threads
+    environment = machine.child_environment(kind, threads, ranks, placement.at_once, placement.gpus)
     environment["ZEROSCALE_PARENT"] = str(os.getpid())
     environment["ZEROSCALE_STOP_AFTER"] = str(stop_after or 0)
-    if settings.trainer.deterministic:
+    if config.trainer.deterministic:
         # cuBLAS is deterministic with a workspace of its own only (torch's notes on reproducibility).
         environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torchrun kills ranks that have not left after so long.
     environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
-    environment["ZEROSCALE_TERMINAL"] = str(terminal_width() if place.at_once == 1 else 0)
-    with disk_errors(cell), open(cell / layout.rank_log(here.rank), "ab") as log:
+    environment["ZEROSCALE_TERMINAL"] = str(terminal_width() if placement.at_once == 1 else 0)
+    with disk_errors(directory), open(directory / layout.rank_log(cluster.rank), "ab") as log:
         child = subprocess.Popen(
             [sys.executable, *worker],
             stdout=subprocess.PIPE,
@@ -180,66 +182,65 @@ def _run(
         if _HALTED.is_set():
             child.terminate()
         try:
-            stream(child, log, place.at_once > 1)
+            stream(child, log, placement.at_once > 1)
             code = child.wait()
         except BaseException:
             stop(child)
             raise
         finally:
             _CHILDREN.discard(child)
-    return _outcome(cell, code) if here.rank == 0 else _outcome_elsewhere(cell, code, here)
+    return _outcome(directory, code) if cluster.rank == 0 else _outcome_on_other_machine(directory, code, cluster)
 
 
-def _say_what_changed(settings: TrainConfig, cell: Path) -> None:
-    """A new cell beside an unfinished one of the same model and seed: perhaps the user meant to go on with that."""
+def _report_changed_settings(config: TrainConfig, directory: Path) -> None:
+    """Print how a new run differs from an unfinished one of the same model and seed, which the user may have meant."""
     from zeroscale.config.diff import differences
 
-    found: list[tuple[list[str], Path]] = []
-    for other in layout.run_directories(cell.parent):
+    unfinished: list[tuple[list[str], Path]] = []
+    for other in layout.run_directories(directory.parent):
         recorded = status.read(other)
-        same = other.name.startswith(f"{settings.model.name}-seed{settings.seed}-")
+        same = other.name.startswith(f"{config.model.name}-seed{config.seed}-")
         if same and recorded.state in ("resumable", "failed") and recorded.step:
             with contextlib.suppress(ZeroscaleError, OSError):
-                found.append((differences(Run(other).settings, as_dict(settings)), other))
-    if found:
-        changed, other = min(found, key=lambda one: len(one[0]))
+                unfinished.append((differences(Run(other).settings, as_dict(config)), other))
+    if unfinished:
+        changed, other = min(unfinished, key=lambda pair: len(pair[0]))
         print(
-            f"{cell.name}: a new cell. {other.name} is unfinished (step {status.read(other).step}) and has other "
+            f"{directory.name}: a new cell. {other.name} is unfinished (step {status.read(other).step}) and has other "
             f"settings: {'; '.join(changed)}. To go on with it, put them back; a run may change only "
             f"{', '.join(NOT_HASHED)}",
             flush=True,
         )
 
 
-def _outcome_elsewhere(cell: Path, code: int, here: nodes.Nodes) -> RunOutcome:
-    """What a machine other than the first says: how its own ranks ended, then what machine 0 made of the cell."""
+def _outcome_on_other_machine(directory: Path, code: int, cluster: nodes.Nodes) -> RunOutcome:
+    """The outcome on a machine other than the first: how its own ranks ended, else what machine 0 records."""
     if code:
-        how = (
-            f"its processes on machine {here.rank} ended with exit code {code}; see {cell / layout.rank_log(here.rank)}"
-        )
-        return RunOutcome(cell, "failed", status.read(cell).reason or how)
-    while (recorded := status.read(cell)).state == "running":
-        # Machine 0 scores the last checkpoint; the next cell needs it.
+        log = directory / layout.rank_log(cluster.rank)
+        message = f"its processes on machine {cluster.rank} ended with exit code {code}; see {log}"
+        return RunOutcome(directory, "failed", status.read(directory).reason or message)
+    while (recorded := status.read(directory)).state == "running":
+        # Machine 0 scores the last checkpoint; the next run needs it.
         time.sleep(1)
-    return RunOutcome(cell, recorded.state, recorded.reason)
+    return RunOutcome(directory, recorded.state, recorded.reason)
 
 
-def _outcome(cell: Path, code: int) -> RunOutcome:
-    recorded = status.read(cell)
+def _outcome(directory: Path, code: int) -> RunOutcome:
+    recorded = status.read(directory)
     if code == status.BUSY:
-        # Another process has the cell: its status is that process's to write.
-        return RunOutcome(cell, "busy", _BUSY)
+        # Another process has locked the run, and writes its status.
+        return RunOutcome(directory, "busy", _BUSY)
     if code == 0 and recorded.state in ("done", "resumable"):
-        return RunOutcome(cell, recorded.state, recorded.reason)
+        return RunOutcome(directory, recorded.state, recorded.reason)
     if recorded.state == "failed":
-        return RunOutcome(cell, "failed", recorded.reason)
+        return RunOutcome(directory, "failed", recorded.reason)
     if _HALTED.is_set():
-        # Stopped before it could answer: what it had done stands as its last checkpoint.
-        return RunOutcome(cell, "resumable", "stopped on request")
-    # The child left without a word: killed, out of memory, or torchrun could not start it.
-    how = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
+        # Stopped before it recorded its state: its last checkpoint stands.
+        return RunOutcome(directory, "resumable", "stopped on request")
+    # The child recorded nothing: killed, out of memory, or torchrun could not start it.
+    end = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
     hint = "; out of memory is the usual cause" if code == -signal.SIGKILL else ""
-    reason = f"its process {how}{hint}; see {cell / layout.LOG}"
+    reason = f"its process {end}{hint}; see {directory / layout.LOG}"
     with contextlib.suppress(ZeroscaleError):
-        status.write(cell, "failed", reason, recorded.step)
-    return RunOutcome(cell, "failed", reason)
+        status.write(directory, "failed", reason, recorded.step)
+    return RunOutcome(directory, "failed", reason)

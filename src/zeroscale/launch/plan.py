@@ -14,7 +14,7 @@ RESERVED_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Plan:
-    """What one cell will cost. `hours` is None where the hardware is unknown or not given; then a warning says why."""
+    """What one run will cost. `hours` is None where the hardware is unknown or not given; then a warning says why."""
 
     name: str
     params: Params
@@ -72,7 +72,7 @@ def plan_run(
     activation_checkpointing: bool = False,
     compiled: bool = False,
 ) -> Plan:
-    """Plans one cell from plain numbers.
+    """Plan one run from plain numbers.
 
     Args:
         tokens: trained on in all; a whole number of batches.
@@ -87,17 +87,31 @@ def plan_run(
     Raises:
         ZeroscaleError: sizes that do not divide, or a share outside (0, 1].
     """
-    shape = dict(
-        n_layer=n_layer, d_model=d_model, vocab_size=vocab_size, n_positions=n_positions, tied=tied, d_inner=d_inner
+    counts = params(
+        n_layer=n_layer,
+        d_model=d_model,
+        n_head=n_head,
+        vocab_size=vocab_size,
+        n_positions=n_positions,
+        tied=tied,
+        d_inner=d_inner,
     )
-    per_token = flops_per_token(**shape, context=context, n_head=n_head)
+    per_token = flops_per_token(
+        n_layer=n_layer,
+        d_model=d_model,
+        n_head=n_head,
+        vocab_size=vocab_size,
+        n_positions=n_positions,
+        tied=tied,
+        d_inner=d_inner,
+        context=context,
+    )
     rows, accumulation = _split_batch(batch_tokens, context, micro_batch_rows, devices)
     if tokens < 1 or tokens % batch_tokens:
         raise ZeroscaleError(f"{name}: tokens={tokens} is not a whole number of batches of batch_tokens={batch_tokens}")
     if mfu is not None and not 0 < mfu <= 1:
         raise ZeroscaleError(f"{name}: mfu={mfu} is impossible: it is a share, such as 0.4")
-    counted = params(**shape, n_head=n_head)
-    sizes = Shape(n_layer, d_model, n_head, 4 * d_model if d_inner is None else d_inner, vocab_size, counted)
+    sizes = Shape(n_layer, d_model, n_head, 4 * d_model if d_inner is None else d_inner, vocab_size, counts)
     states = OPTIMIZERS[optimizer].states
     step = Step(
         rows * context, accumulation, devices, strategy, precision, device, activation_checkpointing, compiled, states
@@ -108,7 +122,7 @@ def plan_run(
     warnings = (*_misfit(hardware, memory, sharded, step), *warnings)
     return Plan(
         name=name,
-        params=counted,
+        params=counts,
         tokens=tokens,
         steps=tokens // batch_tokens,
         batch_tokens=batch_tokens,
@@ -116,7 +130,7 @@ def plan_run(
         accumulation=accumulation,
         lr=lr,
         flops=per_token * tokens,
-        flops_6nd=flops_6nd(counted.non_embedding, tokens),
+        flops_6nd=flops_6nd(counts.non_embedding, tokens),
         memory=memory,
         memory_ddp=memory_per_device(sizes, replace(step, strategy="ddp")) if devices > 1 else None,
         memory_fsdp=sharded,
@@ -140,12 +154,12 @@ def _split_batch(batch_tokens: int, context: int, rows: int | None, devices: int
             f"batch_tokens={batch_tokens}, context={context}, micro_batch_rows={rows}, devices={devices}: "
             "each must be at least 1"
         )
-    piece = context * devices * (rows or 1)
-    if batch_tokens % piece:
+    unit = context * devices * (rows or 1)
+    if batch_tokens % unit:
         factors = f"context {context} x devices {devices}" + (f" x micro_batch_rows {rows}" if rows else "")
-        near = max(1, round(batch_tokens / piece)) * piece
-        raise ZeroscaleError(f"batch_tokens={batch_tokens} is not divisible by {factors} = {piece}; {near} would be")
-    return (rows, batch_tokens // piece) if rows else (batch_tokens // piece, 1)
+        near = max(1, round(batch_tokens / unit)) * unit
+        raise ZeroscaleError(f"batch_tokens={batch_tokens} is not divisible by {factors} = {unit}; {near} would be")
+    return (rows, batch_tokens // unit) if rows else (batch_tokens // unit, 1)
 
 
 def _misfit(hardware: str | None, memory: Memory, sharded: Memory | None, step: Step) -> tuple[str, ...]:
@@ -153,11 +167,11 @@ def _misfit(hardware: str | None, memory: Memory, sharded: Memory | None, step: 
     entry = table.find(hardware) if hardware else None
     if entry is None or entry.memory_bytes is None:
         return ()
-    there = entry.memory_bytes - RESERVED_BYTES
-    if memory.peak <= there:
+    available = entry.memory_bytes - RESERVED_BYTES
+    if memory.peak <= available:
         return ()
     remedies = []
-    if sharded is not None and not step.sharded and sharded.peak <= there:
+    if sharded is not None and not step.sharded and sharded.peak <= available:
         remedies.append(f"trainer.strategy=fsdp ({sharded.peak / 2**30:.1f} GiB)")
     if not step.activation_checkpointing:
         remedies.append("trainer.activation_checkpointing=true")

@@ -1,6 +1,6 @@
-"""The cells of a sweep, several at once on this machine: what is busy elsewhere is come back to, what failed is kept.
+"""Train the runs of a sweep, several at once on this machine; a run that is busy elsewhere is tried again later.
 
-Hydra's joblib launcher is not used: its order is fixed, so that a cell which another shell trains could not be left for
+Hydra's joblib launcher is not used: its order is fixed, so that a run which another shell trains could not be left for
 later; a Ctrl-C makes it kill every child at once (SIGKILL), without a checkpoint; and its processes outlive a killed
 parent. Threads that each wait for a child have none of these.
 """
@@ -27,20 +27,21 @@ _POLL_SECONDS = 1.0
 NOT_RETRIED = "; retry_failed=true tries it again"
 
 
-def write_record(study: Path, cells: Sequence[TrainConfig], labels: Sequence[str]) -> None:
-    """Notes which cells the study's last sweep consists of, so that `status` knows those that have not begun.
+def write_record(study: Path, configs: Sequence[TrainConfig], labels: Sequence[str]) -> None:
+    """Record which runs the last sweep of a study consists of, so that `status` lists those that have not begun.
 
     Raises:
         ZeroscaleError: the study's directory cannot be written.
     """
-    listed = [
-        {"cell": cell.cell, "settings": label, "steps": cell.steps} for cell, label in zip(cells, labels, strict=True)
+    runs = [
+        {"cell": config.cell, "settings": label, "steps": config.steps}
+        for config, label in zip(configs, labels, strict=True)
     ]
-    write_json(study / layout.SWEEP, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": listed})
+    write_json(study / layout.SWEEP, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": runs})
 
 
 class Gpus:
-    """Deals out GPUs. Each is held by a lock that every sweep on this machine knows: two shells never share one."""
+    """Assign GPUs to runs. Each is reserved by a lock that all sweeps on this machine use."""
 
     def __init__(self, ids: Sequence[str], folder: Path | None = None) -> None:
         """`ids` as CUDA_VISIBLE_DEVICES names them."""
@@ -49,14 +50,14 @@ class Gpus:
         self._held: dict[str, contextlib.ExitStack] = {}
 
     def take(self, count: int) -> tuple[str, ...] | None:
-        """So many GPUs, or None where fewer are free now."""
+        """Reserve `count` GPUs; None where fewer are free."""
         taken: dict[str, contextlib.ExitStack] = {}
-        for one in self._ids:
-            if len(taken) == count or one in self._held:
+        for gpu in self._ids:
+            if len(taken) == count or gpu in self._held:
                 continue
-            stack = try_lock(self._folder / f"gpu-{one.replace('/', '-')}")
+            stack = try_lock(self._folder / f"gpu-{gpu.replace('/', '-')}")
             if stack is not None:
-                taken[one] = stack
+                taken[gpu] = stack
         if len(taken) < count:
             for stack in taken.values():
                 stack.close()
@@ -65,33 +66,33 @@ class Gpus:
         return tuple(taken)
 
     def give_back(self, ids: Sequence[str]) -> None:
-        """They are free again."""
-        for one in ids:
-            self._held.pop(one).close()
+        """Release GPUs."""
+        for gpu in ids:
+            self._held.pop(gpu).close()
 
 
 class Sweep:
-    """Runs cells, each in a child process, until every one is done, has failed, or this process is stopped.
+    """Train runs, each in a child process, until every one is done, has failed, or this process is stopped.
 
-    A cell that another process is training, or whose trunk is being trained, is left for later. A cell that had failed
-    before is run again only with `retry_failed`; one that fails now is not run again.
+    A run that another process is training, or whose trunk is being trained, is left for later. A run that had failed
+    before is trained again only with `retry_failed`; one that fails now is not tried again.
     """
 
-    def __init__(self, cells: Sequence[TrainConfig], at_once: int = 1, retry_failed: bool = False) -> None:
-        self._pending = list(enumerate(cells))
+    def __init__(self, configs: Sequence[TrainConfig], at_once: int = 1, retry_failed: bool = False) -> None:
+        self._pending = list(enumerate(configs))
         self._outcomes: dict[int, RunOutcome] = {}
-        self._count = len(cells)
-        self._at_once = min(at_once, len(cells))
+        self._count = len(configs)
+        self._at_once = min(at_once, len(configs))
         self._retry = retry_failed
         self._began = time.time()
         self._gpus = Gpus(machine.gpus())
         self._changed = threading.Condition()
         self._halted = False
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
         self._fault: BaseException | None = None
 
     def run(self) -> list[RunOutcome]:
-        """The outcomes, in the cells' order.
+        """The outcomes, in the order of the runs.
 
         Raises:
             KeyboardInterrupt: after the children have written their checkpoints and left.
@@ -119,13 +120,13 @@ class Sweep:
 
     def _work(self) -> None:
         try:
-            while (found := self._next()) is not None:
-                number, cell, place = found
+            while (next_run := self._next()) is not None:
+                number, config, placement = next_run
                 try:
-                    outcome = launcher.run(cell, place)
+                    outcome = launcher.run(config, placement)
                 except (ZeroscaleError, OSError) as error:
-                    outcome = RunOutcome(layout.run_directory(cell), "failed", str(error))
-                self._ended(number, cell, place, outcome)
+                    outcome = RunOutcome(layout.run_directory(config), "failed", str(error))
+                self._record_outcome(number, config, placement, outcome)
         except BaseException as error:
             with self._changed:
                 self._fault = error
@@ -133,67 +134,68 @@ class Sweep:
                 self._changed.notify_all()
 
     def _next(self) -> tuple[int, TrainConfig, Placement] | None:
-        """The next cell that can run here and now, and where; None when there is nothing left to wait for."""
+        """The next run that can start now, and its placement; None when there is nothing left to wait for."""
         with self._changed:
             while self._pending and not self._halted:
                 for item in list(self._pending):
-                    place = self._place(*item)
-                    if place is not None:
+                    placement = self._placement(*item)
+                    if placement is not None:
                         self._pending.remove(item)
-                        return (*item, place)
+                        return (*item, placement)
                 if self._pending:
                     # Busy elsewhere (so its locks are asked again), or without a GPU.
                     self._changed.wait(_POLL_SECONDS)
             return None
 
-    def _place(self, number: int, cell: TrainConfig) -> Placement | None:
-        """Where the cell can run; None where it cannot yet, or has failed for good."""
-        directory = layout.run_directory(cell)
-        if not Run.of(cell).is_finished_with(cell):
-            # Machines that train a cell together go through the sweep in step; the first of them holds the locks.
-            needs = self._needs(cell, directory) if nodes.detect_nodes().rank == 0 else []
-            busy = next((one for one in needs if status.is_locked(one)), None)
-            if busy is not None:
-                self._say(f"{cell.cell}: later, for {busy.parent.name}/{busy.name} is being trained")
+    def _placement(self, number: int, config: TrainConfig) -> Placement | None:
+        """The placement of a run; None where it cannot start yet, or has failed for good."""
+        directory = layout.run_directory(config)
+        if not Run.of(config).is_finished_with(config):
+            # Machines that train a run together go through the sweep in step; the first of them holds the locks.
+            directories = self._required_directories(config, directory) if nodes.detect_nodes().rank == 0 else []
+            locked = next((path for path in directories if status.is_locked(path)), None)
+            if locked is not None:
+                self._print_once(f"{config.cell}: later, for {locked.parent.name}/{locked.name} is being trained")
                 return None
             recorded = status.read(directory)
             if recorded.state == "failed" and (not self._retry or recorded.time >= self._began):
                 why = ""
                 if recorded.time < self._began:
                     why = NOT_RETRIED
-                    self._say(f"{cell.cell}: failed: {recorded.reason}{why}")
+                    self._print_once(f"{config.cell}: failed: {recorded.reason}{why}")
                 self._outcomes[number] = RunOutcome(directory, "failed", recorded.reason + why)
-                self._pending.remove((number, cell))
+                self._pending.remove((number, config))
                 return None
-        if machine.resolve_accelerator(cell.trainer.accelerator) != "cuda":
+        if machine.resolve_accelerator(config.trainer.accelerator) != "cuda":
             return Placement(self._at_once)
-        gpus = self._gpus.take(nodes.detect_nodes().local_world_size(cell.trainer.devices))
+        gpus = self._gpus.take(nodes.detect_nodes().local_world_size(config.trainer.devices))
         if gpus is None:
-            self._say(f"{cell.cell}: waits for {cell.trainer.devices} free GPUs")
+            self._print_once(f"{config.cell}: waits for {config.trainer.devices} free GPUs")
             return None
         return Placement(self._at_once, gpus)
 
-    def _needs(self, cell: TrainConfig, directory: Path) -> list[Path]:
-        """The directories that nobody else may be training: the cell's own, and its trunk's until it can be left."""
-        if cell.init_from.run is None:
+    def _required_directories(self, config: TrainConfig, directory: Path) -> list[Path]:
+        """The directories that no other process may be training: the run's own, and its trunk's until it has the
+        checkpoint to start from."""
+        if config.init_from.run is None:
             return [directory]
-        parent = init_from.directory(cell)
-        ready = layout.is_checkpoint(layout.checkpoint_directory(parent, cell.first_step))
+        parent = init_from.directory(config)
+        ready = layout.is_checkpoint(layout.checkpoint_directory(parent, config.first_step))
         return [directory] if ready else [directory, parent]
 
-    def _ended(self, number: int, cell: TrainConfig, place: Placement, outcome: RunOutcome) -> None:
+    def _record_outcome(self, number: int, config: TrainConfig, placement: Placement, outcome: RunOutcome) -> None:
         with self._changed:
-            if place.gpus is not None:
-                self._gpus.give_back(place.gpus)
+            if placement.gpus is not None:
+                self._gpus.give_back(placement.gpus)
             if outcome.state == "busy" and not self._halted:
-                self._pending.append((number, cell))
+                self._pending.append((number, config))
             else:
                 self._outcomes[number] = outcome
             self._changed.notify_all()
         if not outcome.good and outcome.state != "busy":
-            print(f"{outcome.cell.name}: {outcome.state}: {outcome.reason}", flush=True)
+            print(f"{outcome.directory.name}: {outcome.state}: {outcome.reason}", flush=True)
 
-    def _say(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _print_once(self, text: str) -> None:
+        if text not in self._printed:
+            self._printed.add(text)
             print(text, flush=True)

@@ -1,7 +1,7 @@
-"""One rank of one cell: python -m zeroscale.launch.worker outputs/<study>/<cell>.
+"""One rank of one run: python -m zeroscale.launch.worker outputs/STUDY/RUN.
 
 Reads config.yaml, trains from the last whole checkpoint on, scores, and leaves status.json behind. Standard output is
-what a person watches; standard error is the cell's log.txt, tracebacks included.
+what a person watches; standard error is the log.txt of the run, tracebacks included.
 """
 
 import contextlib
@@ -10,9 +10,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
@@ -21,14 +21,17 @@ from zeroscale.launch import process
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
 
-# A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can take the cell.
+if TYPE_CHECKING:
+    from zeroscale.training.trackers.tracker import Tracker
+
+# A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can lock the run.
 _LOCK_SECONDS = process.GRACE_SECONDS
 _FIRST_WORD_SECONDS = 2.0
 
 
 class _PipeSafeStdout(io.TextIOBase):
-    """Standard output that outlives its reader: when the parent is gone, what is said goes nowhere, and the
-    checkpoint that its death asks for is still written."""
+    """Standard output that survives its reader: when the parent has died, output is discarded, and the checkpoint that
+    its death triggers is still written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -54,139 +57,142 @@ class _PipeSafeStdout(io.TextIOBase):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the cell; returns the exit code. What went wrong stands in status.json."""
-    cell = Path(arguments[0])
+    """Train the run; returns the exit code. An error is recorded in status.json."""
+    directory = Path(arguments[0])
     sys.stdout = _PipeSafeStdout(sys.stdout)
     process.die_with_parent()
     rank = int(os.environ.get("RANK", "0"))
     parent = os.environ.get("ZEROSCALE_PARENT")
     if parent and "RANK" not in os.environ and os.getppid() != int(parent):
-        # The parent died before the kernel was asked to tell.
+        # The parent died before the kernel was asked to signal its death.
         return 1
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         if rank == 0:
             try:
-                held.enter_context(lock(cell / layout.WORKER_LOCK, _LOCK_SECONDS, f"{cell} is taken"))
+                locks.enter_context(lock(directory / layout.WORKER_LOCK, _LOCK_SECONDS, f"{directory} is taken"))
             except ZeroscaleError:
                 return status.BUSY
-        return _guarded(cell, rank)
+        return _guarded(directory, rank)
 
 
-def _guarded(cell: Path, rank: int) -> int:
+def _guarded(directory: Path, rank: int) -> int:
     from zeroscale.training.guards import Stopped
 
     try:
         if rank == 0:
-            status.write(cell, "running")
-        _run(cell, rank)
+            status.write(directory, "running")
+        _run(directory, rank)
         return 0
     except Stopped as stopped:
         if rank == 0:
-            status.write(cell, "resumable", f"stopped on request after step {stopped.step}", stopped.step)
-            print(f"{cell.name}: stopped after step {stopped.step}; the same command goes on from there", flush=True)
+            status.write(directory, "resumable", f"stopped on request after step {stopped.step}", stopped.step)
+            print(
+                f"{directory.name}: stopped after step {stopped.step}; the same command goes on from there", flush=True
+            )
         return 0
     except Exception as error:
         with contextlib.suppress(OSError):  # the log may lie on the disk that is full
             traceback.print_exc()
         if rank:
-            # What befalls all ranks is rank 0's to tell; and torchrun stops the others when the first has left.
+            # Rank 0 records an error of all ranks; and torchrun stops the others when the first has left.
             time.sleep(_FIRST_WORD_SECONDS)
-        if rank == 0 or status.read(cell).state != "failed":
-            _record_failure(cell, _reason(error, cell))
+        if rank == 0 or status.read(directory).state != "failed":
+            _record_failure(directory, _reason(error, directory))
         return 1
 
 
-def _reason(error: Exception, cell: Path) -> str:
+def _reason(error: Exception, directory: Path) -> str:
     if isinstance(error, ZeroscaleError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename or cell}"
+        return f"{error.strerror}: {error.filename or directory}"
     first = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first}; the traceback is in {cell / layout.LOG}"
+    return f"{type(error).__name__}: {first}; the traceback is in {directory / layout.LOG}"
 
 
-def _record_failure(cell: Path, reason: str) -> None:
+def _record_failure(directory: Path, reason: str) -> None:
     try:
-        status.write(cell, "failed", reason, status.read(cell).step)
+        status.write(directory, "failed", reason, status.read(directory).step)
     except (ZeroscaleError, OSError):
         # A full disk: the parent still reads this from our output.
-        print(f"{cell.name}: {reason}", flush=True)
+        print(f"{directory.name}: {reason}", flush=True)
 
 
-def _run(cell: Path, rank: int) -> None:
-    wanted = Run(cell).config
+def _run(directory: Path, rank: int) -> None:
+    config = Run(directory).config
     import torch
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
     if threads:
         torch.set_num_threads(threads)
-    if wanted.trainer.deterministic:
+    if config.trainer.deterministic:
         torch.use_deterministic_algorithms(True)
     from zeroscale.training import build
 
     build.quiet_libraries()
     from zeroscale.runs import checkpoint
     from zeroscale.training.progress_bar import ProgressLine
-    from zeroscale.training.trackers import tracker
+    from zeroscale.training.trackers import tracker as trackers
     from zeroscale.training.train import train
 
-    progress = ProgressLine(wanted.cell, wanted.steps, quiet=rank != 0)
-    view: tracker.Tracker = tracker.Silent()
+    progress = ProgressLine(config.cell, config.steps, quiet=rank != 0)
+    tracker: trackers.Tracker = trackers.Silent()
     code = 1
     try:
-        final = layout.checkpoint_directory(cell, wanted.steps)
-        trained = final.is_dir() and checkpoint.latest(cell, progress.say) == final
+        final = layout.checkpoint_directory(directory, config.steps)
+        trained = final.is_dir() and checkpoint.latest(directory, progress.say) == final
         if rank == 0 and not trained:
             # Before the corpus is read: a login that fails should fail now.
-            view = tracker.start(wanted, cell)
-        tokens = build.corpus(wanted.data, wanted.tokenizer, wanted.output_dir, progress_callback(progress.say))
+            tracker = trackers.start(config, directory)
+        tokens = build.corpus(config.data, config.tokenizer, config.output_dir, progress_callback(progress.say))
         if not trained:
-            train(cell, wanted, tokens, progress, view, _score)
+            train(directory, config, tokens, progress, tracker, _score)
         progress.close()
         if rank == 0:
-            _finish(cell, wanted, final, view)
+            _finish(directory, config, final, tracker)
         code = 0
     finally:
         progress.close()
-        view.finish(code)
+        tracker.finish(code)
 
 
-def progress_callback(say: Any) -> Any:
-    """A progress callback for the corpus' preparation: says each stage once, and how far it is now and then."""
-    last = {"stage": "", "time": 0.0}
+def progress_callback(say: Callable[[str], None]) -> Callable[[int, int | None, str], None]:
+    """A progress callback for the preparation of a corpus: prints each stage, and its progress every few seconds."""
+    last_stage, last_time = "", 0.0
 
     def progress(done: int, total: int | None, stage: str) -> None:
+        nonlocal last_stage, last_time
         now = time.monotonic()
-        if stage == last["stage"] and now - last["time"] < 5:
+        if stage == last_stage and now - last_time < 5:
             return
-        last.update(stage=stage, time=now)
+        last_stage, last_time = stage, now
         say(f"corpus: {stage}" + (f" {100 * done // total} %" if total else f" {done / 1e6:.0f} MB" if done else ""))
 
     return progress
 
 
-def _score(wanted: TrainConfig, path: Path) -> dict[str, float]:
-    """Scores a checkpoint; returns its metrics by the names that the ledger's columns bear."""
+def _score(config: TrainConfig, path: Path) -> dict[str, float]:
+    """Scores a checkpoint; returns its metrics under the names of the ledger's columns."""
     from zeroscale.eval import run as scoring
 
-    results = scoring.score_run(path, wanted)
+    results = scoring.score_run(path, config)
     return {f"{result.key.card}/{name}": score.value for result in results for name, score in result.metrics.items()}
 
 
-def _finish(cell: Path, wanted: TrainConfig, final: Path, view: Any) -> None:
-    """Scores the last checkpoint and marks the cell done."""
+def _finish(directory: Path, config: TrainConfig, final: Path, tracker: "Tracker") -> None:
+    """Scores the last checkpoint and marks the run done."""
     from zeroscale.runs import manifest
 
-    scores = _score(wanted, final)
-    view.log({"tokens": wanted.trainer.tokens, **scores})
-    status.write(cell, "done", step=wanted.steps)
+    scores = _score(config, final)
+    tracker.log({"tokens": config.trainer.tokens, **scores})
+    status.write(directory, "done", step=config.steps)
     status.write_done(
-        cell,
-        wanted.hash(),
-        list(wanted.cards),
-        wanted.cards_from,
+        directory,
+        config.hash(),
+        list(config.cards),
+        config.cards_from,
         manifest.source()["revision"],
-        manifest.hashed_files(cell),
+        manifest.hashed_files(directory),
     )
 
 

@@ -49,9 +49,9 @@ def run(config: RawConfig) -> int:
     (cell,) = cells_of([("", config)], machine.device_counts())
     outcome = launcher.run(cell)
     if not outcome.good:
-        print(f"zeroscale: {outcome.cell.name} {outcome.state}: {outcome.reason}", file=sys.stderr)
+        print(f"zeroscale: {outcome.directory.name} {outcome.state}: {outcome.reason}", file=sys.stderr)
         return 1
-    _write_ledger(outcome.cell.parent)
+    _write_ledger(outcome.directory.parent)
     return 0
 
 
@@ -70,7 +70,7 @@ def run_job(config: RawConfig, study: LaunchConfig) -> None:
         outcome = launcher.RunOutcome(cell, "failed", str(error))
         status.write(cell, "failed", str(error), status.read(cell).step)
     if not outcome.good:
-        print(f"{outcome.cell.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
+        print(f"{outcome.directory.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
 
 
 def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: Callable[[], None] | None) -> int:
@@ -131,9 +131,9 @@ def _print_outcomes(outcomes: Sequence[launcher.RunOutcome], labels: Sequence[st
     from zeroscale.launch import status_table
 
     rows = [
-        status_table.outcome_row(outcome.cell, label, outcome.state, outcome.reason)
+        status_table.outcome_row(outcome.directory, label, outcome.state, outcome.reason)
         for outcome, label in zip(outcomes, labels, strict=True)
     ]
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
     console.print(status_table.outcomes(rows))
-    print_logs(console, [outcome.cell for outcome in outcomes if outcome.state == "failed"])
+    print_logs(console, [outcome.directory for outcome in outcomes if outcome.state == "failed"])
