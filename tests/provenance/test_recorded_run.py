@@ -83,7 +83,7 @@ def test_a_run_that_cannot_be_made_again_is_refused_in_one_message(run, damage, 
 def test_what_is_no_part_of_a_result_may_be_another(run):
     edit_text("config.yaml", "log_every: 1", "log_every: 2")(run)
     read = recorded_run.read(run)
-    assert read.settings.trainer.log_every == 2 and any("config.yaml" in fault for fault in read.checks.faults)
+    assert read.config.trainer.log_every == 2 and any("config.yaml" in fault for fault in read.checks.faults)
 
 
 def test_without_a_manifest_or_done_the_checkpoints_still_say_what_was_trained(run):

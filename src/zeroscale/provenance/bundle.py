@@ -171,7 +171,7 @@ def _add(tar: tarfile.TarFile, name: str, content: Path | bytes, expected: str |
     with open(content, "rb") as file:
         info.size = content.stat().st_size
         reader = Hashing(file)
-        tar.addfile(info, reader)  # type: ignore[arg-type]
+        tar.addfile(info, reader)
         if reader.digest.hexdigest() != expected:
             raise ZeroscaleError(
                 f"{content} has changed while it was packed: try again when nothing writes to the study"

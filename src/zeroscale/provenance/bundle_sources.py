@@ -1,4 +1,4 @@
-"""What a bundle takes along beside the study: the source that made it, and what its corpora were made from."""
+"""What a bundle holds besides the study: the source that made it, and what its corpora were made from."""
 
 import io
 import json
@@ -6,53 +6,51 @@ import subprocess
 import tarfile
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.data.corpus import INDEX, SOURCE
 from zeroscale.runs import source
+from zeroscale.runs.source import SourceFacts
 
-Json = dict[str, Any]
 
-
-def as_json(value: Any) -> bytes:
+def as_json(value: object) -> bytes:
     """As `files.write_json` writes it."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def sources(recorded: Sequence[Json], opened: Path) -> tuple[dict[str, Path | bytes], list[str]]:
+def sources(recorded: Sequence[SourceFacts], opened: Path) -> tuple[dict[str, Path | bytes], list[str]]:
     """File name → tar of each source that made a run, and what is to be said of those that are not at hand.
 
     A revision comes from git, or from an earlier bundle that was opened here (`opened`); a source without one is that
     which runs here, if it is the same by its content. Uncommitted changes lie in the runs' own source.diff.
     """
-    found: dict[str, Path | bytes] = {}
+    archives: dict[str, Path | bytes] = {}
     notes = []
-    unnamed: Json | None = None
-    for revision in sorted({facts["revision"] for facts in recorded if facts.get("revision")}):
+    unversioned: SourceFacts | None = None
+    for revision in sorted({revision for facts in recorded if (revision := facts.get("revision"))}):
         name = f"{revision}.tar"
         content = _from_git(revision)
         if content is not None:
-            found[name] = content
+            archives[name] = content
         elif (opened / name).is_file():
-            found[name] = opened / name
+            archives[name] = opened / name
         else:
             notes.append(f"the source of revision {revision} is not in this checkout's history")
     for facts in recorded:
         if not facts.get("revision"):
-            unnamed = facts
-    if unnamed is not None:
-        here = source.rooms_of(paths.PACKAGE)
-        name = f"zeroscale-{unnamed.get('version', 'unknown')}.tar"
-        if unnamed.get("rooms") == here:
-            found[name] = _of_package()
+            unversioned = facts
+    if unversioned is not None:
+        rooms = source.rooms_of(paths.PACKAGE)
+        name = f"zeroscale-{unversioned.get('version', 'unknown')}.tar"
+        if unversioned.get("rooms") == rooms:
+            archives[name] = _of_package()
         elif (opened / name).is_file():
-            found[name] = opened / name
+            archives[name] = opened / name
         else:
             notes.append("a run was made by a zeroscale without a checkout, which is not the one that runs here")
-    return found, notes
+    return archives, notes
 
 
 def _from_git(revision: str) -> bytes | None:

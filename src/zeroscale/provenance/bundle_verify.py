@@ -1,4 +1,4 @@
-"""A bundle checked, member by member, and opened: nothing of it is trusted before its sha256 is known."""
+"""Verify a bundle, member by member, and open it: no content is trusted before its sha256 is verified."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import BinaryIO, Protocol, cast
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_directory
@@ -16,6 +16,16 @@ from zeroscale.provenance.bundle import ABOUT, FORMAT, INNER, SUMS, Hashing
 # Of BUNDLE.json and SHA256SUMS, which are read before anything is known about them.
 _HEAD_BYTES = 64 << 20
 _CHUNK = 1 << 20
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+# The members of a bundle, each with its content.
+Members = Iterator[tuple[tarfile.TarInfo, Readable]]
 
 
 @dataclass
@@ -34,43 +44,43 @@ def verify(path: Path) -> Verified:
     Raises:
         ZeroscaleError: the file is no bundle, or one of a newer version.
     """
-    found = Verified(sha256_file(_existing(path)))
+    result = Verified(sha256_file(_existing(path)))
     sums: dict[str, str] | None = None
-    seen: set[str] = set()
+    seen_names: set[str] = set()
     try:
         with _members(path) as members:
             for info, stream in members:
                 if sums is None:
-                    sums = _heads(path, found, info, stream, seen)
+                    sums = _heads(path, result, info, stream, seen_names)
                     continue
-                if info.name in seen:
-                    found.faults.append(f"{_shown(info.name)} is there twice")
-                elif fault := _fault(info, found.study):
-                    found.faults.append(fault)
+                if info.name in seen_names:
+                    result.faults.append(f"{_shown(info.name)} is there twice")
+                elif fault := _fault(info, result.study):
+                    result.faults.append(fault)
                 elif info.name not in sums:
-                    found.faults.append(f"{_shown(info.name)} is not listed in {SUMS}")
+                    result.faults.append(f"{_shown(info.name)} is not listed in {SUMS}")
                 elif _sha256(stream) != sums[info.name]:
-                    found.faults.append(f"{_shown(info.name)} is not what was packed: its sha256 is another")
+                    result.faults.append(f"{_shown(info.name)} is not what was packed: its sha256 is another")
                 else:
-                    found.good += 1
-                seen.add(info.name)
+                    result.good += 1
+                seen_names.add(info.name)
     except _broken() as error:
-        found.faults.append(f"the file breaks off or is damaged: {_line(error)}")
+        result.faults.append(f"the file breaks off or is damaged: {_line(error)}")
     if sums is None:
         raise ZeroscaleError(f"{path} is not a bundle: it does not begin with {INNER}/{ABOUT} and {INNER}/{SUMS}")
-    found.faults += [f"{_shown(name)} is missing" for name in sorted(sums.keys() - seen)]
-    return found
+    result.faults += [f"{_shown(name)} is missing" for name in sorted(sums.keys() - seen_names)]
+    return result
 
 
-def open_into(path: Path, out: Path, checked: Verified) -> Path:
+def open_into(path: Path, out: Path, verified: Verified) -> Path:
     """Writes a bundle's files below `out`, whole or not at all; returns the study's directory.
 
     Raises:
         ZeroscaleError: it has faults, changed since it was checked, or the study's directory is there already.
     """
-    if checked.faults:
-        raise ZeroscaleError(f"{path} has {len(checked.faults)} faults and is not opened: {checked.faults[0]}")
-    study = out / checked.study
+    if verified.faults:
+        raise ZeroscaleError(f"{path} has {len(verified.faults)} faults and is not opened: {verified.faults[0]}")
+    study = out / verified.study
     if study.exists():
         raise ZeroscaleError(f"{study} is there already: open the bundle in another directory")
 
@@ -78,7 +88,7 @@ def open_into(path: Path, out: Path, checked: Verified) -> Path:
         with open(path, "rb") as file, _members(path, hashes := Hashing(file)) as members:
             for info, stream in members:
                 # Checked before; said again by the library, whose rules are others' work: no way out of `temporary`.
-                inner = PurePosixPath(info.name).relative_to(checked.study)
+                inner = PurePosixPath(info.name).relative_to(verified.study)
                 info = tarfile.data_filter(info.replace(name=inner.as_posix()), str(temporary))
                 target = temporary / info.name
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +97,7 @@ def open_into(path: Path, out: Path, checked: Verified) -> Path:
                         opened.write(chunk)
             while hashes.read(_CHUNK):
                 pass
-        if hashes.digest.hexdigest() != checked.sha256:
+        if hashes.digest.hexdigest() != verified.sha256:
             raise ZeroscaleError(f"{path} has changed since it was checked; nothing was opened")
 
     write_directory(study, fill)
@@ -95,11 +105,11 @@ def open_into(path: Path, out: Path, checked: Verified) -> Path:
 
 
 @contextmanager
-def _members(path: Path, source: Any = None) -> Iterator[Iterator[tuple[tarfile.TarInfo, Any]]]:
+def _members(path: Path, source: Readable | None = None) -> Iterator[Members]:
     """The members in order, each with a stream of its content; of what is no plain file the stream is empty."""
     import zstandard
 
-    def each(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, Any]]:
+    def each(tar: tarfile.TarFile) -> Members:
         for info in tar:
             yield info, (tar.extractfile(info) if info.isreg() else None) or _Nothing()
         # The frame's own checksum stands behind the last member.
@@ -107,7 +117,7 @@ def _members(path: Path, source: Any = None) -> Iterator[Iterator[tuple[tarfile.
             pass
 
     with open(path, "rb") as file:
-        reader = zstandard.ZstdDecompressor().stream_reader(source or file, read_across_frames=True)
+        reader = zstandard.ZstdDecompressor().stream_reader(cast(BinaryIO, source or file), read_across_frames=True)
         try:
             tar = tarfile.open(fileobj=reader, mode="r|")  # noqa: SIM115 (closed below)
         except _broken() as error:
@@ -127,30 +137,32 @@ def _broken() -> tuple[type[Exception], ...]:
     return (tarfile.TarError, zstandard.ZstdError, EOFError)
 
 
-def _heads(path: Path, found: Verified, info: tarfile.TarInfo, stream: Any, seen: set[str]) -> dict[str, str] | None:
+def _heads(
+    path: Path, result: Verified, info: tarfile.TarInfo, stream: Readable, seen_names: set[str]
+) -> dict[str, str] | None:
     """Reads BUNDLE.json (then None, for the sums are still to come) or SHA256SUMS."""
     import json
 
     study, _, inner = info.name.partition("/")
     text = stream.read(_HEAD_BYTES).decode("utf-8", "replace")
-    seen.add(info.name)
-    if inner == f"{INNER}/{ABOUT}" and not found.study:
+    seen_names.add(info.name)
+    if inner == f"{INNER}/{ABOUT}" and not result.study:
         try:
             about = json.loads(text)
-            form = int(about["format"])
+            version = int(about["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise ZeroscaleError(f"{path}: its {ABOUT} cannot be read") from error
-        if form > FORMAT:
+        if version > FORMAT:
             raise ZeroscaleError(
-                f"{path} was packed by a newer zeroscale (format {form}, this one knows {FORMAT}; version "
+                f"{path} was packed by a newer zeroscale (format {version}, this one knows {FORMAT}; version "
                 f"{about.get('zeroscale')}): use that one. What can still be checked: tar --zstd -xf it, then "
                 f"sha256sum -c {INNER}/{SUMS} in its folder"
             )
         if about.get("study") != study or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study):
             raise ZeroscaleError(f"{path}: its {ABOUT} names another study than its folder, or none that can be")
-        found.study = study
+        result.study = study
         return None
-    if inner == f"{INNER}/{SUMS}" and found.study == study:
+    if inner == f"{INNER}/{SUMS}" and result.study == study:
         lines = [line.partition("  ") for line in text.splitlines()]
         return {f"{study}/{name}": digest for digest, _, name in lines}
     raise ZeroscaleError(f"{path} is not a bundle: {_shown(info.name)} stands where {INNER}/{ABOUT} or {SUMS} should")
@@ -168,7 +180,7 @@ def _fault(info: tarfile.TarInfo, study: str) -> str:
     return ""
 
 
-def _sha256(stream: Any) -> str:
+def _sha256(stream: Readable) -> str:
     digest = hashlib.sha256()
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)

@@ -1,17 +1,19 @@
-"""What is other here than where a run was made, and whether it can matter to its numbers."""
+"""Compare this environment with the recorded one and flag what can change results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, cast
 
-Json = dict[str, Any]
+from zeroscale.runs.manifest import Environment, Hardware, Manifest
+from zeroscale.runs.source import SourceFacts
+
 Matters = Literal["no", "scores", "yes"]
-"""Not to any number that is compared; to scores only; to training too."""
+"""What a difference can change: no compared number; scores only; training too."""
 
 SAME_BITS = "cannot matter"
 _WORDS: dict[Matters, str] = {"no": SAME_BITS, "scores": "can matter to scores", "yes": "can matter"}
 
-# Packages by what they compute; one that is not listed is taken to matter.
+# Packages by what they compute; one that is not listed can change training.
 _PACKAGES: dict[str, tuple[Matters, str]] = {
     "sacrebleu": ("scores", "it measures BLEU"),
     "rouge-score": ("scores", "it measures ROUGE"),
@@ -22,7 +24,7 @@ _PACKAGES: dict[str, tuple[Matters, str]] = {
     "wandb": ("no", "it shows runs and computes nothing"),
     "safetensors": ("no", "it reads tensors as they are"),
 }
-# Rooms of the package by what they do; one that is not listed is taken to matter.
+# Rooms of the package by what they do; one that is not listed can change training.
 _ROOMS: dict[str, tuple[Matters, str]] = {
     "eval": ("scores", "the harness"),
     "scaling": ("no", "the laws"),
@@ -43,7 +45,7 @@ _FORMER_ROOMS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is other."""
+    """One part of the environment that differs."""
 
     what: str
     recorded: str
@@ -66,88 +68,108 @@ class Comparison:
 
     @property
     def can_matter(self) -> list[Difference]:
-        return [one for one in self.different if one.matters != "no"]
+        return [difference for difference in self.different if difference.matters != "no"]
 
 
-def compare(recorded: Json, here: Json) -> Comparison:
-    """Two manifests, or what there is of them."""
-    same: list[str] = []
-    different: list[Difference] = []
-    unknown: list[str] = []
-
-    def put(what: str, there: Any, now: Any, matters: Matters, why: str) -> None:
-        if there is None:
-            unknown.extend([what] if now is not None else [])
-        elif there == now:
-            same.append(what)
-        else:
-            different.append(Difference(what, _shown(there), _shown(now), matters, why))
-
-    _source(recorded.get("source") or {}, here["source"], same, different, unknown)
-    there_packages = recorded.get("packages") or {}
-    for name in sorted(there_packages.keys() | here["packages"].keys()):
+def compare(recorded: Environment, here: Environment) -> Comparison:
+    """Compare this environment with the recorded one and flag what can change results. Both may be whole manifests;
+    what neither records is left out."""
+    collector = _Collector()
+    _add_source(recorded.get("source") or {}, here["source"], collector)
+    old_packages, packages = recorded.get("packages"), here["packages"]
+    for name in sorted((old_packages or {}).keys() | packages.keys()):
+        if old_packages is None:
+            collector.unknown.append(name)
+            continue
         matters, why = _PACKAGES.get(name, ("yes", "another version may round in another order"))
         if name == "python":
             why = "the standard library is a corpus, and its text is another"
-        if recorded.get("packages") is None:
-            unknown.append(name)
-        elif name in there_packages or name in here["packages"]:
-            put(name, there_packages.get(name, "none"), here["packages"].get(name, "none"), matters, why)
-    hardware = recorded.get("hardware")
-    if hardware is None:
-        unknown.append("hardware")
+        collector.add(name, old_packages.get(name, "none"), packages.get(name, "none"), matters, why)
+    if (hardware := recorded.get("hardware")) is None:
+        collector.unknown.append("hardware")
     else:
-        _hardware(hardware, here["hardware"], put)
-    put("threads", recorded.get("threads"), here["threads"], "yes", "sums are split by threads")
-    variables = recorded.get("variables")
-    put("environment variables", variables, here["variables"], "yes", "they steer the numerical libraries")
-    for what, why in (("corpus", "other tokens"), ("tokenizer", "other tokens")):
-        there, now = ((side.get(what) or {}).get("fingerprint") for side in (recorded, here))
-        put(what, there, now, "yes", why)
-    micro = recorded.get("micro_batch_tokens")
-    put("micro_batch_tokens", micro, here.get("micro_batch_tokens"), "yes", "gradients are summed in another order")
-    return Comparison(same, different, unknown)
+        _add_hardware(hardware, here["hardware"], collector)
+    collector.add("threads", recorded.get("threads"), here["threads"], "yes", "sums are split by threads")
+    why = "they steer the numerical libraries"
+    collector.add("environment variables", recorded.get("variables"), here["variables"], "yes", why)
+    old, new = cast(Manifest, recorded), cast(Manifest, here)
+    for what, old_facts, facts in (
+        ("corpus", old.get("corpus"), new.get("corpus")),
+        ("tokenizer", old.get("tokenizer"), new.get("tokenizer")),
+    ):
+        fingerprint = facts.get("fingerprint") if facts else None
+        collector.add(what, old_facts.get("fingerprint") if old_facts else None, fingerprint, "yes", "other tokens")
+    why = "gradients are summed in another order"
+    collector.add("micro_batch_tokens", old.get("micro_batch_tokens"), new.get("micro_batch_tokens"), "yes", why)
+    return Comparison(collector.same, collector.different, collector.unknown)
 
 
-def _hardware(there: Json, here: Json, put: Any) -> None:
+class _Collector:
+    """The parts of a `Comparison` while they are collected."""
+
+    def __init__(self) -> None:
+        self.same: list[str] = []
+        self.different: list[Difference] = []
+        self.unknown: list[str] = []
+
+    def add(self, name: str, old: object, new: object, matters: Matters, why: str) -> None:
+        """Sort one value into same, different or unknown (not recorded)."""
+        if old is None:
+            self.unknown.extend([name] if new is not None else [])
+        elif old == new:
+            self.same.append(name)
+        else:
+            self.different.append(Difference(name, _shown(old), _shown(new), matters, why))
+
+
+def _add_hardware(old: Hardware, new: Hardware, collector: _Collector) -> None:
     chips = "another processor may take other kernels"
-    put("gpu", there.get("gpu") or "none", here["gpu"] or "none", "yes", "another device rounds in another order")
-    on_gpu = there.get("gpu") and here["gpu"]
-    put("cpu", there.get("cpu"), here["cpu"], "no" if on_gpu else "yes", "it only feeds the GPU" if on_gpu else chips)
-    put("cpu kernels", there.get("kernels"), here["kernels"], "no" if on_gpu else "yes", chips)
-    put("cores", there.get("cores"), here["cores"], "no", "the number of threads is what counts")
-    put("memory", there.get("memory_bytes"), here["memory_bytes"], "no", "no number depends on it")
-    put("system", there.get("system"), here["system"], "yes", "its libraries may round in another order")
+    gpu, old_gpu = new["gpu"] or "none", old.get("gpu") or "none"
+    collector.add("gpu", old_gpu, gpu, "yes", "another device rounds in another order")
+    on_gpu = "none" not in (gpu, old_gpu)
+    matters: Matters = "no" if on_gpu else "yes"
+    collector.add("cpu", old.get("cpu"), new["cpu"], matters, "it only feeds the GPU" if on_gpu else chips)
+    collector.add("cpu kernels", old.get("kernels"), new["kernels"], matters, chips)
+    collector.add("cores", old.get("cores"), new["cores"], "no", "the number of threads is what counts")
+    collector.add("memory", old.get("memory_bytes"), new["memory_bytes"], "no", "no number depends on it")
+    collector.add("system", old.get("system"), new["system"], "yes", "its libraries may round in another order")
 
 
-def _source(there: Json, here: Json, same: list[str], different: list[Difference], unknown: list[str]) -> None:
-    """By the content of the rooms where both know it, so that clones and copies of one source are one; else by
-    revision."""
-    rooms, ours = there.get("rooms"), here.get("rooms")
-    if rooms and ours:
-        moved = rooms.keys() & (_FORMER_ROOMS.keys() - {"."})
-        changed = sorted(room for room in rooms.keys() | ours.keys() if rooms.get(room) != ours.get(room))
-        if not changed:
-            same.append("source")
-        elif _revision(there) != _revision(here):
-            why = "its rooms have other names, which follow" if moved else "what is another in it follows, room by room"
-            different.append(Difference("revision", _revision(there), _revision(here), "no", why))
-        for room in _renamed(changed) if moved else changed:
-            matters, why = _ROOMS.get(room, ("yes", "the code that computes"))
-            name = "src/zeroscale" if room == "." else f"src/zeroscale/{room}"
-            was, now = ((side.get(room) or "nothing")[:8] for side in (rooms, ours))
-            if moved:
-                was = "+".join(_former(room, rooms)) or "nothing"
-            different.append(Difference(name, was, now, matters, why))
+def _add_source(old: SourceFacts, new: SourceFacts, collector: _Collector) -> None:
+    """By the content of the rooms where both are recorded, so that clones and copies of one source are the same; else
+    by revision."""
+    old_rooms, rooms = old.get("rooms"), new.get("rooms")
+    if old_rooms and rooms:
+        _add_rooms(old, old_rooms, new, rooms, collector)
         return
-    if not there:
-        unknown.append("source")
+    if not old:
+        collector.unknown.append("source")
         return
-    clean = there.get("dirty") is False and here.get("dirty") is False
-    if there.get("revision") and there["revision"] == here.get("revision") and clean:
-        same.append("source")
+    clean = old.get("dirty") is False and new.get("dirty") is False
+    if old.get("revision") and old["revision"] == new.get("revision") and clean:
+        collector.same.append("source")
     else:
-        different.append(Difference("source", _revision(there), _revision(here), "yes", "the code that computes"))
+        what = "the code that computes"
+        collector.different.append(Difference("source", _revision(old), _revision(new), "yes", what))
+
+
+def _add_rooms(
+    old: SourceFacts, old_rooms: Mapping[str, str], new: SourceFacts, rooms: Mapping[str, str], collector: _Collector
+) -> None:
+    moved = old_rooms.keys() & (_FORMER_ROOMS.keys() - {"."})
+    changed = sorted(room for room in old_rooms.keys() | rooms.keys() if old_rooms.get(room) != rooms.get(room))
+    if not changed:
+        collector.same.append("source")
+    elif _revision(old) != _revision(new):
+        why = "its rooms have other names, which follow" if moved else "what is another in it follows, room by room"
+        collector.different.append(Difference("revision", _revision(old), _revision(new), "no", why))
+    for room in _renamed(changed) if moved else changed:
+        matters, why = _ROOMS.get(room, ("yes", "the code that computes"))
+        name = "src/zeroscale" if room == "." else f"src/zeroscale/{room}"
+        old_hash, new_hash = ((side.get(room) or "nothing")[:8] for side in (old_rooms, rooms))
+        if moved:
+            old_hash = "+".join(_former(room, old_rooms)) or "nothing"
+        collector.different.append(Difference(name, old_hash, new_hash, matters, why))
 
 
 def _renamed(changed: list[str]) -> list[str]:
@@ -161,12 +183,12 @@ def _former(room: str, rooms: Mapping[str, str]) -> list[str]:
     return [f"{old}@{rooms[old][:8]}" for old in former if old in rooms]
 
 
-def _revision(source: Mapping[str, Any]) -> str:
+def _revision(source: SourceFacts) -> str:
     name = (source.get("revision") or "")[:12] or f"version {source.get('version', 'unknown')}"
     return name + (" with uncommitted changes" if source.get("dirty") else "")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
     text = f"{value:,}" if isinstance(value, int) else str(value)

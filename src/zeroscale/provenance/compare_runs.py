@@ -1,4 +1,4 @@
-"""Two records of one run, step by step and score by score: bit-identical, within a stated tolerance, or different."""
+"""Compare two records of a run, step by step and score by score: bit-identical, within a tolerance, or different."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from zeroscale.core.files import read_json, sha256_file
 from zeroscale.runs import checkpoint, layout
-from zeroscale.runs.results import ResultFile
+from zeroscale.runs.results import ENDS, MetricScore, ResultFile
 
 Json = dict[str, Any]
 Verdict = Literal["bit-identical", "within tolerance", "different", "not compared"]
-# From the best to the worst; of several parts the worst stands for all.
+# From best to worst; the verdict of several parts is the worst of theirs.
 ORDER: tuple[Verdict, ...] = ("bit-identical", "within tolerance", "not compared", "different")
 
-# How long it took and on what: no part of a result.
+# Time and hardware: no part of a result.
 TIMES = ("seconds", "tokens_per_s", "mfu", "peak_memory_bytes")
-# Too restless for a tolerance: held to its bits only.
+# Varies too much for a tolerance: compared bit by bit only.
 BITS_ONLY = ("grad_norm", "spike")
-# What a result's key says was scored; where these differ, two scores are answers to different questions.
+# The fields of a result that say what was scored; where they differ, two scores cannot be compared.
 QUESTION = {
     "card_hash": "another card",
     "data_hash": "other data",
@@ -33,9 +33,12 @@ QUESTION = {
 }
 
 
+VALUES: tuple[Literal["value", "low", "high", "n"], ...] = ("value", *ENDS)
+
+
 @dataclass(frozen=True)
 class Deviation:
-    """One number that is another: `where` is a step or a score's name."""
+    """One number that differs: `where` is a step or a score's name. `here` is the reproduced value."""
 
     where: str
     name: str
@@ -71,149 +74,153 @@ class Agreement:
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The one that stands for all."""
+    """The worst of several verdicts."""
     return max(verdicts, key=ORDER.index, default="not compared")
 
 
-def steps(recorded: Mapping[int, Json], here: Mapping[int, Json], tolerance: float, until: int | None) -> Agreement:
-    """Every number of metrics.jsonl but the times, at every step up to `until` that the recorded run logged.
+def steps(
+    recorded: Mapping[int, Json], reproduced: Mapping[int, Json], tolerance: float, until: int | None
+) -> Agreement:
+    """Compare every number of metrics.jsonl except times, at every step up to `until` that the recorded run logged.
 
     Within tolerance: each within `tolerance` of its recorded value, gradient norms left out.
     """
-    wanted = [step for step in sorted(recorded) if until is None or step <= until]
-    found = Agreement("bit-identical", compared=len(wanted))
-    if not wanted:
+    compared_steps = [step for step in sorted(recorded) if until is None or step <= until]
+    agreement = Agreement("bit-identical", compared=len(compared_steps))
+    if not compared_steps:
         return Agreement("not compared", notes=["no step was recorded up to there"])
     outside: Deviation | None = None
-    for step in wanted:
-        for one in _of_step(step, recorded[step], here.get(step)):
-            found.first = found.first or one
-            if found.largest is None or one.relative > found.largest.relative:
-                found.largest = one
-            if one.name not in BITS_ONLY and one.relative > tolerance:
-                outside = outside or one
-    if found.first is not None:
-        found.verdict = "within tolerance" if outside is None else "different"
-    if outside is not None and outside != found.first:
-        found.notes.append(f"out of tolerance from {outside.words}")
-    return found
+    for step in compared_steps:
+        for deviation in _of_step(step, recorded[step], reproduced.get(step)):
+            agreement.first = agreement.first or deviation
+            if agreement.largest is None or deviation.relative > agreement.largest.relative:
+                agreement.largest = deviation
+            if deviation.name not in BITS_ONLY and deviation.relative > tolerance:
+                outside = outside or deviation
+    if agreement.first is not None:
+        agreement.verdict = "within tolerance" if outside is None else "different"
+    if outside is not None and outside != agreement.first:
+        agreement.notes.append(f"out of tolerance from {outside.words}")
+    return agreement
 
 
-def _of_step(step: int, recorded: Json, here: Json | None) -> list[Deviation]:
+def _of_step(step: int, recorded: Json, reproduced: Json | None) -> list[Deviation]:
     names = [name for name in recorded if name.split("/")[0] not in TIMES and name != "step"]
     where = f"step {step:,}"
-    if here is None:
+    if reproduced is None:
         return [Deviation(where, "a line of metrics.jsonl", 1, None)]
-    pairs = [(name, recorded[name], here.get(name)) for name in names]
-    return [Deviation(where, name, was, now) for name, was, now in pairs if not _same(was, now)]
+    pairs = [(name, recorded[name], reproduced.get(name)) for name in names]
+    return [Deviation(where, name, old, new) for name, old, new in pairs if not _same(old, new)]
 
 
-def _same(one: Any, other: Any) -> bool:
-    # JSON keeps every bit of a double; NaN is no equal of itself, and here it is.
-    return one == other or (one != one and other != other)
+def _same(first: object, second: object) -> bool:
+    # JSON keeps every bit of a double. NaN counts as equal to itself here.
+    return first == second or (first != first and second != second)
 
 
-def weights(recorded: Path, here: Path) -> Agreement:
-    """The checkpoints that both runs keep, by the sha256 of each file that their meta.json hold.
+def weights(recorded: Path, reproduced: Path) -> Agreement:
+    """Compare the checkpoints that both runs keep, by the sha256 of each file in their meta.json.
 
-    Other weights alone are never "different": what they change shows in losses and scores.
+    Changed weights alone are never "different": their effect shows in losses and scores.
     """
-    found = Agreement("bit-identical")
-    ours = {checkpoint.step_of(path): path for path in checkpoint.all_of(here)}
+    agreement = Agreement("bit-identical")
+    checkpoints = {checkpoint.step_of(path): path for path in checkpoint.all_of(reproduced)}
     for path in checkpoint.all_of(recorded):
         step = checkpoint.step_of(path)
-        if step not in ours or not layout.is_checkpoint(path):
+        if step not in checkpoints or not layout.is_checkpoint(path):
             continue
-        found.compared += 1
-        there, now = (read_json(one / layout.META)["sha256"] for one in (path, ours[step]))
-        for name in sorted(there.keys() & now.keys()):
-            if there[name] != now[name]:
-                found.verdict = "within tolerance"
-                found.notes.append(f"step {step:,}: {name} has another sha256")
-    if not found.compared:
+        agreement.compared += 1
+        old, new = (read_json(directory / layout.META)["sha256"] for directory in (path, checkpoints[step]))
+        for name in sorted(old.keys() & new.keys()):
+            if old[name] != new[name]:
+                agreement.verdict = "within tolerance"
+                agreement.notes.append(f"step {step:,}: {name} has another sha256")
+    if not agreement.compared:
         return Agreement("not compared", notes=["no step has a checkpoint in both"])
-    return found
+    return agreement
 
 
-def scores(recorded: Iterable[ResultFile], here: Iterable[ResultFile], tolerance: float) -> Agreement:
-    """Every metric, interval and example of the recorded results.
+def scores(recorded: Iterable[ResultFile], reproduced: Iterable[ResultFile], tolerance: float) -> Agreement:
+    """Compare every metric, interval and example of the recorded results.
 
     Within tolerance: each value within `tolerance` of the recorded one, or inside its 95 % interval.
     """
-    ours = {(one.step, one.name): one for one in here}
-    found = Agreement("bit-identical")
+    by_key = {(result.step, result.name): result for result in reproduced}
+    agreement = Agreement("bit-identical")
     verdicts: list[Verdict] = []
-    for one in recorded:
-        there = f"{one.name}, step {one.step:,}"
-        other = ours.get((one.step, one.name))
-        if other is None:
+    for result in recorded:
+        where = f"{result.name}, step {result.step:,}"
+        counterpart = by_key.get((result.step, result.name))
+        if counterpart is None:
             verdicts.append("not compared")
-            found.notes.append(f"{there}: not scored here")
-        elif asked := other_question(one.content, other.content):
+            agreement.notes.append(f"{where}: not scored here")
+        elif reason := changed_question(result.content, counterpart.content):
             verdicts.append("not compared")
-            found.notes.append(f"{there}: {asked}")
+            agreement.notes.append(f"{where}: {reason}")
         else:
-            found.compared += len(one.content["metrics"])
-            verdicts.append(_compare(one, other, there, tolerance, found))
-    found.verdict = worst(verdicts)
-    return found
+            agreement.compared += len(result.metrics)
+            verdicts.append(_compare(result, counterpart, where, tolerance, agreement))
+    agreement.verdict = worst(verdicts)
+    return agreement
 
 
-def other_question(recorded: Json, here: Json) -> str:
-    """Why the two are no answers to one question; empty where they are."""
+def changed_question(recorded: Json, reproduced: Json) -> str:
+    """Why two results did not score the same thing; empty where they did."""
     reasons = [
-        f"{words} ({_short(recorded[key])} there, {_short(here.get(key))} here)"
+        f"{words} ({_short(recorded[key])} there, {_short(reproduced.get(key))} here)"
         for key, words in QUESTION.items()
-        if key in recorded and recorded[key] != here.get(key)
+        if key in recorded and recorded[key] != reproduced.get(key)
     ]
-    if recorded.get("version") != here.get("version"):
-        reasons.append(f"another harness (version {recorded.get('version')} there, {here.get('version')} here)")
+    if recorded.get("version") != reproduced.get("version"):
+        reasons.append(f"another harness (version {recorded.get('version')} there, {reproduced.get('version')} here)")
     return "; ".join(reasons)
 
 
-def _compare(one: ResultFile, other: ResultFile, where: str, tolerance: float, found: Agreement) -> Verdict:
+def _compare(
+    result: ResultFile, counterpart: ResultFile, where: str, tolerance: float, agreement: Agreement
+) -> Verdict:
     verdict: Verdict = "bit-identical"
-    for name, score in one.content["metrics"].items():
-        now = other.content["metrics"].get(name, {})
-        for end in ("value", "low", "high", "n"):
-            if _same(score.get(end), now.get(end)):
+    for name, score in result.metrics.items():
+        new = counterpart.metrics.get(name, {})
+        for end in VALUES:
+            if _same(score.get(end), new.get(end)):
                 continue
-            called = name if end == "value" else f"{name}/{end}"
-            deviation = Deviation(where, called, score.get(end), now.get(end))
-            found.first = found.first or deviation
-            if found.largest is None or deviation.relative > found.largest.relative:
-                found.largest = deviation
-            fine = end in ("low", "high") or _near(score, now.get("value"), tolerance)
-            verdict = worst([verdict, "within tolerance" if fine and end != "n" else "different"])
-    if verdict == "bit-identical" and (rows := _other_examples(one, other)):
-        found.notes.append(f"{where}: {rows}")
+            label = name if end == "value" else f"{name}/{end}"
+            deviation = Deviation(where, label, score.get(end), new.get(end))
+            agreement.first = agreement.first or deviation
+            if agreement.largest is None or deviation.relative > agreement.largest.relative:
+                agreement.largest = deviation
+            tolerable = end in ("low", "high") or _near(score, new.get("value"), tolerance)
+            verdict = worst([verdict, "within tolerance" if tolerable and end != "n" else "different"])
+    if verdict == "bit-identical" and (changed := _changed_examples(result, counterpart)):
+        agreement.notes.append(f"{where}: {changed}")
         verdict = "within tolerance"
     return verdict
 
 
-def _near(score: Json, now: float | None, tolerance: float) -> bool:
-    value, low, high = (score.get(end) for end in ("value", "low", "high"))
-    if value is None or now is None:
+def _near(score: MetricScore, new: float | None, tolerance: float) -> bool:
+    value, low, high = score.get("value"), score.get("low"), score.get("high")
+    if value is None or new is None:
         return False
-    inside = low is not None and high is not None and low <= now <= high
-    return inside or abs(now - value) <= tolerance * abs(value)
+    inside = low is not None and high is not None and low <= new <= high
+    return inside or abs(new - value) <= tolerance * abs(value)
 
 
-def _other_examples(one: ResultFile, other: ResultFile) -> str:
-    """How many of the examples' rows are others, in words; empty where none is, or where the rows are gone."""
-    if not (one.examples.is_file() and other.examples.is_file()):
+def _changed_examples(result: ResultFile, counterpart: ResultFile) -> str:
+    """How many of the examples' rows differ, in words; empty where none does, or where the rows are gone."""
+    if not (result.examples.is_file() and counterpart.examples.is_file()):
         return ""
-    if sha256_file(one.examples) == sha256_file(other.examples):
+    if sha256_file(result.examples) == sha256_file(counterpart.examples):
         return ""
     import pyarrow.parquet
 
-    there, now = (pyarrow.parquet.read_table(each.examples).to_pylist() for each in (one, other))
-    # By their text: a NaN is then its own equal.
-    changed = sum(repr(a) != repr(b) for a, b in zip(there, now, strict=False)) + abs(len(there) - len(now))
-    return f"the scores are the same, but {changed:,} of {len(there):,} examples are not" if changed else ""
+    old, new = (pyarrow.parquet.read_table(each.examples).to_pylist() for each in (result, counterpart))
+    # By their text: a NaN is then equal to itself.
+    changed = sum(repr(a) != repr(b) for a, b in zip(old, new, strict=False)) + abs(len(old) - len(new))
+    return f"the scores are the same, but {changed:,} of {len(old):,} examples are not" if changed else ""
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return value[:12] if isinstance(value, str) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The chain behind a number of a study: from results.csv to the result, the weights, the run, its data and source."""
+"""Explain a number of a study: from results.csv to the result, the weights, the run, its data and source."""
 
 import difflib
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from typing import Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded_run
-from zeroscale.provenance.lineage import Lineage, ledger_link, run_links, surroundings
+from zeroscale.provenance.lineage import Lineage, add_ledger, add_run, describe_environment
 from zeroscale.runs import layout
 from zeroscale.runs.results import ResultFile, read_directory
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
 
 Json = dict[str, Any]
-# Gives a card's hash for a protocol as it is here; raises ZeroscaleError for one that is not.
+# The hash of a card for a protocol in this checkout; raises ZeroscaleError for one that is not in it.
 CardHash = Callable[[str, str], str]
 
 ENDS = ("low", "high", "n")
@@ -29,70 +29,70 @@ _FROM_HELD_OUT = {"val/loss": "loss", "val/bits_per_byte": "bits_per_byte"}
 
 
 def explain(study: Path, cell: str | None, metric: str, step: int | None, card_hash: CardHash) -> Lineage:
-    """The chain behind a column of results.csv for a run, or without one behind a parameter of fit.json.
+    """The lineage of a column of results.csv for a run, or without a run of a parameter of fit.json.
 
     Raises:
         ZeroscaleError: there is no such run, number or file; says which there are.
     """
     if layout.is_external(study):
-        return _foreign(study, metric, card_hash)
+        return _explain_external(study, metric, card_hash)
     if cell is None:
         from zeroscale.provenance.explain_law import explain_parameter
 
         return explain_parameter(study, metric)
-    run = find_cell(study, cell)
-    name, end = _split(metric)
+    run = find_run(study, cell)
+    name, end = _split_column(metric)
     result = _result(run.results, name, step)
     if result is not None:
         inner = _FROM_HELD_OUT.get(name, name.rpartition("/")[2])
-        told = _score_title(f"{run.name}, step {result.step:,}", metric, result, inner, end)
-        ledger_link(told, study, run, metric, result.step, result.content["metrics"][inner][end])
-        _score_links(told, result, card_hash)
-        _weights_link(told, run, result.step, result.content["weights_hash"])
+        lineage = _score_title(f"{run.name}, step {result.step:,}", metric, result, inner, end)
+        add_ledger(lineage, study, run, metric, result.step, result.content["metrics"][inner][end])
+        _add_score(lineage, result, card_hash)
+        _add_weights(lineage, run, result.step, result.content["weights_hash"])
         step = result.step
     elif name in _OF_MANIFEST:
-        told = _manifest_number(study, run, name)
+        lineage = _explain_manifest(study, run, name)
         step = None
     else:
-        told, step = _logged(study, run, name, step)
-    run_links(told, run, step)
-    return told
+        lineage, step = _explain_logged(study, run, name, step)
+    add_run(lineage, run, step)
+    return lineage
 
 
-def _split(metric: str) -> tuple[str, str]:
+def _split_column(metric: str) -> tuple[str, str]:
     """CARD/METRIC and which of its numbers: lambada/acc/low → lambada/acc, low."""
     name, _, last = metric.rpartition("/")
     return (name, last) if "/" in name and last in ENDS else (metric, "value")
 
 
-def _foreign(directory: Path, metric: str, card_hash: CardHash) -> Lineage:
-    """The chain behind a score of a checkpoint that is no run: outputs/eval/NAME."""
+def _explain_external(directory: Path, metric: str, card_hash: CardHash) -> Lineage:
+    """The lineage of a score of a checkpoint that no run here made: outputs/eval/NAME."""
     results = read_directory(directory / layout.EVALS)
-    name, end = _split(metric)
+    name, end = _split_column(metric)
     result = _result(results, name, None)
     if result is None:
-        there = ", ".join(
+        known = ", ".join(
             sorted(f"{one.content['card']}/{score}" for one in results for score in one.content["metrics"])
         )
-        raise ZeroscaleError(f"metric={metric}: {directory} has no such score. It has: {there or 'none'}")
-    told = _score_title(directory.name, metric, result, name.rpartition("/")[2], end)
-    _score_links(told, result, card_hash)
+        raise ZeroscaleError(f"metric={metric}: {directory} has no such score. It has: {known or 'none'}")
+    lineage = _score_title(directory.name, metric, result, name.rpartition("/")[2], end)
+    _add_score(lineage, result, card_hash)
     origin = read_json(directory / layout.ORIGIN)
     commit = f", commit {origin['commit']}" if origin.get("commit") else ""
-    same = origin.get("weights_hash") == result.content["weights_hash"]
-    told.add("weights", f"{origin.get('checkpoint')}{commit}, sha256 {result.content['weights_hash'][:12]}", same)
-    return told
+    holds = origin.get("weights_hash") == result.content["weights_hash"]
+    lineage.add("weights", f"{origin.get('checkpoint')}{commit}, sha256 {result.content['weights_hash'][:12]}", holds)
+    return lineage
 
 
-def find_cell(study: Path, name: str) -> Run:
+def find_run(study: Path, name: str) -> Run:
     """A run by its name, or by a part that no other has."""
-    known = Study(study).runs
-    exact = [cell for cell in known if cell.name == name]
-    found = exact or [cell for cell in known if name in cell.name]
-    if len(found) == 1:
-        return found[0]
-    listed = ", ".join(cell.name for cell in (found or known)) or "none"
-    which = "several runs are called so" if found else "no run is called so"
+    runs = Study(study).runs
+    exact = [run for run in runs if run.name == name]
+    matches = exact or [run for run in runs if name in run.name]
+    if len(matches) == 1:
+        return matches[0]
+    listed = ", ".join(run.name for run in (matches or runs)) or "none"
+    which = "several runs are called so" if matches else "no run is called so"
     raise ZeroscaleError(f"cell={name}: {which} in {study}: {listed}")
 
 
@@ -100,11 +100,13 @@ def _result(results: list[ResultFile], name: str, step: int | None) -> ResultFil
     """The result that a column was made from, of this step or the last; None where no result has it."""
     card, _, metric = name.rpartition("/")
     card, metric = ("held_out", _FROM_HELD_OUT[name]) if name in _FROM_HELD_OUT else (card, metric)
-    called = (card, f"{card}.paper", f"{card}.corpus")
-    found = [
-        one for one in results if one.name in called and metric in one.content["metrics"] and step in (None, one.step)
+    names = (card, f"{card}.paper", f"{card}.corpus")
+    matches = [
+        result
+        for result in results
+        if result.name in names and metric in result.content["metrics"] and step in (None, result.step)
     ]
-    return found[-1] if found else None
+    return matches[-1] if matches else None
 
 
 def _score_title(where: str, metric: str, result: ResultFile, inner: str, end: str) -> Lineage:
@@ -118,77 +120,81 @@ def _score_title(where: str, metric: str, result: ResultFile, inner: str, end: s
     return Lineage(f"{title}: {where}" + (f"  ({mark})" if mark else ""))
 
 
-def _score_links(told: Lineage, result: ResultFile, card_hash: CardHash) -> None:
+def _add_score(lineage: Lineage, result: ResultFile, card_hash: CardHash) -> None:
     content = result.content
     checks = recorded_run.Check()
     recorded_run.check_result(result.path, checks)
-    told.add_check("result", f"{result.path}, with a row for each of {content['n']:,} examples beside it", checks)
-    told.add("question", f"key {content['key'][:12]}, harness version {content.get('version')}, {_asked(content)}")
+    lineage.add_check("result", f"{result.path}, with a row for each of {content['n']:,} examples beside it", checks)
+    lineage.add(
+        "question", f"key {content['key'][:12]}, harness version {content.get('version')}, {_describe_options(content)}"
+    )
     if content["source"] != "corpus":
         card, protocol = content["card"], content["protocol"]
         try:
             same = "the same here" if card_hash(card, protocol) == content["card_hash"] else "ANOTHER here"
         except ZeroscaleError:
             same = "not here"
-        told.add("card", f"{card}, protocol {protocol}, hash {content['card_hash'][:12]} ({same})")
+        lineage.add("card", f"{card}, protocol {protocol}, hash {content['card_hash'][:12]} ({same})")
     origin = ", ".join(content.get("origin") or []) or content["source"]
-    told.add("data", f"{origin}, content {content['data_hash'][:12]}. {content.get('data', '')}".rstrip(". "))
+    lineage.add("data", f"{origin}, content {content['data_hash'][:12]}. {content.get('data', '')}".rstrip(". "))
     if made := content.get("made"):
-        told.add("scored by", f"{made['command'] or 'no command'}, {made['made']}, {surroundings(made)}")
+        lineage.add("scored by", f"{made['command'] or 'no command'}, {made['made']}, {describe_environment(made)}")
     else:
-        told.add("scored by", "not recorded")
+        lineage.add("scored by", "not recorded")
 
 
-def _asked(content: Json) -> str:
+def _describe_options(content: Json) -> str:
     options = [f"{name} {content[name]}" for name in ("seed", "bootstrap", "limit", "dtype") if content.get(name)]
     return ", ".join(options) or "default options"
 
 
-def _weights_link(told: Lineage, run: Run, step: int, expected: str | None) -> None:
+def _add_weights(lineage: Lineage, run: Run, step: int, expected: str | None) -> None:
     path = run.checkpoint(step)
     if not layout.is_checkpoint(path):
-        told.add("weights", f"sha256 {(expected or 'unknown')[:12]}; {path} has not been kept")
+        lineage.add("weights", f"sha256 {(expected or 'unknown')[:12]}; {path} has not been kept")
         return
     meta, checks = read_json(path / layout.META), recorded_run.Check()
     recorded_run.check_checkpoint(path, checks)
     stored = meta["sha256"].get(layout.WEIGHTS)
     if expected is not None and stored != expected:
         checks.faults.append(f"they are not those that were scored (sha256 {expected[:12]})")
-    told.add_check("weights", f"{path}, sha256 {str(stored)[:12]}", checks)
+    lineage.add_check("weights", f"{path}, sha256 {str(stored)[:12]}", checks)
 
 
-def _manifest_number(study: Path, run: Run, name: str) -> Lineage:
+def _explain_manifest(study: Path, run: Run, name: str) -> Lineage:
     value: Any = run.manifest
     for key in _OF_MANIFEST[name]:
         value = (value or {}).get(key)
-    told = Lineage(f"{name} = {value}: {run.name}")
-    ledger_link(told, study, run, name, None, value)
-    told.add("counted", "from the settings, by zeroscale.model.flops.params; manifest.json holds it")
-    return told
+    lineage = Lineage(f"{name} = {value}: {run.name}")
+    add_ledger(lineage, study, run, name, None, value)
+    lineage.add("counted", "from the settings, by zeroscale.model.flops.params; manifest.json holds it")
+    return lineage
 
 
-def _logged(study: Path, run: Run, name: str, step: int | None) -> tuple[Lineage, int]:
+def _explain_logged(study: Path, run: Run, name: str, step: int | None) -> tuple[Lineage, int]:
     """A number of metrics.jsonl, at a step or the last that has it."""
     rows = run.metrics
-    has = [at for at, row in sorted(rows.items()) if name in row and step in (None, at)]
-    if not has:
-        known = sorted({key for row in rows.values() for key in row} | set(_OF_MANIFEST) | _scored(run))
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f" (did you mean {near[0]}?)" if near and near[0] != name else ""
-        at = "" if step is None else f" at step {step:,}"
-        raise ZeroscaleError(f"metric={name}: {run.name} has no such number{at}{hint}. It has: {', '.join(known)}")
+    steps = [logged_step for logged_step, row in sorted(rows.items()) if name in row and step in (None, logged_step)]
+    if not steps:
+        known = sorted({key for row in rows.values() for key in row} | set(_OF_MANIFEST) | _score_columns(run))
+        similar = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f" (did you mean {similar[0]}?)" if similar and similar[0] != name else ""
+        logged_step = "" if step is None else f" at step {step:,}"
+        raise ZeroscaleError(
+            f"metric={name}: {run.name} has no such number{logged_step}{hint}. It has: {', '.join(known)}"
+        )
     # What results.csv has a row of comes first: those steps have a checkpoint.
-    kept = [at for at in has if at in run.recorded_steps] or has
-    told = Lineage(f"{name} = {rows[kept[-1]][name]!r}: {run.name}, step {kept[-1]:,}")
-    if kept[-1] in run.recorded_steps:
-        ledger_link(told, study, run, name, kept[-1], rows[kept[-1]][name])
-    told.add("logged", f"{run.metrics_path}, the line of step {kept[-1]:,}, while it trained")
-    return told, kept[-1]
+    candidates = [logged_step for logged_step in steps if logged_step in run.recorded_steps] or steps
+    lineage = Lineage(f"{name} = {rows[candidates[-1]][name]!r}: {run.name}, step {candidates[-1]:,}")
+    if candidates[-1] in run.recorded_steps:
+        add_ledger(lineage, study, run, name, candidates[-1], rows[candidates[-1]][name])
+    lineage.add("logged", f"{run.metrics_path}, the line of step {candidates[-1]:,}, while it trained")
+    return lineage, candidates[-1]
 
 
-def _scored(run: Run) -> set[str]:
+def _score_columns(run: Run) -> set[str]:
     return {
-        f"{one.name.removesuffix('.paper').removesuffix('.corpus')}/{metric}"
-        for one in run.results
-        for metric in one.content["metrics"]
+        f"{result.name.removesuffix('.paper').removesuffix('.corpus')}/{metric}"
+        for result in run.results
+        for metric in result.content["metrics"]
     }

@@ -1,11 +1,11 @@
-"""The chain behind a parameter of fit.json: the fit, the ledger that it read, and the runs that it rests on."""
+"""Explain a parameter of fit.json: the fit, the ledger that it read, and the runs that it rests on."""
 
 from pathlib import Path
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file
-from zeroscale.provenance.lineage import Lineage, source_words
+from zeroscale.provenance.lineage import Lineage, describe_source
 from zeroscale.runs import layout
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def explain_parameter(study: Path, name: str) -> Lineage:
-    """The chain behind LAW/PARAMETER, or behind PARAMETER where one law only has it.
+    """The lineage of LAW/PARAMETER, or behind PARAMETER where one law only has it.
 
     Raises:
         ZeroscaleError: there is no fit.json, or no such parameter in it; says which there are.
@@ -26,75 +26,77 @@ def explain_parameter(study: Path, name: str) -> Lineage:
         )
     fit = read_json(path)
     known = parameters(fit)
-    found = [key for key in known if key == name] or [key for key in known if key.endswith(f"/{name}")]
-    if len(found) != 1:
-        which = "several laws have it" if found else "no law has it"
+    matches = [key for key in known if key == name] or [key for key in known if key.endswith(f"/{name}")]
+    if len(matches) != 1:
+        which = "several laws have it" if matches else "no law has it"
         raise ZeroscaleError(
-            f"metric={name}: {which} in {path}: {', '.join(found or known) or 'none'}. For a run's number give cell="
+            f"metric={name}: {which} in {path}: {', '.join(matches or known) or 'none'}. For a run's number give cell="
         )
-    law, estimate = known[found[0]]
+    law, estimate = known[matches[0]]
     low, high = estimate.get("low"), estimate.get("high")
     between = "no interval" if low is None or high is None else f"95 % interval {low:.6g} to {high:.6g}"
-    told = Lineage(f"{found[0]} = {estimate.get('value')!r}, {between}: {path}")
-    told.add("law", str(law.get("form")))
-    if how := (law.get("intervals") or {}).get("method"):
-        told.add("interval", str(how))
-    told.add("command", f"{fit.get('command') or 'not recorded'}, {fit.get('created')}")
+    lineage = Lineage(f"{matches[0]} = {estimate.get('value')!r}, {between}: {path}")
+    lineage.add("law", str(law.get("form")))
+    if method := (law.get("intervals") or {}).get("method"):
+        lineage.add("interval", str(method))
+    lineage.add("command", f"{fit.get('command') or 'not recorded'}, {fit.get('created')}")
     options = {key: fit[key] for key in ("convention", "bootstrap", "seed") if key in fit} | (fit.get("options") or {})
-    told.add("options", ", ".join(f"{key} {value}" for key, value in options.items() if value not in (None, [], {})))
+    lineage.add("options", ", ".join(f"{key} {value}" for key, value in options.items() if value not in (None, [], {})))
     if fit.get("source"):
-        told.add("source", source_words(fit["source"]))
-    _ledger(told, study, fit)
-    _runs(told, study, law)
-    return told
+        lineage.add("source", describe_source(fit["source"]))
+    _add_ledger(lineage, study, fit)
+    _add_runs(lineage, study, law)
+    return lineage
 
 
 def parameters(fit: Json) -> dict[str, tuple[Json, Json]]:
     """LAW/PARAMETER → its law and {value, low, high}."""
-    found: dict[str, tuple[Json, Json]] = {}
+    by_name: dict[str, tuple[Json, Json]] = {}
     for law, entry in {**(fit.get("laws") or {}), **(fit.get("benchmarks") or {})}.items():
         for group in ("parameters", "exponents"):
             for name, estimate in (entry.get(group) or {}).items():
                 if isinstance(estimate, dict) and "value" in estimate:
-                    found.setdefault(f"{law}/{name}", (entry, estimate))
-    return found
+                    by_name.setdefault(f"{law}/{name}", (entry, estimate))
+    return by_name
 
 
-def _ledger(told: Lineage, study: Path, fit: Json) -> None:
+def _add_ledger(lineage: Lineage, study: Path, fit: Json) -> None:
     path, expected = study / layout.LEDGER, fit.get("results_sha256")
     if expected is None or not path.is_file():
-        told.add("ledger", f"{path} is not there" if expected else "fitted to results that no results.csv held")
+        lineage.add("ledger", f"{path} is not there" if expected else "fitted to results that no results.csv held")
         return
-    same = sha256_file(path) == expected
-    changed = "" if same else ": it is another since the fit (more runs or scores?); `zeroscale fit` makes both again"
-    told.add("ledger", f"{path}, sha256 {expected[:12]}{changed}", same)
+    unchanged = sha256_file(path) == expected
+    changed = (
+        "" if unchanged else ": it is another since the fit (more runs or scores?); `zeroscale fit` makes both again"
+    )
+    lineage.add("ledger", f"{path}, sha256 {expected[:12]}{changed}", unchanged)
 
 
-def _runs(told: Lineage, study: Path, law: Json) -> None:
+def _add_runs(lineage: Lineage, study: Path, law: Json) -> None:
     """The runs that the law rests on, each with the loss that its own files give."""
     runs = {run.name: run for run in Study(study).runs}
     for point in law.get("points") or []:
         name = point.get("cell") or point.get("name")
         run = runs.get(str(name))
         if run is None:
-            told.add("run", f"{name}: not in {study}", False)
+            lineage.add("run", f"{name}: not in {study}", False)
             continue
         batch = (run.settings.get("trainer") or {}).get("batch_tokens")
         step = round(point["tokens"] / batch) if batch and point.get("tokens") else None
         loss = _loss(run, step)
-        said = f"{name}, step {step}: loss {point.get('loss')!r}"
+        text = f"{name}, step {step}: loss {point.get('loss')!r}"
         manifest = run.manifest
         corpus = str((manifest.get("corpus") or {}).get("fingerprint"))[:12]
-        behind = f"settings {str(manifest.get('settings_hash'))[:12]}, corpus {corpus}, "
-        behind += source_words(manifest.get("source") or {})
+        origin = f"settings {str(manifest.get('settings_hash'))[:12]}, corpus {corpus}, "
+        origin += describe_source(manifest.get("source") or {})
         # Results, logs and fit.json all keep every bit.
         holds = None if loss is None else loss == point["loss"]
-        told.add("run", f"{said}; {behind}" + ("" if holds is not False else f"; its files say {loss!r}"), holds)
+        lineage.add("run", f"{text}; {origin}" + ("" if holds is not False else f"; its files say {loss!r}"), holds)
 
 
 def _loss(run: Run, step: int | None) -> float | None:
     """The validation loss that the run's own files hold for a step: the held-out result's, else the logged one."""
-    for one in run.results:
-        if one.step == step and one.content["card"] == "held_out":
-            return one.content["metrics"]["loss"]["value"]
+    for result in run.results:
+        if result.step == step and result.card == "held_out":
+            return result.metrics["loss"].get("value")
     return run.metrics.get(step or -1, {}).get("val/loss")

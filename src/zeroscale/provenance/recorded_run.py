@@ -1,9 +1,8 @@
-"""A run as its directory tells it, and what can be told about the directory: whole, changed after the fact, too new."""
+"""Read a recorded run with all it left behind, and check its files against their recorded hashes."""
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from zeroscale import __version__
 from zeroscale.config import diff
@@ -19,26 +18,26 @@ from zeroscale.runs.run import Run, open_run
 
 @dataclass
 class Check:
-    """What hashes say about the files of a run."""
+    """The result of comparing the files of a run with their recorded hashes."""
 
     good: int = 0
-    """Files that are what was written."""
+    """How many files are unchanged."""
     faults: list[str] = field(default_factory=list)
-    """Files that are not, each in words."""
+    """A message for each file that has changed or is gone."""
     unknown: list[str] = field(default_factory=list)
-    """Files that no hash vouches for, or that are not here any more."""
+    """A message for each file without a recorded hash, or that is not here any more."""
 
     def words(self) -> str:
-        said = f"{self.good} {'file is' if self.good == 1 else 'files are'} as the recorded sha256 say"
-        return "; ".join([said, *self.faults])
+        text = f"{self.good} {'file is' if self.good == 1 else 'files are'} as the recorded sha256 say"
+        return "; ".join([text, *self.faults])
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run that was made: what it left behind. `manifest` is {} where there is none."""
+    """A run as its directory records it. `manifest` is {} where there is none."""
 
     directory: Path
-    settings: TrainConfig
+    config: TrainConfig
     manifest: Manifest
     metrics: dict[int, Json]
     results: list[ResultFile]
@@ -46,7 +45,7 @@ class Recorded:
 
 
 def read(directory: Path) -> Recorded:
-    """Everything that a reproduction compares with.
+    """Read everything that a reproduction is compared with.
 
     Raises:
         ZeroscaleError: no run, one of a newer version, damaged, or with settings that are not those it was trained
@@ -60,24 +59,24 @@ def read(directory: Path) -> Recorded:
     try:
         manifest = run.manifest
     except ZeroscaleError as error:
-        raise ZeroscaleError(f"{error}. {_still(checks)}") from error
+        raise ZeroscaleError(f"{error}. {_checkable(checks)}") from error
     if manifest.get("format", 1) > FORMAT:
         raise ZeroscaleError(
             f"{directory / layout.MANIFEST} was written by a newer zeroscale (format {manifest['format']}, this one "
-            f"knows {FORMAT}; {_versions(manifest)}): use that one. {_still(checks)}"
+            f"knows {FORMAT}; {_versions(manifest)}): use that one. {_checkable(checks)}"
         )
     settings = _settings(run, manifest, checks)
     try:
         metrics = run.metrics
     except ZeroscaleError as error:
-        raise ZeroscaleError(f"{error}. {_still(checks)}") from error
+        raise ZeroscaleError(f"{error}. {_checkable(checks)}") from error
     return Recorded(directory, settings, manifest, metrics, run.results, checks)
 
 
 def check(directory: Path) -> Check:
     """Compares every file of a run with the sha256 that was recorded of it."""
     checks = Check()
-    check_vouched(directory, checks)
+    check_hashed_files(directory, checks)
     for path in checkpoint.all_of(directory):
         check_checkpoint(path, checks)
     for path in layout.step_directories(directory / layout.EVALS).values():
@@ -86,8 +85,8 @@ def check(directory: Path) -> Check:
     return checks
 
 
-def check_vouched(directory: Path, checks: Check) -> None:
-    """The files that DONE vouches for."""
+def check_hashed_files(directory: Path, checks: Check) -> None:
+    """Check the files whose hashes DONE holds."""
     done = status.read_done(directory) or {}
     hashes = done.get("sha256") or {}
     for name, expected in hashes.items():
@@ -98,7 +97,7 @@ def check_vouched(directory: Path, checks: Check) -> None:
 
 
 def check_checkpoint(path: Path, checks: Check) -> None:
-    """The files of a checkpoint, for which its meta.json vouches."""
+    """Check the files of a checkpoint, whose hashes its meta.json holds."""
     try:
         meta = read_json(path / layout.META)
     except ZeroscaleError as error:
@@ -116,7 +115,7 @@ def check_checkpoint(path: Path, checks: Check) -> None:
 
 
 def check_result(path: Path, checks: Check) -> None:
-    """A result, which vouches for itself and for its records."""
+    """Check a result and its rows per example, by the hashes that it holds."""
     try:
         content = read_json(path)
     except ZeroscaleError as error:
@@ -140,7 +139,7 @@ def check_result(path: Path, checks: Check) -> None:
         checks.unknown.append(f"{_short(records)}: written before results held a sha256 of it")
 
 
-def _compare(path: Path, expected: Any, says: str, checks: Check) -> None:
+def _compare(path: Path, expected: str, says: str, checks: Check) -> None:
     if not path.is_file():
         checks.faults.append(f"{_short(path)} is gone")
     elif sha256_file(path) == expected:
@@ -159,12 +158,12 @@ def _short(path: Path) -> str:
 
 
 def _settings(run: Run, manifest: Manifest, checks: Check) -> TrainConfig:
-    """config.yaml made strict, if it is what the run was trained with."""
+    """The run's configuration, if it is what the run was trained with."""
     directory, path = run.directory, run.directory / layout.CONFIG
     try:
         settings = run.config
     except ZeroscaleError as error:
-        raise ZeroscaleError(f"{path} ({_versions(manifest)}): {error}\n{_still(checks)}") from error
+        raise ZeroscaleError(f"{path} ({_versions(manifest)}): {error}\n{_checkable(checks)}") from error
     done, meta = status.read_done(directory) or {}, _meta(directory)
     expected = manifest.get("settings_hash") or done.get("settings_hash") or meta.get("settings_hash")
     if expected and settings.hash() != expected:
@@ -172,13 +171,13 @@ def _settings(run: Run, manifest: Manifest, checks: Check) -> TrainConfig:
         what = f": {'; '.join(changed)}" if changed else f" (settings hash {settings.hash()[:12]}, not {expected[:12]})"
         raise ZeroscaleError(
             f"{path} is not what the run was trained with{what}. Put it back; the settings of a checkpoint also stand "
-            f"in its {layout.META}. {_still(checks)}"
+            f"in its {layout.META}. {_checkable(checks)}"
         )
     return settings
 
 
 def _meta(directory: Path) -> Json:
-    """What the newest readable checkpoint says of itself."""
+    """The meta.json of the newest checkpoint that can be read."""
     for path in reversed(checkpoint.all_of(directory)):
         try:
             meta = json.loads((path / layout.META).read_text(encoding="utf-8"))
@@ -194,5 +193,5 @@ def _versions(manifest: Manifest) -> str:
     return f"written by zeroscale {wrote or 'of an unknown version'}, this is {__version__}"
 
 
-def _still(checks: Check) -> str:
+def _checkable(checks: Check) -> str:
     return f"What can still be checked: {checks.words()}."

@@ -6,7 +6,9 @@ from typing import Any, Literal, TypedDict
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.core.marks import Reason, reasons_of
 from zeroscale.runs import layout
+from zeroscale.runs.manifest import Environment
 
 # A card's own protocols carry its plain name; another protocol's columns say so: "lambada.lm-eval/acc".
 PLAIN_PROTOCOLS = ("paper", "corpus")
@@ -79,12 +81,17 @@ class ResultFile:
         return bool(self.content.get("is_sample"))
 
     @property
+    def marks(self) -> tuple[Reason, ...]:
+        """Why its scores are not the benchmark's; empty where nothing is known against them."""
+        return reasons_of(self.content)
+
+    @property
     def is_part(self) -> bool:
         """Whether it was scored on a part of a benchmark, or on data that are not the card's."""
         return bool(self.content.get("mark")) and not self.is_sample and self.source != "corpus"
 
     @property
-    def made(self) -> Json | None:
+    def made(self) -> Environment | None:
         """With what it was scored (`manifest.scored_with`); None where that is not recorded."""
         return self.content.get("made")
 

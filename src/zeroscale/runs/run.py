@@ -3,7 +3,7 @@
 import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import yaml
 
@@ -59,7 +59,7 @@ class Run:
         return layout.outputs_of(self.directory.resolve())
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> jsonl.Row:
         """config.yaml as it stands there, unchecked; {} where there is none."""
         path = self.directory / layout.CONFIG
         return read_yaml(path) if path.is_file() else {}
@@ -216,7 +216,7 @@ def not_a_run(directory: Path) -> str:
     return f"{directory} is not a run: no {layout.CONFIG} in it{hint}"
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> jsonl.Row:
     """A file that holds a JSON object; {} where there is none."""
     if not path.is_file():
         return {}
@@ -226,7 +226,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> jsonl.Row:
     """A file that holds settings as YAML."""
     try:
         # The C loader, where PyYAML has it, is ten times as fast: a study has hundreds of these.

@@ -1,8 +1,8 @@
-"""What a recorded run is made from, found again here: settings, corpus, cards, threads; and what is lacking."""
+"""Find the inputs of a recorded run on this machine: configuration, corpus, cards, threads; and what is missing."""
 
 import dataclasses
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,15 @@ from zeroscale.data.corpus import INDEX
 from zeroscale.eval import tasks
 from zeroscale.eval.cards import examples, sources
 from zeroscale.eval.cards import registry as cards_of
+from zeroscale.eval.cards.card import Card
+from zeroscale.eval.cards.rows import Source
 from zeroscale.eval.corpus_cards import is_drawn_from_corpus
 from zeroscale.launch import launcher
 from zeroscale.provenance.recorded_run import Recorded
 from zeroscale.provenance.reproduce.request import Inputs
 from zeroscale.runs import layout, manifest
-from zeroscale.runs.results import Json, ResultFile
+from zeroscale.runs.manifest import Manifest
+from zeroscale.runs.results import ResultFile
 from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
@@ -31,166 +34,171 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def gather(run: Recorded, wanted: "ReproduceRequest", until: int, say: Say) -> Inputs:
-    """Finds all that it takes up to a step; what is missing or is another stands in `Inputs.lacking`, in words."""
-    settings = relocated(run, wanted)
+def find_inputs(run: Recorded, request: "ReproduceRequest", until: int, say: Say) -> Inputs:
+    """Find the inputs up to a step; what is missing or differs is listed in `Inputs.missing`."""
+    config = relocate(run, request)
     on_cpu = bool(run.manifest) and not (run.manifest.get("hardware") or {}).get("gpu")
-    kind = "cpu" if on_cpu else machine.resolve_accelerator(settings.trainer.accelerator)
+    kind = "cpu" if on_cpu else machine.resolve_accelerator(config.trainer.accelerator)
     # A run that `accelerator: auto` put on a CPU is made again on a CPU, whatever is here.
-    hidden = () if on_cpu and settings.trainer.accelerator == "auto" and machine.gpus() else None
-    threads = settings.trainer.threads or run.manifest.get("threads")
-    place = launcher.Placement(gpus=hidden, threads=threads)
-    environment = machine.child_environment(kind, threads, settings.trainer.devices)
+    hidden = () if on_cpu and config.trainer.accelerator == "auto" and machine.gpus() else None
+    threads = config.trainer.threads or run.manifest.get("threads")
+    placement = launcher.Placement(gpus=hidden, threads=threads)
+    environment = machine.child_environment(kind, threads, config.trainer.devices)
     threads = int(environment["OMP_NUM_THREADS"])
-    tokens, reason = None, _without_devices(settings)
+    corpus, reason = None, _missing_devices(config)
     if not reason:
-        tokens, reason = _corpus(run, settings, wanted, say)
-    lacking = [reason] if reason else []
+        corpus, reason = _corpus(run, config, request, say)
+    missing = [reason] if reason else []
     # Without a corpus it is the kept checkpoints' scores that are made again, whatever their step.
-    results = [one for one in run.results if one.step <= until or tokens is None]
-    settings, without = _with_cards(run, results, settings)
-    lacking += without
-    facts = _facts(settings, tokens, kind, threads) if tokens is not None else {}
-    return Inputs(settings, tokens, place, threads, facts, settings.data_dir, lacking)
+    results = [result for result in run.results if result.step <= until or corpus is None]
+    config, card_faults = _available_cards(run, results, config)
+    missing += card_faults
+    facts = _facts(config, corpus, kind, threads) if corpus is not None else Manifest()
+    return Inputs(config, corpus, placement, threads, facts, config.data_dir, missing)
 
 
-def relocated(run: Recorded, wanted: "ReproduceRequest") -> TrainConfig:
+def relocate(run: Recorded, request: "ReproduceRequest") -> TrainConfig:
     """The run's settings with the places of this machine, and without a tracker."""
-    there, base = run.settings, _base(run)
-    data: Any = there.data
-    if wanted.data_path is not None and data.kind != "files":
+    config, base = run.config, _base(run)
+    data: Any = config.data
+    if request.data_path is not None and data.kind != "files":
         raise ZeroscaleError(f"data_path is for a corpus of files; this run's is {data.kind}")
     if data.kind == "files":
-        data = dataclasses.replace(data, path=wanted.data_path or found(data.path, base))
+        data = dataclasses.replace(data, path=request.data_path or find_path(data.path, base))
     if getattr(data, "leave_out_ngrams", None):
-        data = dataclasses.replace(data, leave_out_ngrams=found(data.leave_out_ngrams, base))
-    tokenizer: Any = there.tokenizer
+        data = dataclasses.replace(data, leave_out_ngrams=find_path(data.leave_out_ngrams, base))
+    tokenizer: Any = config.tokenizer
     if tokenizer.kind == "gpt2":
-        tokenizer = dataclasses.replace(tokenizer, path=found(tokenizer.path, base))
-    parent = there.init_from.run
-    start = there.init_from
+        tokenizer = dataclasses.replace(tokenizer, path=find_path(tokenizer.path, base))
+    parent = config.init_from.run
+    init_from = config.init_from
     if parent not in (None, "trunk"):
-        start = InitFromConfig(run=found(parent, base), tokens=start.tokens, trunk_tokens=start.trunk_tokens)
+        init_from = InitFromConfig(
+            run=find_path(parent, base), tokens=init_from.tokens, trunk_tokens=init_from.trunk_tokens
+        )
     return dataclasses.replace(
-        there,
+        config,
         data=data,
         tokenizer=tokenizer,
-        init_from=start,
-        data_dir=wanted.data_dir or (found(there.data_dir, base) if there.data_dir else None),
-        output_dir=str(wanted.out),
+        init_from=init_from,
+        data_dir=request.data_dir or (find_path(config.data_dir, base) if config.data_dir else None),
+        output_dir=str(request.out),
         tracker=TrackerConfig(name="none"),
     )
 
 
 def _base(run: Recorded) -> Path:
     """The folder in which the run was started, if its directory still lies where it was made."""
-    depth = len(Path(run.settings.output_dir).parts)
+    depth = len(Path(run.config.output_dir).parts)
     parents = run.directory.resolve().parents
     return parents[min(depth + 1, len(parents) - 1)]
 
 
-def found(path: str, base: Path) -> str:
+def find_path(path: str, base: Path) -> str:
     """A recorded path (or glob), as it stands or as it stood from where the run was started."""
     moved = str(base / path)
     return moved if not glob.glob(path) and glob.glob(moved) else path
 
 
-def _corpus(run: Recorded, settings: TrainConfig, wanted: "ReproduceRequest", say: Say) -> "tuple[Corpus | None, str]":
+def _corpus(run: Recorded, config: TrainConfig, request: "ReproduceRequest", say: Say) -> "tuple[Corpus | None, str]":
     """The corpus: the recorded one where it is at hand, else made again; or None and why it cannot be had."""
     from zeroscale.data.prepare import prepare
     from zeroscale.launch.worker import progress_callback
     from zeroscale.training import build
 
-    directory = prepare.corpus_directory(layout.corpora(wanted.out), settings.data, settings.tokenizer)
+    directory = prepare.corpus_directory(layout.corpora(request.out), config.data, config.tokenizer)
     expected = (run.manifest.get("corpus") or {}).get("fingerprint")
-    if not wanted.prepare_corpus and not directory.exists():
-        _adopt(layout.corpora(Run(run.directory).outputs) / directory.name, directory, expected, say)
+    if not request.prepare_corpus and not directory.exists():
+        _link_corpus(layout.corpora(Run(run.directory).outputs) / directory.name, directory, expected, say)
     progress = progress_callback(lambda text: say(f"  {text}"))
     try:
-        return build.corpus(settings.data, settings.tokenizer, str(wanted.out), progress), ""
+        return build.corpus(config.data, config.tokenizer, str(request.out), progress), ""
     except ZeroscaleError as error:
-        hint = "" if wanted.data_path or settings.data.kind != "files" else " (data_path=DIR says where its files are)"
+        hint = "" if request.data_path or config.data.kind != "files" else " (data_path=DIR says where its files are)"
         return None, f"its corpus cannot be had: {error}{hint}"
 
 
-def _without_devices(settings: TrainConfig) -> str:
+def _missing_devices(config: TrainConfig) -> str:
     """What the run needs and this machine lacks, or nothing."""
-    faults = combination_faults(settings, machine.device_counts())
+    faults = combination_faults(config, machine.device_counts())
     return f"this machine is not enough: {'; '.join(faults)}" if faults else ""
 
 
-def _adopt(there: Path, here: Path, expected: str | None, say: Say) -> None:
+def _link_corpus(source: Path, link: Path, expected: str | None, say: Say) -> None:
     """Links the corpus beside the run, if it is the recorded one: its shards are compared with their sha256 on use."""
     try:
-        fingerprint = read_json(there / INDEX).get("fingerprint")
+        fingerprint = read_json(source / INDEX).get("fingerprint")
     except (ZeroscaleError, AttributeError):
         return
     if expected is not None and fingerprint == expected:
-        here.parent.mkdir(parents=True, exist_ok=True)
-        here.symlink_to(there)
-        say(f"  corpus     that of the run, in {there} (prepare_corpus=true makes it again)")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(source)
+        say(f"  corpus     that of the run, in {source} (prepare_corpus=true makes it again)")
 
 
-def _facts(settings: TrainConfig, tokens: "Corpus", kind: str, threads: int) -> Json:
+def _facts(config: TrainConfig, corpus: "Corpus", kind: str, threads: int) -> Manifest:
     """The manifest that a run with these settings would get here."""
     import torch
 
     from zeroscale.data.batch_layout import layout_for
 
     gpu = torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else None
-    micro = layout_for(settings, kind).micro_rows * settings.context
-    facts, _ = manifest.make(settings, gpu=gpu, threads=threads, micro_batch_tokens=micro, corpus=tokens)
+    micro_batch_tokens = layout_for(config, kind).micro_rows * config.context
+    facts, _ = manifest.make(config, gpu=gpu, threads=threads, micro_batch_tokens=micro_batch_tokens, corpus=corpus)
     return facts
 
 
-def _with_cards(run: Recorded, results: Sequence[ResultFile], settings: TrainConfig) -> tuple[TrainConfig, list[str]]:
-    """The settings with those cards that can be scored here, and what is to be said of the others, and of cards and
-    data that are not those that gave `results`."""
-    known: dict[str, Any] = {}
-    lacking: list[str] = []
+def _available_cards(
+    run: Recorded, results: Sequence[ResultFile], config: TrainConfig
+) -> tuple[TrainConfig, list[str]]:
+    """The configuration with the cards that can be scored here, and a message for each other one, and for each card
+    or data that differ from what gave `results`."""
+    cards: dict[str, Card] = {}
+    missing: list[str] = []
     if not results:
-        return dataclasses.replace(settings, cards=()), lacking
-    for name in settings.cards:
+        return dataclasses.replace(config, cards=()), missing
+    for name in config.cards:
         try:
-            known |= {card.name: card for card in cards_of.resolve([name])}
+            cards |= {card.name: card for card in cards_of.resolve([name])}
         except ZeroscaleError as error:
-            lacking.append(str(error))
-    data_dir = Path(settings.data_dir) if settings.data_dir else None
-    kept = []
-    for name, card in known.items():
-        missing = sources.available(card, settings.cards_from, data_dir)
-        if missing is None or is_drawn_from_corpus(card):
-            kept.append(name if name in settings.cards or name in _shipped() else str(card.path))
+            missing.append(str(error))
+    data_dir = Path(config.data_dir) if config.data_dir else None
+    names = []
+    for name, card in cards.items():
+        reason = sources.available(card, config.cards_from, data_dir)
+        if reason is None or is_drawn_from_corpus(card):
+            names.append(name if name in config.cards or name in _shipped() else str(card.path))
         else:
-            lacking.append(missing if settings.data_dir else f"{missing} (data_dir=DIR says where they are)")
-    scored = {(one.content["card"], one.content["protocol"], one.content["source"]): one for one in results}
-    for one in scored.values():
-        if one.content["source"] != "corpus":
-            lacking += _changed(one.content, known, data_dir, run)
-    return dataclasses.replace(settings, cards=tuple(kept)), lacking
+            missing.append(reason if config.data_dir else f"{reason} (data_dir=DIR says where they are)")
+    scored = {(result.card, result.protocol, result.source): result for result in results}
+    for result in scored.values():
+        if result.source != "corpus":
+            missing += _changed(result, cards, data_dir, run)
+    return dataclasses.replace(config, cards=tuple(names)), missing
 
 
 def _shipped() -> set[str]:
     return {*cards_of.names(), *(name for members in cards_of.suites().values() for name in members)}
 
 
-def _changed(result: Json, known: dict[str, Any], data_dir: Path | None, run: Recorded) -> list[str]:
-    """In what a card, or the benchmark's files, are not those that a result was scored with."""
+def _changed(result: ResultFile, cards: Mapping[str, Card], data_dir: Path | None, run: Recorded) -> list[str]:
+    """How a card, or the files of its benchmark, differ from those that a result was scored with."""
     from zeroscale.data.tokenizer import Tokenizer
 
-    name, protocol, source = result["card"], result["protocol"], result["source"]
+    name, protocol, content = result.card, result.protocol, result.content
+    source: Source = content["source"]
     try:
-        card = known.get(name) or cards_of.resolve([name])[0]
+        card = cards.get(name) or cards_of.resolve([name])[0]
         card = card.following(protocol)
-        if card.hash(protocol) != result["card_hash"]:
+        if card.hash(protocol) != content["card_hash"]:
             return [f"card {name}: its protocol {protocol} is not the one that was scored (another hash): can matter"]
         if is_drawn_from_corpus(card) or sources.available(card, source, data_dir) is not None or source == "hub":
-            # Said already, or found out when it is read.
+            # Reported already, or found when it is read.
             return []
         tokenizer = Tokenizer.load(run.directory / layout.TOKENIZER)
-        task = tasks.build_task(card, protocol, tokenizer, run.settings.model.n_positions, result["seed"])
+        task = tasks.build_task(card, protocol, tokenizer, run.config.model.n_positions, content["seed"])
         data = examples.load(card, task, source, data_dir, allow_other_data=True)
-        if data.hash != result["data_hash"]:
+        if data.hash != content["data_hash"]:
             origin = ", ".join(data.origin)
             return [f"card {name}: {origin} is another version than the one scored ({data.check.words}): can matter"]
     except ZeroscaleError as error:

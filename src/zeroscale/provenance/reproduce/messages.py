@@ -1,12 +1,12 @@
-"""What `reproduce` says: the files, what differs, what is missing, and the verdict with its first deviation."""
+"""The messages of `reproduce`: the files, what differs, what is missing, and the verdict with its first deviation."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from zeroscale.provenance import compare_environment
 from zeroscale.provenance.recorded_run import Check
 from zeroscale.runs import layout
-from zeroscale.runs.manifest import PACKAGES
+from zeroscale.runs.manifest import PACKAGES, Manifest
 
 if TYPE_CHECKING:
     from zeroscale.provenance.reproduce.request import ReproduceRequest, Reproduction
@@ -14,50 +14,50 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def tell_files(checks: Check, say: Say) -> None:
-    """What the recorded hashes say about the run's own files."""
+def print_files(checks: Check, say: Say) -> None:
+    """Print whether the run's own files are as their recorded hashes say."""
     rest = f"; of {len(checks.unknown)} it is not known" if checks.unknown else ""
     say(f"  files      {checks.good} are as their recorded sha256 say{rest}")
     for fault in checks.faults:
         say(f"             CHANGED: {fault}; what is compared with it may differ for that reason")
 
 
-def tell_no_manifest(say: Say) -> None:
-    """What is not known without it."""
+def print_no_manifest(say: Say) -> None:
+    """Print what is unknown without a manifest."""
     say(
         f"             there is no {layout.MANIFEST}: source, versions, hardware and threads of the run are not known. "
         "Its settings are, so it is trained again with what is here, and compared all the same"
     )
 
 
-def tell_differences(
-    compared: compare_environment.Comparison, manifest: Mapping[str, Any], lacking: Sequence[str], say: Say
+def print_differences(
+    compared: compare_environment.Comparison, manifest: Manifest, missing: Sequence[str], say: Say
 ) -> None:
-    """What is the same, what differs and whether it can matter, what is not known and what is missing."""
+    """Print what is the same, what differs and whether it can change results, what is unknown and what is missing."""
     if compared.same:
         packages = [name for name in compared.same if name in ("python", *PACKAGES)]
         others = [name for name in compared.same if name not in packages]
         counted = [f"{len(packages)} packages"] if len(packages) > 3 else packages
         say(f"  the same   {', '.join([*others, *counted])}")
-    for one in compared.different:
-        say(f"  differs    {one.words}")
+    for difference in compared.different:
+        say(f"  differs    {difference.words}")
     if compared.unknown:
         say(f"  unknown    {', '.join(compared.unknown)}: not recorded")
-    for stretch in manifest.get("earlier") or []:
+    for earlier in manifest.get("earlier") or []:
         parts = ("source", "packages", "hardware", "threads")
-        if others := [key for key in parts if stretch.get(key) != manifest.get(key)]:
-            say(f"  differs    until step {stretch['until_step']:,} the run itself had another {', '.join(others)}")
-    for note in lacking:
+        if others := [key for key in parts if earlier.get(key) != manifest.get(key)]:
+            say(f"  differs    until step {earlier['until_step']:,} the run itself had another {', '.join(others)}")
+    for note in missing:
         say(f"  note       {note}")
     if (manifest.get("source") or {}).get("diff_sha256"):
         say("  note       the recorded source had uncommitted changes: they are source.diff in the run's directory")
 
 
-def tell_verdict(
-    found: "Reproduction", steps: int, wanted: "ReproduceRequest", say: Say, told: Sequence[str] = ()
+def print_verdict(
+    result: "Reproduction", steps: int, request: "ReproduceRequest", say: Say, printed: Sequence[str] = ()
 ) -> None:
-    """Part by part, then the whole; of the notes those that were not `told` before."""
-    for name, part in found.parts.items():
+    """Print the verdict of each part, then of the whole, and the notes that were not `printed` before."""
+    for name, part in result.parts.items():
         if name == "weights" and not part.compared:
             # No lack: each run keeps its last checkpoints only.
             continue
@@ -69,8 +69,8 @@ def tell_verdict(
             say(f"             most at {part.largest.words}")
         for note in part.notes:
             say(f"             {note}")
-    for note in [note for note in found.notes if note not in told]:
+    for note in [note for note in result.notes if note not in printed]:
         say(f"  note       {note}")
-    stated = f" (tolerance {wanted.tolerance:g}, relative; scores: or inside the recorded 95 % interval)"
-    partial = f", the first {found.until:,} steps" if found.until and found.until < steps else ""
-    say(f"  verdict    {found.verdict}{partial}{'' if found.verdict == 'bit-identical' else stated}")
+    tolerance = f" (tolerance {request.tolerance:g}, relative; scores: or inside the recorded 95 % interval)"
+    partial = f", the first {result.until:,} steps" if result.until and result.until < steps else ""
+    say(f"  verdict    {result.verdict}{partial}{'' if result.verdict == 'bit-identical' else tolerance}")

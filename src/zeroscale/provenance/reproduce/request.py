@@ -1,4 +1,4 @@
-"""What a reproduction is asked for, what it needs, and what came of it."""
+"""The request for a reproduction, its inputs and its result."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,12 +7,12 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.data.corpus import Corpus
 from zeroscale.launch import launcher
 from zeroscale.provenance.compare_runs import Agreement, Verdict
-from zeroscale.runs.results import Json
+from zeroscale.runs.manifest import Manifest
 
 
 @dataclass(frozen=True)
 class ReproduceRequest:
-    """How runs are to be made again."""
+    """How runs are reproduced."""
 
     out: Path
     steps: int | None = None
@@ -28,33 +28,33 @@ class ReproduceRequest:
 
 @dataclass
 class Reproduction:
-    """What came of one run."""
+    """The result for one run."""
 
     run: Path
     verdict: Verdict = "not compared"
     directory: Path | None = None
     until: int | None = None
-    """The last step that was to be compared."""
+    """The last step that is compared."""
     parts: dict[str, Agreement] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
     def reason(self) -> str:
-        """Why it is no better than it is, in a line."""
-        found = [part.first.words for part in self.parts.values() if part.first is not None]
-        return "; ".join([*self.notes, *found[:1]])
+        """Why the verdict is not bit-identical, in a line."""
+        deviations = [part.first.words for part in self.parts.values() if part.first is not None]
+        return "; ".join([*self.notes, *deviations[:1]])
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that training and scoring again needs. `tokens` is None where it cannot be trained here."""
+    """All that training and scoring again needs. `corpus` is None where it cannot be trained here."""
 
-    settings: TrainConfig
-    tokens: "Corpus | None"
-    place: launcher.Placement
+    config: TrainConfig
+    corpus: "Corpus | None"
+    placement: launcher.Placement
     threads: int
-    facts: Json
+    facts: Manifest
     """The manifest as it would be written here; {} where it cannot be trained here."""
     data_dir: str | None
-    lacking: list[str]
-    """What cannot be compared for want of its data, in words."""
+    missing: list[str]
+    """What cannot be compared because its data are missing, in words."""
