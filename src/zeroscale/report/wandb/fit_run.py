@@ -18,8 +18,9 @@ from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.runs import layout
 
 if TYPE_CHECKING:
-    import wandb
     from plotly import graph_objects
+
+    import wandb
 
 MAX_CHECKPOINTS = 100
 
