@@ -1,4 +1,4 @@
-"""What a person sees while a cell trains: a bar on a terminal, a line now and then in a log."""
+"""The progress of a run in training: a bar on a terminal, a line now and then in a log."""
 
 import os
 import sys
@@ -13,9 +13,9 @@ _LINE_SECONDS = 5.0
 
 
 class ProgressLine:
-    """Progress of one cell: step, loss, tokens per second and time left.
+    """Progress of one run: step, loss, tokens per second and time left.
 
-    The parent tells the width of its terminal in ZEROSCALE_TERMINAL; 0 or unset means that nobody watches a terminal.
+    The launcher sets ZEROSCALE_TERMINAL to the width of its terminal; 0 or unset: lines instead of a bar.
     """
 
     def __init__(self, name: str, total: int, quiet: bool = False) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.model.generation.grouping import AnyBatch, group_prompts
+from zeroscale.model.generation.grouping import GenerationBatch, group_prompts
 from zeroscale.model.generation.sampling import Sampler, uniform_numbers
 from zeroscale.model.protocol import LanguageModel
 
@@ -44,7 +44,7 @@ class GenerationStats:
     saved: int = 0
     padding: int = 0
 
-    def add(self, batch: AnyBatch) -> None:
+    def add(self, batch: GenerationBatch) -> None:
         self.read += batch.computed_tokens
         self.saved += batch.requested_tokens - batch.computed_tokens
         self.padding += batch.padding
@@ -192,7 +192,12 @@ class _RunningBatch:
     """The rows that generate now, and which prompt each belongs to."""
 
     def __init__(
-        self, model: LanguageModel, batch: AnyBatch, new_tokens: list[list[int]], sampler: Sampler, draws: Tensor | None
+        self,
+        model: LanguageModel,
+        batch: GenerationBatch,
+        new_tokens: list[list[int]],
+        sampler: Sampler,
+        draws: Tensor | None,
     ) -> None:
         """`draws` are uniform numbers [prompts, new tokens]; None: greedy."""
         self.model, self.batch, self.new_tokens, self.sampler, self.draws = model, batch, new_tokens, sampler, draws

@@ -22,12 +22,12 @@ _SHARE_SPARED = 1 / 3
 _CPU_SPARED = 2**17
 _GPU_SPARED = 2**27
 
-AnyBatch = ContinuousBatch | SharedPrefixBatch | FixedBatch
+GenerationBatch = ContinuousBatch | SharedPrefixBatch | FixedBatch
 
 
 def group_prompts(
     model: LanguageModel, prompts: Prompts, new_tokens: int, batch_size: int, columns: int | None, share: bool
-) -> list[Callable[[], AnyBatch]]:
+) -> list[Callable[[], GenerationBatch]]:
     """The batches in their order, each to be made when the one before is freed. Arguments as `generate.stream`."""
     if not prompts:
         return []
@@ -42,7 +42,7 @@ def group_prompts(
     shared = _shares_enough_prefix(model, tries, prompts, new_tokens) if batch_size > 1 else []
     shared_ids = {id(trie) for trie in shared}
     groups = [trie.members for trie in tries if id(trie) not in shared_ids]
-    batches: list[Callable[[], AnyBatch]] = []
+    batches: list[Callable[[], GenerationBatch]] = []
     if shared:
         batches.append(_shared_prefix_batch(model, prompts, shared, new_tokens, batch_size, columns))
     if groups:
