@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from zeroscale.runs.resolve import ResultsLocation
 
 if TYPE_CHECKING:
     from zeroscale.eval.results import Result
+    from zeroscale.eval.tasks.base import Record
 
 # Fields of a result's key that must be the same, and what a reader calls them.
 _SAME = {
@@ -29,13 +30,13 @@ _SAME = {
 }
 
 
-def compare(wanted: CompareConfig) -> int:
+def compare(config: CompareConfig) -> int:
     """Prints the paired differences, and writes them where `out` says. Returns the exit code."""
-    comparison = compare_results(*_both(wanted), wanted)
+    comparison = compare_results(*_both(config), config)
     print(compare_table.as_text(comparison))
-    if wanted.out:
-        paths = compare_table.write(Path(wanted.out), comparison)
-        print(f"\nwritten to {wanted.out}: {', '.join(path.name for path in paths)}")
+    if config.out:
+        paths = compare_table.write(Path(config.out), comparison)
+        print(f"\nwritten to {config.out}: {', '.join(path.name for path in paths)}")
     return 0
 
 
@@ -58,17 +59,17 @@ def compare_results(first: ResultsLocation, second: ResultsLocation, config: Com
     return Comparison(first.label, second.label, config.resamples, config.seed, lines, faults)
 
 
-def _both(wanted: CompareConfig) -> tuple[ResultsLocation, ResultsLocation]:
-    if len(wanted.runs) != 2:
-        raise ZeroscaleError(f"compare takes two: runs=[ONE,OTHER]; given: {', '.join(wanted.runs)}")
-    first, second = (resolve.find_results(run, Path(wanted.output_dir))[0] for run in wanted.runs)
+def _both(config: CompareConfig) -> tuple[ResultsLocation, ResultsLocation]:
+    if len(config.runs) != 2:
+        raise ZeroscaleError(f"compare takes two: runs=[ONE,OTHER]; given: {', '.join(config.runs)}")
+    first, second = (resolve.find_results(run, Path(config.output_dir))[0] for run in config.runs)
     if first.out.resolve() == second.out.resolve():
         raise ZeroscaleError(f"{first.given} and {second.given} are the same results ({first.out}); give two")
     return first, second
 
 
 def _cards(
-    first: ResultsLocation, second: ResultsLocation, wanted: CompareConfig
+    first: ResultsLocation, second: ResultsLocation, config: CompareConfig
 ) -> tuple[list[tuple[str, str]], bool]:
     """(card, protocol) of all that is to be compared, and whether the user named them.
 
@@ -76,86 +77,95 @@ def _cards(
         ZeroscaleError: a card that was named is not scored for one of the two; says the command that does it.
     """
     ours, theirs = results.names(first.out), results.names(second.out)
-    if wanted.cards is None:
-        shared = [name for name in ours if name in theirs and name[1] in (wanted.protocol, "corpus")]
+    if config.cards is None:
+        shared = [name for name in ours if name in theirs and name[1] in (config.protocol, "corpus")]
         if not shared:
-            missing = [(one, there) for one, there in ((first, ours), (second, theirs)) if not there]
-            hint = "; ".join(one.command(["core"], wanted.protocol, "data_dir=DIR") for one, _ in missing)
+            unscored = [location for location, scored in ((first, ours), (second, theirs)) if not scored]
+            hint = "; ".join(location.command(["core"], config.protocol, "data_dir=DIR") for location in unscored)
             has = "; ".join(
-                f"{one.label} has {', '.join('.'.join(name) for name in there) or 'none'}"
-                for one, there in ((first, ours), (second, theirs))
+                f"{location.label} has {', '.join('.'.join(name) for name in scored) or 'none'}"
+                for location, scored in ((first, ours), (second, theirs))
             )
             raise ZeroscaleError(f"no card has been scored for both: {has}" + (f". Score with: {hint}" if hint else ""))
         return shared, False
-    named = _named(wanted.cards)
-    names = [(name, "corpus" if name == scores.HELD_OUT else wanted.protocol) for name in named]
-    lacks = []
-    for one, there, other in ((first, ours, second), (second, theirs, first)):
-        absent = [card for card, protocol in names if (card, protocol) not in there]
+    named = _named(config.cards)
+    names: list[tuple[str, str]] = [(name, "corpus" if name == scores.HELD_OUT else config.protocol) for name in named]
+    faults = []
+    for location, scored, reference in ((first, ours, second), (second, theirs, first)):
+        absent = [card for card, protocol in names if (card, protocol) not in scored]
         if absent:
-            more = _same_way(other, absent, wanted.protocol)
-            lacks.append(
-                f"{one.label} has not been scored on {', '.join(absent)}. Score it with: "
-                f"{one.command(absent, wanted.protocol, more)}"
+            options = _same_way(reference, absent, config.protocol)
+            faults.append(
+                f"{location.label} has not been scored on {', '.join(absent)}. Score it with: "
+                f"{location.command(absent, config.protocol, options)}"
             )
-    if lacks:
-        raise ZeroscaleError("\n".join(lacks))
+    if faults:
+        raise ZeroscaleError("\n".join(faults))
     return names, True
 
 
 def _named(cards: Sequence[str]) -> list[str]:
     from zeroscale.eval.cards import registry
 
-    asked = [name for name in cards if name != scores.HELD_OUT]
-    held_out = [scores.HELD_OUT] if len(asked) < len(cards) else []
-    return [*held_out, *(one.name for one in registry.resolve(asked))]
+    benchmarks = [name for name in cards if name != scores.HELD_OUT]
+    held_out = [scores.HELD_OUT] if len(benchmarks) < len(cards) else []
+    return [*held_out, *(card.name for card in registry.resolve(benchmarks))]
 
 
-def _same_way(other: ResultsLocation, cards: list[str], protocol: str) -> str:
+def _same_way(reference: ResultsLocation, cards: list[str], protocol: str) -> str:
     """The settings with which the other one was scored on these cards, or what has to be filled in."""
-    there = next((found for card in cards if (found := results.load(other.out, card, protocol))), None)
-    if there is None:
+    result = next((result for card in cards if (result := results.load(reference.out, card, protocol))), None)
+    if result is None:
         return "data_dir=DIR"
-    words = ["data_dir=DIR" if there.source == "files" else f"cards_from={there.source}"]
-    words += [f"limit={there.key.limit}"] if there.key.limit else []
-    words += [f"seed={there.key.seed}"] if there.key.seed else []
-    return " ".join(words)
+    options = ["data_dir=DIR" if result.source == "files" else f"cards_from={result.source}"]
+    options += [f"limit={result.key.limit}"] if result.key.limit else []
+    options += [f"seed={result.key.seed}"] if result.key.seed else []
+    return " ".join(options)
 
 
 def _compare(
-    first: ResultsLocation, second: ResultsLocation, card: str, protocol: str, wanted: CompareConfig
+    first: ResultsLocation, second: ResultsLocation, card: str, protocol: str, config: CompareConfig
 ) -> list[MetricComparison]:
-    one, two = (_read(where, card, protocol) for where in (first, second))
-    _refuse_unlike(first, second, one, two)
-    ours, theirs, unmatched = _matched(results.records_of(first.out, one), results.records_of(second.out, two))
+    first_result, second_result = (_read(where, card, protocol) for where in (first, second))
+    _refuse_unlike(first, second, first_result, second_result)
+    records = results.records_of(first.out, first_result), results.records_of(second.out, second_result)
+    ours, theirs, unmatched = _matched(*records)
     if not ours:
         raise ZeroscaleError(f"{card}: {first.label} and {second.label} have no example in common")
     lines = []
     without_model = _without_model(card)
-    for mine, other in zip(
-        scores.compute_metrics(one.family, one.options, ours),
-        scores.compute_metrics(two.family, two.options, theirs),
+    for first_measured, second_measured in zip(
+        scores.compute_metrics(first_result.family, first_result.options, ours),
+        scores.compute_metrics(second_result.family, second_result.options, theirs),
         strict=True,
     ):
-        assert np.array_equal(mine.clusters, other.clusters), "the same examples have the same units"
-        found = paired_test.differences(
-            bootstrap.sum_by_cluster(mine.statistics, mine.clusters),
-            bootstrap.sum_by_cluster(other.statistics, other.clusters),
-            mine.metric.values,
-            wanted.seed,
-            wanted.resamples,
-            scores.bounds_of(mine),
+        assert np.array_equal(first_measured.clusters, second_measured.clusters), "the examples are the same"
+        differences = paired_test.differences(
+            bootstrap.sum_by_cluster(first_measured.statistics, first_measured.clusters),
+            bootstrap.sum_by_cluster(second_measured.statistics, second_measured.clusters),
+            first_measured.metric.values,
+            config.seed,
+            config.resamples,
+            scores.bounds_of(first_measured),
         )
-        for metric, difference in found.items():
+        for metric, difference in differences.items():
             if metric in without_model:
                 continue  # a baseline made of the text itself is the same for every model
-            about = one.metrics[metric]
-            common = {"card": card, "protocol": protocol, "metric": metric, "mark": one.mark, "unit": one.unit}
-            counts = {"n": len(ours), "unmatched": unmatched, "truncated": (one.truncated, two.truncated)}
             lines.append(
-                MetricComparison(**common, **counts, higher_is_better=about.higher_is_better, **asdict(difference))
+                MetricComparison(
+                    card=card,
+                    protocol=protocol,
+                    metric=metric,
+                    mark=first_result.mark,
+                    unit=first_result.unit,
+                    n=len(ours),
+                    unmatched=unmatched,
+                    truncated=(first_result.truncated, second_result.truncated),
+                    higher_is_better=first_result.metrics[metric].higher_is_better,
+                    **asdict(difference),
+                )
             )
-    order = list(one.metrics)
+    order = list(first_result.metrics)
     return sorted(lines, key=lambda line: order.index(line.metric))
 
 
@@ -170,25 +180,27 @@ def _without_model(card: str) -> set[str]:
 
 
 def _read(where: ResultsLocation, card: str, protocol: str) -> "Result":
-    found = results.load(where.out, card, protocol)
-    if found is None:
+    result = results.load(where.out, card, protocol)
+    if result is None:
         raise ZeroscaleError(
             f"{results.paths(where.out, card, protocol)[0]} cannot be read by this version. Score it again with: "
             f"{where.command([card], protocol, 'data_dir=DIR')}"
         )
-    return found
+    return result
 
 
-def _refuse_unlike(first: ResultsLocation, second: ResultsLocation, one: "Result", two: "Result") -> None:
+def _refuse_unlike(
+    first: ResultsLocation, second: ResultsLocation, first_result: "Result", second_result: "Result"
+) -> None:
     faults = []
     for name, called in _SAME.items():
-        ours, theirs = getattr(one.key, name), getattr(two.key, name)
+        ours, theirs = getattr(first_result.key, name), getattr(second_result.key, name)
         if ours != theirs:
             faults.append(f"{called}: {_shown(ours)} and {_shown(theirs)}")
     if faults:
         raise ZeroscaleError(
-            f"{one.card}: {first.label} and {second.label} were not scored alike, so their difference would mean "
-            f"nothing: {'; '.join(faults)}. Score both with the same settings"
+            f"{first_result.card}: {first.label} and {second.label} were not scored alike, so their difference would "
+            f"mean nothing: {'; '.join(faults)}. Score both with the same settings"
         )
 
 
@@ -196,9 +208,7 @@ def _shown(value: object) -> str:
     return "none" if value is None else str(value)[:12]
 
 
-def _matched(
-    ours: list[dict[str, Any]], theirs: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+def _matched(ours: "list[Record]", theirs: "list[Record]") -> "tuple[list[Record], list[Record], int]":
     """The examples that both have, by number and by content, side by side; and how many only one of them has."""
     others = {_identity(row): row for row in theirs}
     pairs = [(row, others[_identity(row)]) for row in ours if _identity(row) in others]
@@ -206,5 +216,5 @@ def _matched(
     return [row for row, _ in pairs], [row for _, row in pairs], unmatched
 
 
-def _identity(row: dict[str, Any]) -> tuple[int, str]:
+def _identity(row: "Record") -> tuple[int, str]:
     return row["id"], row["content"]

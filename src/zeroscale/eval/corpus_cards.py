@@ -79,8 +79,8 @@ def draw_passages(
     seen = None
     if run is not None:
         seen = drawing.seen_by(opened, run.seed, run.context, run.trainer.batch_tokens, run.steps)
-    asked = {"corpus": opened.fingerprint, "length": length, "number": number, "seed": seed, "seen": seen}
-    folder = layout.corpora(outputs) / ".passages" / sha256_json({**asked, "version": DRAW_VERSION})[:16]
+    drawn_by = {"corpus": opened.fingerprint, "length": length, "number": number, "seed": seed, "seen": seen}
+    folder = layout.corpora(outputs) / ".passages" / sha256_json({**drawn_by, "version": DRAW_VERSION})[:16]
     (name,) = card.sources.files.names[0] if card.sources.files else ("passages.jsonl",)
     if not (folder / name).is_file():
         rows = drawing.draw(opened, length, number, seed, seen)

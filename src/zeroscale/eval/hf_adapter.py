@@ -52,7 +52,8 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
         raise ZeroscaleError(
             f"{directory}: transformers {transformers.__version__} cannot load this {kind} model: {plain}"
         ) from error
-    adapted = TransformersModel(model.to(torch.float32).eval(), str(directory)).eval()
+    model = model.float()  # type: ignore[no-untyped-call]
+    adapted = TransformersModel(model.eval(), str(directory)).eval()
     return adapted, TransformersTokenizer(tokenizer, str(directory))
 
 
@@ -86,9 +87,9 @@ class Cache:
 
     def drop(self, rows: Sequence[int]) -> list[int]:
         """Takes rows out; returns the former numbers of those that stay."""
-        kept = [row for row in range(len(self.starts)) if row not in set(rows)]
-        self._keep(kept)
-        return kept
+        remaining = [row for row in range(len(self.starts)) if row not in set(rows)]
+        self._keep(remaining)
+        return remaining
 
     def select(self, rows: Sequence[int]) -> "Cache":
         """A new cache whose row i is a copy of this one's `rows[i]`."""
@@ -197,14 +198,14 @@ class TransformersTokenizer:
     def token_byte_lengths(self) -> np.ndarray:
         """int64 [vocab_size]: bytes of text behind each id; 0 for special tokens. A SentencePiece text's own first
         space is counted."""
-        special = {token for token, one in self._tokenizer.added_tokens_decoder.items() if one.special}
+        special = {token for token, added in self._tokenizer.added_tokens_decoder.items() if added.special}
         lengths = [0 if token in special else len(piece) for token, piece in enumerate(self._pieces)]
         return np.array(lengths, dtype=np.int64)
 
     @cached_property
     def _pieces(self) -> list[bytes]:
         """What each id stands for, of byte-level and SentencePiece vocabularies."""
-        added = {token: one.content for token, one in self._tokenizer.added_tokens_decoder.items()}
+        added = {token: entry.content for token, entry in self._tokenizer.added_tokens_decoder.items()}
         vocabulary = {token: text for text, token in self._tokenizer.get_vocab().items() if token not in added}
         letters = _bytes_by_letter()
         byte_level = all(letters.keys() >= set(text) for text in vocabulary.values())
@@ -225,5 +226,5 @@ def _bytes_by_letter() -> dict[str, int]:
 
 
 def _sentencepiece_bytes(piece: str) -> bytes:
-    one = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
-    return bytes.fromhex(one[1]) if one else piece.replace("▁", " ").encode("utf-8")
+    byte = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
+    return bytes.fromhex(byte[1]) if byte else piece.replace("▁", " ").encode("utf-8")

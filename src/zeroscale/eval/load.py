@@ -1,6 +1,6 @@
 """A checkpoint's model and tokenizer, ours or in Hugging Face format, ready to be scored."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
@@ -10,14 +10,19 @@ from zeroscale.runs.resolve import CheckpointRef
 if TYPE_CHECKING:
     from torch import nn
 
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.eval.hf_adapter import TransformersModel, TransformersTokenizer
+    from zeroscale.model.gpt import GPT
     from zeroscale.model.protocol import LanguageModel
+
+Pair: TypeAlias = "tuple[GPT | TransformersModel, Tokenizer | TransformersTokenizer]"
 
 # A model may have more rows in its vocabulary than its tokenizer has tokens (padding to a multiple of some power of
 # two: 2.4 % at most in released models); where it has many more, the two are no pair.
 PADDING = 0.1
 
 
-def load(target: CheckpointRef) -> tuple[Any, Any]:
+def load(target: CheckpointRef) -> Pair:
     """The model in evaluation mode and its tokenizer."""
     from zeroscale.data.tokenizer import Tokenizer
     from zeroscale.model import weights
@@ -43,7 +48,7 @@ def load(target: CheckpointRef) -> tuple[Any, Any]:
     return gpt.eval(), tokenizer
 
 
-def _paired(model: Any, tokenizer: Any, where: str) -> tuple[Any, Any]:
+def _paired(model: "GPT | TransformersModel", tokenizer: "Tokenizer | TransformersTokenizer", where: str) -> Pair:
     """Both, if they can belong together.
 
     Raises:
@@ -61,7 +66,8 @@ def _paired(model: Any, tokenizer: Any, where: str) -> tuple[Any, Any]:
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
-def load_as(target: CheckpointRef, dtype: str) -> tuple[Any, Any]:
+def load_as(target: CheckpointRef, dtype: str) -> Pair:
+    """`load`, with weights in another dtype: fp32, bf16 or fp16."""
     import torch
 
     model, tokenizer = load(target)

@@ -1,4 +1,4 @@
-"""Our scores beside the paper's: every metric of every result with what the paper and others measured at that size."""
+"""Published reference scores: what the paper and others measured at a size, next to every metric of every result."""
 
 import math
 import re
@@ -67,7 +67,7 @@ class Row:
         """The reasons in words; empty for a score of the benchmark."""
         return marks.text(self.reasons)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Plain values; the field `mark` has the reasons in words."""
         content = {("mark" if name == "reasons" else name): value for name, value in asdict(self).items()}
         return {**content, "mark": self.mark}
@@ -126,20 +126,20 @@ def _paper(card: "Card", metric: str, params: int | None) -> Published | None:
         baseline = getattr(entry, NO_MODEL, None)
         if baseline is not None:
             return Published("", baseline, "no model takes part", entry.source)
-        there = {size: value for size in SIZES if (value := getattr(entry, size)) is not None}
-        size = nearest(params, there) if params else None
+        reported = {size: value for size in SIZES if (value := getattr(entry, size)) is not None}
+        size = nearest(params, reported) if params else None
         if size:
-            return Published(size, there[size], "the paper", entry.source)
+            return Published(size, reported[size], "the paper", entry.source)
     return None
 
 
 def _others(card: "Card", metric: str, params: int | None) -> tuple[Published, ...]:
     """What others measured at the nearest size that anybody measured, or without any model."""
-    there = [entry for entry in card.reproductions if entry.metric == metric]
-    if any(one.size == NO_MODEL for one in there):
-        return tuple(Published("", one.value, one.how, one.source) for one in there if one.size == NO_MODEL)
-    size = nearest(params, {entry.size: None for entry in there}) if params else None
-    return tuple(Published(one.size, one.value, one.how, one.source) for one in there if one.size == size)
+    entries = [entry for entry in card.reproductions if entry.metric == metric]
+    if any(entry.size == NO_MODEL for entry in entries):
+        return tuple(Published("", entry.value, entry.how, entry.source) for entry in entries if entry.size == NO_MODEL)
+    size = nearest(params, {entry.size: None for entry in entries}) if params else None
+    return tuple(Published(entry.size, entry.value, entry.how, entry.source) for entry in entries if entry.size == size)
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -147,7 +147,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class Reported:
-    """One number. `size` is one of `beside.SIZES`; `who` says in words whose it is, `source` where it stands."""
+    """One number. `size` is one of `SIZES`; `who` says in words whose it is, `source` where it stands."""
 
     metric: str
     size: str
@@ -166,21 +166,21 @@ class Reported:
 def of(card: str) -> tuple[Reported, ...]:
     """All that a card reports of models; () for a card that is none of the shipped ones.
 
-    Only these fields are read here: whether the card is valid is the harness's to say.
+    Only these fields are read here: whether the card is valid, `eval.cards` says.
     """
     content = card_yaml(card)
-    found = []
+    numbers = []
     for entry in content.get("paper") or []:
         for size in SIZES:
             if (value := number(entry.get(size))) is not None:
-                told = (f"GPT-2 {size}, the paper", str(entry.get("source", "")), True)
-                found.append(Reported(str(entry.get("metric")), size, value, *told))
+                who, source = f"GPT-2 {size}, the paper", str(entry.get("source", ""))
+                numbers.append(Reported(str(entry.get("metric")), size, value, who, source, True))
     for entry in content.get("reproductions") or []:
         value, size = number(entry.get("value")), str(entry.get("size"))
         if value is not None and size in SIZES:
             who = f"GPT-2 {size}, {entry.get('how', 'measured by others')}"
-            found.append(Reported(str(entry.get("metric")), size, value, who, str(entry.get("source", "")), False))
-    return tuple(found)
+            numbers.append(Reported(str(entry.get("metric")), size, value, who, str(entry.get("source", "")), False))
+    return tuple(numbers)
 
 
 @cache

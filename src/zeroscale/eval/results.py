@@ -128,7 +128,7 @@ class Result:
     token_logprobs: bool = False
     """Whether the records hold the log-probability of every token."""
     records_sha256: str = ""
-    made: dict[str, Any] = field(default_factory=dict)
+    made: manifest.Environment = field(default_factory=manifest.Environment)
     """What it was scored with: command, source, packages, hardware, threads (`manifest.environment`)."""
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import yaml
 
@@ -17,6 +17,14 @@ from zeroscale.eval.load import DTYPES, load, load_as
 from zeroscale.runs import layout
 from zeroscale.runs.resolve import CheckpointRef, resolve_checkpoint
 
+if TYPE_CHECKING:
+    from zeroscale.eval.cards.card import Card
+    from zeroscale.eval.cards.rows import Source
+    from zeroscale.eval.engine.backend import RequestRunner
+    from zeroscale.eval.results import Result
+    from zeroscale.model.gpt import GPT
+    from zeroscale.model.protocol import LanguageModel, TextTokenizer
+
 Say = Callable[[str], None]
 OnFault = Callable[[str, ZeroscaleError], None]
 
@@ -25,30 +33,32 @@ DEFAULT_CARDS = ("core",)
 
 
 def score(
-    target: CheckpointRef, wanted: EvalConfig, say: Say | None = None, on_fault: OnFault | None = None
-) -> list[Any]:
-    """Scores the cards asked for, and for a run of ours the held-out text; returns the results, held-out first.
+    target: CheckpointRef, config: EvalConfig, say: Say | None = None, on_fault: OnFault | None = None
+) -> "list[Result]":
+    """Scores a checkpoint on the cards that the config names, and a run's checkpoint on its held-out text too; returns
+    the results, held-out text first. A model that is in memory already goes to `evaluate.score_cards`.
 
     Args:
+        say: takes lines of progress.
         on_fault: takes what is wrong with a card, and the others go on; without it the first fault is raised.
     """
     from zeroscale.core import machine
     from zeroscale.eval import corpus_cards, evaluate
 
     model, tokenizer = load(target)
-    on_gpu = machine.resolve_accelerator(wanted.accelerator) == "cuda"
+    on_gpu = machine.resolve_accelerator(config.accelerator) == "cuda"
     if on_gpu:
         model = model.to("cuda")
-    results = []
+    results: list[Result] = []
     if target.run is not None:
-        results += _score_held_out(target, model, wanted)
+        results += _score_held_out(target, cast("GPT", model), config)
     else:
-        _record_origin(target, wanted.revision)
-    cards = list(DEFAULT_CARDS if wanted.cards is None else wanted.cards)
-    with _engine(target, model, tokenizer, wanted, on_gpu) as engine:
+        _record_origin(target, config.revision)
+    cards = list(DEFAULT_CARDS if config.cards is None else config.cards)
+    with _engine(target, model, tokenizer, config, on_gpu) as engine:
         # A run of ours has its corpus; of another's model the hand-written sample may be asked for.
-        draw = partial(_passages, target, wanted) if target.run or wanted.cards_from != "sample" else None
-        for names, source, data_dir in corpus_cards.group_by_source(cards, *_source(target, wanted), draw, on_fault):
+        draw = partial(_passages, target, config) if target.run or config.cards_from != "sample" else None
+        for names, source, data_dir in corpus_cards.group_by_source(cards, *_source(target, config), draw, on_fault):
             results += evaluate.score_cards(
                 model,
                 tokenizer,
@@ -57,74 +67,86 @@ def score(
                 data_dir=data_dir,
                 out=target.out,
                 weights_hash=target.weights_hash,
-                seed=wanted.seed,
-                bootstrap=wanted.bootstrap,
-                protocol=wanted.protocol,
-                limit=wanted.limit,
-                allow_other_data=wanted.allow_other_data,
-                token_logprobs=wanted.token_logprobs,
+                seed=config.seed,
+                bootstrap=config.bootstrap,
+                protocol=config.protocol,
+                limit=config.limit,
+                allow_other_data=config.allow_other_data,
+                token_logprobs=config.token_logprobs,
                 engine=engine,
-                dtype=wanted.dtype,
+                dtype=config.dtype,
                 progress=say,
                 on_fault=on_fault,
             )
     return results
 
 
-def _passages(target: CheckpointRef, wanted: EvalConfig, card: Any) -> Path:
+def _passages(target: CheckpointRef, config: EvalConfig, card: "Card") -> Path:
     """The passages of a card that is drawn from the training corpus: the run's own, or the one that is named."""
     from zeroscale.eval import corpus_cards
     from zeroscale.runs import corpus as run_corpus
     from zeroscale.runs.run import Run
 
-    if wanted.corpus is None and target.run is None:
+    if config.corpus is None and target.run is None:
         raise ZeroscaleError(
             f"card {card.name}: it is drawn from the text that {target.name} was trained on: name that corpus, "
             "prepared by `zeroscale data`, with corpus=DIR"
         )
-    own = wanted.corpus is None
-    corpus = run_corpus.corpus_of(Run(target.run_directory)) if own else Path(wanted.corpus or "")
-    outputs = Path(wanted.output_dir)
-    return corpus_cards.draw_passages(card, wanted.protocol, corpus, wanted.seed, outputs, target.run if own else None)
+    own = config.corpus is None
+    corpus = run_corpus.corpus_of(Run(target.run_directory)) if own else Path(config.corpus or "")
+    outputs = Path(config.output_dir)
+    return corpus_cards.draw_passages(card, config.protocol, corpus, config.seed, outputs, target.run if own else None)
 
 
 @contextmanager
-def _engine(target: CheckpointRef, model: Any, tokenizer: Any, wanted: EvalConfig, on_gpu: bool) -> Iterator[Any]:
-    """What answers: the model here, or a process for each device."""
+def _engine(
+    target: CheckpointRef, model: "LanguageModel", tokenizer: "TextTokenizer", config: EvalConfig, on_gpu: bool
+) -> "Iterator[RequestRunner]":
+    """What answers requests: the model in this process, or a process for each device."""
     import torch
 
     from zeroscale.eval.engine.device_pool import Pool
     from zeroscale.eval.engine.engine import Engine
 
-    options = {"batch_tokens": wanted.batch_tokens, "deterministic": wanted.deterministic}
-    if wanted.devices == 1:
-        yield Engine(model.to(getattr(torch, DTYPES[wanted.dtype])), tokenizer, **options)
+    if config.devices == 1:
+        yield Engine(
+            model.to(getattr(torch, DTYPES[config.dtype])),
+            tokenizer,
+            batch_tokens=config.batch_tokens,
+            deterministic=config.deterministic,
+        )
         return
-    if on_gpu and torch.cuda.device_count() < wanted.devices:
-        raise ZeroscaleError(f"devices={wanted.devices}, but this machine has {torch.cuda.device_count()} GPUs")
-    devices = [f"cuda:{number}" if on_gpu else "cpu" for number in range(wanted.devices)]
-    threads = max(1, torch.get_num_threads() // (1 if on_gpu else wanted.devices))
-    with Pool(partial(load_as, target, wanted.dtype), devices, threads, **options) as pool:
+    if on_gpu and torch.cuda.device_count() < config.devices:
+        raise ZeroscaleError(f"devices={config.devices}, but this machine has {torch.cuda.device_count()} GPUs")
+    devices = [f"cuda:{number}" if on_gpu else "cpu" for number in range(config.devices)]
+    threads = max(1, torch.get_num_threads() // (1 if on_gpu else config.devices))
+    with Pool(
+        partial(load_as, target, config.dtype),
+        devices,
+        threads,
+        batch_tokens=config.batch_tokens,
+        deterministic=config.deterministic,
+    ) as pool:
         yield pool
 
 
-def _source(target: CheckpointRef, wanted: EvalConfig) -> tuple[Any, Path | None]:
-    """Where the cards' data come from: as asked; else the files given; else as the run itself was scored."""
-    data_dir = Path(wanted.data_dir) if wanted.data_dir else None
-    if wanted.cards_from or data_dir or target.run is None:
-        return wanted.cards_from or "files", data_dir
+def _source(target: CheckpointRef, config: EvalConfig) -> "tuple[Source, Path | None]":
+    """Where the cards' data come from: as the config says; else from its files; else as the run itself was scored."""
+    data_dir = Path(config.data_dir) if config.data_dir else None
+    if config.cards_from or data_dir or target.run is None:
+        return config.cards_from or "files", data_dir
     return target.run.cards_from, Path(target.run.data_dir) if target.run.data_dir else None
 
 
-def _record_origin(target: CheckpointRef, asked: str | None) -> None:
+def _record_origin(target: CheckpointRef, revision: str | None) -> None:
     """source.json beside the scores: what the weights' hash in their name stands for, with the hub's commit."""
     content = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
     if target.revision is not None:
-        content |= {"revision": asked or "main", "commit": target.revision}
+        content |= {"revision": revision or "main", "commit": target.revision}
     write_json(target.out.parent / layout.ORIGIN, content)
 
 
-def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> list[Any]:
+def _score_held_out(target: CheckpointRef, model: "GPT", config: EvalConfig) -> "list[Result]":
     """The run's own held-out slice, where its corpus is still at hand."""
     from zeroscale.data.corpus import Corpus
     from zeroscale.data.prepare import prepare
@@ -149,14 +171,14 @@ def _score_held_out(target: CheckpointRef, model: Any, wanted: EvalConfig) -> li
             out=target.out,
             weights_hash=target.weights_hash,
             corpus=tokens.fingerprint,
-            seed=wanted.seed,
-            bootstrap=wanted.bootstrap,
+            seed=config.seed,
+            bootstrap=config.bootstrap,
         )
     ]
 
 
-def score_run(path: Path, run: TrainConfig) -> list[Any]:
-    """Scores one of a run's own checkpoints as its settings ask: during training and at its end."""
+def score_run(path: Path, run: TrainConfig) -> "list[Result]":
+    """Scores one of a run's own checkpoints as its config says: during training and at its end."""
     with open(_defaults(), encoding="utf-8") as file:
         defaults = yaml.safe_load(file)
     chosen = {
@@ -168,8 +190,8 @@ def score_run(path: Path, run: TrainConfig) -> list[Any]:
         "accelerator": run.trainer.accelerator,
         "checkpoint": str(path),
     }
-    wanted = build_config(EvalConfig, {**defaults, **chosen})
-    return score(resolve_checkpoint(path, Path(run.output_dir)), wanted)
+    config = build_config(EvalConfig, {**defaults, **chosen})
+    return score(resolve_checkpoint(path, Path(run.output_dir)), config)
 
 
 def _defaults() -> Path:

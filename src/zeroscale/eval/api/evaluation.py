@@ -207,8 +207,8 @@ def _evaluate_module(
     with _modes_restored(model):
         wrapped, label = models.wrap_model(model, n_positions), name or type(model).__name__
         scores = scoring.score_cards(
-            wrapped,  # type: ignore[arg-type]
-            models.wrap_tokenizer(tokenizer),  # type: ignore[arg-type]
+            wrapped,
+            models.wrap_tokenizer(tokenizer),
             config.cards or (),
             source=config.cards_from or "files",
             data_dir=Path(config.data_dir) if config.data_dir else None,

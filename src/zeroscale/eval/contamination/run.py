@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zeroscale.config.commands.contamination import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
@@ -22,7 +21,7 @@ from zeroscale.eval import results
 from zeroscale.eval.cards import examples
 from zeroscale.eval.contamination import clean_subsets, inputs, search, shares, tables, unit_texts
 from zeroscale.eval.contamination.clean_subsets import Reading
-from zeroscale.eval.contamination.shares import Own, Units
+from zeroscale.eval.contamination.shares import CardFacts, Own, Units
 from zeroscale.eval.contamination.tables import OverlapReport
 from zeroscale.runs import layout
 from zeroscale.runs.resolve import ResultsLocation
@@ -35,34 +34,33 @@ _SCRATCH, _LOCK, _NEW = ".overlap-", "lock", 60.0
 class Looked:
     """A card whose text is in the index."""
 
-    about: dict[str, Any]
-    """The fields of `CardShare` that say what it is."""
+    facts: CardFacts
     digests: list[str]
     texts: list[int]
     """How many texts each unit has."""
     reading: Reading
 
 
-def overlap(wanted: OverlapConfig, say: Say) -> tuple[str, int]:
+def overlap(config: OverlapConfig, say: Say) -> tuple[str, int]:
     """Writes overlap.json. Returns what is to be shown and the exit code: 1 where something asked for is not there.
 
     Raises:
         ZeroscaleError: nothing was asked about, the corpus is gone or cannot be read, or no card's data are there.
     """
-    places = inputs.places(wanted)
-    corpus = inputs.corpus(wanted)
-    if corpus is None and not wanted.index and not wanted.ngrams:
+    places = inputs.places(config)
+    corpus = inputs.corpus(config)
+    if corpus is None and not config.index and not config.ngrams:
         raise ZeroscaleError("overlap with what? corpus=DIR (or a file, a glob), study=DIR, run=DIR or index=FILE")
     faults: list[str] = []
-    with _index(wanted, inputs.readings(wanted, places), faults, say) as (directory, cards):
+    with _index(config, inputs.readings(config, places), faults, say) as (directory, cards):
         if not cards:
             raise ZeroscaleError("\n".join(faults) or "no card is left to be looked up")
-        if corpus is None and not wanted.index:
-            named = ", ".join(card.about["card"] for card in cards)
-            text = f"{wanted.ngrams}: {NgramIndex(directory).distinct:,} different {wanted.n}-grams of {named}"
+        if corpus is None and not config.index:
+            named = ", ".join(card.facts["card"] for card in cards)
+            text = f"{config.ngrams}: {NgramIndex(directory).distinct:,} different {config.n}-grams of {named}"
             return _with(text, faults)
-        result = _look_through(wanted, corpus, directory, cards, places, faults, say)
-    out = _out(wanted, places, result)
+        result = _look_through(config, corpus, directory, cards, places, faults, say)
+    out = _out(config, places, result)
     tables.write(out, result)
     return _with(f"{tables.as_text(result)}\n\nwritten to {out / tables.NAME}", faults)
 
@@ -72,7 +70,7 @@ def _with(text: str, faults: list[str]) -> tuple[str, int]:
 
 
 def _look_through(
-    wanted: OverlapConfig,
+    config: OverlapConfig,
     corpus: Texts | None,
     directory: Path,
     cards: list[Looked],
@@ -82,67 +80,67 @@ def _look_through(
 ) -> OverlapReport:
     """The corpus past the index; then shares and scores, card by card."""
     started = time.monotonic()
-    found, about, method = search.search(wanted, corpus, directory, say)
-    about["seconds"] = round(time.monotonic() - started, 1)
-    result = OverlapReport(wanted.n, wanted.above, method, about, faults, os.environ.get("ZEROSCALE_COMMAND"))
+    is_shared, corpus_facts, method = search.search(config, corpus, directory, say)
+    corpus_facts["seconds"] = round(time.monotonic() - started, 1)
+    result = OverlapReport(config.n, config.above, method, corpus_facts, faults, os.environ.get("ZEROSCALE_COMMAND"))
     index = NgramIndex(directory)
-    totals, hits = index.by_text(found)
+    totals, hits = index.by_text(is_shared)
     begin = 0
     for card in cards:
-        mine = slice(begin, begin + sum(card.texts))
-        begin = mine.stop
-        ngrams, shared = (shares.by_unit(values[mine], card.texts) for values in (totals, hits))
+        own_texts = slice(begin, begin + sum(card.texts))
+        begin = own_texts.stop
+        ngrams, shared = (shares.by_unit(values[own_texts], card.texts) for values in (totals, hits))
         units = Units(card.digests, ngrams, shared)
-        own = _own(wanted, card, directory, mine, int(ngrams.sum()), say)
-        result.cards.append(shares.share_of(units, wanted.above, card.about, own))
+        own = _own(config, card, directory, own_texts, int(ngrams.sum()), say)
+        result.cards.append(shares.share_of(units, config.above, card.facts, own))
         result.units.append(units)
         for place in places:
-            if (scored := results.load(place.out, card.about["card"], wanted.protocol)) is None:
+            if (scored := results.load(place.out, card.facts["card"], config.protocol)) is None:
                 continue
             try:
-                result.scores.append(clean_subsets.parts(place, scored, units, wanted.above, card.reading))
+                result.scores.append(clean_subsets.parts(place, scored, units, config.above, card.reading))
             except ZeroscaleError as error:
                 faults.append(str(error))
     return result
 
 
-def _own(wanted: OverlapConfig, card: Looked, directory: Path, mine: slice, ngrams: int, say: Say) -> Own | None:
+def _own(config: OverlapConfig, card: Looked, directory: Path, own_texts: slice, ngrams: int, say: Say) -> Own | None:
     """What a benchmark shares with its own training split, where that is at hand."""
-    name = card.about["card"]
-    there = inputs.own_training(wanted, name, card.reading)
-    if there is None:
+    name = card.facts["card"]
+    training = inputs.own_training(config, name, card.reading)
+    if training is None:
         return None
-    paths, pieces = there
+    paths, pieces = training
     stage = f"{name}'s own training split"
-    found, _ = scan.seek(directory, pieces, 1, lambda done, of, _: say(done, of, stage))
-    _, hits = NgramIndex(directory).by_text(found)
-    shared = int(hits[mine].sum())
+    is_shared, _ = scan.seek(directory, pieces, 1, lambda done, of, _: say(done, of, stage))
+    _, hits = NgramIndex(directory).by_text(is_shared)
+    shared = int(hits[own_texts].sum())
     return Own([path.name for path in paths], shared, shared / max(ngrams, 1))
 
 
 @contextmanager
 def _index(
-    wanted: OverlapConfig, readings: list[Reading], faults: list[str], say: Say
+    config: OverlapConfig, readings: list[Reading], faults: list[str], say: Say
 ) -> Iterator[tuple[Path, list[Looked]]]:
     """The index of the cards' n-grams, kept where `ngrams` says; and the cards whose data could be read."""
     cards: list[Looked] = []
 
     def fill(directory: Path) -> None:
-        builder = Builder(directory, wanted.n)
+        builder = Builder(directory, config.n)
         for reading in readings:
             say(0, None, f"reading {reading.name}")
             try:
-                cards.append(_look(reading, wanted.protocol, builder))
+                cards.append(_look(reading, config.protocol, builder))
             except ZeroscaleError as error:
                 faults.append(str(error))
-        builder.finish([card.about for card in cards])
+        builder.finish([card.facts for card in cards])
 
-    if wanted.ngrams:
-        _refuse_other(Path(wanted.ngrams))
-        write_directory(Path(wanted.ngrams), fill)
-        yield Path(wanted.ngrams), cards
+    if config.ngrams:
+        _refuse_other(Path(config.ngrams))
+        write_directory(Path(config.ngrams), fill)
+        yield Path(config.ngrams), cards
         return
-    outputs = Path(wanted.output_dir)
+    outputs = Path(config.output_dir)
     with disk_errors(outputs):
         outputs.mkdir(parents=True, exist_ok=True)
         _sweep(outputs)
@@ -188,7 +186,7 @@ def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
             builder.add(held)
             held = []
     builder.add(held)
-    about = {
+    facts: CardFacts = {
         "card": card.name,
         "protocol": protocol,
         "title": card.title,
@@ -199,17 +197,17 @@ def _look(reading: Reading, protocol: str, builder: Builder) -> Looked:
         "is_benchmark": loaded.check.benchmark,
         "data_hash": loaded.hash,
     }
-    return Looked(about, [shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)
+    return Looked(facts, [shares.digest(texts) for texts in units], [len(texts) for texts in units], reading)
 
 
-def _out(wanted: OverlapConfig, places: list[ResultsLocation], result: OverlapReport) -> Path:
+def _out(config: OverlapConfig, places: list[ResultsLocation], result: OverlapReport) -> Path:
     """Where the result is written: as asked, else beside what was asked about."""
-    if wanted.out:
-        return Path(wanted.out)
-    if wanted.study:
-        return Path(wanted.study) / layout.OVERLAP
+    if config.out:
+        return Path(config.out)
+    if config.study:
+        return Path(config.study) / layout.OVERLAP
     if places:
-        run = inputs.run_of(wanted)
+        run = inputs.run_of(config)
         return (run.directory if run else places[0].out.parent) / layout.OVERLAP
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(result.corpus["path"]).name).strip("-.") or "corpus"
-    return Path(wanted.output_dir) / layout.OVERLAP / f"{name}-{result.corpus['version'][:8]}"
+    return Path(config.output_dir) / layout.OVERLAP / f"{name}-{result.corpus['version'][:8]}"

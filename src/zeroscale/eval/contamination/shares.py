@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -49,6 +49,20 @@ class Own:
     share: float
 
 
+class CardFacts(TypedDict):
+    """Which card, and of which data: the fields of `CardShare` that are known before the corpus is searched."""
+
+    card: str
+    protocol: str
+    title: str
+    unit: str
+    source: str
+    origin: list[str]
+    data: str
+    is_benchmark: bool
+    data_hash: str
+
+
 @dataclass(frozen=True)
 class CardShare:
     """What a corpus and one benchmark share."""
@@ -79,20 +93,20 @@ class CardShare:
     own_training: Own | None
     paper: dict[str, float | None] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
-def share_of(units: Units, above: float, about: dict[str, Any], own: Own | None) -> CardShare:
+def share_of(units: Units, above: float, card: CardFacts, own: Own | None) -> CardShare:
     """The sums over a card's units.
 
     Args:
-        about: the fields of `CardShare` that say what the card is.
+        card: which card, and of which data.
     """
     total, found = int(units.ngrams.sum()), int(units.found.sum())
-    own_paper, corpus_paper = PAPER.get(about["card"], (None, None))
+    own_paper, corpus_paper = PAPER.get(card["card"], (None, None))
     return CardShare(
-        **about,
+        **card,
         units=len(units.digests),
         ngrams=total,
         found=found,
@@ -108,7 +122,7 @@ def share_of(units: Units, above: float, about: dict[str, Any], own: Own | None)
 
 
 def groups(units: Units, above: float) -> dict[str, np.ndarray]:
-    """Which units are in each of the parts that scores are told for: bool [units]."""
+    """Which units are in each of the parts that are scored: bool [units]."""
     return {
         "all": np.ones(len(units.digests), dtype=bool),
         "clean": units.found == 0,

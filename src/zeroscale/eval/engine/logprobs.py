@@ -58,11 +58,11 @@ def token_logprobs(model: "LanguageModel", picked: Tensor, targets: Tensor, excl
 
 def _barred(excluded: Excluded, begin: int) -> list[tuple[int, int, np.ndarray]]:
     """(first row, row after the last, sorted ids that these rows may not choose)."""
-    found = []
+    spans = []
     for ids, places in excluded.items():
-        found.append((begin, begin + len(places), np.unique(ids)))
+        spans.append((begin, begin + len(places), np.unique(ids)))
         begin += len(places)
-    return found
+    return spans
 
 
 def _walk(
@@ -77,9 +77,11 @@ def _walk(
     for columns, rows, logits in _logits(model, states):
         for begin, end, ids in barred:
             first, last = max(begin, rows.start), min(end, rows.stop)
-            mine = ids[np.searchsorted(ids, columns.start) : np.searchsorted(ids, columns.stop)] - columns.start
-            if first < last and len(mine):
-                logits[first - rows.start : last - rows.start, torch.from_numpy(mine).to(device)] = -torch.inf
+            barred_columns = (
+                ids[np.searchsorted(ids, columns.start) : np.searchsorted(ids, columns.stop)] - columns.start
+            )
+            if first < last and len(barred_columns):
+                logits[first - rows.start : last - rows.start, torch.from_numpy(barred_columns).to(device)] = -torch.inf
         target = targets[rows] - columns.start
         inside = (target >= 0) & (target < logits.shape[1])
         value = logits.gather(1, target.clamp(0, logits.shape[1] - 1)[:, None])[:, 0]

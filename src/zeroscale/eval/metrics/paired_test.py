@@ -59,33 +59,34 @@ def differences(
     apart = second - first
     moved = apart[(apart != 0).any(axis=1)]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        one, two = values(first.sum(axis=0)), values(second.sum(axis=0))
+        first_scores, second_scores = values(first.sum(axis=0)), values(second.sum(axis=0))
         drawn = bootstrap.resample(np.hstack([first, second]), seed, resamples) if units > 1 else None
         edges = None if drawn is None else _apart(values(drawn[:, :k]), values(drawn[:, k:]))
         swapped, exact = _sign_flips(moved, seed, resamples)
         under = _apart(values(first.sum(axis=0) + swapped), values(second.sum(axis=0) - swapped))
-        found = {}
-        for name, value in _apart(one, two).items():
+        by_score = {}
+        for name, value in _apart(first_scores, second_scores).items():
+            scale = float(max(abs(first_scores[name]), abs(second_scores[name])))
             interval = Interval(float(value), None, None, units, "none")
             if edges is not None and np.isfinite(value):
                 interval = bootstrap.percentile_interval(float(value), edges[name], units, _reach(bounds))
-            found[name] = Difference(
-                first=_finite(one[name]),
-                second=_finite(two[name]),
+            by_score[name] = Difference(
+                first=_finite(first_scores[name]),
+                second=_finite(second_scores[name]),
                 difference=_finite(value),
                 low=_finite(interval.low),
                 high=_finite(interval.high),
-                p=_p_value(float(value), under[name], exact, scale=float(max(abs(one[name]), abs(two[name])))),
+                p=_p_value(float(value), under[name], exact, scale),
                 exact=exact,
                 units=units,
                 differing=len(moved),
                 method=interval.method,
             )
-    return found
+    return by_score
 
 
-def _apart(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: two[name] - one[name] for name in one}
+def _apart(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: second[name] - first[name] for name in first}
 
 
 def _reach(bounds: Bounds | None) -> Bounds | None:

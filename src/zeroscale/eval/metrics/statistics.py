@@ -77,13 +77,13 @@ def normalise_answer(text: str) -> str:
 
 def answer_f1(prediction: str, reference: str) -> float:
     """F1 over the normalised words; if one side has none, 1 when both have none, else 0."""
-    given, wanted = normalise_answer(prediction).split(), normalise_answer(reference).split()
-    if not given or not wanted:
-        return float(given == wanted)
-    common = sum((Counter(given) & Counter(wanted)).values())
+    predicted_words, reference_words = normalise_answer(prediction).split(), normalise_answer(reference).split()
+    if not predicted_words or not reference_words:
+        return float(predicted_words == reference_words)
+    common = sum((Counter(predicted_words) & Counter(reference_words)).values())
     if not common:
         return 0.0
-    precision, recall = common / len(given), common / len(wanted)
+    precision, recall = common / len(predicted_words), common / len(reference_words)
     return 2 * precision * recall / (precision + recall)
 
 
@@ -106,5 +106,5 @@ def _leave_one_out(matches: list[float]) -> float:
 
 def coqa_statistics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
     """Per turn [n, 3]: F1, exact match, and 1."""
-    rows = [(*coqa_turn(text, list(wanted)), 1.0) for text, wanted in zip(predictions, references, strict=True)]
+    rows = [(*coqa_turn(text, list(answers)), 1.0) for text, answers in zip(predictions, references, strict=True)]
     return np.array(rows, dtype=np.float64).reshape(-1, 3)

@@ -56,7 +56,7 @@ class Characters(RollingTask[Passage, CharactersOptions, Part]):
     def examples(self, rows: Sequence[Row]) -> list[Passage]:
         text = "".join(row.text("text") for row in rows)
         if self.options.alphabet is not None and (strange := set(text) - set(self.options.alphabet)):
-            place, character = min((text.index(one), one) for one in strange)
+            place, character = min((text.index(letter), letter) for letter in strange)
             raise rows[0].fault(
                 f"character {place + 1:,} is {character!r}, but the file should hold {self.options.alphabet!r} alone"
             )
@@ -142,12 +142,12 @@ def _zipped_tail(path: Path, file_bytes: int, last: int) -> bytes:
 
 def _end_of(file: IO[bytes], last: int) -> tuple[bytes, int]:
     """A stream's last bytes and its whole size, with no more of it in memory than that."""
-    kept = b""
+    tail = b""
     size = 0
     while part := file.read(max(_READ, last)):
         size += len(part)
-        kept = (kept + part)[-last:]
-    return kept, size
+        tail = (tail + part)[-last:]
+    return tail, size
 
 
 def _wrong_size(path: Path, size: int, file_bytes: int) -> ZeroscaleError:

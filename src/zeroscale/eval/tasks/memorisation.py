@@ -55,11 +55,11 @@ class Memorisation(Task[Passage, MemorisationOptions, LogLikelihoodResult]):
     COLUMNS = ("group", "text", "occurrences", "tokens", "tokenizer")
 
     def examples(self, rows: Sequence[Row]) -> list[Passage]:
-        found = [self._passage(row) for row in rows]
-        whole = [passage for passage in found if passage is not None]
-        if short := len(found) - len(whole):
+        passages = [self._passage(row) for row in rows]
+        whole = [passage for passage in passages if passage is not None]
+        if short := len(passages) - len(whole):
             self.notes.append(
-                f"{short:,} of {len(found):,} passages left out: shorter than {self.options.length} tokens"
+                f"{short:,} of {len(passages):,} passages left out: shorter than {self.options.length} tokens"
             )
         for group in ("training", "held_out"):
             if not any(passage.group == group for passage in whole):
@@ -118,18 +118,18 @@ class Memorisation(Task[Passage, MemorisationOptions, LogLikelihoodResult]):
     def measure(records: Sequence[Record], options: MemorisationOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy, AccuracyAmong
 
-        found: list[Measured] = []
+        measured: list[Measured] = []
         for group, ending in (("training", ""), ("held_out", "_held_out")):
             rows = [row for row in records if row["group"] == group]
             if not rows:
                 continue
             ones = np.ones(len(rows), dtype=int)
-            found.append(Accuracy(f"memorised{ending}").measure([int(row["right"]) for row in rows], ones))
+            measured.append(Accuracy(f"memorised{ending}").measure([int(row["right"]) for row in rows], ones))
             # Of counts, that metric is the mean.
-            found.append(
+            measured.append(
                 AccuracyAmong(f"verbatim_tokens{ending}").measure([row["verbatim_tokens"] for row in rows], ones)
             )
-        return found
+        return measured
 
     @staticmethod
     def extra_outputs(records: Sequence[Record], options: MemorisationOptions) -> dict[str, object]:

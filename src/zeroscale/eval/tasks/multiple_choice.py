@@ -150,8 +150,8 @@ def _question(row: Row, options: MultipleChoiceOptions) -> Question:
     if not all(isinstance(text, str) and text.strip() for text in candidates):
         raise row.fault(f"a candidate without text: {candidates}")
     if len(candidates) < 2 or options.candidates not in (None, len(candidates)):
-        wanted = options.candidates or "two or more"
-        raise row.fault(f"a question has {wanted} candidates, here are {len(candidates)}: {candidates}")
+        expected = options.candidates or "two or more"
+        raise row.fault(f"a question has {expected} candidates, here are {len(candidates)}: {candidates}")
     if len(set(candidates)) != len(candidates):
         raise row.fault(f"two candidates are the same: {candidates}")
     if answer not in candidates:

@@ -116,9 +116,9 @@ class Pronoun(Task[Schema, PronounOptions, LogLikelihoodResult]):
     def measure(records: Sequence[Record], options: PronounOptions) -> "list[Measured]":
         from zeroscale.eval.metrics.metrics import Accuracy
 
-        wanted = [row["wanted"] for row in records]
+        answers = [row["wanted"] for row in records]
         chosen = {"acc": "chosen", "acc_full": "chosen_full"}
-        return [Accuracy(name).measure([row[field] for row in records], wanted) for name, field in chosen.items()]
+        return [Accuracy(name).measure([row[field] for row in records], answers) for name, field in chosen.items()]
 
 
 def by_grammar(candidate: str, pronoun: str) -> str:

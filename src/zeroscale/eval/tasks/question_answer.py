@@ -101,7 +101,7 @@ class QuestionAnswer(Task[Question, QuestionAnswerOptions, GenerateResult]):
                 "references": list(example.answers),
                 "token_logprobs": answer.logprobs.tolist(),
                 "confidence": float(np.exp(total if self.options.confidence == "total" else mean)),
-                "right": any(same(prediction.lstrip()) == same(wanted) for wanted in example.answers),
+                "right": any(same(prediction.lstrip()) == same(reference) for reference in example.answers),
                 "truncated": truncated(answers),
             }
         ]
