@@ -18,9 +18,8 @@ from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.runs import layout
 
 if TYPE_CHECKING:
-    from plotly import graph_objects
-
     import wandb
+    from plotly import graph_objects
 
 MAX_CHECKPOINTS = 100
 
