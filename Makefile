@@ -9,7 +9,7 @@ SHELL := /bin/bash
 help:
 	@echo "make study     trains, scores and fits the pocket study: outputs/pocket/report/index.html"
 	@echo "make test      the tests (make test-all: the slow proofs too)"
-	@echo "make lint      ruff"
+	@echo "make lint      ruff and mypy"
 	@echo "make lock      makes lock/*.txt anew from pyproject.toml"
 	@echo "make clean     removes .venv (outputs/ stays)"
 
@@ -43,6 +43,7 @@ test-all: $(VENV)/.test
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # uv resolves for every Python and platform at once; pyproject.toml tells it torch's dependencies, so that neither build
 # of torch is downloaded. No address of an index is written.
