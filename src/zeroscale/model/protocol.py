@@ -5,7 +5,7 @@ T tokens, d = what `hidden` returns for a token, V = vocabulary.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, overload
 
 import numpy as np
 
@@ -62,7 +62,12 @@ class LanguageModel(Protocol):
 
     def train(self, mode: bool = True) -> Self: ...
 
-    def to(self, target: "torch.device | torch.dtype | str", /) -> Self: ...
+    # As torch.nn.Module declares it, so that a module is seen to have it.
+    @overload
+    def to(self, device: "torch.device | str", /) -> Self: ...
+
+    @overload
+    def to(self, dtype: "torch.dtype", /) -> Self: ...
 
 
 class TextTokenizer(Protocol):
