@@ -6,6 +6,7 @@ import pytest
 
 from zeroscale.cli.commands.fit import LawName
 from zeroscale.config.commands.compare import CompareLawsConfig
+from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling import registry
 from zeroscale.scaling.compare import compare_laws
@@ -13,6 +14,11 @@ from zeroscale.scaling.compare import compare_laws
 
 def test_the_command_line_takes_the_laws_of_the_registry():
     assert get_args(LawName) == ("auto", "all", *registry.LAWS)
+
+
+def test_the_help_names_every_law():
+    text = (paths.conf() / "fit.yaml").read_text(encoding="utf-8").partition("\nlaw:")[2].partition("\nout:")[0]
+    assert [name for name in registry.LAWS if name not in text] == []
 
 
 def test_two_studies_are_compared_by_a_surface_or_over_compute():

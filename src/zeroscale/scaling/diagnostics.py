@@ -1,4 +1,4 @@
-"""What a law cannot promise, in words a researcher can act on."""
+"""Warnings about a fit: what it cannot promise, and what would help."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a fit is asked for: which laws, which runs, how they are counted."""
+"""The options of a fit: which laws, which runs, how they are counted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

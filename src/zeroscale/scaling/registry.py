@@ -1,6 +1,6 @@
 """The laws that `zeroscale fit` knows. An entry of LAWS says all that the command, the summary and the report ask.
 
-To add a law: its formula and fit in `estimators/`, an entry here, and its name in `cli.commands.fit.LawName`.
+To add a law: its formula and fit in `estimators/`, an entry here, and its name in the help, a comment of conf/fit.yaml.
 """
 
 from collections.abc import Callable, Iterable, Sequence

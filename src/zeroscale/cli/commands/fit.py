@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -21,8 +21,12 @@ from zeroscale.config.types import (
     Text,
 )
 from zeroscale.config.validate import build_config
+from zeroscale.scaling.registry import LAWS
 
-LawName = Literal["auto", "all", "power", "chinchilla", "vpnls", "isoflop", "envelope", "kaplan", "benchmarks"]
+if TYPE_CHECKING:
+    LawName = str
+else:
+    LawName = Literal[("auto", "all", *LAWS)]
 Range = Annotated[tuple[float | None, float | None], Field(strict=False)] | None
 """[low, high]; None: an open end."""
 

@@ -1,4 +1,4 @@
-"""Fits the power law of loss against size to plain arrays, with its doubts: intervals, hold-out and warnings."""
+"""Fits the power law of loss against size to plain arrays, with intervals, hold-out and warnings."""
 
 import math
 from dataclasses import replace
@@ -181,7 +181,7 @@ def _hold_out(
     predicted = float(rest.predict(size))
     low = high = None
     if rest.draws is not None:
-        # Where a new run lands: the law's own doubt, and the scatter of a run around it.
+        # Where a new run lands: the law's own uncertainty, and the scatter of a run around it.
         generator = numpy.random.default_rng(options["seed"] + 1)
         own = float((sd[largest] / loss[largest]).mean())
         scatter = numpy.maximum(rest.draws.scatter, own) * generator.standard_normal(len(rest.draws.scatter))

@@ -1,4 +1,4 @@
-"""A law over size and data with its doubts: intervals, correlations, hold-outs and warnings, whatever the method."""
+"""Fits a surface over size and data by a method, with intervals, correlations, hold-outs and warnings."""
 
 import math
 from collections.abc import Sequence
