@@ -170,7 +170,7 @@ def test_other_settings_are_another_cell_and_an_unfinished_one_is_named(zeroscal
     assert "optimizer.weight_decay was 0.1, is 0.2; trainer.tokens was 153600, is 2560" in other.stdout
     assert "a run may change only study" in other.stdout
     # What changes no result is no other cell.
-    assert "a new cell" not in zeroscale("train", *small, *LONG, "trainer.val_every=100").stdout
+    assert "a new run" not in zeroscale("train", *small, *LONG, "trainer.val_every=100").stdout
 
 
 def size(path: Path) -> int:

@@ -206,7 +206,7 @@ def _report_changed_settings(config: TrainConfig, directory: Path) -> None:
     if unfinished:
         changed, other = min(unfinished, key=lambda pair: len(pair[0]))
         print(
-            f"{directory.name}: a new cell. {other.name} is unfinished (step {status.read(other).step}) and has other "
+            f"{directory.name}: a new run. {other.name} is unfinished (step {status.read(other).step}) and has other "
             f"settings: {'; '.join(changed)}. To go on with it, put them back; a run may change only "
             f"{', '.join(NOT_HASHED)}",
             flush=True,

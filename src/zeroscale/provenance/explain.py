@@ -71,9 +71,7 @@ def _explain_external(directory: Path, metric: str, card_hash: CardHash) -> Line
     name, end = _split_column(metric)
     result = _result(results, name, None)
     if result is None:
-        known = ", ".join(
-            sorted(f"{one.content['card']}/{score}" for one in results for score in one.content["metrics"])
-        )
+        known = ", ".join(sorted(f"{scored.card}/{score}" for scored in results for score in scored.metrics))
         raise ZeroscaleError(f"metric={metric}: {directory} has no such score. It has: {known or 'none'}")
     lineage = _score_title(directory.name, metric, result, name.rpartition("/")[2], end)
     _add_score(lineage, result, card_hash)
@@ -104,7 +102,7 @@ def _result(results: list[ResultFile], name: str, step: int | None) -> ResultFil
     matches = [
         result
         for result in results
-        if result.name in names and metric in result.content["metrics"] and step in (None, result.step)
+        if result.name in names and metric in result.metrics and step in (None, result.step)
     ]
     return matches[-1] if matches else None
 
@@ -196,5 +194,5 @@ def _score_columns(run: Run) -> set[str]:
     return {
         f"{result.name.removesuffix('.paper').removesuffix('.corpus')}/{metric}"
         for result in run.results
-        for metric in result.content["metrics"]
+        for metric in result.metrics
     }

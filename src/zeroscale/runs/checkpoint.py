@@ -95,8 +95,8 @@ def latest(run: Path, say: Callable[[str], None], at_most: int | None = None) ->
 class RetentionPolicy:
     """Which checkpoints stay: the last `last`, those at every `every_tokens` tokens, and the best on held-out text.
 
-    One that a stop asked for stays until the next is there and counts for none of these: what an interrupted run
-    leaves behind is what an uninterrupted one leaves.
+    A checkpoint written because of a stop signal stays until the next one exists and counts for none of these, so that
+    an interrupted run leaves the same checkpoints as an uninterrupted one.
     """
 
     last: int
@@ -131,9 +131,9 @@ def _meta(path: Path) -> dict[str, Any]:
 
 def prune(run: Path, policy: RetentionPolicy) -> None:
     """Removes what the policy does not keep."""
-    kept = policy.keep(run)
+    keep = policy.keep(run)
     for path in all_of(run):
-        if path not in kept:
+        if path not in keep:
             remove(path)
 
 

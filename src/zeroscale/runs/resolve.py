@@ -243,11 +243,11 @@ def resolve_checkpoint(name: str | Path, outputs: Path, revision: str | None = N
     return _external(directory, resolved.origin, outputs, commit)
 
 
-def _verified(found: Checkpoint) -> CheckpointRef:
-    meta = checkpoint.verify(found.directory)
+def _verified(location: Checkpoint) -> CheckpointRef:
+    meta = checkpoint.verify(location.directory)
     config = build_config(TrainConfig, meta["settings"])
-    name = layout.run_of(found.directory).name
-    return CheckpointRef(name, found.directory, found.results_directory, meta["sha256"][layout.WEIGHTS], config)
+    name = layout.run_of(location.directory).name
+    return CheckpointRef(name, location.directory, location.results_directory, meta["sha256"][layout.WEIGHTS], config)
 
 
 def _external(directory: Path, name: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
