@@ -41,10 +41,10 @@ def ask(server: live.Live, path: str, method: str = "GET", **headers: str) -> tu
 
 def wait(probe, seconds: float = 30.0):
     deadline = time.monotonic() + seconds
-    while not (found := probe()):
+    while not (result := probe()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
-    return found
+    return result
 
 
 def page(server: live.Live) -> bytes:

@@ -47,23 +47,23 @@ def test_the_report_lands_beside_the_studies(studies, written):
 
 
 def test_every_run_is_there_under_its_studys_name(written):
-    told = shown(written)
-    assert told["studies"] == ["pocket", "tuned"]
-    runs = [cell["run"] for cell in told["cells"]]
+    content = shown(written)
+    assert content["studies"] == ["pocket", "tuned"]
+    runs = [cell["run"] for cell in content["cells"]]
     assert len(runs) == len(set(runs)) == 9 and {"pocket/pocket-s", "tuned/pocket-s"} <= set(runs)
-    assert {cell["series"] for cell in told["cells"]} == {0, 1}
-    assert all(run in told["origins"]["runs"] for run in runs)
-    assert all(path.startswith(("pocket/", "tuned/")) for path in told["origins"]["results"])
+    assert {cell["series"] for cell in content["cells"]} == {0, 1}
+    assert all(run in content["origins"]["runs"] for run in runs)
+    assert all(path.startswith(("pocket/", "tuned/")) for path in content["origins"]["results"])
 
 
 def test_the_first_screen_sets_the_studies_side_by_side(written):
-    told = shown(written)
-    assert told["verdict"].startswith("Two studies beside each other: tuned reached the lowest validation loss, 2.55")
-    rows = {row["cells"][0]["text"]: [cell["text"] for cell in row["cells"]] for row in told["table"]["rows"]}
+    page = shown(written)
+    assert page["verdict"].startswith("Two studies beside each other: tuned reached the lowest validation loss, 2.55")
+    rows = {row["cells"][0]["text"]: [cell["text"] for cell in row["cells"]] for row in page["table"]["rows"]}
     assert rows["pocket"][1:4] == ["4 of 5", "3.054", "α = 0.0900"]
     assert rows["tuned"][1] == "4 of 4" and rows["pocket"][5] == "pocket-xl"
-    assert any(text.startswith("pocket: ") for text in told["warnings"])
-    names = [trace["name"] for trace in told["law"]["figure"]["data"] if trace["mode"] == "markers"]
+    assert any(text.startswith("pocket: ") for text in page["warnings"])
+    names = [trace["name"] for trace in page["law"]["figure"]["data"] if trace["mode"] == "markers"]
     assert names == ["pocket", "tuned"]
 
 
@@ -73,11 +73,11 @@ def test_losses_of_other_text_are_not_compared(studies, tmp_path):
         manifest = json.loads(path.read_text())
         manifest["corpus"]["fingerprint"] = "f00d"
         study_fixture.write_json(path, manifest)
-    found = [record.read_study(one) for one in (studies[0], other)]
-    assert multi_study.doubt([found[0], found[0]]) is None
-    assert multi_study.doubt(found).startswith("The studies do not share the same text: their losses per token")
-    told = page.describe(page.read([studies[0], other], keep=False), [])
-    assert "reached the lowest" not in told["verdict"] and told["warnings"][0] == multi_study.doubt(found)
+    views = [record.read_study(path) for path in (studies[0], other)]
+    assert multi_study.doubt([views[0], views[0]]) is None
+    assert multi_study.doubt(views).startswith("The studies do not share the same text: their losses per token")
+    content = page.describe(page.read([studies[0], other], keep=False), [])
+    assert "reached the lowest" not in content["verdict"] and content["warnings"][0] == multi_study.doubt(views)
 
 
 def test_the_way_back_leads_to_each_study(written):
@@ -92,7 +92,7 @@ def test_one_study_named_twice_is_refused(studies):
 
 def test_studies_of_one_name_get_the_folders_above(tmp_path):
     names = [tmp_path / "a/outputs/pocket", tmp_path / "b/outputs/pocket"]
-    read = [record.read_study(study_fixture.write_study(one, n_steps=5, scored=False)) for one in names]
+    read = [record.read_study(study_fixture.write_study(path, n_steps=5, scored=False)) for path in names]
     assert multi_study.unique_names(read) == ["a/outputs/pocket", "b/outputs/pocket"]
 
 
@@ -126,13 +126,13 @@ def test_many_names_make_a_short_folder(tmp_path):
 def test_a_live_page_carries_its_stamp_and_no_static_files(tmp_path):
     study = study_fixture.write_study(tmp_path / "pocket", n_steps=5, scored=False)
     index = dashboard.write(study, out=tmp_path / "live", live=2.0)
-    told = shown(index)
-    assert told["live"]["every"] == 2.0 and told["links"]["fit"] == "fit.json"
-    assert index.with_name("stamp.js").read_text() == f'window.zeroscaleStamp = "{told["live"]["stamp"]}";\n'
-    assert told["static"] == [] and not index.with_name("figures").exists()
+    content = shown(index)
+    assert content["live"]["every"] == 2.0 and content["links"]["fit"] == "fit.json"
+    assert index.with_name("stamp.js").read_text() == f'window.zeroscaleStamp = "{content["live"]["stamp"]}";\n'
+    assert content["static"] == [] and not index.with_name("figures").exists()
     study_fixture.write_json(study / "pocket-s/status.json", {"state": "failed", "reason": "later", "step": 5})
     (study / "pocket-s/DONE").unlink()
-    assert shown(dashboard.write(study, out=tmp_path / "live", live=2.0))["live"]["stamp"] != told["live"]["stamp"]
+    assert shown(dashboard.write(study, out=tmp_path / "live", live=2.0))["live"]["stamp"] != content["live"]["stamp"]
 
 
 @pytest.mark.parametrize(

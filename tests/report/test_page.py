@@ -93,8 +93,8 @@ def test_labels_and_marks_lie_inside_the_law_figure(shown, report, open_page):
     for page in (shown, open_page(report / "index.html", width=390)):
         box = page.locator("#law-figure").bounding_box()
         for label in page.locator("#law-figure .textpoint text").all():
-            found = label.bounding_box()
-            assert box["x"] <= found["x"] and found["x"] + found["width"] <= box["x"] + box["width"]
+            text_box = label.bounding_box()
+            assert box["x"] <= text_box["x"] and text_box["x"] + text_box["width"] <= box["x"] + box["width"]
 
 
 def test_no_axis_shows_markup_or_goes_below_zero(shown):

@@ -24,9 +24,9 @@ def serious(page):
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-core is not installed: pip install zeroscale[test]"
     )
-    found = axe.Axe().run(page).response["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    return [(one["id"], node["target"]) for one in grave for node in one["nodes"]]
+    violations = axe.Axe().run(page).response["violations"]
+    grave = [violation for violation in violations if violation["impact"] in ("serious", "critical")]
+    return [(violation["id"], node["target"]) for violation in grave for node in violation["nodes"]]
 
 
 LOOKS = [("pocket", 1280), ("pocket", 390), ("isoflop", 1280), ("isoflop", 390)]
@@ -83,9 +83,9 @@ def test_the_whole_page_can_be_reached_by_keyboard(shown):
         if where == "BODY":
             break
         seen.add(where)
-    wanted = set(shown.eval_on_selector_all("section", "(all) => all.map((one) => one.id)"))
+    sections = set(shown.eval_on_selector_all("section", "(all) => all.map((one) => one.id)"))
     # Figures have their numbers in the tables, and what all runs share is text alone.
-    assert wanted - seen <= {"paper", "benchmarks", "provenance"}
+    assert sections - seen <= {"paper", "benchmarks", "provenance"}
 
 
 def test_it_prints_in_light_colours_with_every_figure(indices, open_page):

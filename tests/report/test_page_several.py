@@ -45,10 +45,10 @@ def test_smoothing_can_be_chosen(report, open_page):
         const one = document.getElementById('curves-figure').data.find((trace) => trace.meta.part === 'smooth');
         return one.y.slice(-200).reduce((sum, y, i, all) => sum + (i ? Math.abs(y - all[i - 1]) : 0), 0);
     })()"""
-    found = {}
+    by_span = {}
     for span in ("light", "medium", "heavy"):
         page.click(f"#curves-controls [aria-label='Smoothing'] button:text-is('{span}')")
-        found[span] = page.evaluate(roughness)
-    assert found["light"] > 1.5 * found["medium"] > 2 * found["heavy"]
+        by_span[span] = page.evaluate(roughness)
+    assert by_span["light"] > 1.5 * by_span["medium"] > 2 * by_span["heavy"]
     page.click("#curves-controls [aria-label='Smoothing'] button:text-is('none')")
     assert page.evaluate("document.getElementById('curves-figure').data.every((t) => t.meta.part !== 'smooth')")

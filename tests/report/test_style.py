@@ -24,9 +24,10 @@ def linear(color: str) -> list[float]:
     return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(first: str, second: str) -> float:
     """WCAG 2.2's contrast ratio."""
-    bright = sorted(sum(w * v for w, v in zip((0.2126, 0.7152, 0.0722), linear(c), strict=True)) for c in (one, other))
+    weights, colors = (0.2126, 0.7152, 0.0722), (first, second)
+    bright = sorted(sum(w * v for w, v in zip(weights, linear(c), strict=True)) for c in colors)
     return (bright[1] + 0.05) / (bright[0] + 0.05)
 
 
@@ -59,8 +60,8 @@ def test_the_first_four_series_differ_without_red_or_green(name, deficiency):
     colors = theme(name)
     matrix = DEFICIENCIES[deficiency]
     seen = [[sum(a * b for a, b in zip(row, linear(colors[f"s{i}"]), strict=True)) for row in matrix] for i in range(4)]
-    for one, other in combinations(seen, 2):
-        assert sum(abs(a - b) for a, b in zip(one, other, strict=True)) > 0.1
+    for first, second in combinations(seen, 2):
+        assert sum(abs(a - b) for a, b in zip(first, second, strict=True)) > 0.1
 
 
 def test_both_ways_into_the_dark_theme_are_the_same():

@@ -32,8 +32,8 @@ def test_it_says_the_law_with_its_interval_the_hold_out_and_every_warning(study,
 
 
 def test_every_run_and_every_score_stands_in_it(study, shown):
-    found = read_study(study)
-    for run in found.runs:
+    view = read_study(study)
+    for run in view.runs:
         assert run.label in shown
     for card in study_fixture.CARDS:
         assert f"\n{card} " in shown
@@ -51,15 +51,15 @@ def test_numbers_stand_under_each_other(shown):
     lines = shown.splitlines()
     at = next(i for i, line in enumerate(lines) if line == "RUNS")
     rule = next(line for line in lines[at:] if set(line) == {"-", " "})
-    ends = [found.end() for found in re.finditer("-+", rule)]
+    ends = [view.end() for view in re.finditer("-+", rule)]
     row = next(line for line in lines[at:] if line.startswith("pocket-l"))
     assert len(row) <= ends[-1] and row[ends[1] - 1] not in " " and row[ends[2] - 1] != " "
 
 
 def test_it_is_bare_text_without_a_terminal_and_bold_headings_with_one(study):
-    found = read_study(study)
-    assert "\x1b" not in terminal.render(found, 100, colours=False)
-    assert "\x1b[1mRuns\x1b[0m" in terminal.render(found, 100, colours=True)
+    view = read_study(study)
+    assert "\x1b" not in terminal.render(view, 100, colours=False)
+    assert "\x1b[1mRuns\x1b[0m" in terminal.render(view, 100, colours=True)
 
 
 def test_what_a_terminal_would_obey_is_shown_as_nothing(tmp_path):

@@ -19,12 +19,12 @@ NAMES = {"benchmarks", "law", "loss_over_flops", "loss_over_tokens"}
 @pytest.fixture(scope="module")
 def drawn(study, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("figures")
-    found = read_study(study)
+    view = read_study(study)
     with warnings.catch_warnings():
         # matplotlib warns of a glyph that its font lacks: a box would stand in the figure.
         warnings.simplefilter("error")
         written = matplotlib_files.write(
-            folder, found, size_law.read_law(found), curves(found.runs), benchmarks.read_cards(found)
+            folder, view, size_law.read_law(view), curves(view.runs), benchmarks.read_cards(view)
         )
     assert sorted(written) == sorted(folder.iterdir())
     return folder
@@ -54,15 +54,15 @@ def test_an_svg_is_whole_xml_without_a_script_or_a_link(drawn):
 
 
 def test_the_same_study_gives_the_same_bytes(study, drawn, tmp_path):
-    found = read_study(study)
-    matplotlib_files.write(tmp_path, found, size_law.read_law(found), curves(found.runs), [])
+    view = read_study(study)
+    matplotlib_files.write(tmp_path, view, size_law.read_law(view), curves(view.runs), [])
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (drawn / path.name).read_bytes(), path.name
 
 
 def test_what_others_published_stands_in_a_panel(study, monkeypatch):
-    found = read_study(study)
-    panel = next(card for card in benchmarks.read_cards(found) if card.card == "lambada").panels[0]
+    view = read_study(study)
+    panel = next(card for card in benchmarks.read_cards(view) if card.card == "lambada").panels[0]
     published = [("GPT-2 small", 85_056_000.0, 35.13), ("GPT-2 medium", 302_311_424.0, 15.6)]
     whole = benchmarks.Panel(panel.metric, panel.higher_is_better, None, panel.points, published)
     from matplotlib.figure import Figure
@@ -76,6 +76,6 @@ def test_what_others_published_stands_in_a_panel(study, monkeypatch):
 def test_a_study_with_many_runs_has_figures_too(tmp_path):
     sizes = {f"m{i:03d}": 10_000 + 1_000 * i for i in range(30)}
     folder = study_fixture.write_study(tmp_path / "many", sizes, n_steps=4, scored=False, failed=False)
-    found = read_study(folder)
-    written = matplotlib_files.write(tmp_path / "out", found, size_law.read_law(found), curves(found.runs), [])
+    view = read_study(folder)
+    written = matplotlib_files.write(tmp_path / "out", view, size_law.read_law(view), curves(view.runs), [])
     assert {path.stem for path in written} >= {"law", "loss_over_tokens"}

@@ -38,7 +38,7 @@ def test_a_failed_run_is_the_worst_and_says_why(study):
     assert worst.label == "pocket-xl" and worst.severity == Severity.FAILED
     assert worst.worst.startswith("failed at step 3: the loss is not finite at step 3")
     assert worst.remarks[1] == "the training loss was not finite at one logged step, first at step 2"
-    assert {one.severity for one in rest} == {Severity.NOTHING}
+    assert {health.severity for health in rest} == {Severity.NOTHING}
 
 
 def test_a_jump_of_the_loss_is_found_at_its_step(short):
@@ -50,7 +50,7 @@ def test_a_jump_of_the_loss_is_found_at_its_step(short):
 
 
 def test_noise_is_no_jump_and_the_first_fall_is_none_either(short):
-    assert {one.severity for one in run_health.run_health(read_study(short))} == {Severity.NOTHING}
+    assert {health.severity for health in run_health.run_health(read_study(short))} == {Severity.NOTHING}
 
 
 def test_a_loss_that_rises_to_the_end_is_worse_than_a_jump(short):
@@ -66,9 +66,9 @@ def test_a_run_cut_off_is_named_and_one_that_goes_on_is_not(short):
         (short / run / "DONE").unlink()
         study_fixture.write_json(short / run / "status.json", {"state": state, "reason": "", "step": 90})
     with lock(short / "pocket-m" / WORKER_LOCK, 0, "taken"):
-        found = {one.label: one for one in run_health.run_health(read_study(short))}
-    assert found["pocket-s"].worst == "not done at step 90 (resumable)"
-    assert found["pocket-m"].severity == Severity.NOTHING
+        by_label = {health.label: health for health in run_health.run_health(read_study(short))}
+    assert by_label["pocket-s"].worst == "not done at step 90 (resumable)"
+    assert by_label["pocket-m"].severity == Severity.NOTHING
 
 
 def test_where_nothing_is_wrong_the_farthest_above_the_law_comes_first(short):
@@ -94,5 +94,5 @@ def test_the_table_has_a_row_for_every_run(study):
 def test_runs_without_a_step_are_no_fault(tmp_path):
     study_fixture.write_failed(tmp_path / "pocket/pocket-xl")
     (tmp_path / "pocket/pocket-xl/metrics.jsonl").unlink()
-    (one,) = run_health.run_health(read_study(tmp_path / "pocket"))
-    assert one.severity == Severity.FAILED and one.jump is None
+    (health,) = run_health.run_health(read_study(tmp_path / "pocket"))
+    assert health.severity == Severity.FAILED and health.jump is None

@@ -50,7 +50,7 @@ def test_every_figure_is_on_the_page_and_on_paper(laws, written):
     assert [plot.name for plot in law_plots.plots(laws)] == FIGURES
     (section,) = page["laws"]
     assert section["first"]["name"] == "isoflop"
-    assert [one["name"] for one in section["figures"]] == ON_PAGE
+    assert [entry["name"] for entry in section["figures"]] == ON_PAGE
     for name in ["isoflop", *ON_PAGE]:
         for kind in ("png", "svg"):
             assert (report / f"figures/{name}.{kind}").stat().st_size > 4_000, name
@@ -172,7 +172,7 @@ def test_tables_hold_parameters_optima_conventions_hold_outs_and_correlations(re
 
 def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
     _, page = written
-    shown = {one["law"]: one for one in page["laws"][0]["doubts"]}
+    shown = {entry["law"]: entry for entry in page["laws"][0]["doubts"]}
     for name, fitted in read.fit.laws.items():
         label = law_plots.LAW_LABELS.get(name, f"{name} over size alone")
         assert shown[label]["warnings"] == list(fitted.warnings), name
@@ -184,9 +184,9 @@ def test_doubts_carry_every_warning_and_what_was_not_fitted(read, written):
 
 
 def test_a_study_without_such_laws_has_no_such_section(tmp_path):
-    found = read_study(study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False))
-    assert scaling_laws.describe(found, size_law.read_law(found), {}) is None
-    assert scaling_laws.verdict(found) is None and scaling_laws.facts(found) == []
+    view = read_study(study_fixture.write_study(tmp_path / "pocket", n_steps=10, scored=False))
+    assert scaling_laws.describe(view, size_law.read_law(view), {}) is None
+    assert scaling_laws.verdict(view) is None and scaling_laws.facts(view) == []
 
 
 @pytest.mark.parametrize(
@@ -208,19 +208,19 @@ def test_laws_without_intervals_are_shown_without(folder, tmp_path):
     def bare(value):
         if isinstance(value, dict):
             return {
-                key: None if key in ("low", "high", "intervals", "correlation") else bare(one)
-                for key, one in value.items()
+                key: None if key in ("low", "high", "intervals", "correlation") else bare(entry)
+                for key, entry in value.items()
             }
-        return [bare(one) for one in value] if isinstance(value, list) else value
+        return [bare(entry) for entry in value] if isinstance(value, list) else value
 
     study = Path(shutil.copytree(folder, tmp_path / "isoflop", ignore=shutil.ignore_patterns("report")))
     (study / "fit.json").write_text(json.dumps(bare(json.loads((study / "fit.json").read_text()))))
-    found = read_study(study)
-    told = scaling_laws.describe(found, size_law.read_law(found), {run.name: i for i, run in enumerate(found.runs)})
-    assert [one["name"] for one in told["figures"]] == ON_PAGE
-    assert "No intervals." in told["doubts"][0]["how"]
-    assert not any(layer.kind == "band" for layer in law_plots.optima(scaling_laws.laws_of(found)).layers)
-    assert "no interval" in scaling_laws.facts(found)[0]["note"]
+    view = read_study(study)
+    section = scaling_laws.describe(view, size_law.read_law(view), {run.name: i for i, run in enumerate(view.runs)})
+    assert [entry["name"] for entry in section["figures"]] == ON_PAGE
+    assert "No intervals." in section["doubts"][0]["how"]
+    assert not any(layer.kind == "band" for layer in law_plots.optima(scaling_laws.laws_of(view)).layers)
+    assert "no interval" in scaling_laws.facts(view)[0]["note"]
 
 
 def test_the_section_is_drawn_in_a_browser(written, open_page):

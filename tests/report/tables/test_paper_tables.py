@@ -37,16 +37,16 @@ def whole(tmp_path):
     """A study whose scores of LAMBADA and CoQA are of the whole benchmarks, by the paper's protocol."""
     study = study_fixture.write_study(tmp_path / "pocket", n_steps=10)
     for path in [*study.glob("*/evals/*/lambada.*.json"), *study.glob("*/evals/*/coqa.*.json")]:
-        found = {"is_sample": False, "source": "files", "mark": "", "n": 5153}
-        study_fixture.write_json(path, json.loads(path.read_text()) | found)
+        fields = {"is_sample": False, "source": "files", "mark": "", "n": 5153}
+        study_fixture.write_json(path, json.loads(path.read_text()) | fields)
     return study
 
 
 @pytest.mark.parametrize(("card", "metric"), TABLE_3)
 def test_the_cards_numbers_are_the_papers(card, metric):
-    told = [one for one in published.of(card) if one.metric == metric and one.paper]
-    assert [one.value for one in told] == TABLE_3[card, metric]
-    assert [one.params for one in told] == SIZES[-len(told) :]
+    reported = [entry for entry in published.of(card) if entry.metric == metric and entry.paper]
+    assert [entry.value for entry in reported] == TABLE_3[card, metric]
+    assert [entry.params for entry in reported] == SIZES[-len(reported) :]
 
 
 @pytest.mark.parametrize("name", ["nothing", "../conf/report", "lambada-quick", "samples/lambada", ""])
@@ -55,8 +55,8 @@ def test_what_is_no_shipped_card_has_none(name):
 
 
 def panel(study, card, metric):
-    found = next(one for one in benchmarks.read_cards(read_study(study)) if one.card == card)
-    return next(one for one in found.panels if one.metric == metric)
+    scored = next(entry for entry in benchmarks.read_cards(read_study(study)) if entry.card == card)
+    return next(entry for entry in scored.panels if entry.metric == metric)
 
 
 def test_a_whole_benchmarks_panel_has_the_papers_points_and_others(whole):

@@ -17,31 +17,31 @@ from zeroscale.report.views.study import read_study
 
 
 @pytest.fixture(scope="module")
-def found(study):
+def view(study):
     return read_study(study)
 
 
 @pytest.fixture(scope="module")
-def cards(found):
-    return benchmarks.read_cards(found)
+def cards(view):
+    return benchmarks.read_cards(view)
 
 
 @pytest.fixture(scope="module")
-def every(found, cards):
-    return table_files.every(found, cards)
+def every(view, cards):
+    return table_files.every(view, cards)
 
 
-def test_each_table_is_written_three_times_and_the_same_each_time(found, cards, tmp_path):
-    paths = table_files.write(tmp_path / "a", found, cards)
+def test_each_table_is_written_three_times_and_the_same_each_time(view, cards, tmp_path):
+    paths = table_files.write(tmp_path / "a", view, cards)
     names = {"results", "benchmarks", "law", "cost", "provenance"}
     assert {path.name for path in paths} == {f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")}
-    again = table_files.write(tmp_path / "b", found, cards)
+    again = table_files.write(tmp_path / "b", view, cards)
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
 
 
-def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(found, every):
+def test_csv_has_every_digit_and_the_interval_in_columns_of_its_own(view, every):
     rows = list(csv.DictReader(io.StringIO(every["results"].csv())))
-    run = next(run for run in found.runs if run.done)
+    run = next(run for run in view.runs if run.done)
     row = next(row for row in rows if row["run"] == run.label)
     assert float(row["validation loss"]) == run.row["val/loss"]
     assert float(row["parameters"]) == run.params
@@ -97,8 +97,8 @@ def test_a_hostile_name_is_text_in_every_kind(tmp_path):
     assert r"\input" not in table.latex() and balanced(table.latex())
 
 
-def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
-    table = paper_tables.beside_paper(found, cards)
+def test_the_papers_models_stand_beside_whole_benchmarks_only(view, cards):
+    table = paper_tables.beside_paper(view, cards)
     labels = [column.label for column in table.columns]
     assert labels[:2] == ["benchmark", "metric"] and labels[2:6] == ["pocket-xs", "pocket-s", "pocket-m", "pocket-l"]
     assert len(labels) == 6  # samples only: nothing of the paper's belongs beside them
@@ -108,7 +108,7 @@ def test_the_papers_models_stand_beside_whole_benchmarks_only(found, cards):
         panel.metric, panel.higher_is_better, None, panel.points, [("GPT-2 small", 85_056_000.0, 35.13)]
     )
     whole = benchmarks.Card(card.key, card.card, "paper", "benchmark", card.n, [real], [], [], [()])
-    (row,) = paper_tables.beside_paper(found, [whole]).rows
+    (row,) = paper_tables.beside_paper(view, [whole]).rows
     assert row[-1].text == "35.13" and len(row) == 7
 
 
@@ -128,5 +128,5 @@ def test_latex_typesets_them(every, tmp_path):
 
 def test_a_study_without_scores_has_the_tables_that_it_can_fill(tmp_path):
     folder = study_fixture.write_study(tmp_path / "bare", n_steps=4, scored=False, failed=False, fit=False)
-    found = read_study(folder)
-    assert set(table_files.every(found, benchmarks.read_cards(found))) >= {"results", "cost", "provenance"}
+    view = read_study(folder)
+    assert set(table_files.every(view, benchmarks.read_cards(view))) >= {"results", "cost", "provenance"}

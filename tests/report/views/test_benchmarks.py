@@ -75,8 +75,8 @@ def test_published_models_stand_beside_benchmarks_only(short):
 
 def test_notes_tell_what_was_cut_left_out_and_limited(short):
     for path in short.glob("*/evals/*/coqa.paper.json"):
-        found = {"truncated": 3, "left_out": 0, "notes": ["limited to the first 12"]}
-        study_fixture.write_json(path, json.loads(path.read_text()) | found)
+        fields = {"truncated": 3, "left_out": 0, "notes": ["limited to the first 12"]}
+        study_fixture.write_json(path, json.loads(path.read_text()) | fields)
     assert card_of(read_study(short), "coqa").notes == [
         "limited to the first 12",
         "Examples cut to fit the context: 3 at every size.",
@@ -143,9 +143,9 @@ def test_examples_are_bounded_and_matched_across_sizes(study):
     read = read_study(study)
     shown = {card["card"]: card["examples"] for card in examples.read_examples([c for c in read.runs if c.done])}
     assert "held_out" not in shown and len(shown) == len(study_fixture.CARDS)
-    for found in shown.values():
-        assert len(found) == 14 <= examples.PER_CARD
-        assert all(len(example["passage"]) <= examples.MAX_LENGTH + 2 for example in found)
+    for listed in shown.values():
+        assert len(listed) == 14 <= examples.PER_CARD
+        assert all(len(example["passage"]) <= examples.MAX_LENGTH + 2 for example in listed)
     long = shown["lambada"][3]
     assert long["passage"].startswith("… ") and long["passage"].endswith("(lambada 3)")
     assert [answer["cell"] for answer in long["answers"]] == list(study_fixture.SIZES)
@@ -218,8 +218,8 @@ def test_the_first_screen_tells_parts_from_samples_and_benchmarks(short):
 
 def test_the_way_back_scores_the_same_part(short):
     for path in short.glob("*/evals/*/*.paper.json"):
-        found = {"source": "files", "limit": 50, "data": "part: 150 of 500 stories"}
-        study_fixture.write_json(path, json.loads(path.read_text()) | found)
+        fields = {"source": "files", "limit": 50, "data": "part: 150 of 500 stories"}
+        study_fixture.write_json(path, json.loads(path.read_text()) | fields)
     read = read_study(short)
     commands = " ".join(step["command"] for step in study_tables.again(read, benchmarks.read_cards(read)))
     assert "cards_from=files data_dir=DIR limit=50 allow_other_data=true" in commands
@@ -237,8 +237,8 @@ def test_where_sizes_differ_each_score_bears_its_own(short):
     assert [row[place].badge for row in table.rows[:4]] == [
         *("BENCHMARK", "BENCHMARK", "LIMITED", "BENCHMARK"),
     ]
-    other = next(i for i, column in enumerate(table.columns) if column.label == "lambada")
-    assert table.rows[0][other].badge == ""
+    lambada = next(i for i, column in enumerate(table.columns) if column.label == "lambada")
+    assert table.rows[0][lambada].badge == ""
 
 
 def test_data_that_nobody_could_check_are_named(short):

@@ -43,7 +43,7 @@ def test_the_last_words_of_a_log_are_plain_and_bounded(tmp_path):
     lines = [f"line {i}" for i in range(5_000)] + ["half\rwhole", "\x1b[1;31mred\x1b[0m", "x" * 9_000, ""]
     (folder / "pocket-xl/log.txt").write_bytes("\n".join(lines).encode() + b"\xff\n")
     (run,) = study.read_study(folder).runs
-    said = run.last_words().splitlines()
-    assert len(said) == 12 and said[-4:] == ["whole", "red", "x" * study.LOG_WIDTH, "\ufffd"]
+    lines = run.last_words().splitlines()
+    assert len(lines) == 12 and lines[-4:] == ["whole", "red", "x" * study.LOG_WIDTH, "\ufffd"]
     (folder / "pocket-xl/log.txt").unlink()
     assert run.last_words() == "" and run.log.name == "status.json"

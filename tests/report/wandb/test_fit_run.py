@@ -53,10 +53,10 @@ def copied(study, report, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def sent(copied, own_wandb) -> tuple[Path, list[str]]:
     """The study with its offline runs, and what was said."""
-    told: list[str] = []
-    wanted = TrackerConfig(name="wandb", mode="offline", project="laws")
-    assert send.send_study(copied, copied / "report", wanted, told.append)
-    return copied, told
+    messages: list[str] = []
+    config = TrackerConfig(name="wandb", mode="offline", project="laws")
+    assert send.send_study(copied, copied / "report", config, messages.append)
+    return copied, messages
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +65,14 @@ def log(sent) -> wandb_log.Log:
 
 
 def test_every_cell_is_one_run_with_each_step_once(sent):
-    folder, told = sent
+    folder, messages = sent
     for name in study_fixture.SIZES:
         cell = wandb_log.Log(wandb_log.only(folder / name))
         steps = [json.loads(line)["step"] for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
         assert cell.steps() == steps and cell.run.run_group == "pocket" and cell.run.project == "laws"
     failed = wandb_log.Log(wandb_log.only(folder / "pocket-xl"))
     assert failed.steps() == [1, 2] and failed.exit_code == 1
-    assert any("wandb sync" in line for line in told)
+    assert any("wandb sync" in line for line in messages)
 
 
 def test_the_fit_is_a_run_of_the_same_group(log):
@@ -112,8 +112,8 @@ def test_the_pages_figures_are_there_with_axes_colours_and_intervals(sent, log):
 
 
 def table_of(folder: Path, log: wandb_log.Log, name: str) -> dict:
-    found = log.tables()[name]
-    return json.loads((wandb_log.only(folder).parent / "files" / found["path"]).read_text())
+    table = log.tables()[name]
+    return json.loads((wandb_log.only(folder).parent / "files" / table["path"]).read_text())
 
 
 def test_tables_hold_every_score_with_its_interval(sent, log):
@@ -122,12 +122,12 @@ def test_tables_hold_every_score_with_its_interval(sent, log):
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     expected = 4 * (sum(map(len, study_fixture.CARDS.values())) - study_fixture.N_BASELINES + 3)
     assert len(rows) == expected
-    one = next(row for row in rows if (row["run"], row["benchmark"], row["metric"]) == ("pocket-l", "wsc273", "acc"))
-    stored = json.loads((sent[0] / one["file"]).read_text())["metrics"]["acc"]
-    assert (one["value"], one["low"], one["high"], one["n"]) == tuple(
+    row = next(row for row in rows if (row["run"], row["benchmark"], row["metric"]) == ("pocket-l", "wsc273", "acc"))
+    stored = json.loads((sent[0] / row["file"]).read_text())["metrics"]["acc"]
+    assert (row["value"], row["low"], row["high"], row["n"]) == tuple(
         stored[key] for key in ("value", "low", "high", "n")
     )
-    assert one["what"] == "SAMPLE"
+    assert row["what"] == "SAMPLE"
     assert {"tables/results", "tables/benchmarks", "tables/law", "tables/cost"} <= set(log.tables())
 
 
@@ -162,10 +162,10 @@ def test_a_checkpoint_is_the_same_artifact_in_its_own_run_and_in_the_fits(sent, 
 
 def test_sent_again_nothing_is_doubled(sent):
     folder, _ = sent
-    told: list[str] = []
-    wanted = TrackerConfig(name="wandb", mode="offline", project="laws")
-    assert send.send_study(folder, folder / "report", wanted, told.append)
-    assert sum("is there already" in line for line in told) == 5
+    messages: list[str] = []
+    config = TrackerConfig(name="wandb", mode="offline", project="laws")
+    assert send.send_study(folder, folder / "report", config, messages.append)
+    assert sum("is there already" in line for line in messages) == 5
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
 
 
@@ -188,14 +188,14 @@ def served(own_wandb):
 def test_online_cells_fit_and_lineage_arrive(served, copied, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(copied, tmp_path / "pocket", ignore=shutil.ignore_patterns("wandb*")))
     monkeypatch.setattr(workspace, "available", lambda: False)
-    told: list[str] = []
-    assert send.send_study(folder, folder / "report", TrackerConfig(name="wandb", mode="online"), told.append)
+    messages: list[str] = []
+    assert send.send_study(folder, folder / "report", TrackerConfig(name="wandb", mode="online"), messages.append)
     by_name = {run.facts["displayName"]: run for run in served.runs.values()}
     assert set(by_name) == {*study_fixture.SIZES, "pocket-xl", "pocket-report"}
-    made = {one for name in study_fixture.SIZES for one in by_name[name].made}
+    made = {artifact for name in study_fixture.SIZES for artifact in by_name[name].made}
     assert len(made) == 4 and made <= set(by_name["pocket-report"].used)
     assert len(by_name["pocket-l"].steps()) == 500 and by_name["pocket-report"].exit_code == 0
-    assert any("zeroscale[workspaces]" in line for line in told)
+    assert any("zeroscale[workspaces]" in line for line in messages)
 
 
 def test_a_view_of_the_workspace_and_a_report_are_saved_once_and_replaced_afterwards(served, copied, tmp_path):
@@ -232,9 +232,9 @@ def test_the_tables_are_the_reports_own(study):
     from zeroscale.report.tables import table_files
     from zeroscale.report.views import benchmarks
 
-    found = read_study(study)
-    cards = benchmarks.read_cards(found)
-    for name, (_, columns, rows) in wandb_rows.tables(found, cards).items():
-        text = table_files.every(found, cards)[name].csv()
+    view = read_study(study)
+    cards = benchmarks.read_cards(view)
+    for name, (_, columns, rows) in wandb_rows.tables(view, cards).items():
+        text = table_files.every(view, cards)[name].csv()
         assert len(rows) == len(list(csv.reader(text.splitlines()))) - 1 or "\n" in text
         assert all(len(row) == len(columns) for row in rows) and len(set(columns)) == len(columns)
