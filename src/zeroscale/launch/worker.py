@@ -171,7 +171,7 @@ def progress_callback(say: Callable[[str], None]) -> Callable[[int, int | None, 
     return progress
 
 
-def _score(config: TrainConfig, path: Path) -> dict[str, float]:
+def _score(config: TrainConfig, path: Path) -> dict[str, float | None]:
     """Scores a checkpoint; returns its metrics under the names of the ledger's columns."""
     from zeroscale.eval import run as scoring
 
