@@ -41,6 +41,11 @@ class Texts:
     _read: Callable[[], Iterator[Piece]]
     _content: Callable[[], str]
 
+    @property
+    def size(self) -> int:
+        """Bytes of text, or of the files as they lie on the disk."""
+        return int(self.about["bytes"])
+
     def pieces(self) -> Iterator[Piece]:
         """The text from the beginning.
 

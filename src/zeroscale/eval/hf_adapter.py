@@ -40,8 +40,8 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
             f"{directory}: model_type is {kind!r}, not gpt2; other architectures are scored by transformers, which is "
             "not installed: pip install 'zeroscale[hf]'"
         ) from error
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(directory, local_files_only=True)
         tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -52,7 +52,7 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
         raise ZeroscaleError(
             f"{directory}: transformers {transformers.__version__} cannot load this {kind} model: {plain}"
         ) from error
-    model = model.float()  # type: ignore[no-untyped-call]
+    model = model.float()
     adapted = TransformersModel(model.eval(), str(directory)).eval()
     return adapted, TransformersTokenizer(tokenizer, str(directory))
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import cast
 
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
-from zeroscale.core.tables import Column, Table, csv_text, paragraph, text_lines, text_widths
+from zeroscale.core.tables import Column, Table, Value, csv_text, paragraph, text_lines, text_widths
 from zeroscale.eval.published import SIZES, Published, Row, nearest
 
 TEXT_COLUMNS = (
@@ -160,7 +161,8 @@ def as_csv(rows: Sequence[Row]) -> str:
             ),
         }
         content = {**row.to_json(), **published}
-        lines.append([content[column] for column in COLUMNS])
+        # Every column is a scalar; `others`, a list in JSON, is text here.
+        lines.append([cast(Value, content[column]) for column in COLUMNS])
     return csv_text(COLUMNS, lines)
 
 

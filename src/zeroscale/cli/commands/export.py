@@ -64,10 +64,14 @@ def export_checkpoint(path: Path, out: Path) -> None:
         )
     if not path.is_dir():
         raise ZeroscaleError(f"checkpoint={path} is not a directory: give a run's, or one of its checkpoints")
+    from zeroscale.data.tokenizer import Tokenizer
+    from zeroscale.model.gpt import GPT
+
     target = resolve.resolve_checkpoint(path, Path("outputs"))
     if target.run is None:
         raise ZeroscaleError(f"{path} is in Hugging Face format already; export writes runs trained here")
     model, tokenizer = load.load(target)
+    assert isinstance(model, GPT) and isinstance(tokenizer, Tokenizer)
     card = model_card(target, out.resolve().name)
 
     def fill(directory: Path) -> None:

@@ -23,8 +23,7 @@ from zeroscale.model.generation.text_stream import StopStringDecoder
 from zeroscale.runs import resolve
 
 if TYPE_CHECKING:
-    from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.model.protocol import LanguageModel
+    from zeroscale.model.protocol import LanguageModel, TextTokenizer
 
 REPORT_SECONDS = 5.0
 # A terminal obeys control characters; a model's text must not command it. Their pictures stand in (Unicode, U+2400).
@@ -177,7 +176,7 @@ def _json_prompt(line: str, where: str) -> str:
     return well_formed(prompt)
 
 
-def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[LanguageModel, Tokenizer]":
+def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[LanguageModel, TextTokenizer]":
     import torch
 
     torch.set_num_threads(config.threads or machine.cpu_cores())
@@ -187,7 +186,7 @@ def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[Languag
     return model, tokenizer
 
 
-def _jobs(config: SampleConfig, prompts: list[str], tokenizer: "Tokenizer") -> list[Job]:
+def _jobs(config: SampleConfig, prompts: list[str], tokenizer: "TextTokenizer") -> list[Job]:
     # The end of a text is what comes before a new one: training separates documents by it.
     ids = [tokens or [tokenizer.eos] for tokens in tokenizer.encode_batch(prompts)]
     return [
@@ -220,7 +219,7 @@ def _left_out(config: SampleConfig, context: int, jobs: list[Job]) -> list[int]:
 def _grow(
     config: SampleConfig,
     model: "LanguageModel",
-    tokenizer: "Tokenizer",
+    tokenizer: "TextTokenizer",
     jobs: Sequence[Job],
     growing: list[StopStringDecoder],
 ) -> Iterator[tuple[int, str]]:
@@ -254,7 +253,7 @@ def _grow(
 
 
 def _all(
-    config: SampleConfig, model: "LanguageModel", tokenizer: "Tokenizer", jobs: list[Job]
+    config: SampleConfig, model: "LanguageModel", tokenizer: "TextTokenizer", jobs: list[Job]
 ) -> list[StopStringDecoder]:
     """Every job's continuation; the progress is printed on stderr now and then."""
     ended: list[StopStringDecoder] = []
@@ -266,7 +265,7 @@ def _all(
     return ended
 
 
-def _to_terminal(config: SampleConfig, model: "LanguageModel", tokenizer: "Tokenizer", jobs: list[Job]) -> None:
+def _to_terminal(config: SampleConfig, model: "LanguageModel", tokenizer: "TextTokenizer", jobs: list[Job]) -> None:
     """One after the other, each under a line of its own where there are several."""
     pictures = _PICTURES if sys.stdout.isatty() else {}
     for job in jobs:

@@ -28,7 +28,7 @@ def search(
     if config.index:
         return _by_filter(_filter(Path(config.index), corpus, config, say), config.index, NgramIndex(directory))
     assert corpus is not None
-    workers = inputs.workers(config, corpus.about["bytes"])
+    workers = inputs.workers(config, corpus.size)
     is_shared, counts = scan.seek(directory, corpus.pieces(), workers, say)
     if counts.ngrams == 0:
         raise _empty(corpus, config.n)
@@ -85,7 +85,7 @@ def _filter(path: Path, corpus: Texts | None, config: OverlapConfig, say: Say) -
 
 def _make(path: Path, corpus: Texts, config: OverlapConfig, say: Say) -> Bloom:
     """Two readings: one to count, so that the filter has the size that its rate needs; one to fill it."""
-    workers = inputs.workers(config, corpus.about["bytes"])
+    workers = inputs.workers(config, corpus.size)
 
     def read(worker: Hasher, stage: str) -> Iterator[tuple[scan.Counts, np.ndarray]]:
         return scan.run(worker, scan.batches(corpus.pieces(), config.n), workers, say, stage)
