@@ -68,7 +68,7 @@ def test_what_others_published_stands_in_a_panel(study, monkeypatch):
     from matplotlib.figure import Figure
 
     axes = Figure().subplots()
-    assert matplotlib_files._others(axes, whole) == {85_056_000.0, 302_311_424.0}
+    assert matplotlib_files._published(axes, whole) == {85_056_000.0, 302_311_424.0}
     (line,) = axes.lines
     assert list(line.get_ydata()) == [35.13, 15.6] and line.get_label() == "published"
 
