@@ -63,7 +63,8 @@ def test_the_same_study_gives_the_same_bytes(study, drawn, tmp_path):
 def test_what_others_published_stands_in_a_panel(study, monkeypatch):
     view = read_study(study)
     panel = next(card for card in benchmarks.read_cards(view) if card.card == "lambada").panels[0]
-    published = [("GPT-2 small", 85_056_000.0, 35.13), ("GPT-2 medium", 302_311_424.0, 15.6)]
+    rows = [("GPT-2 small", 85_056_000.0, 35.13), ("GPT-2 medium", 302_311_424.0, 15.6)]
+    published = [benchmarks.PublishedScore(*row) for row in rows]
     whole = benchmarks.Panel(panel.metric, panel.higher_is_better, None, panel.points, published)
     from matplotlib.figure import Figure
 
