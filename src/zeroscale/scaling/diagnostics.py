@@ -146,6 +146,8 @@ STRONG = 0.9
 # ln N and ln D this correlated say that data grew with size: then the two terms cannot be told apart.
 TIED = 0.99
 FEW_STARTS = 0.01
+# A term of at most this share of the lowest loss is none: whether the solver leaves 0 or 1e-28 is rounding.
+ABSENT = 1e-9
 ROUGH = 16
 # An exponent this small is as good as none: over a factor of a thousand the term changes by 7 %.
 FLAT = 0.01
@@ -159,7 +161,7 @@ def surface_warnings(runs: "ChinchillaObjective", fit: "SurfaceFit", names: Sequ
         *arrays.unit_warnings(runs.params, runs.tokens, runs.loss),
         *_design(runs, fit),
         *_solver(fit),
-        *_exponents(fit),
+        *_exponents(runs, fit),
         *_misfit(fit, names),
         *_below(runs, fit, names),
         *_held(fit),
@@ -206,8 +208,11 @@ def _solver(fit: "SurfaceFit") -> list[str]:
     return warnings
 
 
-def _exponents(fit: "SurfaceFit") -> list[str]:
+def _exponents(runs: "ChinchillaObjective", fit: "SurfaceFit") -> list[str]:
+    import numpy
+
     warnings = []
+    absent = ABSENT * float(numpy.min(runs.loss))
     if fit.draws is not None:
         correlation = fit.draws.correlation()["alpha"]["beta"]
         if abs(correlation) >= STRONG:
@@ -215,10 +220,13 @@ def _exponents(fit: "SurfaceFit") -> list[str]:
                 f"The exponents are strongly correlated ({correlation:+.2f}): the runs hold a combination of alpha and "
                 "beta rather than each. Widen the range of tokens at a fixed size."
             )
-    for name, height, term in (("alpha", "A", "size"), ("beta", "B", "data")):
+    for name, height, term, counts in (("alpha", "A", "size", runs.params), ("beta", "B", "data", runs.tokens)):
         estimate = fit.parameters[name]
+        weight, exponent = fit.parameters[height].value or 0.0, estimate.value or 0.0
+        # In logarithms: counts to the power of a wild exponent overflow.
+        largest = numpy.log(weight) + numpy.max(-exponent * numpy.log(counts)) if weight > 0 else -numpy.inf
         lowest = min((end for end in (estimate.value, estimate.low) if end is not None), default=FLAT)
-        if fit.parameters[height].value == 0:
+        if largest <= numpy.log(absent):
             warnings.append(f"{height} is zero: the runs do not show that loss depends on {term}.")
         elif lowest <= FLAT:
             warnings.append(
@@ -226,7 +234,9 @@ def _exponents(fit: "SurfaceFit") -> list[str]:
                 + (", no interval" if estimate.low is None else f", interval from {estimate.low:.3g}")
                 + f"): the data do not show how loss depends on {term}."
             )
-    if fit.parameters["E"].value == 0 or (fit.draws is not None and (fit.parameters["E"].low or 0.0) < 1e-3):
+    if (fit.parameters["E"].value or 0.0) <= absent or (
+        fit.draws is not None and (fit.parameters["E"].low or 0.0) < 1e-3
+    ):
         warnings.append(
             "The irreducible loss E is not told from zero: extrapolation far beyond these runs is optimistic."
         )

@@ -81,7 +81,7 @@ def test_the_curve_from_loss_to_accuracy_is_recovered():
     assert fit.predict(100.0) == pytest.approx(0.25)  # the floor is chance
     assert fit.predict(0.0) == pytest.approx(1.0, abs=1e-3)
     low, high = fit.parameters["k"].low, fit.parameters["k"].high
-    assert low <= 3.0 <= high
+    assert low - 1e-9 <= 3.0 <= high + 1e-9  # without noise its width is rounding
 
 
 def test_scipy_fits_the_same_curve():

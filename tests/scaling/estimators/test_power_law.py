@@ -189,3 +189,8 @@ def test_the_same_seed_gives_the_same_intervals():
 def test_bad_arrays_are_refused(params, loss, says):
     with pytest.raises(ZeroscaleError, match=says):
         fit_power_law(params, loss)
+
+
+def test_a_law_without_resampled_fits_is_refused():
+    with pytest.raises(ZeroscaleError, match="bootstrap=0: at least 1 resampled fit is needed"):
+        fit_power_law([1e6, 1e7, 1e8, 1e9, 1e10], [5.1, 4.2, 3.5, 3.0, 2.6], bootstrap=0)

@@ -47,11 +47,11 @@ def draw_fits(
     """Refits `count` resampled data sets; None where the data say nothing about their own scatter.
 
     From `RESAMPLE_RUNS_FROM` sizes on, the runs are drawn with replacement (Efron 1979), and the interval's quantiles
-    are expanded for the number of runs. With fewer sizes the sizes
-    stay and each run's ln L is moved from the fitted law by normal noise, whose variance is the residuals' sum of
-    squares divided by a chi-square draw with as many degrees of freedom as are left (n - parameters): for a straight
-    line that gives Student's t intervals, which hold for three points too. Where a run's own measured uncertainty
-    (`log_sd`: held-out text, repeated seeds) is larger than that scale, it is used instead.
+    are expanded for the number of runs. With fewer sizes the sizes stay and each run's ln L is moved from the fitted
+    law by normal noise, whose variance is the residuals' sum of squares divided by a chi-square draw with as many
+    degrees of freedom as are left (n - parameters): for a straight line that gives Student's t intervals, which hold
+    for three points too. Where a run's own measured uncertainty (`log_sd`: held-out text, repeated seeds) is larger
+    than that scale, it is used instead.
 
     Args:
         params, log_loss, fitted, log_sd: N, measured and fitted ln L and its measured standard deviation, [n] each.

@@ -54,6 +54,8 @@ def fit_power_law(
         ZeroscaleError: lengths differ, a value is not a positive finite number, or there is one size only.
     """
     n, losses, sd = _checked(params, loss, loss_sd)
+    if bootstrap < 1:
+        raise ZeroscaleError(f"bootstrap={bootstrap}: at least 1 resampled fit is needed; 1,000 and more give steady intervals")
     options: _Options = {"bootstrap": bootstrap, "seed": seed, "delta": delta}
     sizes = len(set(n.tolist()))
     fit = _fit(n, losses, sd, False, **options)
