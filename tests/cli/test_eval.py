@@ -220,5 +220,5 @@ class TestComparing:
         (first, _) = names(place)
         assert "compare takes two" in say(capsys, "compare", f"runs=[{first}]", code=2)[1]
         assert "are the same results" in say(capsys, "compare", f"runs=[{first},./{first}]", code=2)[1]
-        assert "no name of the hub" in say(capsys, "compare", f"runs=[{first},outputs/x/y]", code=2)[1]
+        assert "outputs/x/y is not a directory" in say(capsys, "compare", f"runs=[{first},outputs/x/y]", code=2)[1]
         assert "no checkpoint of that name" in say(capsys, "compare", f"runs=[{first},some/name]", code=2)[1]

@@ -117,7 +117,8 @@ def trained(corpus) -> GPT:
     sentence = b"All rights are reserved, and no part of this text may be copied by anyone at any time."
     windows = torch.tensor(list(sentence)).unfold(0, LENGTH, 1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(100):
+    # Twice as many as it takes: how far a processor's rounding has brought it by then is no matter.
+    for _ in range(200):
         optimizer.zero_grad()
         model.loss(windows[:, :-1], windows[:, 1:]).backward()
         optimizer.step()
