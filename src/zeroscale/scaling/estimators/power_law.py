@@ -55,7 +55,7 @@ def fit_power_law(
     """
     n, losses, sd = _checked(params, loss, loss_sd)
     if bootstrap < 1:
-        raise ZeroscaleError(f"bootstrap={bootstrap}: at least 1 resampled fit is needed; 1,000 and more give steady intervals")
+        raise ZeroscaleError(f"bootstrap={bootstrap}: at least 1 resampled fit is needed")
     options: _Options = {"bootstrap": bootstrap, "seed": seed, "delta": delta}
     sizes = len(set(n.tolist()))
     fit = _fit(n, losses, sd, False, **options)
