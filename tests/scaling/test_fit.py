@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import sha256_file
+from zeroscale.core.files import lock, sha256_file
 from zeroscale.model.flops import params
+from zeroscale.runs import layout
 from zeroscale.scaling import describe, fit_study
 
 LADDER = dict(xs=5.0, s=4.6, m=4.2, l=3.8)
@@ -54,15 +55,19 @@ def test_fitting_again_changes_nothing(make_study):
 
 def test_unfinished_runs_are_left_out_by_name(make_study, disk):
     study = make_study(**LADDER)
-    disk.write_cell(study, "l", seed=1, state="running", checkpoints=(256,))
+    going = disk.write_cell(study, "l", seed=1, state="running", checkpoints=(256,))
     disk.write_cell(study, "m", seed=1, state="failed", checkpoints=())
-    fit = fit_study(study, bootstrap=200)
+    disk.write_cell(study, "s", seed=1, state="running", checkpoints=())
+    with lock(going / layout.WORKER_LOCK, 1, "taken"):
+        fit = fit_study(study, bootstrap=200)
     left = {entry["cell"]: entry["rule"] for entry in fit["left_out"] if "done" in entry["rule"]}
-    assert left == {"pocket-l-seed1": "the run is not done", "pocket-m-seed1": "the run is not done"}
+    assert left == {f"pocket-{size}-seed1": "the run is not done" for size in "lms"}
     warning = next(text for text in fit["laws"]["val/loss"]["warnings"] if "not done" in text)
-    assert "Two runs are not done" in warning
+    assert "Three runs are not done" in warning
     assert "pocket-m-seed1 (failed)" in warning
     assert "pocket-l-seed1 (running)" in warning
+    # No process holds its lock: it was killed.
+    assert "pocket-s-seed1 (resumable)" in warning
 
 
 def test_seeds_are_averaged_and_kept(make_study, disk):
