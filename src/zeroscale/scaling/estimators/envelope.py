@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum_with_interval
-from zeroscale.scaling.laws.estimate import Estimate
+from zeroscale.scaling.laws.compute_optimal import OptimumFit, OptimumPowerLaw
 from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
 if TYPE_CHECKING:
@@ -21,27 +20,15 @@ _EDGE = "the smallest and the largest size only bound the envelope: where they w
 _NEVER = "its size is lowest at no budget"
 
 
-@dataclass(frozen=True)
-class EnvelopeFit:
-    """The line through the envelope. `sizes` are those the line rests on; `left_out` is (run, rule)."""
+@dataclass(frozen=True, kw_only=True)
+class EnvelopeFit(OptimumFit):
+    """The line through the envelope. Its objective is the mean square of ln N about the line: the envelope is a
+    staircase, so it is never zero."""
 
-    line: OptimumPowerLaw
-    parameters: dict[str, Estimate]
     sizes: tuple[float, ...]
+    """Those that the line rests on."""
     span: tuple[float, float]
     """FLOPs between which the line was fitted."""
-    left_out: tuple[tuple[int, str], ...]
-    objective: float
-    """Mean square of ln N about the line: the envelope is a staircase, so it is never zero."""
-    n_points: int
-    method: str | None
-    warnings: tuple[str, ...]
-    draws: OptimumPowerLaw | None
-    form: str = FORM
-
-    def optimum(self, flops: float) -> FrontierOptimum:
-        """The compute-optimal N and D for a budget."""
-        return optimum_with_interval(self.line, self.draws, flops)
 
 
 def fit_envelope(

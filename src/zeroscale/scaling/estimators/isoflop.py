@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import compact
 from zeroscale.scaling.diagnostics import capitalize, in_words
-from zeroscale.scaling.laws.compute_optimal import FORM, FrontierOptimum, OptimumPowerLaw, optimum_with_interval
+from zeroscale.scaling.laws.compute_optimal import OptimumFit, OptimumPowerLaw
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.numerics.arrays import check_columns, group_values, unit_warnings
 
@@ -42,25 +42,11 @@ class IsoflopBudget:
     """Why it is not used; None where it is."""
 
 
-@dataclass(frozen=True)
-class IsoflopFit:
-    """The line through the optima. `left_out` is (run, rule) of every run that the line does not rest on."""
+@dataclass(frozen=True, kw_only=True)
+class IsoflopFit(OptimumFit):
+    """The line through the optima. Its objective is the sum of squares about the parabolas, nats^2."""
 
-    line: OptimumPowerLaw
-    parameters: dict[str, Estimate]
     budgets: tuple[IsoflopBudget, ...]
-    left_out: tuple[tuple[int, str], ...]
-    objective: float
-    """Sum of squares about the parabolas, nats^2."""
-    n_points: int
-    method: str | None
-    warnings: tuple[str, ...]
-    draws: OptimumPowerLaw | None
-    form: str = FORM
-
-    def optimum(self, flops: float) -> FrontierOptimum:
-        """The compute-optimal N and D for a budget."""
-        return optimum_with_interval(self.line, self.draws, flops)
 
 
 def fit_isoflop(

@@ -92,6 +92,26 @@ def optimum_with_interval(line: OptimumPowerLaw, draws: OptimumPowerLaw | None, 
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptimumFit:
+    """A line through compute-optimal points, as approaches 1 and 2 fit it."""
+
+    line: OptimumPowerLaw
+    parameters: dict[str, Estimate]
+    left_out: tuple[tuple[int, str], ...]
+    """(run, rule) of every run that the line does not rest on."""
+    objective: float
+    n_points: int
+    method: str | None
+    warnings: tuple[str, ...]
+    draws: OptimumPowerLaw | None
+    form: str = FORM
+
+    def optimum(self, flops: float) -> FrontierOptimum:
+        """The compute-optimal N and D for a budget."""
+        return optimum_with_interval(self.line, self.draws, flops)
+
+
 def finite_or_none(value: "Numbers | None") -> float | None:
     """A number for JSON."""
     return None if value is None else finite(float(value))
