@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
-from zeroscale.core import paths
+from zeroscale.core import machine, paths
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import run
 from zeroscale.model import weights
@@ -42,8 +44,19 @@ def scored(checkpoint: Path, place: Path, **settings) -> dict[str, dict]:
     return written(place)
 
 
-def test_two_devices_give_what_one_gives(zeroscale, checkpoint, tmp_path):
+@pytest.fixture
+def process_threads():
+    """Sets this process's number of threads for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_deterministic_two_devices_give_the_bits_of_one(zeroscale, checkpoint, tmp_path, process_threads):
+    """Whatever the number of threads of the process that has one device."""
+    process_threads(3)
     one = scored(checkpoint, tmp_path / "one", deterministic=True)
+    assert torch.get_num_threads() == 3, "the process keeps its own"
     asked = (f"cards=[{','.join(CARDS)}]", "cards_from=sample", f"output_dir={tmp_path / 'two'}")
     done = zeroscale("eval", f"checkpoint={checkpoint}", *asked, "deterministic=true", "devices=2")
     two = written(tmp_path / "two")
@@ -51,8 +64,26 @@ def test_two_devices_give_what_one_gives(zeroscale, checkpoint, tmp_path):
     for card in one:
         assert one[card]["metrics"] == two[card]["metrics"], card
         assert two[card]["cost"]["tokens"] == one[card]["cost"]["tokens"] > 0
-        assert one[card]["deterministic"]
+        assert one[card]["deterministic"] and one[card]["threads"] == two[card]["threads"] == 1
+        assert [of["made"]["devices"] for of in (one[card], two[card])] == [1, 2]
+        assert one[card]["made"]["threads"] == two[card]["made"]["threads"] == 1
         assert f"{card}: {one[card]['n']} scored in" in done.stdout + done.stderr
+
+
+def test_the_fixed_number_of_threads_is_part_of_what_a_result_depends_on(checkpoint, tmp_path):
+    def key(**settings):
+        return scored(checkpoint, tmp_path, cards=["lambada"], **settings)["lambada"]["key"]
+
+    one = key(deterministic=True)
+    assert key(deterministic=True, threads=2) != one != key()
+    assert key(deterministic=True, threads=1) == one
+    assert key(threads=1) == key(threads=2), "not fixed, not promised"
+
+
+def test_fixed_threads_are_not_shared_out_among_devices(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_cores", lambda: 4)
+    with pytest.raises(ZeroscaleError, match=r"threads=3 devices=2 takes 6 cores.*has 4"):
+        scored(checkpoint, tmp_path, deterministic=True, threads=3, devices=2)
 
 
 def test_half_precision_is_recorded_and_near(checkpoint, tmp_path):

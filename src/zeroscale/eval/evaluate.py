@@ -177,6 +177,7 @@ def _prepare(card: Card, engine: RequestRunner, scoring: _Scoring) -> _PreparedC
         bootstrap=scoring.bootstrap,
         dtype=scoring.dtype,
         deterministic=engine.deterministic,
+        threads=engine.fixed_threads,
     )
     return _PreparedCard(card, key, task, chosen, data)
 
@@ -256,6 +257,7 @@ def _score(
         extra=_extra(rows, measured) | type(task).extra_outputs(rows, task.options),
         params_non_embedding=params_non_embedding(model),
         token_logprobs=scoring.token_logprobs,
+        made={"threads": engine.threads, "devices": engine.devices},
     )
     result = results.write(scoring.out, result, scores.with_scores(rows, measured))
     answered.journal.remove()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Raised whenever the code would give another score for the same card, weights and data: older results are then stale.
 HARNESS_VERSION = 3
 
+# Fields of `Key` that results written before them lack, where they say nothing.
+_LATER = ("threads",)
+
 # Where a whole benchmark's scores wait while those of a part of it stand in their place.
 _WHOLE = ".whole"
 
@@ -73,17 +76,25 @@ class Key:
     """Of the weights and states while scoring."""
     deterministic: bool = False
     """Whether each request was computed alone."""
+    threads: int | None = None
+    """CPU threads that each request was computed with, where they are fixed: in deterministic mode on a CPU."""
     version: int = HARNESS_VERSION
     """Of the harness that asked."""
 
     @property
     def hash(self) -> str:
-        return sha256_json(asdict(self))
+        return _key_hash(self)
 
     @property
     def answers(self) -> str:
         """Covers what the model's answers depend on: all but the intervals'."""
-        return sha256_json(asdict(replace(self, interval_seed=0, bootstrap=0)))
+        return _key_hash(replace(self, interval_seed=0, bootstrap=0))
+
+
+def _key_hash(key: Key) -> str:
+    """Fields that came later count only where they say something, so that older results keep their hash."""
+    content = asdict(key)
+    return sha256_json({name: value for name, value in content.items() if name not in _LATER or value is not None})
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,7 @@ class Result:
     """Whether the records hold the log-probability of every token."""
     records_sha256: str = ""
     made: manifest.Environment = field(default_factory=manifest.Environment)
-    """What it was scored with: command, source, packages, hardware, threads (`manifest.environment`)."""
+    """What it was scored with: command, source, packages, hardware, threads (`manifest.environment`), devices."""
 
     @property
     def card(self) -> str:
@@ -173,7 +184,7 @@ class Result:
         """
         derived = ("key", "is_sample", "mark", "sha256")
         rest = {name: value for name, value in content.items() if name not in derived}
-        key = Key(**{name: rest.pop(name) for name in Key.__dataclass_fields__})
+        key = Key(**{name: rest.pop(name) for name in Key.__dataclass_fields__ if name in rest})
         scores = {name: Score(**score) for name, score in rest.pop("metrics").items()}
         return cls(key=key, metrics=scores, **rest)
 
@@ -244,7 +255,7 @@ def write(out: Path | None, result: Result, rows: "Sequence[Record]") -> Result:
     The scores of a whole benchmark are set aside, not lost, where those of a sample or a part take their place; they
     come back when they are asked for again. Without `out` nothing is written, and the result has no records.
     """
-    made = manifest.scored_with()
+    made: manifest.Environment = {**manifest.scored_with(), **result.made}
     if out is None:
         return replace(result, made=made)
     import pyarrow

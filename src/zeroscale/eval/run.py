@@ -114,20 +114,43 @@ def _engine(
             tokenizer,
             batch_tokens=config.batch_tokens,
             deterministic=config.deterministic,
+            threads=config.threads,
         )
         return
     if on_gpu and torch.cuda.device_count() < config.devices:
         raise ZeroscaleError(f"devices={config.devices}, but this machine has {torch.cuda.device_count()} GPUs")
     devices = [f"cuda:{number}" if on_gpu else "cpu" for number in range(config.devices)]
-    threads = max(1, torch.get_num_threads() // (1 if on_gpu else config.devices))
     with Pool(
         partial(load_as, target, config.dtype),
         devices,
-        threads,
+        _threads_of_each(config, on_gpu),
         batch_tokens=config.batch_tokens,
         deterministic=config.deterministic,
     ) as pool:
         yield pool
+
+
+def _threads_of_each(config: EvalConfig, on_gpu: bool) -> int:
+    """CPU threads of each of several devices: the fixed number of deterministic answers, else a share of those here.
+
+    Raises:
+        ZeroscaleError: the fixed number is too many for the cores; a share of it would give other bits.
+    """
+    import torch
+
+    from zeroscale.core import machine
+    from zeroscale.eval.engine import fixed_threads
+
+    if on_gpu or not config.deterministic:
+        return max(1, torch.get_num_threads() // (1 if on_gpu else config.devices))
+    threads = config.threads or fixed_threads.DEFAULT
+    if threads > 1 and threads * config.devices > machine.cpu_cores():
+        raise ZeroscaleError(
+            f"deterministic=true threads={threads} devices={config.devices} takes {threads * config.devices} cores, "
+            f"and this machine has {machine.cpu_cores()}: each device keeps its {threads} threads, for fewer "
+            "give other bits. Give fewer devices, or threads=1 in every evaluation that is to agree"
+        )
+    return threads
 
 
 def _source(target: CheckpointRef, config: EvalConfig) -> "tuple[Source, Path | None]":

@@ -74,6 +74,7 @@ class Environment(TypedDict, total=False):
     packages: dict[str, str]
     hardware: Hardware
     threads: int
+    devices: int
     variables: dict[str, str]
 
 
@@ -109,7 +110,6 @@ class Manifest(Environment, total=False):
 
     format: int
     settings_hash: str
-    devices: int
     micro_batch_tokens: int
     seed: int
     corpus: CorpusFacts

@@ -257,6 +257,24 @@ def test_deterministic_answers_are_the_same_to_the_bit_whatever_else_is_asked(mo
             assert answer.tokens == alone.tokens
 
 
+def test_deterministic_answers_do_not_depend_on_the_threads_of_the_process(tokenizer: Tokenizer) -> None:
+    """Wide enough for oneDNN's fused products, and for sums that are split among threads."""
+    model = GPT(GPTConfig(vocab_size=257, n_positions=64, n_layer=1, d_model=512, n_head=8), seed=4).eval()
+    requests = [rq.LogLikelihood(tuple(range(1, 50)), (7, 9)), rq.GenerateUntil((5, 6, 7), 4, rq.Stop("never"))]
+    before, answers = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            engine = Engine(model, tokenizer, deterministic=True)
+            answers.append(engine.run(requests))
+            assert (engine.threads, torch.get_num_threads()) == (1, threads)
+    finally:
+        torch.set_num_threads(before)
+    for other in answers[1:]:
+        np.testing.assert_array_equal(other[0].logprobs, answers[0][0].logprobs)
+        assert other[1].tokens == answers[0][1].tokens
+
+
 @pytest.mark.parametrize("spared", [0, 2**30], ids=["trunks", "no trunks"])
 def test_without_it_answers_differ_by_rounding_alone(
     model: GPT, tokenizer: Tokenizer, record_property, spared: int, monkeypatch: pytest.MonkeyPatch

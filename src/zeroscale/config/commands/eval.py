@@ -54,12 +54,12 @@ class EvalConfig:
     dtype: Literal["fp32", "bf16", "fp16"]
     """Of weights and hidden states; log-probabilities are fp32."""
     deterministic: bool
-    """Score each request alone, so that its bits depend on nothing else."""
+    """Score each request alone on a fixed number of threads, so that its bits depend on nothing else."""
     devices: Positive
     """Processes that share the requests, one for each GPU or part of the CPU's threads."""
     accelerator: Accelerator
     threads: Positive | None
-    """CPU threads; None: every core."""
+    """CPU threads; None: every core. With `deterministic` the fixed number of each device; None: one."""
     out: Text | None
     """A directory for the table of all checkpoints."""
     output_dir: str

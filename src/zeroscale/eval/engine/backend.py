@@ -26,7 +26,8 @@ class Backend(Protocol):
     share: bool
     """Compute once what requests have in common at their beginnings."""
     deterministic: bool
-    """One request at a time and nothing shared: an answer is the same to the bit whatever else is asked."""
+    """One request at a time and nothing shared, on a fixed number of threads: an answer is the same to the bit whatever
+    else is asked."""
 
     @property
     def newlines(self) -> frozenset[int]:
@@ -52,7 +53,14 @@ class RequestRunner(Protocol):
     n_positions: int
     batch_tokens: int
     deterministic: bool
+    fixed_threads: int | None
+    """CPU threads that each answer is computed with whatever the process has; None: not fixed, or on a GPU."""
+    devices: int
     usage: "Usage"
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of each device's process."""
 
     def run(self, requests: "Sequence[Request]", progress: Progress | None = None) -> "list[Answer]":
         """The answers, in the order of the requests."""

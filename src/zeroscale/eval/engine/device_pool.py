@@ -36,6 +36,10 @@ class EngineOptions(TypedDict, total=False):
 class Pool:
     """An `Engine` over several processes, on cuda:0, cuda:1, … or on as many parts of the CPU.
 
+    Args:
+        threads: CPU threads of each process. With `deterministic` answers are those of one `Engine` with as many, to
+            the bit.
+
     Raises:
         ZeroscaleError: from `run`, when a process is lost or fails; what was answered before is the caller's to keep.
     """
@@ -45,6 +49,7 @@ class Pool:
         self.usage = Usage()
         self._lost = ""
         self.deterministic = bool(options.get("deterministic", False))
+        self.devices, self.threads = len(devices), threads
         self._lines: list[Connection] = []
         self._processes = []
         for device in devices:
@@ -58,7 +63,7 @@ class Pool:
         if faults := [content for kind, content in replies if kind == "fault"]:
             self.close()
             raise ZeroscaleError(faults[0])
-        self.n_positions, self.batch_tokens, self.tokenizer = replies[0][1]
+        self.n_positions, self.batch_tokens, self.fixed_threads, self.tokenizer = replies[0][1]
 
     def __enter__(self) -> "Pool":
         return self
@@ -161,8 +166,8 @@ def _serve(line: Connection, load: Load, device: str, threads: int, options: Eng
     torch.set_num_threads(threads)
     try:
         model, tokenizer = load()
-        engine = Engine(model.to(device), tokenizer, **options)
-        line.send(("ready", (engine.n_positions, engine.batch_tokens, tokenizer)))
+        engine = Engine(model.to(device), tokenizer, threads=threads, **options)
+        line.send(("ready", (engine.n_positions, engine.batch_tokens, engine.fixed_threads, tokenizer)))
         while True:
             requests = line.recv()
             engine.usage = Usage()

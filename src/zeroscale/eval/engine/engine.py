@@ -16,6 +16,7 @@ from zeroscale.eval.engine import batch_size
 from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine.backend import Progress
 from zeroscale.eval.engine.cost import Usage, peak_memory
+from zeroscale.eval.engine.fixed_threads import DEFAULT, fixed_threads
 from zeroscale.eval.engine.generate import generate_all
 from zeroscale.eval.engine.loglikelihood import WindowScores, score_windows, too_long
 
@@ -30,9 +31,12 @@ class Engine:
         batch_tokens: positions of a batch; None: as many as the free memory holds, within reason. Halved for good where
             they do not fit.
         share: compute once what requests have in common at their beginnings.
-        deterministic: one request at a time and nothing shared, so that an answer is the same to the bit whatever
-            else is asked.
+        deterministic: one request at a time, nothing shared and on a CPU a fixed number of threads, so that an answer
+            is the same to the bit whatever else is asked, and in whatever process.
+        threads: that number; None: one.
     """
+
+    devices = 1
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Engine:
         batch_tokens: int | None = None,
         share: bool = True,
         deterministic: bool = False,
+        threads: int | None = None,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
@@ -48,8 +53,14 @@ class Engine:
         self.deterministic = deterministic
         self.n_positions = model.config.n_positions
         self.device = next(model.parameters()).device
+        self.fixed_threads = (threads or DEFAULT) if deterministic and self.device.type == "cpu" else None
         self.batch_tokens = batch_tokens or batch_size.batch_tokens(model, self.device)
         self.usage = Usage()
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that answers are computed with."""
+        return self.fixed_threads or torch.get_num_threads()
 
     def run(self, requests: Sequence[rq.Request], progress: Progress | None = None) -> list[rq.Answer]:
         """Answers in the order of the requests, whatever that order is.
@@ -62,7 +73,7 @@ class Engine:
         training = self.model.training
         self.model.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), fixed_threads(self.fixed_threads):
                 answers = self._answers(requests, progress)
         finally:
             self.model.train(training)
