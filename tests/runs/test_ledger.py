@@ -139,7 +139,7 @@ def test_a_results_csv_reads_back_as_the_study_it_came_from(make_study):
     study = make_study(xs=5.0, s=4.6)
     path = Study(study).write_ledger()
     pandas.testing.assert_frame_equal(
-        runs_csv.read(path)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
-        runs_csv.read(study)[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
+        runs_csv.read(path).frame[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
+        runs_csv.read(study).frame[["cell", "step", "params_non_embedding", "tokens", "val/loss"]],
         check_dtype=False,
     )

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_file, write_json
@@ -29,11 +28,8 @@ from zeroscale.scaling.options import Options
 from zeroscale.scaling.registry import LAWS, FitData
 from zeroscale.scaling.run_selection import COLUMN_OF, LeftOutRun, SelectedRun, Selection, select_longest, select_runs
 from zeroscale.scaling.run_table import RunTable
-from zeroscale.scaling.runs_csv import read_csv
+from zeroscale.scaling.runs_csv import RunRows
 from zeroscale.scaling.summary import describe
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 __all__ = ["describe", "fit_study", "load_runs"]
 
@@ -80,7 +76,7 @@ def fit_study(
     registry.check_names(options.law)
     study = load_runs(runs, options)
     is_study = runs.is_dir() and not study.imported
-    table = ledger.write(Study(runs).ledger_path, study.frame) if is_study else runs
+    table = ledger.write(Study(runs).ledger_path, study.rows.frame) if is_study else runs
     fit = replace(
         study.fit(str(runs)),
         study=_study_name(runs, study),
@@ -108,35 +104,36 @@ def load_runs(runs: Path, options: Options) -> "StudyRuns":
     study_runs = Study(runs).runs if runs.is_dir() else []
     imported = runs.is_dir() and not study_runs and lm_eval_results.is_results(runs)
     if imported:
-        frame = lm_eval_results.read_results(runs, options.columns, options.tokens_per_step)
+        rows = RunRows(lm_eval_results.read_results(runs, options.columns, options.tokens_per_step))
     else:
-        frame = runs_csv.read(runs) if not runs.is_file() else read_csv(runs, options.columns)
-    return StudyRuns(frame, study_runs, options, imported)
+        rows = runs_csv.read(runs, options)
+    return StudyRuns(rows, study_runs, options, imported)
 
 
 class StudyRuns:
     """The runs of one fit, read once, and the laws fitted to them one after another.
 
     Args:
-        frame: the rows of the ledger, or of another CSV.
+        rows: those of the ledger, or of another CSV.
         study_runs: the runs of a study's directory; none of another source.
         imported: whether the rows come from lm-evaluation-harness' results.
     """
 
-    def __init__(self, frame: "DataFrame", study_runs: Sequence[Run], options: Options, imported: bool) -> None:
-        self.frame, self.study_runs, self.options, self.imported = frame, study_runs, options, imported
-        self.from_ledger = "val/loss" in frame.columns
+    def __init__(self, rows: RunRows, study_runs: Sequence[Run], options: Options, imported: bool) -> None:
+        self.rows, self.study_runs, self.options, self.imported = rows, study_runs, options, imported
+        self.from_ledger = "val/loss" in rows.frame.columns
         self.runs, self.left_out = self._select(options.convention)
         self.table = RunTable.of(self.runs, options.flops)
 
     def _select(self, convention: str) -> tuple[list[SelectedRun], list[LeftOutRun]]:
         return select_runs(
-            self.frame,
+            self.rows.frame,
             convention,
             self.study_runs,
             checkpoints=self.options.checkpoints,
             keep=self.options.keep,
             leave_out=self.options.leave_out,
+            left_out_before=self.rows.left_out,
         )
 
     def fit(self, source: str) -> FitFile:

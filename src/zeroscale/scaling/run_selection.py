@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
@@ -21,6 +21,8 @@ TWIN = "same size, tokens and seed as {}, which has the lower loss"
 SHORTER = "the same size was trained on more tokens in another run"
 BY_NAME = "left out by leave_out"
 OUTSIDE = "its {0} is outside keep.{0} ({1} to {2})"
+NO_NUMBER = "its {0} ({1}) is no number that keep.{0} could take"
+BAD_LOSS = "its val/loss is {:g}, which is no loss above zero"
 
 # A row of results.csv or of another CSV of runs, by column; None where the file says nothing.
 Row = dict[str, Any]
@@ -92,6 +94,7 @@ def select_runs(
     checkpoints: str = "last",
     keep: Mapping[str, Range | None] | None = None,
     leave_out: Sequence[str] = (),
+    left_out_before: Sequence[LeftOutRun] = (),
 ) -> tuple[list[SelectedRun], list[LeftOutRun]]:
     """(runs, left out): finished runs that no rule leaves out; of twins the better one.
 
@@ -102,13 +105,14 @@ def select_runs(
         checkpoints: "last" of each run, or "all" of them (for training curves).
         keep: {"loss": (low, high), …}: values outside are left out; None is an open end.
         leave_out: names of runs, or of a CSV's rows as "row 17".
+        left_out_before: what `runs_csv` left out of the frame.
 
     Raises:
         ZeroscaleError: no run is left, an unknown convention, or a name in `leave_out` that no run has.
     """
     if convention not in COLUMN_OF:
         raise ZeroscaleError(f"convention={convention} is unknown: use {', '.join(COLUMN_OF)}")
-    left_out: list[LeftOutRun] = []
+    left_out: list[LeftOutRun] = list(left_out_before)
     if "val/loss" in frame.columns:
         runs = _finished(
             _rows(frame.astype(object).where(frame.notna(), None)),
@@ -156,17 +160,36 @@ def _finished(
         if last["status"] != "done":
             left_out.append(LeftOutRun(name, NOT_DONE, steps, state=last["status"]))
         elif checkpoints == "all":
-            without_loss = tuple(int(row["step"]) for row in saved if row["val/loss"] is None)
-            if without_loss:
-                left_out.append(LeftOutRun(name, NO_LOSS_HERE, without_loss))
-            runs += [_from_ledger(row, column) for row in saved if row["val/loss"] is not None]
-        elif last["val/loss"] is None:
-            left_out.append(LeftOutRun(name, NO_LOSS, steps))
+            for row in saved:
+                rule = _no_loss(row, NO_LOSS_HERE)
+                if rule is None:
+                    runs.append(_from_ledger(row, column))
+                else:
+                    _add_step(left_out, name, rule, int(row["step"]))
+        elif (rule := _no_loss(last, NO_LOSS)) is not None:
+            left_out.append(LeftOutRun(name, rule, steps))
         else:
             if earlier:
                 left_out.append(LeftOutRun(name, EARLIER, steps[:-1]))
             runs.append(_from_ledger(last, column))
     return runs
+
+
+def _no_loss(row: Row, missing: str) -> str | None:
+    """The rule by which a row of the ledger is left out where it has no loss, or none that a law could take."""
+    loss = row["val/loss"]
+    if loss is None:
+        return missing
+    return None if math.isfinite(loss) and loss > 0 else BAD_LOSS.format(loss)
+
+
+def _add_step(left_out: list[LeftOutRun], cell: str, rule: str, step: int) -> None:
+    """Adds a step to the entry of its run and rule."""
+    for i, entry in enumerate(left_out):
+        if (entry.cell, entry.rule) == (cell, rule):
+            left_out[i] = replace(entry, steps=(*entry.steps, step))
+            return
+    left_out.append(LeftOutRun(cell, rule, (step,)))
 
 
 def _from_ledger(row: Row, column: str) -> SelectedRun:
@@ -181,12 +204,16 @@ def _from_ledger(row: Row, column: str) -> SelectedRun:
         params=int(row[column]),
         params_non_embedding=int(row["params_non_embedding"]),
         tokens=int(row["tokens"]),
-        flops=row["flops"],
+        flops=_finite(row["flops"]),
         loss=row["val/loss"],
-        loss_low=row.get("held_out/loss/low"),
-        loss_high=row.get("held_out/loss/high"),
+        loss_low=_finite(row.get("held_out/loss/low")),
+        loss_high=_finite(row.get("held_out/loss/high")),
         row=row,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _from_csv(row: Row) -> SelectedRun:
@@ -199,7 +226,7 @@ def _from_csv(row: Row) -> SelectedRun:
         params=row["params"],
         params_non_embedding=None,
         tokens=row["tokens"],
-        flops=None if flops is None or math.isnan(flops) else flops,
+        flops=_finite(flops),
         loss=row["loss"],
         loss_low=None,
         loss_high=None,
@@ -233,13 +260,17 @@ def _within(
 
 
 def _outside(run: SelectedRun, name: str, ends: Range) -> str | None:
-    """The rule by which the run's value `name` leaves it out; None where it lies between the ends."""
-    low, high = ends
     value: float | None = getattr(run, name)
     if value is None:
-        if (low, high) != (None, None):
+        if ends != (None, None):
             raise ZeroscaleError(f"keep.{name} cannot be applied: {run.cell} has no {name}")
         return None
+    return outside(value, name, ends)
+
+
+def outside(value: float, name: str, ends: Range) -> str | None:
+    """The rule by which keep leaves out a run whose `name` is this value; None where it lies between the ends."""
+    low, high = ends
     if (low is not None and value < low) or (high is not None and value > high):
         return OUTSIDE.format(name, *("any" if end is None else f"{end:g}" for end in (low, high)))
     return None
