@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.parsing import json_text, regular_file
 
 
 @contextmanager
@@ -82,17 +83,22 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """`write_bytes` for JSON, indented, with a final newline. NaN and infinities are refused (they are no JSON)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing or damaged file is a `ZeroscaleError` that names it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ZeroscaleError(f"{path} does not exist") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{path} is not valid JSON: {error}") from error
+    """Read JSON that others may have written; a missing or damaged file, or one that is none (a pipe, a device), is a
+    `ZeroscaleError` that names it."""
+    return json_text.parse(regular_file.read(path), path, strict=False)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read JSON of ours, an object without NaN, infinities and halves of surrogate pairs; errors as `read_json`, with
+    the key."""
+    value = json_text.parse(regular_file.read(path), path)
+    if not isinstance(value, dict):
+        raise ZeroscaleError(f"{path} should hold a JSON object, not {type(value).__name__}")
+    return value
 
 
 def write_directory(path: Path, fill: Callable[[Path], None]) -> None:

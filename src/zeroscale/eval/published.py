@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core import marks, paths
 from zeroscale.core.format import number
 from zeroscale.core.marks import Reason
+from zeroscale.core.parsing import yaml_text
 
 if TYPE_CHECKING:
     from zeroscale.eval.cards.card import Card
@@ -186,10 +187,7 @@ def of(card: str) -> tuple[Reported, ...]:
 @cache
 def card_yaml(card: str) -> dict[str, Any]:
     """A shipped card's content; {} where there is none of that name."""
-    import yaml
-
     path = paths.evals() / f"{card}.yaml"
     if not NAME.fullmatch(card) or not path.is_file():
         return {}
-    content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return content if isinstance(content, dict) else {}
+    return yaml_text.read(path)

@@ -5,13 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
-import yaml
-
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
+from zeroscale.core.parsing import yaml_text
 from zeroscale.runs import checkpoint, layout, results, status
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.results import ResultFile
@@ -62,7 +61,7 @@ class Run:
     def settings(self) -> jsonl.Row:
         """config.yaml as it stands there, unchecked; {} where there is none."""
         path = self.directory / layout.CONFIG
-        return read_yaml(path) if path.is_file() else {}
+        return yaml_text.read(path) if path.is_file() else {}
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -223,16 +222,4 @@ def read_object(path: Path) -> jsonl.Row:
     value = read_json(path)
     if not isinstance(value, dict):
         raise ZeroscaleError(f"{path} should hold a JSON object, not a {type(value).__name__}")
-    return value
-
-
-def read_yaml(path: Path) -> jsonl.Row:
-    """A file that holds settings as YAML."""
-    try:
-        # The C loader, where PyYAML has it, is ten times as fast: a study has hundreds of these.
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise ZeroscaleError(f"{path} should hold a mapping of settings")
     return value

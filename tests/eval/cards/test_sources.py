@@ -40,7 +40,7 @@ CANDIDATES = "a|b|c|d|e|f|g|h|i|j"
         (
             "lambada",
             {"lambada_test.jsonl": '{"text": "two words"}\nnot json\n'},
-            r"lambada_test.jsonl, line 2: not valid",
+            r"lambada_test.jsonl, line 2 is not valid",
         ),
         ("lambada", {"lambada_test.jsonl": '{"text": "two words"}\n{"text": 3}\n'}, r"line 2: field 'text' should be"),
         ("lambada", {"lambada_test.jsonl": '{"text": "word"}\n'}, r"line 1: a passage needs at least two words"),
@@ -82,7 +82,7 @@ def test_a_broken_row_is_named(tmp_path: Path, name: str, files: dict[str, str],
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     (tmp_path / "lambada_test.jsonl").write_bytes(b'{"text": "two words"}\n{"text": "caf\xe9 noir"}\n')
-    with pytest.raises(ZeroscaleError, match=r"lambada_test.jsonl, line 2: not UTF-8"):
+    with pytest.raises(ZeroscaleError, match=r"lambada_test.jsonl, line 2 is not UTF-8"):
         examples("lambada", tmp_path)
     for name in ("newstest2014.en", "newstest2014.fr"):
         (tmp_path / name).write_bytes(b"caf\xe9\n")

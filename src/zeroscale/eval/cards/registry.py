@@ -9,8 +9,9 @@ from pydantic import Field, ValidationError
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.parsing import yaml_text
 from zeroscale.eval.cards.card import INTERNAL, Card
-from zeroscale.eval.cards.schema import Part, Subset, Text, fault, read_yaml
+from zeroscale.eval.cards.schema import Part, Subset, Text, fault
 
 
 def load(path: Path) -> Card:
@@ -19,7 +20,7 @@ def load(path: Path) -> Card:
     Raises:
         ZeroscaleError: names the file and every faulty field.
     """
-    content = read_yaml(path)
+    content = yaml_text.read(path)
     faults = [f"  {name}: no such field" for name in INTERNAL if name in content]
     try:
         card = Card.model_validate({**content, "path": path, "subset": None})
@@ -89,7 +90,7 @@ def suites() -> dict[str, list[str]]:
 
 def _suite(path: Path) -> _Suite:
     try:
-        suite = _Suite.model_validate(read_yaml(path))
+        suite = _Suite.model_validate(yaml_text.read(path))
     except ValidationError as error:
         faults = [fault(detail) for detail in error.errors()]
         raise ZeroscaleError(f"suite {path} is not valid:\n" + "\n".join(faults)) from error

@@ -1,12 +1,12 @@
 """A benchmark's examples as they come from a source: rows of named fields."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.parsing import json_text
 
 Source = Literal["files", "hub", "sample"]
 
@@ -60,12 +60,7 @@ def jsonl(paths: list[Path]) -> Iterator[Row]:
                 if not line.strip():
                     continue
                 where = f"{path}, line {number}"
-                try:
-                    content = json.loads(line.decode("utf-8"))
-                except UnicodeDecodeError as error:
-                    raise ZeroscaleError(f"{where}: not UTF-8 text (byte {error.start}: {error.reason})") from error
-                except json.JSONDecodeError as error:
-                    raise ZeroscaleError(f"{where}: not valid JSON: {error}") from error
+                content = json_text.parse(line, where)
                 if not isinstance(content, dict):
                     raise ZeroscaleError(f"{where}: should hold a JSON object")
                 yield Row(where, content)

@@ -1,25 +1,22 @@
 """The parts of a card: what each field of its YAML must hold."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
-
-from zeroscale.core.errors import ZeroscaleError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+# Results are files called by a card's name, with more behind it.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=150)]
 Size = Literal["small", "medium", "large", "xl"]
 
 
 class Part(BaseModel):
-    """Strict and frozen: an unknown field or a wrong type is a fault of the card."""
+    """Strict and frozen: an unknown field, a wrong type, a number that is not finite is a fault of the card."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Fingerprint(Part):
@@ -121,19 +118,6 @@ class Subset(Part):
     suite: Name
     examples: Annotated[int, Field(gt=0)]
     seed: int
-
-
-def read_yaml(path: Path) -> dict[str, object]:
-    """A YAML file that holds a mapping."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ZeroscaleError(f"{path} does not exist") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ZeroscaleError(f"{path} should hold a mapping (name: …), not {type(content).__name__}")
-    return content
 
 
 def fault(detail: "ErrorDetails") -> str:

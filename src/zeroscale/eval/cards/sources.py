@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.parsing import plain_values
 from zeroscale.eval.cards.card import Card
 from zeroscale.eval.cards.rows import MissingData, Row, Rows, Source, jsonl
 from zeroscale.eval.cards.schema import Hub
@@ -141,4 +142,7 @@ def _read_hub(hub: Hub) -> list[Row]:
     from zeroscale.eval.cards.hub import load
 
     name = f"{hub.id} ({hub.config}, {hub.split})"
-    return [Row(f"{name}, row {number}", content) for number, content in enumerate(load(hub), 1)]
+    rows = [Row(f"{name}, row {number}", content) for number, content in enumerate(load(hub), 1)]
+    for row in rows:
+        plain_values.check(row.content, row.where, finite=False)
+    return rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
+from zeroscale.core.files import read_object
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Side, Stop
 from zeroscale.eval.tasks import base
@@ -73,8 +73,8 @@ class Conversation(Task[Dialogue, ConversationOptions, GenerateResult]):
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
         for path in paths:
-            content = read_json(path)
-            if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+            content = read_object(path)
+            if not isinstance(content.get("data"), list):
                 raise ZeroscaleError(f"{path}: should hold an object with a list `data` (CoQA's released form)")
             for number, entry in enumerate(content["data"]):
                 where = f"{path}, data[{number}]"
