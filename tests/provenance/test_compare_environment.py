@@ -11,6 +11,16 @@ MANIFEST = {
     "packages": {"python": "3.11.7", "torch": "2.13.0", "sacrebleu": "2.6.0", "wandb": "0.31.0"},
     "hardware": {"cpu": "X", "cores": 2, "memory_bytes": 8, "system": "Linux x86_64", "gpu": None, "kernels": "AVX512"},
     "threads": 2,
+    "numerics": {
+        "processor": "vendor_id AuthenticAMD cpu family 25",
+        "instructions": ["amx_bf16", "avx2"],
+        "caches": "L2 Unified 512K",
+        "mkl": "2024.2",
+        "onednn": "v3.12.0",
+        "interop_threads": 2,
+        "deterministic": False,
+        "compile": "eager",
+    },
     "variables": {},
     "corpus": {"fingerprint": "c" * 64},
     "tokenizer": {"fingerprint": "d" * 64},
@@ -46,7 +56,15 @@ def test_one_machine_and_source_differ_in_nothing():
         ("hardware.gpu", "H100", "gpu", "yes"),
         ("hardware.kernels", "AVX2", "cpu kernels", "yes"),
         ("threads", 4, "threads", "yes"),
-        ("variables", {"MKL_CBWR": "COMPATIBLE"}, "environment variables", "yes"),
+        ("variables", {"MKL_CBWR": "COMPATIBLE"}, "MKL_CBWR", "yes"),
+        ("numerics.processor", "vendor_id GenuineIntel cpu family 6", "processor", "yes"),
+        ("numerics.instructions", ["avx2", "avx512f"], "instructions", "yes"),
+        ("numerics.caches", "L2 Unified 2M", "caches", "yes"),
+        ("numerics.mkl", "2025.1", "mkl", "yes"),
+        ("numerics.onednn", "v3.13.0", "onednn", "yes"),
+        ("numerics.deterministic", True, "deterministic", "yes"),
+        ("numerics.compile", "max-autotune", "compile", "yes"),
+        ("numerics.interop_threads", 64, "interop_threads", "no"),
         ("corpus.fingerprint", "e" * 64, "corpus", "yes"),
         ("source.rooms", {"model": "9", "report": "2"}, "src/zeroscale/model", "yes"),
         ("source.rooms", {"model": "1", "report": "9"}, "src/zeroscale/report", "no"),
@@ -79,11 +97,13 @@ def test_another_revision_of_the_same_content_is_the_same_source():
 def test_an_old_manifest_is_compared_by_its_revision_and_says_what_it_does_not_know():
     old = copy.deepcopy(MANIFEST)
     del old["source"]["rooms"], old["hardware"]["kernels"], old["variables"], old["micro_batch_tokens"]
+    del old["numerics"]
     found = compare(old, MANIFEST)
     assert "source" in found.same and set(found.unknown) == {
         "cpu kernels",
         "environment variables",
         "micro_batch_tokens",
+        "numerics",
     }
     old["source"]["dirty"] = True
     assert [one.what for one in compare(old, MANIFEST).different] == ["source"]
@@ -94,7 +114,18 @@ def test_without_a_manifest_everything_is_unknown():
     assert not found.same and {"source", "torch", "hardware", "threads", "corpus"} <= set(found.unknown)
 
 
+def test_of_instructions_what_the_other_lacks_is_named():
+    (found,) = compare(MANIFEST, other("numerics.instructions", ["avx2", "avx512f"])).different
+    assert (found.recorded, found.here) == ("amx_bf16", "avx512f")
+    (found,) = compare(MANIFEST, other("numerics.instructions", ["avx2"])).different
+    assert (found.recorded, found.here) == ("amx_bf16", "none")
+
+
 def test_on_a_gpu_the_processor_beside_it_is_no_matter():
     there, here = (other("hardware.gpu", "H100") for _ in range(2))
-    here["hardware"]["cpu"] = "Y"
-    assert [one.matters for one in compare(there, here).different] == ["no"]
+    here["hardware"] |= {"cpu": "Y", "kernels": "AVX2"}
+    here["numerics"] |= {"processor": "Y", "instructions": ["sve"], "onednn": "v4"}
+    different = compare(there, here).different
+    assert len(different) == 5 and {one.matters for one in different} == {"no"}
+    here["numerics"]["cuda"] = "13.0"
+    assert [one.what for one in compare(there, here).can_matter] == ["cuda"]

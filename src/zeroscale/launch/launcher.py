@@ -67,6 +67,21 @@ _HALTED = threading.Event()
 _FAILED_TRUNKS: dict[Path, RunOutcome] = {}
 
 
+def rank_environment(config: TrainConfig, placement: Placement, kind: str, ranks: int) -> dict[str, str]:
+    """The environment variables of a run's ranks, as far as they change what is computed.
+
+    Args:
+        kind: `cpu` or `cuda`.
+        ranks: of the run on this machine.
+    """
+    threads = config.trainer.threads or placement.threads
+    environment = machine.child_environment(kind, threads, ranks, placement.at_once, placement.gpus)
+    if config.trainer.deterministic:
+        # cuBLAS is deterministic with a workspace of its own only (torch's notes on reproducibility).
+        environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return environment
+
+
 def run(config: TrainConfig, placement: Placement = SINGLE, stop_after: int | None = None) -> RunOutcome:
     """Train and score one run in a child process; errors inside the child are an outcome, not an exception.
 
@@ -157,13 +172,9 @@ def _train(
     worker = ["-m", "zeroscale.launch.worker", str(directory)]
     if config.trainer.devices > 1:
         worker = ["-m", "torch.distributed.run", *cluster.torchrun(config.trainer.devices), *worker]
-    threads = config.trainer.threads or placement.threads
-    environment = machine.child_environment(kind, threads, ranks, placement.at_once, placement.gpus)
+    environment = rank_environment(config, placement, kind, ranks)
     environment["ZEROSCALE_PARENT"] = str(os.getpid())
     environment["ZEROSCALE_STOP_AFTER"] = str(stop_after or 0)
-    if config.trainer.deterministic:
-        # cuBLAS is deterministic with a workspace of its own only (torch's notes on reproducibility).
-        environment.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torchrun kills ranks that have not left after so long.
     environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
     environment["ZEROSCALE_TERMINAL"] = str(terminal_width() if placement.at_once == 1 else 0)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from zeroscale.runs.manifest import Environment, Hardware, Manifest
+from zeroscale.runs.numerics import Numerics
 from zeroscale.runs.source import SourceFacts
 
 Matters = Literal["no", "scores", "yes"]
@@ -24,6 +25,18 @@ _PACKAGES: dict[str, tuple[Matters, str]] = {
     "wandb": ("no", "it shows runs and computes nothing"),
     "safetensors": ("no", "it reads tensors as they are"),
 }
+_FEEDS = "it only feeds the GPU"
+# Parts of `numerics.Numerics`; one that is not listed can change training.
+_NUMERICS: dict[str, tuple[Matters, str]] = {
+    "processor": ("yes", "another processor may take other kernels"),
+    "instructions": ("yes", "kernels are chosen by what a processor can do; listed is what the other lacks"),
+    "caches": ("yes", "products are cut into blocks by their sizes"),
+    "interop_threads": ("no", "operations of one step run one after the other"),
+    "deterministic": ("yes", "other algorithms"),
+    "compile": ("yes", "compiled and eager arithmetic are ordered otherwise"),
+}
+# What counts where a GPU computes.
+_OF_GPU = ("cuda", "cudnn", "deterministic", "compile")
 # Rooms of the package by what they do; one that is not listed can change training.
 _ROOMS: dict[str, tuple[Matters, str]] = {
     "eval": ("scores", "the harness"),
@@ -90,8 +103,8 @@ def compare(recorded: Environment, here: Environment) -> Comparison:
     else:
         _add_hardware(hardware, here["hardware"], collector)
     collector.add("threads", recorded.get("threads"), here["threads"], "yes", "sums are split by threads")
-    why = "they steer the numerical libraries"
-    collector.add("environment variables", recorded.get("variables"), here["variables"], "yes", why)
+    _add_numerics(recorded, here, collector)
+    _add_variables(recorded.get("variables"), here["variables"], collector)
     old, new = cast(Manifest, recorded), cast(Manifest, here)
     for what, old_facts, facts in (
         ("corpus", old.get("corpus"), new.get("corpus")),
@@ -128,11 +141,46 @@ def _add_hardware(old: Hardware, new: Hardware, collector: _Collector) -> None:
     collector.add("gpu", old_gpu, gpu, "yes", "another device rounds in another order")
     on_gpu = "none" not in (gpu, old_gpu)
     matters: Matters = "no" if on_gpu else "yes"
-    collector.add("cpu", old.get("cpu"), new["cpu"], matters, "it only feeds the GPU" if on_gpu else chips)
-    collector.add("cpu kernels", old.get("kernels"), new["kernels"], matters, chips)
+    collector.add("cpu", old.get("cpu"), new["cpu"], matters, _FEEDS if on_gpu else chips)
+    collector.add("cpu kernels", old.get("kernels"), new["kernels"], matters, _FEEDS if on_gpu else chips)
     collector.add("cores", old.get("cores"), new["cores"], "no", "the number of threads is what counts")
     collector.add("memory", old.get("memory_bytes"), new["memory_bytes"], "no", "no number depends on it")
     collector.add("system", old.get("system"), new["system"], "yes", "its libraries may round in another order")
+
+
+def _add_numerics(recorded: Environment, here: Environment, collector: _Collector) -> None:
+    """Each part of the numerical surroundings that differs, under its own name; what is the same, under one."""
+    old, new = recorded.get("numerics"), here.get("numerics") or Numerics()
+    if old is None:
+        collector.unknown.extend(["numerics"] if new else [])
+        return
+    on_gpu = all((side.get("hardware") or Hardware()).get("gpu") for side in (recorded, here))
+    same = True
+    for name in sorted(old.keys() | new.keys()):
+        there, value = old.get(name), new.get(name)
+        if there == value:
+            continue
+        same = False
+        matters, why = _NUMERICS.get(name, ("yes", "another may round in another order"))
+        if on_gpu and name not in _OF_GPU:
+            matters, why = "no", _FEEDS
+        if isinstance(there, list) and isinstance(value, list):
+            there, value = (sorted(set(side) - set(other)) for side, other in ((there, value), (value, there)))
+        collector.different.append(Difference(name, _shown(there), _shown(value), matters, why))
+    if same:
+        collector.same.append("numerics")
+
+
+def _add_variables(old: Mapping[str, str] | None, new: Mapping[str, str], collector: _Collector) -> None:
+    if old is None:
+        collector.unknown.append("environment variables")
+    elif old == new:
+        collector.same.append("environment variables")
+    else:
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                there, here = (side.get(name, "not set") for side in (old, new))
+                collector.different.append(Difference(name, there, here, "yes", "it steers the numerical libraries"))
 
 
 def _add_source(old: SourceFacts, new: SourceFacts, collector: _Collector) -> None:
@@ -189,6 +237,10 @@ def _revision(source: SourceFacts) -> str:
 
 
 def _shown(value: object) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
     text = f"{value:,}" if isinstance(value, int) else str(value)

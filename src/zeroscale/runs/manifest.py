@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 from zeroscale.config.train import Parent, TrainConfig
 from zeroscale.core import machine
 from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
-from zeroscale.runs import layout
+from zeroscale.runs import layout, numerics
 from zeroscale.runs import source as sources
 from zeroscale.runs.source import SourceFacts
 
 if TYPE_CHECKING:
+    from zeroscale.config.trainer import TrainerConfig
     from zeroscale.data.corpus import Corpus
 
 FORMAT = 2
@@ -39,19 +40,8 @@ PACKAGES = (
     "pydantic",
     "wandb",
 )
-# Variables with which a user, or a cluster, changes what the libraries compute; recorded where they are set.
-VARIABLES = (
-    "ATEN_CPU_CAPABILITY",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "DNNL_MAX_CPU_ISA",
-    "MKL_CBWR",
-    "MKL_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE",
-    "ONEDNN_MAX_CPU_ISA",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-)
 # What may be another when a stopped run goes on; all else is part of its settings: the keys of `Environment`.
-VARYING = ("made", "command", "source", "packages", "hardware", "threads", "variables")
+VARYING = ("made", "command", "source", "packages", "hardware", "threads", "numerics", "variables")
 
 
 class Hardware(TypedDict, total=False):
@@ -75,6 +65,7 @@ class Environment(TypedDict, total=False):
     hardware: Hardware
     threads: int
     devices: int
+    numerics: numerics.Numerics
     variables: dict[str, str]
 
 
@@ -141,15 +132,27 @@ def packages() -> dict[str, str]:
     return versions
 
 
-def environment(gpu: str | None, threads: int, source: sources.Source | None = None) -> Environment:
-    """What this process computes with, whatever it computes: the part of a manifest that may vary (`VARYING`)."""
+def environment(
+    gpu: str | None,
+    threads: int,
+    source: sources.Source | None = None,
+    trainer: "TrainerConfig | None" = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Environment:
+    """What this process computes with, whatever it computes: the part of a manifest that may vary (`VARYING`).
+
+    Args:
+        trainer: of a run, whose modes it then holds too.
+        environ: the environment variables of the process that computes.
+    """
     return {
         **_now(),
         "source": (source or sources.read()).facts(),
         "packages": packages(),
         "hardware": cast(Hardware, {**machine.describe(), "gpu": gpu, "kernels": _kernels()}),
         "threads": threads,
-        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "numerics": numerics.describe(trainer),
+        "variables": numerics.variables(environ),
     }
 
 
@@ -182,15 +185,21 @@ def _environment_at_start() -> Environment:
 
 
 def make(
-    settings: TrainConfig, *, gpu: str | None, threads: int, micro_batch_tokens: int, corpus: "Corpus"
+    settings: TrainConfig,
+    *,
+    gpu: str | None,
+    threads: int,
+    micro_batch_tokens: int,
+    corpus: "Corpus",
+    environ: Mapping[str, str] = os.environ,
 ) -> tuple[Manifest, sources.Source]:
-    """The manifest of a run, before its first step, and the source that it names."""
+    """The manifest of a run, before its first step, and the source that it names; arguments as `environment`."""
     source = sources.read()
     counts = settings.params
     manifest: Manifest = {
         "format": FORMAT,
         "settings_hash": settings.hash(),
-        **environment(gpu, threads, source),  # type: ignore[typeddict-item]  # (a ** of some of the keys)
+        **environment(gpu, threads, source, settings.trainer, environ),  # type: ignore[typeddict-item]  # (a ** of some of the keys)
         "devices": settings.trainer.devices,
         "micro_batch_tokens": micro_batch_tokens,
         "seed": settings.seed,

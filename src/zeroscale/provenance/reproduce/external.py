@@ -57,8 +57,14 @@ def score_again(
     if target.out.parent.resolve() == directory.resolve():
         raise ZeroscaleError(f"out={request.out} is where the scores themselves lie; choose another directory")
     options: dict[str, Any] = {"output_dir": str(request.out)}
-    for threads in sorted({(result.made or {}).get("threads") or 0 for result in recorded}):
-        group = [result for result in recorded if ((result.made or {}).get("threads") or 0) == threads]
+    for threads in sorted({_threads(result) for result in recorded}):
+        group = [result for result in recorded if _threads(result) == threads]
         say(f"  scoring    {', '.join(result.name for result in group)}" + (f", {threads} threads" if threads else ""))
         rescore.score(group, target, request.data_dir, threads or None, options, say)
     return target.out.parent, recorded, read_directory(target.out)
+
+
+def _threads(result: ResultFile) -> int:
+    """CPU threads of all devices together; 0 where they were not recorded."""
+    made = result.made or Environment()
+    return (made.get("threads") or 0) * (made.get("devices") or 1)

@@ -43,7 +43,7 @@ def find_inputs(run: Recorded, request: "ReproduceRequest", until: int, say: Say
     hidden = () if on_cpu and config.trainer.accelerator == "auto" and machine.gpus() else None
     threads = config.trainer.threads or run.manifest.get("threads")
     placement = launcher.Placement(gpus=hidden, threads=threads)
-    environment = machine.child_environment(kind, threads, config.trainer.devices)
+    environment = launcher.rank_environment(config, placement, kind, config.trainer.devices)
     threads = int(environment["OMP_NUM_THREADS"])
     corpus, reason = None, _missing_devices(config)
     if not reason:
@@ -53,7 +53,7 @@ def find_inputs(run: Recorded, request: "ReproduceRequest", until: int, say: Say
     results = [result for result in run.results if result.step <= until or corpus is None]
     config, card_faults = _available_cards(run, results, config)
     missing += card_faults
-    facts = _facts(config, corpus, kind, threads) if corpus is not None else Manifest()
+    facts = _facts(config, corpus, kind, environment) if corpus is not None else Manifest()
     return Inputs(config, corpus, placement, threads, facts, config.data_dir, missing)
 
 
@@ -136,15 +136,22 @@ def _link_corpus(source: Path, link: Path, expected: str | None, say: Say) -> No
         say(f"  corpus     that of the run, in {source} (prepare_corpus=true makes it again)")
 
 
-def _facts(config: TrainConfig, corpus: "Corpus", kind: str, threads: int) -> Manifest:
-    """The manifest that a run with these settings would get here."""
+def _facts(config: TrainConfig, corpus: "Corpus", kind: str, environ: Mapping[str, str]) -> Manifest:
+    """The manifest that a run with these settings would get here, its ranks having these environment variables."""
     import torch
 
     from zeroscale.data.batch_layout import layout_for
 
     gpu = torch.cuda.get_device_name() if kind == "cuda" and torch.cuda.is_available() else None
     micro_batch_tokens = layout_for(config, kind).micro_rows * config.context
-    facts, _ = manifest.make(config, gpu=gpu, threads=threads, micro_batch_tokens=micro_batch_tokens, corpus=corpus)
+    facts, _ = manifest.make(
+        config,
+        gpu=gpu,
+        threads=int(environ["OMP_NUM_THREADS"]),
+        micro_batch_tokens=micro_batch_tokens,
+        corpus=corpus,
+        environ=environ,
+    )
     return facts
 
 

@@ -45,7 +45,8 @@ def print_differences(
         say(f"  unknown    {', '.join(compared.unknown)}: not recorded")
     for earlier in manifest.get("earlier") or []:
         parts = ("source", "packages", "hardware", "threads")
-        if others := [key for key in parts if earlier.get(key) != manifest.get(key)]:
+        later = tuple(key for key in ("numerics", "variables") if key in earlier)  # not in all versions' manifests
+        if others := [key for key in (*parts, *later) if earlier.get(key) != manifest.get(key)]:
             say(f"  differs    until step {earlier['until_step']:,} the run itself had another {', '.join(others)}")
     for note in missing:
         say(f"  note       {note}")
@@ -54,9 +55,16 @@ def print_differences(
 
 
 def print_verdict(
-    result: "Reproduction", steps: int, request: "ReproduceRequest", say: Say, printed: Sequence[str] = ()
+    result: "Reproduction",
+    steps: int,
+    request: "ReproduceRequest",
+    say: Say,
+    printed: Sequence[str] = (),
+    compared: compare_environment.Comparison | None = None,
 ) -> None:
-    """Print the verdict of each part, then of the whole, and the notes that were not `printed` before."""
+    """Print the verdict of each part, then of the whole, with what can explain it where it is not bit-identical, and
+    the notes that were not `printed` before."""
+    parts = list(result.parts.values())
     for name, part in result.parts.items():
         if name == "weights" and not part.compared:
             # No lack: each run keeps its last checkpoints only.
@@ -74,3 +82,15 @@ def print_verdict(
     tolerance = f" (tolerance {request.tolerance:g}, relative; scores: or inside the recorded 95 % interval)"
     partial = f", the first {result.until:,} steps" if result.until and result.until < steps else ""
     say(f"  verdict    {result.verdict}{partial}{'' if result.verdict == 'bit-identical' else tolerance}")
+    if compared is not None and any(part.verdict in ("within tolerance", "different") for part in parts):
+        say(f"             {_explained(compared)}")
+
+
+def _explained(compared: compare_environment.Comparison) -> str:
+    """Which recorded part of the surroundings can be the reason that the bits differ."""
+    names = [difference.what for difference in compared.can_matter]
+    if names:
+        return f"not to the bit, and here differ from there: {', '.join(names)}"
+    if compared.unknown:
+        return f"not to the bit, though nothing that was recorded differs; not recorded: {', '.join(compared.unknown)}"
+    return "not to the bit, though nothing that is recorded differs: what makes the difference is not in the manifest"

@@ -48,7 +48,7 @@ def reproduce(directory: Path, request: ReproduceRequest, say: Say) -> Reproduct
         rescore.score_missing(run, reproduced, inputs, result.until, say)
         _compare(run, reproduced, request, result)
     _record(result, compared, request, time.monotonic() - started)
-    messages.print_verdict(result, run.config.steps, request, say, inputs.missing)
+    messages.print_verdict(result, run.config.steps, request, say, inputs.missing, compared)
     return result
 
 
@@ -128,12 +128,14 @@ def _compare_scores_only(run: Recorded, request: ReproduceRequest, inputs: Input
     for note in inputs.missing:
         say(f"  note       {note}")
     say("             so it cannot be trained again; what can still be checked are the scores of its checkpoints")
+    compared = compare_environment.compare(*external.environments(run.results))
+    messages.print_differences(compared, {}, [], say)
     result.directory = request.out / run.config.study / run.directory.name
     scores = rescore.score_recorded(run, result.directory, inputs, say)
     result.parts["scores"] = compare_runs.scores(run.results, scores, request.tolerance)
     result.verdict = compare_runs.worst(["not compared", result.parts["scores"].verdict])
-    _record(result, compare_environment.Comparison([], [], []), request, 0.0)
-    messages.print_verdict(result, run.config.steps, request, say, inputs.missing)
+    _record(result, compared, request, 0.0)
+    messages.print_verdict(result, run.config.steps, request, say, inputs.missing, compared)
     return result
 
 
@@ -148,7 +150,7 @@ def _reproduce_external(directory: Path, request: ReproduceRequest, say: Say) ->
     result.parts["scores"] = compare_runs.scores(recorded, new, request.tolerance)
     result.verdict = result.parts["scores"].verdict
     _record(result, compared, request, 0.0)
-    messages.print_verdict(result, 0, request, say)
+    messages.print_verdict(result, 0, request, say, compared=compared)
     return result
 
 

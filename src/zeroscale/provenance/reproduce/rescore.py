@@ -22,7 +22,7 @@ from zeroscale.runs.run import Run
 Say = Callable[[str], None]
 
 # The fields of a result that are options of `eval`.
-_OPTIONS = ("protocol", "limit", "seed", "bootstrap", "dtype", "deterministic", "token_logprobs")
+_OPTIONS = ("protocol", "limit", "seed", "bootstrap", "dtype", "deterministic", "threads", "token_logprobs")
 
 
 def score_missing(run: Recorded, directory: Path, inputs: Inputs, until: int | None, say: Say) -> None:
@@ -76,22 +76,37 @@ def score(
     overrides: dict[str, Any],
     say: Say,
 ) -> None:
-    """Score a checkpoint as these results were, those with the same options together; print what cannot be scored."""
+    """Score a checkpoint as these results were, those with the same options together; print what cannot be scored.
+
+    Args:
+        threads: CPU threads of all devices together; None: those of this process.
+    """
     import torch
 
     if threads:
         torch.set_num_threads(threads)
     groups: dict[tuple[Any, ...], list[str]] = {}
     for result in results:
-        values = tuple(result.content.get(name) for name in _OPTIONS)
-        groups.setdefault((result.source, *values), []).append(result.card)
+        groups.setdefault((result.source, *_options(result).items()), []).append(result.card)
     for (source, *scored_with), cards in groups.items():
-        options = {name: value for name, value in zip(_OPTIONS, scored_with, strict=True) if value is not None}
+        options: dict[str, Any] = dict(scored_with)
         config = _eval_config(target, cards, source, {**options, **overrides}, data_dir)
         try:
             scoring.score(target, config, on_fault=lambda card, error: say(f"  missing    {card}: {error}"))
         except ZeroscaleError as error:
             say(f"  missing    {target.label}: {error}")
+
+
+def _options(result: ResultFile) -> dict[str, Any]:
+    """The settings of `eval` that a result was scored with, where they can change its bits: also the fixed threads of
+    deterministic answers, and how many devices shared the others."""
+    options = {name: result.content.get(name) for name in _OPTIONS}
+    made = result.made or {}
+    if not options["deterministic"]:
+        options["devices"] = made.get("devices")
+    elif options["threads"] is None and not (made.get("hardware") or {}).get("gpu"):
+        options["threads"] = made.get("threads")  # scored before it was fixed
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _eval_config(
