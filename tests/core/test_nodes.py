@@ -59,7 +59,7 @@ def test_the_first_host_of_a_list(nodelist, host):
     [
         ({"PET_NNODES": "2", "PET_NODE_RANK": "2"}, "machine 2 of 2"),
         ({"PET_NNODES": "1:4"}, "PET_NNODES=1:4 is not a number"),
-        ({key: value for key, value in STEP.items() if key != "SLURM_NODEID"}, "SLURM_NODEID=None"),
+        ({key: value for key, value in STEP.items() if key != "SLURM_NODEID"}, "SLURM_NODEID is not set"),
         ({**STEP, "SLURM_STEP_NODELIST": ""}, "names no machine"),
     ],
 )

@@ -8,7 +8,7 @@ import shlex
 import sys
 
 from zeroscale import __version__
-from zeroscale.cli import commands, help
+from zeroscale.cli import commands, help, streams
 from zeroscale.cli.commands import COMMANDS
 from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote
 from zeroscale.cli.help import FREE_TEXT, VERBATIM
@@ -17,6 +17,9 @@ from zeroscale.core.errors import ZeroscaleError
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit code. A `ZeroscaleError` is printed as one message, without a traceback."""
+    if argv is None:
+        streams.begin_process()
+    streams.show_every_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     # For the manifests: what the user typed, before Hydra's own overrides are added.
     os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
@@ -26,29 +29,36 @@ def main(argv: list[str] | None = None) -> int:
 
         die_with_parent()
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        if (fault := streams.output_fault()) is not None:
+            raise fault
+        return code
     except ZeroscaleError as error:
-        print(f"zeroscale: {error}", file=sys.stderr)
+        streams.say_error(f"zeroscale: {error}")
         return 2
     except KeyboardInterrupt:
-        print("\nzeroscale: stopped; the same command goes on where it was", file=sys.stderr)
+        streams.say_error("\nzeroscale: stopped; the same command goes on where it was")
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is left to say, and Python's own flush must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except Exception as error:
-        if os.environ.get("ZEROSCALE_TRACEBACK"):
-            raise
-        if isinstance(error, OSError) and error.strerror:
-            print(f"zeroscale: {error.filename or 'the system'}: {error.strerror}", file=sys.stderr)
-            return 2
-        print(
-            f"zeroscale: {type(error).__name__}: {error}\n"
-            "This is a fault of zeroscale's own; ZEROSCALE_TRACEBACK=1 shows where.",
-            file=sys.stderr,
-        )
-        return 70
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Says what is no user's mistake: the system's refusals, and our own faults. Returns the exit code."""
+    error = streams.output_fault() or error
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone (`| head`): nothing is left to say.
+        return 141
+    if os.environ.get("ZEROSCALE_TRACEBACK"):
+        raise error
+    if isinstance(error, OSError) and error.strerror:
+        streams.say_error(f"zeroscale: {error.filename or 'the system'}: {error.strerror}")
+        return 2
+    streams.say_error(
+        f"zeroscale: {type(error).__name__}: {error}\n"
+        "This is a fault of zeroscale's own; ZEROSCALE_TRACEBACK=1 shows where."
+    )
+    return 70
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,10 +1,21 @@
-"""The cores, GPUs and memory of this machine, found without importing torch: for the launcher and `plan`."""
+"""The cores, GPUs and memory of this machine, and the numbers in its environment variables, whatever a shell, SLURM or
+torchrun put there. Found without importing torch: for the launcher and `plan`."""
 
+import itertools
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
+
+from zeroscale.core.errors import ZeroscaleError
+
+MAX_THREADS = 1024
+"""More than any machine has cores; at some ten thousand the thread pool of torch ends its process."""
+
+# What torchrun tells each of its ranks. A run of one device inside somebody else's torchrun or SLURM job is no rank.
+OF_RANKS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE")
 
 
 class MachineJson(TypedDict):
@@ -27,7 +38,16 @@ def gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [str(number) for number in range(len(device_files))]
-    return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")][: len(device_files)]
+    # CUDA stops at the first entry that names no device: "0,-1,1" shows device 0 alone.
+    names = itertools.takewhile(
+        lambda part: _names_a_device(part, len(device_files)), map(str.strip, visible.split(","))
+    )
+    return list(dict.fromkeys(names))[: len(device_files)]
+
+
+def _names_a_device(name: str, count: int) -> bool:
+    """Whether an entry of CUDA_VISIBLE_DEVICES is a device's number, or the beginning of a UUID."""
+    return name.startswith(("GPU-", "MIG-")) or (re.fullmatch(r"[0-9]{1,6}", name) is not None and int(name) < count)
 
 
 def gpu_count() -> int:
@@ -88,15 +108,17 @@ def child_environment(
         at_once: runs that share the cores.
         gpus: that the run may see; None: those of this process.
     """
-    environment = dict(os.environ)
+    environment = {key: value for key, value in os.environ.items() if key not in OF_RANKS}
     if gpus is not None:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     if kind == "cpu":
         for key, value in CPU_ENVIRONMENT.items():
             environment.setdefault(key, value)
     # torchrun sets OMP_NUM_THREADS=1 where it is unset; hence always a number.
-    count = threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or max(1, cpu_cores() // (ranks * at_once))
+    count = threads or thread_count() or max(1, cpu_cores() // (ranks * at_once))
     environment["OMP_NUM_THREADS"] = str(count)
+    # What a child prints is read as UTF-8, whatever the terminal is.
+    environment["PYTHONIOENCODING"] = "utf-8:replace"
     return environment
 
 
@@ -108,3 +130,32 @@ def free_memory() -> int:
     except (OSError, StopIteration, ValueError):
         pages = os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in getattr(os, "sysconf_names", {}) else 0
         return pages * os.sysconf("SC_PAGE_SIZE") if pages else 0
+
+
+def thread_count(environment: Mapping[str, str] | None = None) -> int | None:
+    """OMP_NUM_THREADS as OpenMP reads it (5.2, section 21.2): of a list, one number for each nesting level, the first.
+
+    None where it is unset, empty or no list of positive integers: libgomp ignores it then, and so do we. At most
+    `MAX_THREADS`.
+    """
+    text = (os.environ if environment is None else environment).get("OMP_NUM_THREADS", "")
+    numbers = [re.fullmatch(r"\s*\+?0*([1-9][0-9]{0,17})\s*", part, re.ASCII) for part in text.split(",")]
+    first = numbers[0]
+    return min(MAX_THREADS, int(first.group(1))) if first is not None and all(numbers) else None
+
+
+def read_number(key: str, default: int | None = None, environment: Mapping[str, str] | None = None) -> int:
+    """A variable that holds a number from 0 on; unset or empty, the default.
+
+    Raises:
+        ZeroscaleError: it holds something else, or nothing where there is no default.
+    """
+    text = (os.environ if environment is None else environment).get(key, "").strip()
+    if not text and default is not None:
+        return default
+    if not text:
+        raise ZeroscaleError(f"the environment variable {key} is not set, and is needed for several machines")
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        shown = text if len(text) <= 40 else text[:39] + "…"
+        raise ZeroscaleError(f"{key}={shown} is not a number; this environment variable should be one")
+    return int(text)

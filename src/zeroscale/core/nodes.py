@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.machine import read_number
 
 PORT = 29500
 """torchrun's own default."""
@@ -57,24 +58,26 @@ def detect_nodes(environment: Mapping[str, str] | None = None) -> Nodes:
         ZeroscaleError: the variables contradict each other.
     """
     env = os.environ if environment is None else environment
-    if "PET_NNODES" in env:
+    if env.get("PET_NNODES"):
         nodes = Nodes(
-            _read_number(env, "PET_NNODES"),
-            _read_number(env, "PET_NODE_RANK", "0"),
-            env.get("PET_MASTER_ADDR", "127.0.0.1"),
-            _read_number(env, "PET_MASTER_PORT", str(PORT)),
+            read_number("PET_NNODES", environment=env),
+            read_number("PET_NODE_RANK", 0, env),
+            env.get("PET_MASTER_ADDR") or "127.0.0.1",
+            read_number("PET_MASTER_PORT", PORT, env),
         )
-    elif _read_number(env, "SLURM_STEP_NUM_NODES", "1") > 1 and env.get("SLURM_STEP_NUM_TASKS") == env.get(
+    elif read_number("SLURM_STEP_NUM_NODES", 1, env) > 1 and env.get("SLURM_STEP_NUM_TASKS") == env.get(
         "SLURM_STEP_NUM_NODES"
     ):
         # Jobs that share a node must not meet at one port.
-        port = PORT + _read_number(env, "SLURM_JOB_ID", "0") % 1000
-        count, rank = _read_number(env, "SLURM_STEP_NUM_NODES"), _read_number(env, "SLURM_NODEID")
+        port = PORT + read_number("SLURM_JOB_ID", 0, env) % 1000
+        count, rank = read_number("SLURM_STEP_NUM_NODES", environment=env), read_number("SLURM_NODEID", environment=env)
         nodes = Nodes(count, rank, first_host(env.get("SLURM_STEP_NODELIST", "")), port)
     else:
         return Nodes()
     if nodes.count < 1 or not 0 <= nodes.rank < nodes.count:
         raise ZeroscaleError(f"machine {nodes.rank} of {nodes.count} cannot be: machines are counted from 0")
+    if not 0 < nodes.port < 2**16:
+        raise ZeroscaleError(f"PET_MASTER_PORT={nodes.port}: a port is a number from 1 to 65535")
     return nodes
 
 
@@ -85,10 +88,3 @@ def first_host(nodelist: str) -> str:
         raise ZeroscaleError(f"SLURM_STEP_NODELIST={nodelist!r} names no machine")
     prefix, number, _ = match.groups()
     return prefix + (number or "")
-
-
-def _read_number(env: Mapping[str, str], key: str, default: str | None = None) -> int:
-    text = env.get(key, default)
-    if text is None or not text.isdecimal():
-        raise ZeroscaleError(f"{key}={text} is not a number; several machines need it (docs: several machines)")
-    return int(text)

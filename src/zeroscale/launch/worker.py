@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
+from zeroscale.core.machine import read_number, thread_count
 from zeroscale.launch import process
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
@@ -61,9 +62,9 @@ def main(arguments: list[str]) -> int:
     directory = Path(arguments[0])
     sys.stdout = _PipeSafeStdout(sys.stdout)
     process.die_with_parent()
-    rank = int(os.environ.get("RANK", "0"))
-    parent = os.environ.get("ZEROSCALE_PARENT")
-    if parent and "RANK" not in os.environ and os.getppid() != int(parent):
+    rank = read_number("RANK", 0)
+    parent = read_number("ZEROSCALE_PARENT", 0)
+    if parent and "RANK" not in os.environ and os.getppid() != parent:
         # The parent died before the kernel was asked to signal its death.
         return 1
     with contextlib.ExitStack() as locks:
@@ -122,8 +123,7 @@ def _run(directory: Path, rank: int) -> None:
     config = Run(directory).config
     import torch
 
-    threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
-    if threads:
+    if threads := thread_count():
         torch.set_num_threads(threads)
     if config.trainer.deterministic:
         torch.use_deterministic_algorithms(True)

@@ -1,6 +1,5 @@
 """One device, DDP or FSDP, and what is done to the model for them: sharding, activation checkpointing, compiling."""
 
-import os
 from functools import partial
 from typing import cast
 
@@ -15,6 +14,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.utils.checkpoint import checkpoint
 
 from zeroscale.config.trainer import TrainerConfig
+from zeroscale.core.machine import read_number
 from zeroscale.model.gpt import GPT
 
 
@@ -37,7 +37,7 @@ def environment(config: TrainerConfig) -> ClusterEnvironment:
 
 def machines(config: TrainerConfig) -> tuple[int, int]:
     """(machines, devices on each), as torchrun has shared out the ranks."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", config.devices)) if config.devices > 1 else 1
+    local = read_number("LOCAL_WORLD_SIZE", config.devices) if config.devices > 1 else 1
     return config.devices // local, local
 
 

@@ -1,6 +1,5 @@
 """The progress of a run in training: a bar on a terminal, a line now and then in a log."""
 
-import os
 import sys
 import time
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from zeroscale.core.format import duration
+from zeroscale.core.machine import read_number
 
 _LINE_SECONDS = 5.0
 
@@ -25,7 +25,7 @@ class ProgressLine:
         self._last_line = 0.0
         self._rate = 0.0
         self._bar: Progress | None = None
-        width = int(os.environ.get("ZEROSCALE_TERMINAL", "0") or 0)
+        width = read_number("ZEROSCALE_TERMINAL", 0)
         if width and not quiet:
             console = Console(file=sys.stdout, force_terminal=True, width=width)
             self._bar = Progress(

@@ -11,7 +11,6 @@ Between `train` and `TrainingLoop.run` stands Lightning's Trainer, which places 
 (`module.LanguageModel`). What each step calls is in `module` and, after the step, in `callbacks`.
 """
 
-import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.core import jsonl
 from zeroscale.core.files import read_json, write_json
 from zeroscale.core.jsonl import Row
+from zeroscale.core.machine import read_number
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.corpus import Corpus
 from zeroscale.data.loader import MicroBatch
@@ -58,7 +58,7 @@ def train(
         Stopped: SIGTERM came; the last step is saved.
         ZeroscaleError: the loss has diverged, or the checkpoint belongs to other settings or another corpus.
     """
-    is_rank_zero = int(os.environ.get("RANK", "0")) == 0
+    is_rank_zero = read_number("RANK", 0) == 0
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
     # Restore: where the run goes on, and its record up to there. `TrainingLoop.begin` loads the tensors.
@@ -96,7 +96,7 @@ def train(
         },
     )
     # A quick check of a run's first steps (`reproduce steps=N`): the schedule is the whole run's.
-    stop_after = int(os.environ.get("ZEROSCALE_STOP_AFTER", "0")) or None
+    stop_after = read_number("ZEROSCALE_STOP_AFTER", 0) or None
     loop = TrainingLoop(
         stopwatch,
         start,

@@ -6,10 +6,11 @@ far below the scatter of the data it nearly has). One evaluation of all rows is 
 no row waits for another.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from zeroscale.core.machine import cpu_cores, thread_count
 
 if TYPE_CHECKING:
     from zeroscale.scaling.numerics.arrays import BoolArray, FloatArray, IntArray
@@ -70,9 +71,8 @@ def batched_bfgs(
 
 def threads() -> int:
     """As many as this process may use; OMP_NUM_THREADS, where set, is the limit."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(usable, int(limit)) if limit.isdigit() and int(limit) else usable
+    usable = cpu_cores()
+    return min(usable, thread_count() or usable)
 
 
 @dataclass
