@@ -30,6 +30,7 @@ QUESTION = {
     "bootstrap": "another number of resamples",
     "dtype": "another dtype",
     "deterministic": "another way of batching",
+    "threads": "another fixed number of threads",
 }
 
 

@@ -16,6 +16,7 @@ from zeroscale.report.views.loss_curves import curves
 from zeroscale.report.views.study import RunView, StudyView
 from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.runs import layout
+from zeroscale.training.trackers import wandb_log
 
 if TYPE_CHECKING:
     import wandb
@@ -48,7 +49,7 @@ def write(
     try:
         _fill(study, report, wandb_run, mode, checkpoint)
         where = wandb_run.url if mode == "online" else str(Path(wandb_run.dir).parent)
-        wandb_run.finish(exit_code=0)
+        wandb_log.finish(wandb_run, mode, 0)
     except (wandb.errors.Error, TimeoutError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ZeroscaleError(f"W&B did not take all of the fit ({first}): the same command sends it anew") from error

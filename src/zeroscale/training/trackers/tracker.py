@@ -20,6 +20,7 @@ from zeroscale.core.jsonl import Row
 from zeroscale.runs import layout, status
 from zeroscale.runs.results import Json
 from zeroscale.runs.run import Run
+from zeroscale.training.trackers import wandb_log
 from zeroscale.training.trackers.follower import FINISH_SECONDS, SCORED, Follower, Sink, SyncState
 from zeroscale.training.trackers.local import Files, TensorBoard
 from zeroscale.training.trackers.wandb_files import RUN_ID, SENT, complete_note, is_sent, put_aside, read_note, run_id
@@ -134,7 +135,7 @@ class Wandb:
                 print(
                     f"{self._directory.name}: W&B does not take the checkpoint's name: {_first_line(error)}", flush=True
                 )
-        self._run.finish(exit_code=exit_code)
+        wandb_log.finish(self._run, self._mode, exit_code)
         state = "done" if exit_code == 0 else "not done"
         facts = {"id": self._run.id, "mode": self._mode, "project": self._run.project, "entity": self._run.entity}
         write_json(self._directory / SENT, {**facts, "state": state, **vars(self._synced)})
