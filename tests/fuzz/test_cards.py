@@ -1,0 +1,15 @@
+"""Cards of one's own, and their rows, that are damaged."""
+
+import pytest
+from fuzz.hunter import Hunter
+from fuzz.model_kinds import cards
+
+
+@pytest.mark.xfail(reason="being mended")
+def test_cards(hunter: Hunter) -> None:
+    hunter.by_number(cards, 12)
+
+
+@pytest.mark.slow
+def test_cards_at_length(hunter: Hunter) -> None:
+    hunter.by_time(cards)
