@@ -20,7 +20,7 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
     """
     from zeroscale.report.views.study import read_study
     from zeroscale.scaling.fit_schema import to_json
-    from zeroscale.training.trackers import tracker
+    from zeroscale.training.trackers import tracker, wandb_start
 
     view = read_study(study)
     whole = True
@@ -30,7 +30,7 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
         say(f"{run.name} {message}")
     if config.name != "wandb":
         return whole
-    mode = tracker.mode_of(config)
+    mode = wandb_start.mode_of(config)
     if mode == "disabled":
         return whole
     from zeroscale.report.wandb import fit_run, workspace
@@ -38,7 +38,7 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
 
     wandb_files.put_aside(view.directory, REPORT)
     try:
-        run = tracker.connect(
+        run = wandb_start.connect(
             config,
             mode,
             view.directory,
@@ -55,11 +55,11 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
                 "fit": to_json(view.fit.options) if view.fit else None,
             },
         )
-    except tracker.TrackerUnavailable as away:
+    except wandb_start.TrackerUnavailable as away:
         say(f"the fit could not be sent: W&B does not answer ({away})")
         return False
     entity, project, identity = run.entity, run.project, run.id
-    fit_run.write(view, report, run, mode, tracker.checkpoint_artifact, say)
+    fit_run.write(view, report, run, mode, wandb_start.checkpoint_artifact, say)
     if mode == "offline":
         offline = [path for run_view in view.runs for path in wandb_files.offline_runs(run_view.directory)]
         if offline:

@@ -15,7 +15,7 @@ from zeroscale.config.trainer import TrackerConfig
 from zeroscale.report.views.study import read_study
 from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.report.wandb import workspace
-from zeroscale.training.trackers import tracker
+from zeroscale.training.trackers import wandb_start
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def own_wandb(tmp_path_factory):
         for name in ("CONFIG_DIR", "CACHE_DIR", "DATA_DIR"):
             patch.setenv(f"WANDB_{name}", str(folder / name))
         patch.setenv("NETRC", str(folder / "netrc"))
-        patch.setattr(tracker, "_SEND_SECONDS", 25.0)
+        patch.setattr(wandb_start, "SEND_SECONDS", 25.0)
         yield patch
         import wandb
 

@@ -15,7 +15,7 @@ from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
 from zeroscale.runs import layout
-from zeroscale.training.trackers import tracker, wandb_files
+from zeroscale.training.trackers import tracker, wandb_files, wandb_start
 
 BATCH = 256
 HASH = "0123456789abcdef" * 4
@@ -39,7 +39,7 @@ def own_wandb(monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setattr(tracker, "_SEND_SECONDS", 25.0)
+    monkeypatch.setattr(wandb_start, "SEND_SECONDS", 25.0)
     yield
     import wandb
 
@@ -162,7 +162,7 @@ def test_a_cell_that_is_being_trained_is_left_to_its_own_process(cell):
 
 
 def test_a_run_that_w_and_b_s_death_befalls_goes_on_and_is_sent_afterwards(cell, server, monkeypatch, capsys):
-    monkeypatch.setattr(tracker, "FINISH_SECONDS", 12.0)
+    monkeypatch.setattr(wandb_start, "FINISH_SECONDS", 12.0)
     settings = TrackerConfig(name="wandb", mode="online")
     run = tracker._open_run(settings, "online", cell, SETTINGS, MANIFEST, live=True)
     follower = tracker.Follower(cell, BATCH, tracker.Wandb(run, "online", cell))
@@ -195,7 +195,7 @@ def test_a_run_that_w_and_b_s_death_befalls_goes_on_and_is_sent_afterwards(cell,
 def test_where_w_and_b_never_answers_a_run_begins_all_the_same_and_is_sent_afterwards(
     cell, server, monkeypatch, capsys
 ):
-    monkeypatch.setattr(tracker, "_CONNECT_SECONDS", 2.0)
+    monkeypatch.setattr(wandb_start, "CONNECT_SECONDS", 2.0)
     server.mute.set()
     train(cell, 1, 4)
     before = time.monotonic()

@@ -4,35 +4,41 @@ A run's own files are the record and every tracker is a view of it (`follower`):
 what it lacks when it answers again, each step once.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Protocol
 
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, write_json
+from zeroscale.core.files import write_json
 from zeroscale.core.jsonl import Row
 from zeroscale.runs import layout, status
 from zeroscale.runs.results import Json
 from zeroscale.runs.run import Run
-from zeroscale.training.trackers import wandb_log
-from zeroscale.training.trackers.follower import FINISH_SECONDS, SCORED, Follower, Sink, SyncState
+from zeroscale.training.trackers import wandb_log, wandb_start
+from zeroscale.training.trackers.follower import SCORED, Follower, Sink, SyncState
 from zeroscale.training.trackers.local import Files, TensorBoard
 from zeroscale.training.trackers.wandb_files import RUN_ID, SENT, complete_note, is_sent, put_aside, read_note, run_id
+from zeroscale.training.trackers.wandb_start import (
+    TrackerUnavailable,
+    checkpoint_artifact,
+    connect,
+    first_line,
+    mode_of,
+)
 
 if TYPE_CHECKING:
     import wandb
 
-_CONNECT_SECONDS = 20.0
-_SEND_SECONDS = 600.0
-# W&B's errors where it has answered and refused: the user must mend that before a step is trained. After all other
-# errors the run is trained, and sent later.
-_REFUSAL = re.compile(r"\b40[0134]\b|permission|denied|unauthori[sz]ed|credential|api key|log ?in", re.IGNORECASE)
+
+_TITLES = {"wandb": "W&B", "tensorboard": "TensorBoard", "files": "tracker=files"}
+_MISSING = (
+    "the run goes on without it. metrics.jsonl has every step: `zeroscale report study=… tracker={tracker}` sends what "
+    "{title} lacks"
+)
 
 
 class Tracker(Protocol):
@@ -54,19 +60,27 @@ class Silent:
 
 
 def start(settings: TrainConfig, directory: Path) -> Tracker:
-    """The tracker that the settings ask for.
+    """The tracker that the settings ask for; one that does not start says so, and the run goes on without it.
 
     Raises:
-        ZeroscaleError: W&B does not accept the user, or a package is missing, before a single step is trained.
+        ZeroscaleError: `tracker.mode=online` was asked for, and W&B does not start: no step is trained.
     """
+    tracker, title = settings.tracker, _TITLES.get(settings.tracker.name, "")
     facts = {"settings_hash": settings.hash(), "params": vars(settings.params)}
     try:
-        sink = _sink(settings.tracker, directory, as_dict(settings), facts, live=True)
+        sink = _sink(tracker, directory, as_dict(settings), facts, live=True)
+        return Silent() if sink is None else Follower(directory, settings.trainer.batch_tokens, sink)
     except TrackerUnavailable as error:
         # An offline run would be a second one of this name: what W&B lacks is sent from the files afterwards.
-        print(f"{directory.name}: W&B does not answer ({error}); {Wandb.missing_message}", flush=True)
-        return Silent()
-    return Silent() if sink is None else Follower(directory, settings.trainer.batch_tokens, sink)
+        reason = f"W&B does not answer: {first_line(error)}"
+    except ZeroscaleError as error:
+        reason = str(error).replace("\n", "\n    ")
+    except Exception as error:  # (a tracker is third-party code on the user's disk, and no number depends on it)
+        reason = f"{title} does not start: {first_line(error)}"
+    if tracker.name == "wandb" and tracker.mode == "online":
+        raise ZeroscaleError(f"tracker.mode=online was asked for. {reason}")
+    print(f"{directory.name}: {reason}\n    {_MISSING.format(title=title, tracker=tracker.name)}", flush=True)
+    return Silent()
 
 
 def _sink(
@@ -91,10 +105,7 @@ class Wandb:
     """
 
     name = "W&B"
-    missing_message = (
-        "the run goes on without it. metrics.jsonl has every step: `zeroscale report study=… tracker=wandb` sends what "
-        "W&B lacks"
-    )
+    missing_message = _MISSING.format(title=name, tracker="wandb")
 
     def __init__(self, run: "wandb.Run", mode: str, directory: Path) -> None:
         self._run = run
@@ -133,7 +144,7 @@ class Wandb:
                 self._log_checkpoint()
             except Exception as error:  # the lineage is lost; the run itself must still be closed
                 print(
-                    f"{self._directory.name}: W&B does not take the checkpoint's name: {_first_line(error)}", flush=True
+                    f"{self._directory.name}: W&B does not take the checkpoint's name: {first_line(error)}", flush=True
                 )
         wandb_log.finish(self._run, self._mode, exit_code)
         state = "done" if exit_code == 0 else "not done"
@@ -143,7 +154,8 @@ class Wandb:
     def _log_checkpoint(self) -> None:
         artifact = checkpoint_artifact(self._directory)
         if artifact is not None:
-            self._run.log_artifact(artifact, aliases=["latest", self._directory.parent.name])
+            study = wandb_start.cut(self._directory.parent.name, wandb_start.MAX_NAME)
+            self._run.log_artifact(artifact, aliases=["latest", study])
 
 
 def send(tracker: TrackerConfig, directory: Path, settings: Json, manifest: Mapping[str, Any], done: bool) -> str:
@@ -171,7 +183,7 @@ def send(tracker: TrackerConfig, directory: Path, settings: Json, manifest: Mapp
         return "is not sent: W&B is disabled"
     follower = Follower(directory, int((settings.get("trainer") or {}).get("batch_tokens") or 0), sink)
     follower.log({})
-    follower.finish(0 if done else 1, _SEND_SECONDS)
+    follower.finish(0 if done else 1, wandb_start.SEND_SECONDS)
     if not follower.complete:
         return "could not be sent"
     return sink.done_message
@@ -206,97 +218,3 @@ def _open_run(
         tags=[str(name) for name in names if name],
         config={**settings, **params, "settings_hash": settings_hash, "cell": directory.name},
     )
-
-
-class TrackerUnavailable(Exception):
-    """W&B does not answer."""
-
-
-class RunFacts(TypedDict, total=False):
-    """What W&B is told of a run, by the names of `wandb.init`."""
-
-    name: str
-    group: str
-    job_type: str
-    tags: list[str]
-    config: Json
-
-
-def connect(
-    tracker: TrackerConfig, mode: str, folder: Path, *, identity: str, live: bool = True, **facts: Unpack[RunFacts]
-) -> "wandb.Run":
-    """A W&B run in `folder`; `live` ones record the system's metrics. Online it goes on from what W&B has of it.
-
-    Raises:
-        ZeroscaleError: W&B does not accept the user or the run.
-        TrackerUnavailable: it does not answer.
-    """
-    import wandb
-
-    options: Json = {"silent": True, "console": "off", "init_timeout": _CONNECT_SECONDS, "x_disable_stats": not live}
-    # Of later versions: without it, the end of a process may wait for hours for a W&B that does not answer.
-    later = {"finish_timeout": (FINISH_SECONDS if live else _SEND_SECONDS) - 10, "finish_timeout_raises": True}
-    options |= {key: value for key, value in later.items() if key in wandb.Settings.model_fields}
-    where: Json = {"project": tracker.project, "entity": tracker.entity, "dir": str(folder), "mode": mode}
-    where |= {"id": identity, "resume": "allow" if mode == "online" else None}
-    try:
-        return wandb.init(**where, settings=wandb.Settings(**options), **facts)
-    except (wandb.errors.Error, TimeoutError) as error:
-        reason = _first_line(error)
-        refused = isinstance(error, wandb.errors.AuthenticationError | wandb.errors.UsageError)
-        if mode == "offline" or refused or _REFUSAL.search(reason):
-            raise _refused(f"W&B does not start: {reason}") from error
-        raise TrackerUnavailable(reason) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _refused(reason: str) -> ZeroscaleError:
-    return ZeroscaleError(
-        f"{reason}\nLog in with `wandb login`, or go on without: tracker.mode=offline keeps the run for `wandb sync`, "
-        "tracker=none leaves W&B out."
-    )
-
-
-def mode_of(tracker: TrackerConfig) -> str:
-    """`auto` is online where the user is logged in, else offline; WANDB_MODE is respected.
-
-    Raises:
-        ZeroscaleError: the credentials that W&B finds cannot be valid.
-    """
-    if tracker.mode == "disabled":
-        return "disabled"
-    # Offline means offline: W&B's own error reports would ask the network. What we have to say we say ourselves.
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    os.environ.setdefault("WANDB_SILENT", "true")
-    import wandb
-
-    mode = os.environ.get("WANDB_MODE", "auto") if tracker.mode == "auto" else tracker.mode
-    if mode in ("offline", "disabled", "online"):
-        return mode
-    try:
-        # Whether W&B accepts them shows when the run starts, which also copes with a W&B that does not answer.
-        return "online" if wandb.login(prompt=False, verify=False) else "offline"
-    except (wandb.errors.Error, ValueError) as error:
-        raise _refused(f"W&B does not accept the credentials it finds: {_first_line(error)}") from error
-
-
-def checkpoint_artifact(directory: Path) -> "wandb.Artifact | None":
-    """The last checkpoint as W&B's artifact, the same for the same checkpoint: the sha256 of each of its files, and
-    where the weights lie. Nothing large is uploaded."""
-    import wandb
-
-    checkpoints = [path for path in Run(directory).checkpoints if layout.is_checkpoint(path)]
-    if not checkpoints:
-        return None
-    folder = checkpoints[-1]
-    meta = read_json(folder / layout.META)
-    metadata = {key: meta[key] for key in ("step", "tokens", "settings_hash", "val/loss") if key in meta}
-    artifact = wandb.Artifact(f"checkpoint-{directory.name}", type="model", metadata=metadata)
-    artifact.add_file(str(folder / layout.META))
-    weights = folder / layout.WEIGHTS
-    if weights.is_file():
-        artifact.add_reference(weights.resolve().as_uri(), checksum=False)
-    return artifact
