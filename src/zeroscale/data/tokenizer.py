@@ -19,8 +19,9 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_json, write_json, write_text
+from zeroscale.data import tokenizer_parts
+from zeroscale.data.tokenizer_parts import END_OF_TEXT
 
-END_OF_TEXT = "<|endoftext|>"
 # `Tokenizer.fingerprint` of OpenAI's released encoder.json and vocab.bpe (sha256 19613966… and 1ce16647…).
 GPT2_FINGERPRINT = "7bb0d56a91a07f0af99787cc8280ba27cf729235e124e0dbbe54887148cdc352"
 GPT2_VOCAB_SIZE = 50257
@@ -29,7 +30,6 @@ BLOCK_CHARACTERS = 1 << 20
 # Places where the pattern has a token's edge whatever stands around them: its matches hold whitespace only at their
 # front or are whitespace altogether, look to the right only past whitespace, and never mix letters with digits.
 _TOKEN_EDGE = re.compile(r"(?<=\S)(?=[ \n])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
-_LAYOUTS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 _STAMP = "zeroscale_tokenizer.json"
 
 
@@ -75,7 +75,8 @@ class Tokenizer:
         Raises:
             ZeroscaleError: when it is no byte-level BPE, an empty one included.
         """
-        _check(vocabulary, merges, where)
+        if fault := tokenizer_parts.fault(vocabulary, merges, _BYTE_OF):
+            raise ZeroscaleError(f"{where}: not a byte-level BPE tokenizer ({len(vocabulary):,} tokens): {fault}")
         self._tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         self._merges = [(left, right) for left, right in merges]
         self._bytes: list[builtins.bytes] = [
@@ -123,7 +124,9 @@ class Tokenizer:
                 f"tokenizer.vocab_size={vocab_size}: this corpus is too small for it, its repeated pairs give a"
                 f" vocabulary of {len(model['vocab']) + 1} at most; ask for that or less, or use tokenizer=bytes"
             )
-        return cls({**model["vocab"], END_OF_TEXT: len(model["vocab"])}, _pairs(model["merges"], "the trained model"))
+        pairs = (merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"])
+        merges = [(left, right) for left, right in pairs]
+        return cls({**model["vocab"], END_OF_TEXT: len(model["vocab"])}, merges)
 
     @classmethod
     def load(cls, directory: Path | str) -> "Tokenizer":
@@ -133,11 +136,39 @@ class Tokenizer:
             ZeroscaleError: when none is, one is broken or empty, or a saved tokenizer is not what was saved.
         """
         directory = Path(directory)
-        tokenizer = cls(*_read(directory), where=str(directory))
+        return cls(*tokenizer_parts.read_vocabulary(directory), where=str(directory))._as_saved(directory)
+
+    @classmethod
+    def load_plain(cls, directory: Path | str, rows: int | None = None) -> "Tokenizer | str":
+        """`load`, where the files ask for nothing more than GPT-2's tokenizer does; else what more that is, in words.
+
+        Args:
+            rows: of the model's vocabulary. Tokens beyond it that no text gives ([PAD], say) are left out.
+
+        Raises:
+            ZeroscaleError: when no tokenizer is there, or a file is damaged.
+        """
+        directory = Path(directory)
+        parts = tokenizer_parts.read(directory, rows)
+        if parts.more:
+            return "; ".join(parts.more[:3])
+        if fault := tokenizer_parts.fault(parts.vocabulary, parts.merges, _BYTE_OF):
+            return fault
+        found = cls(parts.vocabulary, parts.merges, str(directory))
+        saved = read_json(directory / _STAMP) if (directory / _STAMP).is_file() else {}
+        before = {token: i for token, i in parts.vocabulary.items() if i < saved.get("vocab_size", found.vocab_size)}
+        # Tokens may have been added since it was saved.
+        if END_OF_TEXT in before and len(before) < found.vocab_size:
+            cls(before, parts.merges, str(directory))._as_saved(directory)
+            return found
+        return found._as_saved(directory)
+
+    def _as_saved(self, directory: Path) -> "Tokenizer":
+        """Itself, unless the directory's stamp says that another was saved there."""
         stamp = directory / _STAMP
-        if stamp.is_file() and read_json(stamp).get("fingerprint") != tokenizer.fingerprint:
+        if stamp.is_file() and read_json(stamp).get("fingerprint") != self.fingerprint:
             raise ZeroscaleError(f"{directory}: the tokenizer's files are not those that were saved (see {_STAMP})")
-        return tokenizer
+        return self
 
     @classmethod
     def gpt2(cls, path: str, revision: str | None = None) -> "Tokenizer":
@@ -152,7 +183,9 @@ class Tokenizer:
             if not hub.is_repo_name(path):
                 raise ZeroscaleError(f"tokenizer.path={path}: there is no such directory, and it is no hub name either")
             directory = hub.snapshot(path, revision, only=("vocab.json", "merges.txt")).directory
-        tokenizer = cls.load(directory)
+        tokenizer = cls.load_plain(directory)
+        if isinstance(tokenizer, str):
+            raise ZeroscaleError(f"{directory}: not GPT-2's tokenizer: {tokenizer}")
         if tokenizer.vocab_size != GPT2_VOCAB_SIZE or tokenizer.fingerprint != GPT2_FINGERPRINT:
             raise ZeroscaleError(
                 f"{directory}: not GPT-2's tokenizer: {tokenizer.vocab_size:,} tokens (GPT-2 has {GPT2_VOCAB_SIZE:,}),"
@@ -165,6 +198,25 @@ class Tokenizer:
         """Hex sha256 over the tokens in order of id, the merges and the special token."""
         content = {"tokens": self._tokens, "merges": self._merges, "specials": {END_OF_TEXT: self.eos}}
         return sha256_json(content)
+
+    @property
+    def start(self) -> int:
+        """What stands before a text: `<|endoftext|>`, as between the documents of a corpus."""
+        return self.eos
+
+    @property
+    def splits_before_space(self) -> bool:
+        """Whether no token reaches from what is no white space to a space or a `\n` after it: so the pattern has it."""
+        return True
+
+    @property
+    def base_size(self) -> int:
+        """Ids of the vocabulary: all that a model needs to know."""
+        return self.vocab_size
+
+    def encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode_batch`: this tokenizer puts no token of its own around a text."""
+        return self.encode_batch(texts)
 
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Token ids. `<|endoftext|>` in the text is ordinary text unless `allow_special`."""
@@ -226,63 +278,6 @@ class Tokenizer:
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "clean_up_tokenization_spaces": False}
         write_json(directory / "tokenizer_config.json", {**config, **specials})
         write_json(directory / _STAMP, {"fingerprint": self.fingerprint, "vocab_size": self.vocab_size})
-
-
-def _check(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], where: str) -> None:
-    """Refuses what is no byte-level BPE, above all the empty tokenizers that other loaders return without a word."""
-    fault = None
-    if sorted(vocabulary.values()) != list(range(len(vocabulary))):
-        fault = "the ids are not 0, 1, 2, … without a gap"
-    elif missing := [value for character, value in _BYTE_OF.items() if character not in vocabulary]:
-        fault = f"{len(missing)} of the 256 bytes have no token of their own"
-    elif END_OF_TEXT not in vocabulary:
-        fault = f"there is no {END_OF_TEXT}"
-    elif strange := [t for t in vocabulary if t != END_OF_TEXT and not all(c in _BYTE_OF for c in t)]:
-        fault = f"{strange[0]!r} is neither {END_OF_TEXT} nor written in GPT-2's byte alphabet"
-    elif lost := [pair for pair in merges if not {*pair, "".join(pair)} <= vocabulary.keys()]:
-        fault = f"the merge {' '.join(lost[0])!r} has no token in the vocabulary"
-    elif len(vocabulary) > 257 and not merges:
-        fault = "there are no merges"
-    if fault:
-        raise ZeroscaleError(f"{where}: not a byte-level BPE tokenizer ({len(vocabulary):,} tokens): {fault}")
-
-
-def _read(directory: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    if not directory.is_dir():
-        raise ZeroscaleError(f"{directory}: no such directory, so no tokenizer")
-    for vocabulary_name, merges_name in _LAYOUTS:
-        if (directory / vocabulary_name).is_file() and (directory / merges_name).is_file():
-            lines = (directory / merges_name).read_text(encoding="utf-8").split("\n")
-            lines = lines[1:] if lines[0].startswith("#version") else lines
-            merges = _pairs([line for line in lines if line], str(directory / merges_name))
-            return _vocabulary(read_json(directory / vocabulary_name), directory / vocabulary_name), merges
-    file = directory / "tokenizer.json"
-    if not file.is_file():
-        expected = ", ".join(" + ".join(layout) for layout in _LAYOUTS)
-        raise ZeroscaleError(f"{directory}: no tokenizer in here; it should hold {expected}, or tokenizer.json")
-    content = read_json(file)
-    model = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(model, dict) or "vocab" not in model or "merges" not in model:
-        raise ZeroscaleError(f"{file}: not a byte-level BPE tokenizer: it has no vocabulary with merges")
-    added = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
-    return {**_vocabulary(model["vocab"], file), **added}, _pairs(model["merges"], str(file))
-
-
-def _vocabulary(content: object, file: Path) -> dict[str, int]:
-    if not isinstance(content, dict) or not all(isinstance(i, int) for i in content.values()):
-        raise ZeroscaleError(f"{file}: should hold one JSON object, token to id")
-    return content
-
-
-def _pairs(merges: Iterable[str | Sequence[str]], where: str) -> list[tuple[str, str]]:
-    """Merges as pairs, from "a b" or ["a", "b"]: files hold either."""
-    pairs = []
-    for number, merge in enumerate(merges, start=1):
-        tokens = merge.split(" ") if isinstance(merge, str) else list(merge)
-        if len(tokens) != 2:
-            raise ZeroscaleError(f"{where}: merge {number} should be two tokens, not {' '.join(tokens)!r}")
-        pairs.append((tokens[0], tokens[1]))
-    return pairs
 
 
 def _blocks(text: str, size: int) -> Iterator[str]:

@@ -5,21 +5,18 @@ Pythia, OPT and their like: `transformers` computes, the harness asks. For the o
 
 import copy
 import inspect
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from tokenizers import pre_tokenizers
 from torch import Tensor, nn
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_json
-from zeroscale.data.tokenizer import well_formed
+from zeroscale.core.files import read_json
+from zeroscale.data import hf_tokenizer, tokenizer_files
+from zeroscale.data.hf_tokenizer import TransformersTokenizer
 from zeroscale.runs import layout
 
 # What the architectures call their context; the first that a config has.
@@ -42,11 +39,9 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
         ) from error
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    tokenizer_files.check(directory)  # before the weights take memory
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(directory, local_files_only=True)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            directory, local_files_only=True, split_special_tokens=True
-        )
     except Exception as error:  # a dozen kinds, from a missing file to a missing package
         plain = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ZeroscaleError(
@@ -54,7 +49,7 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
         ) from error
     model = model.float()
     adapted = TransformersModel(model.eval(), str(directory)).eval()
-    return adapted, TransformersTokenizer(tokenizer, str(directory))
+    return adapted, hf_tokenizer.load_any(directory, adapted.config.vocab_size)
 
 
 @dataclass(frozen=True)
@@ -156,75 +151,3 @@ class TransformersModel(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids [B, T] → logits [B, T, V]."""
         return self.logits(self.hidden(tokens))
-
-
-class TransformersTokenizer:
-    """A tokenizer of transformers, called as `tokenizer.Tokenizer` is: adds no special token, and takes none from a
-    text that holds its name."""
-
-    def __init__(self, tokenizer: Any, where: str) -> None:
-        if tokenizer.eos_token_id is None:
-            raise ZeroscaleError(f"{where}: the tokenizer names no end-of-text token (eos_token)")
-        self._tokenizer = tokenizer
-        self.eos: int = tokenizer.eos_token_id
-        self.vocab_size = len(tokenizer)
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids."""
-        return self.encode_batch([text])[0]
-
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of each text."""
-        if not texts:
-            return []
-        plain = [well_formed(text) for text in texts]
-        return self._tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids, special tokens by name."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hex sha256 over the vocabulary and, of the fast kind, all that the `tokenizers` library knows of it."""
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        return sha256_json({"tokens": self._tokenizer.get_vocab(), "rules": backend.to_str() if backend else None})
-
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """The bytes of the ids, special tokens by name. Of a SentencePiece vocabulary a text's own first space, which
-        no text has, is among them."""
-        return b"".join(self._pieces[token] for token in ids)
-
-    def token_byte_lengths(self) -> np.ndarray:
-        """int64 [vocab_size]: bytes of text behind each id; 0 for special tokens. A SentencePiece text's own first
-        space is counted."""
-        special = {token for token, added in self._tokenizer.added_tokens_decoder.items() if added.special}
-        lengths = [0 if token in special else len(piece) for token, piece in enumerate(self._pieces)]
-        return np.array(lengths, dtype=np.int64)
-
-    @cached_property
-    def _pieces(self) -> list[bytes]:
-        """What each id stands for, of byte-level and SentencePiece vocabularies."""
-        added = {token: entry.content for token, entry in self._tokenizer.added_tokens_decoder.items()}
-        vocabulary = {token: text for text, token in self._tokenizer.get_vocab().items() if token not in added}
-        letters = _bytes_by_letter()
-        byte_level = all(letters.keys() >= set(text) for text in vocabulary.values())
-        pieces = [b""] * self.vocab_size
-        for token, text in vocabulary.items():
-            pieces[token] = bytes(letters[letter] for letter in text) if byte_level else _sentencepiece_bytes(text)
-        for token, text in added.items():
-            pieces[token] = text.encode("utf-8")
-        return pieces
-
-
-def _bytes_by_letter() -> dict[str, int]:
-    """GPT-2's alphabet: a printable letter for each byte; those that print nothing stand from U+0100 on, in order."""
-    letters = set(pre_tokenizers.ByteLevel.alphabet())
-    plain = {letter: ord(letter) for letter in letters if ord(letter) < 0x100}
-    others = sorted(set(range(256)) - set(plain.values()))
-    return plain | {chr(0x100 + place): byte for place, byte in enumerate(others)}
-
-
-def _sentencepiece_bytes(piece: str) -> bytes:
-    byte = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
-    return bytes.fromhex(byte[1]) if byte else piece.replace("▁", " ").encode("utf-8")

@@ -10,8 +10,9 @@ from zeroscale.runs.resolve import CheckpointRef
 if TYPE_CHECKING:
     from torch import nn
 
+    from zeroscale.data.hf_tokenizer import TransformersTokenizer
     from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.eval.hf_adapter import TransformersModel, TransformersTokenizer
+    from zeroscale.eval.hf_adapter import TransformersModel
     from zeroscale.model.gpt import GPT
     from zeroscale.model.protocol import LanguageModel
 
@@ -33,7 +34,11 @@ def load(target: CheckpointRef) -> Pair:
             from zeroscale.eval import hf_adapter
 
             return _paired(*hf_adapter.load(target.path), target.origin)
-        return _paired(weights.from_pretrained(target.path).eval(), Tokenizer.load(target.path), target.origin)
+        from zeroscale.data import hf_tokenizer
+
+        rows = weights.read_config(target.path).vocab_size
+        other = hf_tokenizer.load(target.path, rows)  # before the weights take memory
+        return _paired(weights.from_pretrained(target.path).eval(), other, target.origin)
     from zeroscale.config import train as composition
 
     tokenizer = Tokenizer.load(target.run_directory / layout.TOKENIZER)
@@ -54,8 +59,8 @@ def _paired(model: "GPT | TransformersModel", tokenizer: "Tokenizer | Transforme
     Raises:
         ZeroscaleError: the tokenizer has ids that the model does not know, or far fewer than it knows.
     """
-    rows, tokens = model.config.vocab_size, tokenizer.vocab_size
-    if tokens > rows or tokens < (1 - PADDING) * rows:
+    rows, tokens = model.config.vocab_size, tokenizer.base_size
+    if tokens > rows or tokenizer.vocab_size < (1 - PADDING) * rows:
         raise ZeroscaleError(
             f"{where}: the tokenizer is not the model's: it has {tokens:,} tokens, and the model a vocabulary of "
             f"{rows:,}. Put the tokenizer's files that the model was trained with beside its weights"

@@ -80,12 +80,28 @@ class TextTokenizer(Protocol):
         """The id of the end of text."""
 
     @property
+    def start(self) -> int:
+        """The id that stands before a text: the beginning of text or, where there is none, the end of one.
+
+        Raises:
+            ZeroscaleError: the model does not know it.
+        """
+
+    @property
+    def splits_before_space(self) -> bool:
+        """Whether it is certain that no token reaches from what is no white space to a space or a `\n` after it, so
+        that what stands before and behind may be encoded apart."""
+
+    @property
     def fingerprint(self) -> str:
         """Hex sha256 of all that decides how a text is encoded."""
 
     def encode(self, text: str) -> list[int]: ...
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]: ...
+
+    def encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode_batch`, with the tokens that the tokenizer itself puts around a text."""
 
     def decode(self, ids: Iterable[int]) -> str: ...
 

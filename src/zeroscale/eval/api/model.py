@@ -10,10 +10,11 @@ from torch import nn
 
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data.hf_tokenizer import TransformersTokenizer
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import load as loading
 from zeroscale.eval.api.plain_module import PlainModule
-from zeroscale.eval.hf_adapter import TransformersModel, TransformersTokenizer
+from zeroscale.eval.hf_adapter import TransformersModel
 from zeroscale.model.gpt import GPT
 from zeroscale.runs.resolve import resolve_checkpoint
 

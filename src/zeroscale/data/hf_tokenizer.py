@@ -1,0 +1,224 @@
+"""Every tokenizer that is not GPT-2's kind: transformers makes it of a directory's files, as for everybody else.
+
+For the optional extra `zeroscale[hf]`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from tokenizers import pre_tokenizers
+
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import sha256_json
+from zeroscale.data import tokenizer_files as files
+from zeroscale.data.tokenizer import Tokenizer, well_formed
+from zeroscale.data.tokenizer_parts import END_OF_TEXT
+
+# Raised whenever the same files would give other scores: 2, context and target are encoded as one text.
+_VERSION = 2
+
+
+def load(directory: Path, rows: int) -> "Tokenizer | TransformersTokenizer":
+    """The tokenizer of a directory with GPT-2's architecture: our own class where its files ask for nothing more, else
+    what transformers makes of them.
+
+    Args:
+        rows: of the model's vocabulary.
+
+    Raises:
+        ZeroscaleError: there is no tokenizer, or a file is damaged; transformers is needed and not installed.
+    """
+    plain = Tokenizer.load_plain(directory, rows)
+    return plain if isinstance(plain, Tokenizer) else load_any(directory, rows, plain)
+
+
+def load_any(directory: Path, rows: int, why: str = "") -> "TransformersTokenizer":
+    """What transformers' AutoTokenizer makes of a directory. Runs no code that lies in it.
+
+    Args:
+        rows: of the model's vocabulary.
+        why: what our own class lacks, for the message where transformers is not installed.
+
+    Raises:
+        ZeroscaleError: a file is damaged, or transformers is not installed or cannot make a tokenizer of them.
+    """
+    files.check(directory)
+    try:
+        import transformers
+    except ImportError as error:
+        raise ZeroscaleError(
+            f"{directory}: its tokenizer is not GPT-2's kind ({why or 'another architecture'}); transformers reads it, "
+            "which is not installed: pip install 'zeroscale[hf]'"
+        ) from error
+    transformers.logging.set_verbosity_error()
+    where = f"{directory}: transformers {transformers.__version__} cannot load this tokenizer"
+    if (directory / files.TOKENIZER).is_file():
+        with _library_faults(f"{directory / files.TOKENIZER}: the tokenizers library cannot read it"):
+            tokenizers.Tokenizer.from_file(str(directory / files.TOKENIZER))
+    with _library_faults(where):
+        made = transformers.AutoTokenizer.from_pretrained(
+            directory, local_files_only=True, trust_remote_code=False, split_special_tokens=True
+        )
+    return TransformersTokenizer(made, str(directory), rows)
+
+
+@contextmanager
+def _library_faults(what: str) -> Iterator[None]:
+    """Turns whatever a library says of a tokenizer's files into one message: transformers raises a dozen kinds, and
+    `tokenizers` bare Exceptions, or the panics of its Rust code, which are no Exceptions."""
+    try:
+        yield
+    except ZeroscaleError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        plain = next(iter(str(error).strip().split("\n")), "") or type(error).__name__
+        raise ZeroscaleError(f"{what}: {plain[:300]}") from error
+
+
+class TransformersTokenizer:
+    """A tokenizer of transformers, called as `tokenizer.Tokenizer` is: adds no special token unless asked to, and takes
+    none from a text that holds its name.
+
+    Args:
+        rows: of the model's vocabulary; None: not known. Ids beyond it may be in the vocabulary but not in a text.
+
+    Raises:
+        ZeroscaleError: no token ends a text.
+    """
+
+    def __init__(self, tokenizer: Any, where: str, rows: int | None = None) -> None:
+        self._tokenizer = tokenizer
+        self._where = where
+        self._rows = rows
+        ids = tokenizer.get_vocab()
+        eos = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else ids.get(END_OF_TEXT)
+        if eos is None:
+            raise ZeroscaleError(
+                f'{where}: the tokenizer names no end-of-text token; add "eos_token" to its {files.CONFIG}'
+            )
+        self.eos: int = eos
+        last = max(ids.values(), default=-1) + 1
+        self.vocab_size = last if rows is None else min(last, rows)
+        self._added = {token: entry for token, entry in tokenizer.added_tokens_decoder.items()}
+
+    @property
+    def start(self) -> int:
+        """What stands before a text: the beginning of text (bos) or, where there is no such token, the end of one."""
+        bos = self._tokenizer.bos_token_id
+        self._check([[start := self.eos if bos is None else bos]])
+        return start
+
+    @property
+    def splits_before_space(self) -> bool:
+        """Unknown, so False: context and target are always encoded as one text."""
+        return False
+
+    @property
+    def base_size(self) -> int:
+        """Ids of the vocabulary itself, without what was added to it: at most as many as a model of its own knows."""
+        return max((i for i in self._tokenizer.get_vocab().values() if i not in self._added), default=-1) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each text.
+
+        Raises:
+            ZeroscaleError: a text holds a token that the model does not know.
+        """
+        return self._encoded(texts, False)
+
+    def encode_whole(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode_batch`, with the tokens that this tokenizer puts around a text (OPT's </s>, Llama's <s>)."""
+        return self._encoded(texts, True)
+
+    def _encoded(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        if not texts:
+            return []
+        plain = [well_formed(text) for text in texts]
+        with _library_faults(f"{self._where}: its tokenizer cannot encode a text"):
+            ids: list[list[int]] = self._tokenizer(plain, add_special_tokens=special, verbose=False)["input_ids"]
+        self._check(ids)
+        return ids
+
+    def _check(self, ids: Iterable[Sequence[int]]) -> None:
+        if self._rows is None:
+            return
+        for one in ids:
+            if one and max(one) >= self._rows:
+                beyond = next(token for token in one if token >= self._rows)
+                raise ZeroscaleError(
+                    f"{self._where}: {self._tokenizer.convert_ids_to_tokens(beyond)!r} is token {beyond:,}, and the "
+                    f"model's vocabulary has {self._rows:,} (0 to {self._rows - 1:,}); it was added to the tokenizer "
+                    "and not to the model"
+                )
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids, special tokens by name."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex sha256 over all that decides how a text is encoded: the vocabulary, the start and the end of a text, and
+        of the fast kind all that the `tokenizers` library knows of it."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        return sha256_json(
+            {
+                "version": _VERSION,
+                "class": type(self._tokenizer).__name__,
+                "tokens": self._tokenizer.get_vocab(),
+                "rules": backend.to_str() if backend else None,
+                "bos": self._tokenizer.bos_token_id,
+                "eos": self.eos,
+            }
+        )
+
+    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes of the ids, special tokens by name. Of a SentencePiece vocabulary a text's own first space, which
+        no text has, is among them."""
+        return b"".join(self._pieces[token] for token in ids)
+
+    def token_byte_lengths(self) -> np.ndarray:
+        """int64 [vocab_size]: bytes of text behind each id; 0 for special tokens. A SentencePiece text's own first
+        space is counted."""
+        special = {token for token, added in self._added.items() if added.special}
+        lengths = [0 if token in special else len(piece) for token, piece in enumerate(self._pieces)]
+        return np.array(lengths, dtype=np.int64)
+
+    @cached_property
+    def _pieces(self) -> list[bytes]:
+        """What each id stands for, of byte-level and SentencePiece vocabularies."""
+        added = {token: entry.content for token, entry in self._added.items()}
+        vocabulary = {token: text for text, token in self._tokenizer.get_vocab().items() if token not in added}
+        letters = _bytes_by_letter()
+        byte_level = all(letters.keys() >= set(text) for text in vocabulary.values())
+        pieces = [b""] * self.vocab_size
+        for token, text in vocabulary.items():
+            pieces[token] = bytes(letters[letter] for letter in text) if byte_level else _sentencepiece_bytes(text)
+        for token, text in added.items():
+            if token < self.vocab_size:
+                pieces[token] = text.encode("utf-8")
+        return pieces
+
+
+def _bytes_by_letter() -> dict[str, int]:
+    """GPT-2's alphabet: a printable letter for each byte; those that print nothing stand from U+0100 on, in order."""
+    letters = set(pre_tokenizers.ByteLevel.alphabet())
+    plain = {letter: ord(letter) for letter in letters if ord(letter) < 0x100}
+    others = sorted(set(range(256)) - set(plain.values()))
+    return plain | {chr(0x100 + place): byte for place, byte in enumerate(others)}
+
+
+def _sentencepiece_bytes(piece: str) -> bytes:
+    byte = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
+    return bytes.fromhex(byte[1]) if byte else piece.replace("▁", " ").encode("utf-8")

@@ -1,0 +1,164 @@
+"""Tokenizers of other people's directories beside transformers' AutoTokenizer and the tokenizers library."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.data import hf_tokenizer, tokenizer_files
+from zeroscale.data.tokenizer import END_OF_TEXT, Tokenizer
+
+transformers = pytest.importorskip("transformers")
+
+WORDS = "the town and a house in the town of cats, 123 and 4567 words; Hello there! ﬁne café cafe\u0301\n"
+TEXTS = ["Hello", "the town", "The Town OF cats", " lead", "trail ", "a\nb\t c  d", "12345", "ﬁne cafe\u0301", "", "🤖"]
+ROWS = 400
+Edit = Callable[[dict[str, Any], dict[str, Any]], None]
+
+
+@pytest.fixture(scope="module")
+def trained() -> Tokenizer:
+    return Tokenizer.train_bpe([f"{WORDS}{n % 5} {n % 7}" for n in range(50)], 300)
+
+
+def edited(directory: Path, trained: Tokenizer, edit: Edit, drop: str = "") -> Path:
+    """A directory with this tokenizer, its tokenizer.json and tokenizer_config.json edited, and a config.json."""
+    trained.save(directory)
+    content, config = (
+        json.loads((directory / name).read_text()) for name in ("tokenizer.json", "tokenizer_config.json")
+    )
+    edit(content, config)
+    (directory / "tokenizer.json").write_text(json.dumps(content))
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    (directory / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": ROWS}))
+    for name in drop.split():
+        (directory / name).unlink()
+    return directory
+
+
+def part(name: str, value: Any) -> Edit:
+    return lambda content, config: content.__setitem__(name, value)
+
+
+def option(name: str, value: Any) -> Edit:
+    return lambda content, config: content["model"].__setitem__(name, value)
+
+
+def setting(name: str, value: Any) -> Edit:
+    return lambda content, config: config.__setitem__(name, value)
+
+
+def added(content: str, place: int, special: bool = False, **flags: bool) -> Edit:
+    token = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": not special, **flags}
+    return lambda json, _: json["added_tokens"].append({"id": place, "content": content, "special": special, **token})
+
+
+def nothing(content: dict[str, Any], config: dict[str, Any]) -> None:
+    pass
+
+
+def byte_level(**options: bool) -> dict[str, Any]:
+    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True, **options}
+
+
+def sequence(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Sequence", "pretokenizers": list(parts)}
+
+
+SPLIT = {"type": "Split", "pattern": {"Regex": r"\d|\s+|\S+"}, "behavior": "Isolated", "invert": False}
+TEMPLATE = {
+    "type": "TemplateProcessing",
+    "single": [{"SpecialToken": {"id": END_OF_TEXT, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+    "special_tokens": {END_OF_TEXT: {"id": END_OF_TEXT, "ids": [299], "tokens": [END_OF_TEXT]}},
+}
+EDITS: dict[str, Edit] = {
+    "as saved": nothing,
+    "lowercase": part("normalizer", {"type": "Lowercase"}),
+    "nfc": part("normalizer", {"type": "NFC"}),
+    "nfkc": part("normalizer", {"type": "NFKC"}),
+    "strip": part("normalizer", {"type": "Strip", "strip_left": True, "strip_right": True}),
+    "strip accents": part(
+        "normalizer", {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}]}
+    ),
+    "replace": part("normalizer", {"type": "Replace", "pattern": {"String": "town"}, "content": "cats"}),
+    "prepend": part("normalizer", {"type": "Prepend", "prepend": " "}),
+    "no regex": part("pre_tokenizer", byte_level(use_regex=False)),
+    "prefix space": part("pre_tokenizer", byte_level(add_prefix_space=True)),
+    "trim offsets": part("pre_tokenizer", byte_level(trim_offsets=False)),
+    "digits": part("pre_tokenizer", sequence({"type": "Digits", "individual_digits": True}, byte_level())),
+    "split": part("pre_tokenizer", sequence(SPLIT, byte_level(use_regex=False))),
+    "whitespace": part("pre_tokenizer", sequence({"type": "Whitespace"}, byte_level())),
+    "no pre-tokenizer": part("pre_tokenizer", None),
+    "ignore merges": option("ignore_merges", True),
+    "end of word": option("end_of_word_suffix", "</w>"),
+    "template": part("post_processor", TEMPLATE),
+    "truncation": part("truncation", {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}),
+    "padding": part(
+        "padding",
+        {
+            "strategy": {"Fixed": 9},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "!",
+        },
+    ),
+    "town": added("town", 300),
+    "town alone": added("town", 300, single_word=True),
+    "town and space": added("town", 300, lstrip=True, rstrip=True),
+    "special": added("[PAD]", 300, special=True),
+    "add_prefix_space": setting("add_prefix_space", True),
+    "add_bos_token": setting("add_bos_token", True),
+    "decoder": setting("added_tokens_decoder", {"300": {"content": "town", "special": False, "normalized": True}}),
+    "pad": setting("pad_token", "[PAD]"),
+}
+OURS = ("as saved", "trim offsets", "truncation", "padding", "special", "pad")
+
+
+@pytest.mark.parametrize("kind", [None, "GPT2Tokenizer", "PreTrainedTokenizerFast"])
+@pytest.mark.parametrize("name", EDITS)
+def test_ids_are_those_of_auto_tokenizer(name, kind, trained, tmp_path):
+    def edit(content: dict[str, Any], config: dict[str, Any]) -> None:
+        config["tokenizer_class"] = kind
+        EDITS[name](content, config)
+
+    directory = edited(tmp_path, trained, edit, drop="vocab.json merges.txt")
+    found = hf_tokenizer.load(directory, ROWS)
+    assert isinstance(found, Tokenizer) == (name in OURS)
+    theirs = transformers.AutoTokenizer.from_pretrained(directory)
+    assert found.encode_batch(TEXTS) == theirs(TEXTS, add_special_tokens=False)["input_ids"]
+    assert found.encode_whole(TEXTS) == theirs(TEXTS)["input_ids"]
+    if kind == "PreTrainedTokenizerFast" and name not in ("truncation", "padding"):
+        library = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+        if not name.startswith(("add_", "decoder")):  # of tokenizer_config.json it knows nothing
+            assert found.encode_batch(TEXTS) == [library.encode(text, add_special_tokens=False).ids for text in TEXTS]
+
+
+@pytest.mark.parametrize("name", ["as saved", "add_prefix_space", "add_bos_token", "pad"])
+def test_vocab_and_merges_alone_are_read_as_auto_tokenizer_reads_them(name, trained, tmp_path):
+    directory = edited(tmp_path, trained, EDITS[name], drop="tokenizer.json")
+    found = hf_tokenizer.load(directory, ROWS)
+    theirs = transformers.AutoTokenizer.from_pretrained(directory)
+    assert found.encode_batch(TEXTS) == theirs(TEXTS, add_special_tokens=False)["input_ids"]
+    if name == "add_prefix_space":
+        assert found.encode("Hello") == trained.encode(" Hello")
+
+
+def test_each_part_gives_another_fingerprint(trained, tmp_path):
+    same = (*OURS, "add_prefix_space", "decoder")  # as transformers has it, for this class and beside "town"
+    names = [*(name for name in EDITS if name not in same), "as saved"]
+    found = set()
+    for number, name in enumerate(names):
+        edit = EDITS[name]
+        directory = edited(tmp_path / str(number), trained, edit, drop="vocab.json merges.txt")
+        config = json.loads((directory / "tokenizer_config.json").read_text())
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        (directory / "tokenizer_config.json").write_text(json.dumps(config))
+        found.add(hf_tokenizer.load(directory, ROWS).fingerprint)
+    assert len(found) == len(names)
