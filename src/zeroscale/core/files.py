@@ -101,6 +101,26 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file without their ends. `\\n` ends a line, and `\\r\\n`; a `\\r` inside of one does not,
+    nor does any other character that Python counts as a line's end.
+
+    Raises:
+        ZeroscaleError: naming the file, that is not there, cannot be read or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8")
+    except FileNotFoundError as error:
+        raise ZeroscaleError(f"{path} does not exist") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ZeroscaleError(f"{path} is not UTF-8 text (byte {error.start}, line {line}: {error.reason})") from error
+    except OSError as error:
+        raise ZeroscaleError(f"{path} cannot be read: {error.strerror}") from error
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
 def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
     """Write a directory atomically: `fill(temporary)` writes its files, then it is synced and renamed to `path`.
 

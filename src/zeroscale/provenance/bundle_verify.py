@@ -163,7 +163,7 @@ def _heads(
         result.study = study
         return None
     if inner == f"{INNER}/{SUMS}" and result.study == study:
-        lines = [line.partition("  ") for line in text.splitlines()]
+        lines = [line.partition("  ") for line in text.removesuffix("\n").split("\n")]
         return {f"{study}/{name}": digest for digest, _, name in lines}
     raise ZeroscaleError(f"{path} is not a bundle: {_shown(info.name)} stands where {INNER}/{ABOUT} or {SUMS} should")
 

@@ -151,12 +151,10 @@ def read_prompts(path: Path) -> list[str]:
         ZeroscaleError: naming the line that is no prompt.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError as error:
-        raise ZeroscaleError(f"prompts_file={path} does not exist") from error
-    except UnicodeDecodeError as error:
-        raise ZeroscaleError(f"prompts_file={path} is not UTF-8 text (byte {error.start})") from error
-    read = _json_prompt if path.suffix == ".jsonl" else lambda line, where: line.removesuffix("\r")
+        lines = files.read_lines(path)
+    except ZeroscaleError as error:
+        raise ZeroscaleError(f"prompts_file={error}") from error
+    read = _json_prompt if path.suffix == ".jsonl" else lambda line, where: line
     prompts = [read(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
     if not prompts:
         raise ZeroscaleError(f"prompts_file={path} holds no prompt")
@@ -187,8 +185,8 @@ def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[Languag
 
 
 def _jobs(config: SampleConfig, prompts: list[str], tokenizer: "TextTokenizer") -> list[Job]:
-    # The end of a text is what comes before a new one: training separates documents by it.
-    ids = [tokens or [tokenizer.eos] for tokens in tokenizer.encode_batch(prompts)]
+    # Before a new text stands its beginning or, where there is no token for that, the end of the one before.
+    ids = [tokens or [tokenizer.start] for tokens in tokenizer.encode_batch(prompts)]
     return [
         Job(prompt, tokens, number, config.seed + number)
         for prompt, tokens in zip(prompts, ids, strict=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from zeroscale.core.files import read_lines
 from zeroscale.eval.cards.rows import Row, jsonl
 from zeroscale.eval.detokenise.penn import detokenise_treebank
 from zeroscale.eval.engine.requests import LogLikelihood, LogLikelihoodResult, Side, fit
@@ -60,24 +61,22 @@ class MultipleChoice(Task[Question, MultipleChoiceOptions, LogLikelihoodResult])
                 yield from jsonl([path])
                 continue
             sentences: list[str] = []
-            with open(path, encoding="utf-8") as lines:
-                for number, line in enumerate(lines, 1):
-                    line = line.rstrip("\n")
-                    if not line.strip():
-                        continue
-                    row = Row(f"{path}, line {number}", {})
-                    match = _NUMBERED.match(line)
-                    if match is None or int(match[1]) != len(sentences) + 1:
-                        raise row.fault(f"should begin with the number {len(sentences) + 1}, but is {line[:60]!r}")
-                    if int(match[1]) <= SENTENCES:
-                        sentences.append(match[2])
-                        continue
-                    parts = match[2].split("\t")
-                    if len(parts) != 4:
-                        raise row.fault("a question needs four parts between tabs: question, answer, nothing, a|b|…")
-                    content = {"sentences": sentences, "question": parts[0], "answer": parts[1]}
-                    yield Row(row.where, {**content, "options": parts[3].split("|")})
-                    sentences = []
+            for number, line in enumerate(read_lines(path), 1):
+                if not line.strip():
+                    continue
+                row = Row(f"{path}, line {number}", {})
+                match = _NUMBERED.match(line)
+                if match is None or match[1] != str(len(sentences) + 1):
+                    raise row.fault(f"should begin with the number {len(sentences) + 1}, but is {line[:60]!r}")
+                if len(sentences) < SENTENCES:
+                    sentences.append(match[2])
+                    continue
+                parts = match[2].split("\t")
+                if len(parts) != 4:
+                    raise row.fault("a question needs four parts between tabs: question, answer, nothing, a|b|…")
+                content = {"sentences": sentences, "question": parts[0], "answer": parts[1]}
+                yield Row(row.where, {**content, "options": parts[3].split("|")})
+                sentences = []
             if sentences:
                 raise Row(str(path), {}).fault(f"ends after {len(sentences)} lines of a question's 21")
 
@@ -100,18 +99,18 @@ class MultipleChoice(Task[Question, MultipleChoiceOptions, LogLikelihoodResult])
 
     def requests(self, example: Question) -> list[LogLikelihood]:
         before, space, after = self._split(example)
-        pairs = [self.pair(before, space + self._plain(candidate) + after) for candidate in example.candidates]
+        pairs = self.pairs(before, [space + self._plain(candidate) + after for candidate in example.candidates])
         # All candidates are judged after the same context: it leaves room for the longest of them.
-        longest = max(len(target) for _, target in pairs)
-        context = pairs[0][0] or (self.tokenizer.eos,)  # nothing stands before a blank that opens the text
-        shared = fit(context, max(1, self.n_positions + 1 - longest), self.options.truncate)
-        return [LogLikelihood(shared, target, self.options.truncate) for _, target in pairs]
+        room = max(1, self.n_positions + 1 - max(len(target) for _, target in pairs))
+        side = self.options.truncate
+        return [LogLikelihood(fit(context, room, side), target, side) for context, target in pairs]
 
     def record(self, example: Question, answers: Sequence[LogLikelihoodResult]) -> list[Record]:
         scores = [float(answer.logprobs.sum()) for answer in answers]
         chosen = max(range(len(scores)), key=scores.__getitem__)
         right = example.candidates.index(example.answer)
-        cut = len(self.tokenizer.encode(self._split(example)[0])) - len(self.requests(example)[0].context)
+        (whole,) = self.encode([self._split(example)[0].rstrip()])
+        cut = len(whole) - len(self.requests(example)[0].context)
         return [
             {
                 "text": "\n".join([*example.sentences, example.question]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_lines
 from zeroscale.eval.cards.rows import Row
 from zeroscale.eval.engine.requests import GenerateResult, GenerateUntil, Stop
 from zeroscale.eval.metrics import sentences
@@ -63,8 +64,7 @@ class Translation(Task[Pair, TranslationOptions, GenerateResult]):
     @staticmethod
     def parse(paths: list[Path]) -> Iterator[Row]:
         """Files side by side, a sentence a line, named by their language (newstest2014.en, newstest2014.fr)."""
-        contents = [path.read_text(encoding="utf-8").removesuffix("\n") for path in paths]
-        columns = [content.split("\n") if content else [] for content in contents]
+        columns = [read_lines(path) for path in paths]
         if len({len(column) for column in columns}) != 1:
             counts = ", ".join(f"{path}: {len(column)}" for path, column in zip(paths, columns, strict=True))
             raise ZeroscaleError(f"the files of a translation need as many lines each, but have {counts}")

@@ -78,7 +78,7 @@ def _scored_text(result: ResultView, settings: Mapping[str, object]) -> str:
 def _read_sample(path: Path, joined: bool) -> str:
     """A sample's rows: joined as they are, or a line each."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [json.loads(line) for line in path.read_bytes().split(b"\n") if line.strip()]
     except (OSError, ValueError):
         return ""
     texts = [str(row.get("text", row.get("sentence", ""))) for row in rows if isinstance(row, dict)]
@@ -88,6 +88,6 @@ def _read_sample(path: Path, joined: bool) -> str:
 @cache
 def _read_file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
