@@ -62,4 +62,6 @@ def build_task(
     """
     task = task_type(card.family)
     options = task.Options.model_validate(card.options(protocol))
-    return task(options, cast("TextTokenizer", tokenizer), n_positions, seed)
+    built = task(options, cast("TextTokenizer", tokenizer), n_positions, seed)
+    built.adds_special = protocol == "lm-eval"
+    return built

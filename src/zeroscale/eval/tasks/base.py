@@ -23,6 +23,8 @@ ExampleT = TypeVar("ExampleT", bound="DataclassInstance")
 OptionsT = TypeVar("OptionsT", bound="TaskOptions")
 AnswerT = TypeVar("AnswerT", bound=Answer)
 PartT = TypeVar("PartT")
+TokenPair: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...]]"
+"""Tokens of a context and of what follows it."""
 Record = dict[str, Any]
 """A row of a result's records: column → plain value. Which columns there are is the task type's choice."""
 AnyTask: TypeAlias = "Task[Any, Any, Any]"
@@ -65,6 +67,8 @@ class Task(ABC, Generic[ExampleT, OptionsT, AnswerT]):
         """The prompt's examples, once `select` has drawn them."""
         self.left_out = 0
         """Examples that are there but not scored."""
+        self.adds_special = False
+        """Whether texts keep the special tokens that their tokenizer puts around them (OPT's </s>): lm-eval's way."""
         self.notes: list[str] = []
         """Where the protocol had to give way, for the result."""
 
@@ -129,22 +133,45 @@ class Task(ABC, Generic[ExampleT, OptionsT, AnswerT]):
         """The text of the prompt's examples; `shot` gives one with its answer and what parts it from the next."""
         return "".join(shot(example) for example in self.shots)
 
-    def pair(self, context: str, target: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Tokens of a context and of what follows it, as they come when both are encoded as one text.
+    def pair(self, context: str, target: str) -> TokenPair:
+        """`pairs` of one target."""
+        return self.pairs(context, [target])[0]
 
-        Only where a token would reach over the seam are they encoded apart.
+    def pairs(self, context: str, targets: Sequence[str]) -> list[TokenPair]:
+        """Tokens of a context and of each text that may follow it, both encoded as one text, whose tail the target is:
+        whole[len(tokens of the context):], as in lm-evaluation-harness (`TemplateLM._encode_pair`).
+
+        White space at the context's end belongs to the target, where tokenizers put it. Where a token reaches over the
+        seam and leaves the target none of its own, the target begins with that token. Before an empty context the
+        start token stands.
         """
-        first = tuple(self.tokenizer.encode(context))
-        if not context[-1:].isspace() and target[:1] in (" ", "\n"):
-            return first, tuple(self.tokenizer.encode(target))  # the pre-tokeniser cuts here in any case
-        whole = tuple(self.tokenizer.encode(context + target))
-        if whole[: len(first)] == first and len(whole) > len(first):
-            return first, whole[len(first) :]
-        return first, tuple(self.tokenizer.encode(target))
+        before = context.rstrip()
+        texts = [context[len(before) :] + target for target in targets]
+        if not before:
+            return [((self.tokenizer.start,), tuple(ids)) for ids in self.tokenizer.encode_batch(texts)]
+        if self.tokenizer.splits_before_space and all(text[:1] in (" ", "\n") for text in texts):
+            first, *ends = self.tokenizer.encode_batch([before, *texts])
+            return [(tuple(first), tuple(ids)) for ids in ends]
+        first, *wholes = self.encode([before, *(before + text for text in texts)])
+        return [self._tail(first, whole) for whole in wholes]
+
+    def _tail(self, first: list[int], whole: list[int]) -> TokenPair:
+        if len(whole) > len(first):
+            return tuple(first), tuple(whole[len(first) :])
+        common = next((n for n, (one, other) in enumerate(zip(first, whole, strict=False)) if one != other), len(whole))
+        common = min(common, len(whole) - 1)
+        return tuple(whole[:common]) or (self.tokenizer.start,), tuple(whole[common:])
 
     def prompt(self, head: str, tail: str) -> tuple[tuple[int, ...], int]:
         """Tokens of a prompt encoded as one text, and how many of the last ones make up `tail`."""
-        return tuple(self.tokenizer.encode(head + tail)), len(self.tokenizer.encode(tail))
+        whole, first = self.encode([head + tail, head])
+        (last,) = self.tokenizer.encode_batch([tail])
+        # Apart from what stands before it a text may have a token more: a space that is put before every text.
+        return tuple(whole) or (self.tokenizer.start,), max(0, min(len(whole) - len(first), len(last)))
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Tokens of whole texts; with what the tokenizer puts around them under lm-eval's protocol, which keeps it."""
+        return self.tokenizer.encode_whole(texts) if self.adds_special else self.tokenizer.encode_batch(texts)
 
 
 def _gather(value: object, texts: list[str]) -> None:

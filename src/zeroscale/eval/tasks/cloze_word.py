@@ -59,19 +59,17 @@ class ClozeWord(Task[Passage, ClozeWordOptions, LogLikelihoodResult]):
         return Passage(("\n" if self.options.leading_newline else "") + context, word)
 
     def requests(self, example: Passage) -> list[LogLikelihood]:
-        # White space at the seam goes to the word's side, where the tokenizer puts it and lm-evaluation-harness too.
-        text = example.context.rstrip()
-        context, target = self.pair(text, example.context[len(text) :] + " " + example.word)
+        context, target = self.pair(example.context, " " + example.word)
         return [LogLikelihood(context, target, self.options.truncate, self._stop_tokens)]
 
     @cached_property
     def _stop_tokens(self) -> tuple[int, ...]:
-        """Ids that spell a space and a whole stop word."""
+        """Ids that spell a space and a whole stop word, as they come inside a text."""
         if self.options.stop_words is None:
             return ()
         words = [form for word in NLTK_ENGLISH for form in (f" {word}", f" {word.capitalize()}")]
-        encoded = self.tokenizer.encode_batch(words)
-        return tuple(sorted({ids[0] for ids in encoded if len(ids) == 1}))
+        encoded = self.pairs(".", words)
+        return tuple(sorted({ids[0] for _, ids in encoded if len(ids) == 1}))
 
     def record(self, example: Passage, answers: Sequence[LogLikelihoodResult]) -> list[Record]:
         (answer,) = answers

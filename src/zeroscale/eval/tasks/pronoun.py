@@ -39,7 +39,7 @@ class PronounOptions(TaskOptions):
     substitute: Literal["by grammar", "as lm-eval"]
     """How a candidate is written in the pronoun's place."""
     start_token: bool
-    """Whether the end-of-text token stands before the sentence when its rest is scored."""
+    """Whether the start token (GPT-2: the end of text) stands before the sentence when its rest is scored."""
     shots: Annotated[int, Field(ge=0)]
     truncate: Side
 
@@ -74,19 +74,19 @@ class Pronoun(Task[Schema, PronounOptions, LogLikelihoodResult]):
         return example.before + by_grammar(candidate, example.pronoun), space + rest
 
     def requests(self, example: Schema) -> list[LogLikelihood]:
-        """For each candidate: the rest after it, then the whole sentence after the end-of-text token."""
+        """For each candidate: the rest after it, then the whole sentence after the start token."""
         prefix = self.fewshot_prefix(lambda shot: "".join(self._filled(shot, shot.answer)) + "\n")
-        start = (self.tokenizer.eos,)
+        start = (self.tokenizer.start,)
         requests = []
         for number in range(2):
             left, rest = self._filled(example, number)
             context, target = self.pair(prefix + left, rest)
-            scored_from = len(self.tokenizer.encode(prefix)) if prefix else 0
-            sentence = (*context, *target)
-            given = (*start, *sentence[:scored_from])
             partial = start + context if self.options.start_token else context
             requests.append(LogLikelihood(partial, target, self.options.truncate))
-            requests.append(LogLikelihood(given, sentence[scored_from:], self.options.truncate))
+            shown, sentence = map(tuple, self.tokenizer.encode_batch([prefix, prefix + left + rest]))
+            scored_from = min(len(shown), len(sentence) - 1)
+            given, scored = sentence[:scored_from], sentence[scored_from:]
+            requests.append(LogLikelihood((*start, *given), scored, self.options.truncate))
         return requests
 
     def record(self, example: Schema, answers: Sequence[LogLikelihoodResult]) -> list[Record]:

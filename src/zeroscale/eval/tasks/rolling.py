@@ -29,7 +29,8 @@ class RollingOptions(TaskOptions):
     stride: Annotated[int, Field(gt=0)] | None
     """By how many tokens windows move on; null: by a whole window. Less gives tokens more context, and costs more."""
     start_token: bool
-    """Whether the first token is predicted after `<|endoftext|>`; else it is context only."""
+    """Whether the first token is predicted after the tokenizer's start (GPT-2: `<|endoftext|>`); else it is context
+    only."""
 
     @model_validator(mode="after")
     def _windows_touch(self) -> "RollingOptions":
@@ -74,8 +75,8 @@ class RollingTask(Task[TextT, RollingOptionsT, RollingResult], Generic[TextT, Ro
         if self._last is None or self._last[0] is not example:
             parts = list(self.parts(example))
             texts = [part.text for part in parts]
-            ids = self.tokenizer.encode_batch(texts if self.has_separate_parts() else ["".join(texts)])
-            start = self.tokenizer.eos if self.options.start_token else None
+            ids = self.encode(texts if self.has_separate_parts() else ["".join(texts)])
+            start = self.tokenizer.start if self.options.start_token else None
             requests = [RollingLogLikelihood(tuple(tokens), self._window, self._stride, start) for tokens in ids]
             self._last = example, parts, requests
         return self._last[1], self._last[2]
