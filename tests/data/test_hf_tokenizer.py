@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import tokenizers
 
-from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data import hf_tokenizer, tokenizer_files
+from zeroscale.data import hf_tokenizer
 from zeroscale.data.tokenizer import END_OF_TEXT, Tokenizer
 
 transformers = pytest.importorskip("transformers")
