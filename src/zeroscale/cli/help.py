@@ -32,6 +32,7 @@ FREE_TEXT = {
     "data.leave_out_ngrams",
     "data.path",
     "data.revision",
+    "data.split_on",
     "data_dir",
     "data_path",
     "index",

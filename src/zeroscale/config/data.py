@@ -17,9 +17,21 @@ def _check_pattern(value: str) -> str:
     return value
 
 
+def _check_mark(value: str) -> str:
+    if not value.strip():
+        raise ValueError("white space is no mark")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("no text: it holds bytes that are not UTF-8") from error
+    return value
+
+
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_check_pattern)]
 ValFraction = Annotated[float, Field(gt=0, lt=1)]
 """Share of the documents, chosen by a hash of their content, that is never trained on."""
+Mark = Annotated[str, Field(min_length=1), AfterValidator(_check_mark)]
+"""Characters between texts, such as `<|endoftext|>`."""
 Site = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 
 
@@ -38,7 +50,7 @@ class StdlibData:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FilesData:
-    """A directory or glob of text, JSON lines (.gz and .zst too) and Parquet files."""
+    """A directory or glob of text, JSON lines (compressed too) and Parquet files."""
 
     kind: Literal["files"]
     name: Name
@@ -50,6 +62,8 @@ class FilesData:
     """Where a row keeps its address, which `leave_out_sites` needs."""
     document_start: Pattern | None = None
     """Rows are joined to one text from one that this expression matches to the next."""
+    split_on: Mark | None = None
+    """Texts are split at each of these marks, which belongs to none of them."""
     leave_out_sites: tuple[Site, ...] = ()
     """Texts from these sites are left out."""
     leave_out_ngrams: Text | None = None
@@ -85,6 +99,8 @@ class HubData:
     """Where a row keeps its address, which `leave_out_sites` needs."""
     document_start: Pattern | None = None
     """Rows are joined to one text from one that this expression matches to the next."""
+    split_on: Mark | None = None
+    """Texts are split at each of these marks, which belongs to none of them."""
     streaming: bool = True
     """Read over the network; False: download first."""
     leave_out_sites: tuple[Site, ...] = ()

@@ -34,6 +34,7 @@ NOT_HASHED = (
 NEUTRAL: RawConfig = {
     "data.url_field": None,
     "data.document_start": None,
+    "data.split_on": None,
     "data.leave_out_sites": [],
     "data.leave_out_ngrams": None,
     "data.leave_out_from": 1,

@@ -2,12 +2,14 @@
 
 Two ways of writing a number: `figure` typesets it for the report (a true minus sign, powers of ten as `^{…}`),
 `general` writes it for terminals and files (as printf's %g does). Counts: `count` in words, `scaled` typeset with a
-letter, `compact` in three digits and a letter. Times: `duration`. Bytes: `size`. Ranges: `interval`.
+letter, `compact` in three digits and a letter. Times: `duration`. Bytes: `size`. Ranges: `interval`. Text of others, a
+file's name among it: `escaped`.
 """
 
 import math
 import re
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Literal
 
 SPACE = "\u00a0"  # between a number and its unit: no line break there
@@ -187,3 +189,22 @@ def compact(value: float) -> str:
 def money(value: float) -> str:
     """An amount in the currency of the price: "12,340" from a hundred on, with cents below."""
     return f"{value:,.0f}" if value >= 99.995 else f"{value:.2f}"
+
+
+def escaped(text: str | PurePath) -> str:
+    """A path or another text from outside as one line that UTF-8 can hold.
+
+    Control characters, line ends and lone surrogates become escapes. Python holds a byte of a file's name that is not
+    UTF-8 as such a surrogate; it becomes that byte's escape: `caf\\xe9.txt`.
+    """
+    return "".join(_escaped(character) for character in str(text))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode's "surrogateescape"
+        return f"\\x{code - 0xDC00:02x}"
+    # Spaces of every kind are characters like others.
+    if character.isprintable() or (character.isspace() and code > 0x9F and code not in (0x2028, 0x2029)):
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from zeroscale.config.data import FilesData, HubData
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import escaped
+from zeroscale.data.sources import marks
 from zeroscale.data.tokenizer import well_formed
 
 # Rows are joined to one text up to here; then it is cut whether the next text begins or not, so that a pattern that
@@ -45,7 +47,8 @@ class Item(NamedTuple):
     Attributes:
         place: where to go on behind it: plain JSON that the source understands.
         done, of: bytes of the source read up to its end, and in all; None where they are not known.
-        texts: 1 for a text, or for its first piece; 0 for a later piece.
+        texts: 1 for a text, or for its first piece; 0 for a later piece; of a row that is split, its texts.
+        replaced: lone surrogates of a row's text, which no UTF-8 can hold: each has become U+FFFD.
     """
 
     documents: tuple[Document, ...]
@@ -54,6 +57,7 @@ class Item(NamedTuple):
     done: int | None = None
     of: int | None = None
     texts: int = 1
+    replaced: int = 0
 
 
 def row(value: object, data: FilesData | HubData, where: str, name: str, place: object, done: int | None) -> Row:
@@ -76,7 +80,9 @@ def row(value: object, data: FilesData | HubData, where: str, name: str, place: 
 def _field(value: object, field: str, kind: str, where: str) -> str | None:
     if not isinstance(value, dict) or field not in value:
         actual = (
-            f"it has {', '.join(map(str, value))}" if isinstance(value, dict) else f"it is a {type(value).__name__}"
+            f"it has {escaped(', '.join(map(str, value)))}"
+            if isinstance(value, dict)
+            else f"it is a {type(value).__name__}"
         )
         raise Fault(f"{where}: no field {field!r} ({actual}); name the {kind}'s field with data.{kind}_field=…")
     content = value[field]
@@ -89,14 +95,29 @@ def _not_text(field: str, content: object, where: str) -> Fault:
     return Fault(f"{where}: the field {field!r} should be text, not {type(content).__name__}")
 
 
-def texts(rows: Iterable[Row], document_start: str | None) -> Iterator[Item]:
+def texts(rows: Iterable[Row], document_start: str | None, split_on: str | None = None) -> Iterator[Item]:
     """Rows as texts: each its own, or with `document_start` (a regular expression) all from one row that it fits to
     the next, joined as they are. Rows without text are usual (WikiText's empty lines) and hold nothing to learn.
+
+    Args:
+        split_on: a mark at which a row's text is split into several (`zeroscale.data.sources.marks`).
     """
     whole_texts = rows if document_start is None else _joined(rows, re.compile(document_start))
     for text in whole_texts:
-        if text.text.strip():
-            yield Item(tuple(cut(text.text, text.name)), text.url, text.place, text.done)
+        if not text.text.strip():
+            continue
+        whole = well_formed(text.text)
+        replaced = 0 if whole is text.text else whole.count("\ufffd") - text.text.count("\ufffd")
+        if split_on is None or split_on not in whole:
+            yield Item(tuple(cut(whole, text.name)), text.url, text.place, text.done, replaced=replaced)
+        elif parts := [part for part in _split(whole, split_on) if part.strip()]:
+            cut_parts = [piece for part in parts for piece in pieces([part])]
+            documents = [Document(piece.decode("utf-8"), f"{text.name}#{n}") for n, piece in enumerate(cut_parts, 1)]
+            yield Item(tuple(documents), text.url, text.place, text.done, texts=len(parts), replaced=replaced)
+
+
+def _split(text: str, mark: str) -> list[bytes]:
+    return [b"".join(part) for part in marks.split([text.encode("utf-8")], mark)]
 
 
 def _joined(rows: Iterable[Row], start: re.Pattern[str]) -> Iterator[Row]:

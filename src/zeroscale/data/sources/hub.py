@@ -45,7 +45,7 @@ def items(data: HubData, place: HubPlace | None) -> Iterator[Item]:
     with _one_message(data):
         dataset = _open(data)
         size = _bytes(dataset)
-    for item in documents.texts(_rows(dataset, data, place or {"rows": 0}), data.document_start):
+    for item in documents.texts(_rows(dataset, data, place or {"rows": 0}), data.document_start, data.split_on):
         yield item._replace(of=size)
 
 

@@ -1,40 +1,46 @@
-"""One local file as texts: plain text, JSON lines, Parquet; the first two also compressed (.gz, .zst).
+"""One local file as texts: plain text, JSON lines, Parquet; the first two also compressed.
 
 Every reader takes `skip`, the place behind which to go on (pieces, lines or rows of the file), and counts `done` in
 bytes of the file as it lies on the disk.
 """
 
+import codecs
 import json
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.sources import documents
+from zeroscale.core.format import escaped
+from zeroscale.data.sources import documents, marks
 from zeroscale.data.sources.documents import Document, Fault, Item, Row, pieces
+from zeroscale.data.sources.formats import Format, format_of
+from zeroscale.data.sources.parquet import parquet_rows
+from zeroscale.data.sources.unpacking import unpacked
 
-COMPRESSED = (".gz", ".zst")
-JSON_LINES = (".jsonl", ".ndjson", ".json")
-PARQUET = ".parquet"
 _BLOCK = 1 << 20
-# Of compressed data: a block may hold a thousand times as much.
-_COMPRESSED_BLOCK = 1 << 16
-_PARQUET_ROWS = 1000
-
-
-class _Decompressor(Protocol):
-    """What zlib's and zstandard's decompressors have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
+# What is looked at to tell JSON lines from one JSON value, and text from other content.
+_HEAD = 1 << 12
+# Of its first bytes: text holds none, UTF-16 without a byte order mark every other one.
+_NUL_SHARE = 0.1
+# How files begin that are no UTF-8, with what they are and what to do with them.
+_OTHER_CONTENT = (
+    (b"\x1f\x8b", "compressed by gzip: give its name the ending .gz"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd: give its name the ending .zst"),
+    (b"\xfd7zXZ\x00", "compressed by xz: give its name the ending .xz"),
+    (b"BZh", "compressed by bzip2: give its name the ending .bz2"),
+    (b"\x04\x22\x4d\x18", "compressed by lz4: unpack it"),
+    (b"\x1f\x9d", "compressed by compress: unpack it"),
+    (b"PK\x03\x04", "a zip archive: unpack it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
+    (b"PAR1", "Parquet: give its name the ending .parquet"),
+    (b"\xff\xfe\x00\x00", "UTF-32: convert it with iconv -f UTF-32 -t UTF-8"),
+    (b"\x00\x00\xfe\xff", "UTF-32: convert it with iconv -f UTF-32 -t UTF-8"),
+    (b"\xff\xfe", "UTF-16: convert it with iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "UTF-16: convert it with iconv -f UTF-16 -t UTF-8"),
+)
 
 
 @contextmanager
@@ -43,121 +49,124 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ZeroscaleError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ZeroscaleError(f"{escaped(path)} cannot be read: {error.strerror or error}") from error
 
 
 def read(path: Path, name: str, data: FilesData, skip: int) -> Iterator[Item]:
-    """The texts of one file from the place `skip` on; an Item's place is the one behind it.
+    """The texts of one file from the place `skip` on; an Item's place is the one behind it. A file may hold none.
 
     Raises:
-        Fault: naming the file and the line, row or byte, with what is wrong; also for a file without any text.
+        Fault: naming the file and the line, row or byte, with what is wrong.
     """
-    kind = path.with_suffix("").suffix if path.suffix in COMPRESSED else path.suffix
-    empty = skip == 0
+    file_format = format_of(path.name)
+    if isinstance(file_format, str):
+        raise Fault(f"{escaped(path)}: {file_format}")
     with reading(path), open(path, "rb") as handle:
-        if path.suffix == PARQUET:
-            items = documents.texts(_parquet_rows(handle, path, name, data, skip), data.document_start)
-        elif kind in JSON_LINES:
-            items = documents.texts(_json_rows(handle, path, name, data, skip), data.document_start)
+        if file_format.kind == "text":
+            yield from _text_pieces(handle, path, name, file_format, data.split_on, skip)
+            return
+        if file_format.kind == "parquet":
+            rows = parquet_rows(handle, path, name, data, skip)
         else:
-            items = _text_pieces(handle, path, name, skip)
-        for item in items:
-            empty = empty and not any(document.text.strip() for document in item.documents)
-            yield item
-    if empty:
-        raise Fault(f"{path} is empty: no text in it; take it out, or narrow data.path to leave it out")
+            rows = _json_rows(handle, path, name, file_format, data, skip)
+        yield from documents.texts(rows, data.document_start, data.split_on)
 
 
-def _text_pieces(handle: BinaryIO, path: Path, name: str, skip: int) -> Iterator[Item]:
+def holds_json_lines(path: Path) -> bool:
+    """Whether a file begins as JSON lines do, with a whole object in its first line, or is empty; if not it may hold a
+    JSON array, or one object over several lines.
+
+    Raises:
+        Fault: it cannot be unpacked.
+    """
+    file_format = format_of(path.name)
+    assert isinstance(file_format, Format)
+    head = b""
+    with reading(path), open(path, "rb") as handle:
+        for block in _blocks(handle, path, file_format):
+            head += block
+            if len(head) >= _HEAD:
+                break
+    whole = len(head) < _HEAD
+    head = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    line, end, _ = head.partition(b"\n")
+    if not head or (head[:1] == b"{" and not end and not whole):
+        return True
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _text_pieces(
+    handle: BinaryIO, path: Path, name: str, file_format: Format, split_on: str | None, skip: int
+) -> Iterator[Item]:
+    """Without `split_on` a file is one text, of which a piece may be blank; with it blank texts are left out."""
+    offset = number = 0
+    blank: list[Item] = []
+    for text in marks.split(_utf8(_blocks(handle, path, file_format), path), split_on):
+        begins = 1
+        for piece in pieces(text):
+            number += 1
+            offset += len(piece)
+            content = piece.decode("utf-8")
+            if number == 1:
+                content = content.removeprefix("\ufeff")
+            if not content or (split_on is not None and not content.strip()):
+                continue
+            if number > skip:
+                done = offset if file_format.packing is None and split_on is None else handle.tell()
+                # Blank pieces wait for a text behind them: without one the file is empty.
+                blank.append(Item((Document(content, f"{name}#{number}"),), None, number, done, texts=begins))
+                if skip or content.strip():
+                    yield from blank
+                    blank.clear()
+                    skip = number
+            begins = 0
+
+
+def _json_rows(
+    handle: BinaryIO, path: Path, name: str, file_format: Format, data: FilesData, skip: int
+) -> Iterator[Row]:
     offset = 0
-    for number, piece in enumerate(pieces(_blocks(handle, path)), start=1):
-        if number > skip:
-            text = _decoded(piece, f"{path}", offset)
-            if offset == 0:
-                text = text.removeprefix("\ufeff")
-            if text:
-                document = Document(text, f"{name}#{number}")
-                done = handle.tell() if path.suffix in COMPRESSED else offset + len(piece)
-                yield Item((document,), None, number, done, texts=int(number == 1))
-        offset += len(piece)
-
-
-def _json_rows(handle: BinaryIO, path: Path, name: str, data: FilesData, skip: int) -> Iterator[Row]:
-    offset = 0
-    lines = handle if path.suffix not in COMPRESSED else _lines(_blocks(handle, path))
+    lines = handle if file_format.packing is None else _lines(_blocks(handle, path, file_format))
     for number, line in enumerate(lines, start=1):
         start, offset = offset, offset + len(line)
         if number <= skip:
             continue
-        where = f"{path}, line {number}"
-        text = _decoded(line, where, start)
+        where = f"{escaped(path)}, line {number}"
+        text = _decoded(line, where, start, first=number == 1).removeprefix("\ufeff")
+        if number == 1:
+            _refuse_nuls(line, path)
         if not text.strip():
             continue
-        try:
-            value = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise Fault(f"{where}: not valid JSON ({error}); a .jsonl file holds one object a line") from error
-        done = handle.tell() if path.suffix in COMPRESSED else offset
+        value = _json_value(text, where, path)
+        if isinstance(value, list):
+            raise Fault(f"{where}: it is a list, not an object; {_json_advice(path)}")
+        done = handle.tell() if file_format.packing is not None else offset
         yield documents.row(value, data, where, f"{name}:{number}", number, done)
 
 
-def _parquet_rows(handle: BinaryIO, path: Path, name: str, data: FilesData, skip: int) -> Iterator[Row]:
-    import pyarrow
-    from pyarrow import parquet
-
-    size = path.stat().st_size
+def _json_value(text: str, where: str, path: Path) -> object:
     try:
-        file = parquet.ParquetFile(handle)
-        total, fields = file.metadata.num_rows, [data.text_field, *([data.url_field] if data.leave_out_sites else [])]
-        columns = [field for field in fields if field in file.schema_arrow.names]
-        if not columns:
-            # Read as it is, so that the message can name what it has instead.
-            columns = file.schema_arrow.names
-        number = 0
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if number + rows <= skip:
-                number += rows
-                continue
-            for batch in file.iter_batches(_PARQUET_ROWS, row_groups=[group], columns=columns):
-                for value in batch.to_pylist():
-                    number += 1
-                    if number > skip:
-                        where = f"{path}, row {number}"
-                        yield documents.row(value, data, where, f"{name}:{number}", number, size * number // total)
-    except pyarrow.ArrowException as error:
-        raise Fault(f"{path}: not a Parquet file that can be read: {str(error).splitlines()[0]}") from error
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Fault(f"{where}: not valid JSON ({error}); {_json_advice(path)}") from error
+    except ValueError:
+        # An integer of more digits than Python turns into a number: in no field that is asked for.
+        return json.loads(text, parse_int=str)
 
 
-def _blocks(handle: BinaryIO, path: Path) -> Iterator[bytes]:
-    if path.suffix not in COMPRESSED:
+def _json_advice(path: Path) -> str:
+    kind = path.suffix.lower() if path.suffix.lower() in (".json", ".ndjson") else ".jsonl"
+    advice = "jq -c '.[]' makes such lines of a list, jq -c . of objects over several lines"
+    return f"a {kind} file holds one object a line here: {advice}"
+
+
+def _blocks(handle: BinaryIO, path: Path, file_format: Format) -> Iterator[bytes]:
+    if file_format.packing is None:
         return iter(lambda: handle.read(_BLOCK), b"")
-    if path.suffix == ".gz":
-        return _decompressed(handle, path, lambda: zlib.decompressobj(wbits=31), zlib.error)
-    import zstandard
-
-    return _decompressed(handle, path, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError)
-
-
-def _decompressed(
-    handle: BinaryIO, path: Path, new_decompressor: Callable[[], _Decompressor], fault: type[Exception]
-) -> Iterator[bytes]:
-    """The content of one or several compressed streams in a row; a stream that breaks off is an error."""
-    stream: _Decompressor | None = None
-    try:
-        while block := handle.read(_COMPRESSED_BLOCK):
-            while block:
-                stream = stream or new_decompressor()
-                content = stream.decompress(block)
-                if content:
-                    yield content
-                block = b""
-                if stream.eof:
-                    block, stream = stream.unused_data, None
-    except fault as error:
-        raise Fault(f"{path}: cannot be decompressed: {error}") from error
-    if stream is not None:
-        raise Fault(f"{path}: breaks off in the middle of its compressed data; fetch it again")
+    return unpacked(handle, path, file_format.packing)
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -174,11 +183,52 @@ def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _decoded(content: bytes, where: str, offset: int) -> str:
+def _utf8(blocks: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    """The blocks, each of which ends at the end of a character, refused at the first byte that is not UTF-8."""
+    held, offset = b"", 0
+    for block in blocks:
+        content = held + block
+        # At most three bytes of a character can lie before the end; what is longer, or no beginning of one, is an error
+        # that `_decoded` finds.
+        end = len(content)
+        for back in range(1, min(4, len(content) + 1)):
+            byte = content[-back]
+            if byte >= 0xC0:
+                end -= back if _length(byte) > back else 0
+                break
+            if byte < 0x80:
+                break
+        held, content = content[end:], content[:end]
+        _decoded(content, escaped(path), offset, first=offset == 0)
+        if offset == 0:
+            _refuse_nuls(content, path)
+        offset += len(content)
+        if content:
+            yield content
+    if held:
+        _decoded(held, escaped(path), offset, first=offset == 0)
+
+
+def _length(byte: int) -> int:
+    """Bytes of a character that begins so."""
+    return 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+
+
+def _decoded(content: bytes, where: str, offset: int, first: bool = False) -> str:
+    """Text of UTF-8. `first`: the content stands at the file's beginning, which may tell what it is instead."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = offset + error.start
+        kinds = [words for magic, words in _OTHER_CONTENT if first and content.startswith(magic)]
+        advice = f"it is {kinds[0]}" if kinds else "convert the file, or leave it out"
+        raise Fault(f"{where}: not UTF-8 at byte {byte} (0x{content[error.start]:02x}); {advice}") from error
+
+
+def _refuse_nuls(content: bytes, path: Path) -> None:
+    head = content[:_HEAD]
+    if (nuls := head.count(0)) > _NUL_SHARE * len(head):
         raise Fault(
-            f"{where}: not UTF-8 at byte {byte} (0x{content[error.start]:02x}); convert the file, or leave it out"
-        ) from error
+            f"{escaped(path)}: no text: {nuls:,} of its first {len(head):,} bytes are 0, as in UTF-16 or a tar archive;"
+            " convert or unpack it, or leave it out"
+        )

@@ -4,30 +4,28 @@ Every source gives texts in a fixed order and can go on from any place that it h
 cut into documents first (`zeroscale.data.sources.documents`).
 """
 
-import glob
 import os
 import platform
 import sysconfig
 import tokenize
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 from urllib.parse import urlsplit
 
 from zeroscale.config.data import DataConfig, FilesData, StdlibData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, sha256_json
+from zeroscale.core.format import escaped
 from zeroscale.data.sources import documents as texts
 from zeroscale.data.sources import hub, readers
-from zeroscale.data.sources.documents import Document, Item, cut_at
+from zeroscale.data.sources.documents import Document, Fault, Item, cut_at
+from zeroscale.data.sources.listing import NamedFile, list_paths, shown_name
 from zeroscale.data.sources.readers import reading
 
-# What is read of a directory; a glob or a single file may have any name.
-TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".jsonl", ".parquet")
-COMPRESSED_SUFFIXES = tuple(
-    kind + packed for kind in (".txt", ".jsonl", ".json", ".ndjson") for packed in readers.COMPRESSED
-)
+# How files are chosen: source.json has it, and none of the first way.
+SELECTION = 2
 # Tests and what was installed later are no part of the library's text; build configurations name the machine.
 _NOT_LIBRARY = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib-dynload"}
 
@@ -80,7 +78,7 @@ def items(data: DataConfig, place: SourcePlace | None = None) -> Iterator[Item]:
         done = (count if item.done is None else item.done, item.of)
         if data.max_bytes is not None:
             done = (count, data.max_bytes if item.of is None else min(data.max_bytes, item.of))
-        yield Item(tuple(kept), item.url, {"source": item.place, "bytes": count}, *done, item.texts)
+        yield Item(tuple(kept), item.url, {"source": item.place, "bytes": count}, *done, item.texts, item.replaced)
         if count == data.max_bytes:
             return
 
@@ -110,22 +108,31 @@ def describe(data: DataConfig) -> SourceRecord:
     if data.kind == "hub":
         keys = ("dataset", "config", "split", "revision", "text_field", "max_documents")
         return {"kind": "hub", **{key: getattr(data, key) for key in keys}, "commit": hub.commit(data)}
-    listing = []
-    for name, path in list_files(data):
-        with reading(path):
-            stat = path.stat()
-        listing.append([name, stat.st_size, stat.st_mtime_ns])
+    listing = [stamp(name, path) for name, path in list_files(data)]
     if data.kind == "stdlib":
         return {"kind": "stdlib", "python": python_version(), "files": listing}
-    return {"kind": "files", "path": data.path, "text_field": data.text_field, "files": listing}
+    kept = {"path": escaped(data.path), "text_field": data.text_field, "selection": SELECTION}
+    return {"kind": "files", **kept, "files": listing}
+
+
+def stamp(name: str, path: Path) -> FileStamp:
+    """What tells that a file has changed."""
+    with reading(path):
+        stat = path.stat()
+    return [name, stat.st_size, stat.st_mtime_ns]
 
 
 def content_hash(data: DataConfig) -> str | None:
     """Hex sha256 over names and contents of the corpus' files; None for the hub."""
     if data.kind == "hub":
         return None
+    return files_hash(list_files(data))
+
+
+def files_hash(files: list[NamedFile]) -> str:
+    """Hex sha256 over names and contents."""
     hashes = []
-    for name, path in list_files(data):
+    for name, path in files:
         with reading(path):
             hashes.append([name, sha256_file(path)])
     return sha256_json(hashes)
@@ -136,52 +143,27 @@ def python_version() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}"
 
 
-def list_files(data: StdlibData | FilesData) -> list[tuple[str, Path]]:
+def list_files(data: StdlibData | FilesData) -> list[NamedFile]:
     """The files of a stdlib or files source: relative name and path, in order of name."""
-    if data.kind == "stdlib":
-        root = Path(sysconfig.get_paths()["stdlib"])
-        files = [path for path in _walk(root, _not_library) if path.suffix == ".py"]
-        files = [path for path in files if not path.name.startswith("_sysconfigdata")]
-        if not files:
-            raise ZeroscaleError(f"data=stdlib: this Python's library has no sources in {root}; choose another data")
-    else:
-        root, files = _user_files(data.path)
-    named = [(path.relative_to(root).as_posix(), path) for path in files]
-    return sorted(named)
+    if data.kind == "files":
+        return list_paths(data.path).files
+    root = Path(sysconfig.get_paths()["stdlib"])
+    files = [path for path in _library(root) if path.suffix == ".py"]
+    files = [path for path in files if not path.name.startswith("_sysconfigdata")]
+    if not files:
+        raise ZeroscaleError(
+            f"data=stdlib: this Python's library has no sources in {escaped(root)}; choose another data"
+        )
+    return sorted((shown_name(path.relative_to(root).as_posix()), path) for path in files)
 
 
-def _walk(root: Path, outside: Callable[[str], bool] = lambda folder: False) -> Iterator[Path]:
+def _library(root: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise ZeroscaleError(f"{error.filename} cannot be read: {error.strerror}") from error
 
     for directory, folders, names in os.walk(root, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".") and not outside(name)]
+        folders[:] = [name for name in folders if not name.startswith(".") and not _not_library(name)]
         yield from (Path(directory) / name for name in names if not name.startswith("."))
-
-
-def _user_files(pattern: str) -> tuple[Path, list[Path]]:
-    path = Path(pattern).expanduser()
-    if path.is_dir():
-        files = [file for file in _walk(path) if file.suffix in TEXT_SUFFIXES or _is_packed_text(file)]
-        if not files:
-            suffixes = ", ".join((*TEXT_SUFFIXES, *COMPRESSED_SUFFIXES))
-            raise ZeroscaleError(
-                f"data.path={pattern}: no {suffixes} file in this directory; give a glob for other names"
-            )
-        return path, files
-    if path.is_file():
-        return path.parent, [path]
-    if not glob.has_magic(pattern):
-        raise ZeroscaleError(f"data.path={pattern}: there is no such file or directory (seen from {Path.cwd()})")
-    files = [Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file()]
-    if not files:
-        raise ZeroscaleError(f"data.path={pattern}: no file fits this glob (seen from {Path.cwd()})")
-    first = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
-    return Path(*path.parts[:first]), files
-
-
-def _is_packed_text(file: Path) -> bool:
-    return file.name.endswith(COMPRESSED_SUFFIXES)
 
 
 def _not_library(folder: str) -> bool:
@@ -214,12 +196,37 @@ def _file_items(data: FilesData, place: list[int] | None) -> Iterator[Item]:
     """Places are [number of the file, place in it]."""
     first, skip = place or (0, 0)
     listed = [(name, path, _size(path)) for name, path in list_files(data)]
-    total, before = sum(size for *_, size in listed), 0
+    total, before, empty = sum(size for *_, size in listed), 0, place is None
     for number, (name, path, size) in enumerate(listed):
-        if number >= first:
+        if number >= first and size:
             for item in readers.read(path, name, data, skip if number == first else 0):
+                empty = empty and not has_text(item)
                 yield item._replace(place=[number, item.place], done=before + (item.done or 0), of=total)
         before += size
+    if empty:
+        raise no_text([path for _, path, _ in listed])
+
+
+def file_number(item: Item) -> int:
+    """The number of the file that an item of `items` is from, in `list_files`."""
+    return number_of(cast(SourcePlace, item.place))
+
+
+def number_of(place: SourcePlace) -> int:
+    """The number of the file in which a place lies."""
+    return int(cast(list[int], place["source"])[0])
+
+
+def has_text(item: Item) -> bool:
+    """Whether there is more in it than white space."""
+    return any(document.text.strip() for document in item.documents)
+
+
+def no_text(paths: list[Path]) -> Fault:
+    """The refusal of files that are all empty."""
+    are, it = (f"and {len(paths) - 1:,} more are", "them") if len(paths) > 1 else ("is", "it")
+    advice = f"no text in {it}; take {it} out, or narrow data.path to leave {it} out"
+    return Fault(f"{escaped(paths[0])} {are} empty: {advice}")
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,71 @@
+"""Marks between texts, such as `<|endoftext|>`: texts are split at one where the user asks for it, else it is counted.
+
+In a text they are plain characters: the tokenizer never makes the token that ends a document of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+
+# What public corpora and tokenizers write between texts. `<pad>` and the like stand for nothing between texts.
+MARKS = (
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|begin_of_text|>",
+    "<|startoftext|>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|eos|>",
+    "<|bos|>",
+    "<eos>",
+    "<EOS>",
+    "<bos>",
+    "<BOS>",
+    "</s>",
+    "<s>",
+    "[EOS]",
+    "[BOS]",
+    "<｜end▁of▁sentence｜>",
+    "<｜begin▁of▁sentence｜>",
+)
+_LINE_ENDS = b"\r\n"
+
+
+def count(text: str) -> dict[str, int]:
+    """How often each of `MARKS` stands in a text; those that do not are left out."""
+    if "<" not in text and "[" not in text:
+        return {}
+    return {mark: number for mark in MARKS if (number := text.count(mark))}
+
+
+def split(blocks: Iterable[bytes], mark: str | None) -> Iterator[Iterator[bytes]]:
+    """The texts between the marks of a stream of UTF-8, each as a stream of its own, to be read before the next.
+
+    The mark belongs to no text, and neither do the line ends directly before and behind it. A mark may lie across two
+    blocks. Without a mark all is one text.
+    """
+    if mark is None:
+        yield iter(blocks)
+        return
+    for _, parts in groupby(_numbered(blocks, mark.encode("utf-8")), key=itemgetter(0)):
+        yield (part for _, part in parts)
+
+
+def _numbered(blocks: Iterable[bytes], mark: bytes) -> Iterator[tuple[int, bytes]]:
+    """(number of the text, a part of it), in order."""
+    number, held, begins = 0, b"", False
+    for block in blocks:
+        held += block
+        *whole, held = held.split(mark)
+        for part in whole:
+            part = part.rstrip(_LINE_ENDS)
+            yield number, part.lstrip(_LINE_ENDS) if begins else part
+            number, begins = number + 1, True
+        if begins:
+            held = held.lstrip(_LINE_ENDS)
+        # What may belong to a mark that begins here, and line ends that may stand before it, wait for the next block.
+        safe = len(held[: max(0, len(held) - len(mark) + 1)].rstrip(_LINE_ENDS))
+        if safe:
+            yield number, held[:safe]
+            held, begins = held[safe:], False
+    yield number, held.lstrip(_LINE_ENDS) if begins else held
