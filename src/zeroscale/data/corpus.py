@@ -39,6 +39,26 @@ class Counts(TypedDict):
     bytes: int
 
 
+class NamedCount(TypedDict):
+    """How many there are, and the first of their names."""
+
+    count: int
+    names: list[str]
+
+
+class FilesRead(TypedDict):
+    """What became of the files that data.path names: given = read + empty + left_out + repeated + beyond_max_bytes."""
+
+    given: int
+    read: int
+    empty: NamedCount
+    left_out: NamedCount
+    repeated: NamedCount
+    beyond_max_bytes: int
+    as_text: NamedCount
+    """Of those read: plain text by what they hold, not by their name."""
+
+
 class SplitCounts(TypedDict):
     """What a split holds, and the duplicates that it does not."""
 
@@ -89,6 +109,10 @@ class CorpusIndex(TypedDict):
     dtype: str
     splits: dict[str, SplitIndex]
     read: NotRequired[Counts]
+    files: NotRequired[FilesRead]
+    marks: NotRequired[dict[str, int]]
+    """How often marks that end a text elsewhere stand in texts, as plain characters."""
+    replaced_surrogates: NotRequired[int]
     left_out: NotRequired[dict[str, Counts]]
     without_url: NotRequired[int]
     leave_out: NotRequired[DecontaminationRecord]

@@ -130,6 +130,7 @@ def _run(directory: Path, rank: int) -> None:
     from zeroscale.training import build
 
     build.quiet_libraries()
+    from zeroscale.data.corpus_notes import notes
     from zeroscale.runs import checkpoint
     from zeroscale.training.progress_bar import ProgressLine
     from zeroscale.training.trackers import tracker as trackers
@@ -145,6 +146,8 @@ def _run(directory: Path, rank: int) -> None:
             # Before the corpus is read: a login that fails should fail now.
             tracker = trackers.start(config, directory)
         tokens = build.corpus(config.data, config.tokenizer, config.output_dir, progress_callback(progress.say))
+        for note in notes(tokens.index):
+            progress.say(f"corpus: {note}")
         if not trained:
             train(directory, config, tokens, progress, tracker, _score)
         progress.close()

@@ -39,6 +39,7 @@ def run(raw: RawConfig) -> int:
     config = build_config(DataCommandConfig, raw)
     if config.cards is not None:
         return _fetch(config)
+    from zeroscale.data.corpus_notes import notes
     from zeroscale.data.prepare import prepare
 
     directory = prepare.corpus_directory(layout.corpora(Path(config.output_dir)), config.data, config.tokenizer)
@@ -47,6 +48,8 @@ def run(raw: RawConfig) -> int:
     print(f"{directory}: {corpus.n_train_tokens:,} training tokens, {corpus.n_val_tokens:,} held out")
     for line in describe_counts(corpus.index):
         print(line)
+    for note in notes(corpus.index):
+        print(f"note      {note}")
     print(f"fingerprint {corpus.fingerprint}")
     return 0
 
@@ -69,7 +72,10 @@ def describe_counts(index: "CorpusIndex") -> list[str]:
     lines: list[str] = []
     kinds: tuple[Literal["exact"], Literal["near"]] = ("exact", "near")
     if read := index.get("read"):
-        lines.append(f"read      {_amount(read)}, from {read['texts']:,} texts")
+        texts = f"{read['texts']:,} texts"
+        if files := index.get("files"):
+            texts += f" in {files['read']:,} of {files['given']:,} files"
+        lines.append(f"read      {_amount(read)}, from {texts}")
     for site, count in sorted(index.get("left_out", {}).items()):
         lines.append(f"left out  {_amount(count)} of {site}")
     if index.get("without_url"):

@@ -111,18 +111,24 @@ class DeduplicationIndex:
     def __init__(self, database: sqlite3.Connection, hasher: MinHasher | None) -> None:
         self._database = database
         self._hasher = hasher
-        database.execute("CREATE TABLE IF NOT EXISTS exact (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        database.execute("CREATE TABLE IF NOT EXISTS exact (key BLOB PRIMARY KEY, document INTEGER) WITHOUT ROWID")
         database.execute("CREATE TABLE IF NOT EXISTS signatures (document INTEGER PRIMARY KEY, hashes BLOB)")
         database.execute(
             "CREATE TABLE IF NOT EXISTS bands (key INTEGER, document INTEGER, PRIMARY KEY (key, document))"
             " WITHOUT ROWID"
         )
 
-    def add_exact(self, key: bytes) -> bool:
-        """Whether the text is an exact duplicate; if not, it is added to the index."""
-        return self._database.execute("INSERT OR IGNORE INTO exact VALUES (?)", (key,)).rowcount == 0
+    def forget_after(self, documents: int) -> None:
+        """Takes the index back to what it was after so many documents."""
+        for table in ("exact", "signatures", "bands"):
+            self._database.execute(f"DELETE FROM {table} WHERE document > ?", (documents,))
 
-    def add_near(self, signature: np.ndarray) -> bool:
+    def add_exact(self, key: bytes, document: int | None = None) -> bool:
+        """Whether the text is an exact duplicate; if not, it is added to the index as document `document`."""
+        inserted = self._database.execute("INSERT OR IGNORE INTO exact VALUES (?, ?)", (key, document)).rowcount
+        return inserted == 0
+
+    def add_near(self, signature: np.ndarray, document: int | None = None) -> bool:
         """Whether the document is a near duplicate of a kept one; if not, it is added to the index."""
         assert self._hasher is not None
         keys = self._hasher.keys(signature)
@@ -136,7 +142,8 @@ class DeduplicationIndex:
             if np.mean(np.frombuffer(hashes, dtype="<u4") == signature) >= self._hasher.threshold:
                 return True
         content = signature.astype("<u4").tobytes()
-        document = self._database.execute("INSERT INTO signatures (hashes) VALUES (?)", (content,)).lastrowid
+        added = self._database.execute("INSERT INTO signatures (document, hashes) VALUES (?, ?)", (document, content))
+        document = added.lastrowid  # the next one where none is given
         self._database.executemany("INSERT OR IGNORE INTO bands VALUES (?, ?)", [(key, document) for key in keys])
         return False
 

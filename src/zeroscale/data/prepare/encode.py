@@ -38,7 +38,8 @@ class Encoded(NamedTuple):
 
     Attributes:
         ids: their tokens in a row, each ended by `<|endoftext|>`; lengths, bytes, words: int64 [documents].
-        split: "train" or "val"; keys, signatures: for finding duplicates; None where they are not dropped.
+        split: "train" or "val"; share: what decides on it (`share_of`).
+        keys, signatures: for finding duplicates; None where they are not dropped.
     """
 
     ids: np.ndarray
@@ -46,6 +47,7 @@ class Encoded(NamedTuple):
     bytes: np.ndarray
     words: np.ndarray
     split: list[str]
+    share: list[int]
     keys: list[builtins.bytes] | None
     signatures: np.ndarray | None
 
@@ -74,6 +76,7 @@ class EncodeJob:
             bytes=np.array([len(text.encode("utf-8")) for text in texts], dtype=np.int64),
             words=np.array([len(text.split()) for text in texts], dtype=np.int64),
             split=[split_of(text, self.val_fraction) for text in texts],
+            share=[share_of(text) for text in texts],
             keys=[exact_key(text) for text in texts] if self.exact else None,
             signatures=self.hasher.signatures(texts) if self.hasher else None,
         )
@@ -84,8 +87,12 @@ def split_of(text: str, val_fraction: float) -> str:
 
     The first 8 bytes of its sha256 as a share of 2^64, against `val_fraction`.
     """
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return "val" if int.from_bytes(digest[:8], "big") < val_fraction * 2**64 else "train"
+    return "val" if share_of(text) < val_fraction * 2**64 else "train"
+
+
+def share_of(text: str) -> int:
+    """What decides on a document's split: the first 8 bytes of its sha256, big-endian."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big")
 
 
 def dtype(tokenizer: Tokenizer) -> np.dtype:

@@ -1,5 +1,7 @@
 """From a source's texts to the files of a corpus: batches in, shards and lists and counts out."""
 
+import copy
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,9 +12,9 @@ from zeroscale.config.data import DataConfig
 from zeroscale.data.corpus import SPLITS, Counts, SplitCounts, SplitIndex
 from zeroscale.data.prepare import deduplicate
 from zeroscale.data.prepare.encode import Encoded, dtype
-from zeroscale.data.prepare.progress import AllCounts, BuildState, SplitFiles
+from zeroscale.data.prepare.progress import AllCounts, BuildState, Grown
 from zeroscale.data.prepare.shards import DOCUMENT, DocumentList, ShardWriter
-from zeroscale.data.sources import sources
+from zeroscale.data.sources import marks, sources
 from zeroscale.data.sources.sources import SourcePlace
 from zeroscale.data.tokenizer import Tokenizer
 
@@ -32,6 +34,8 @@ class Batch:
     read: Counts = field(default_factory=lambda: _nothing())
     left_out: dict[str, Counts] = field(default_factory=dict)
     without_url: int = 0
+    marks: Counter[str] = field(default_factory=Counter)
+    replaced: int = 0
 
 
 def batches(data: DataConfig, place: SourcePlace | None) -> Iterator[Batch]:
@@ -48,6 +52,10 @@ def batches(data: DataConfig, place: SourcePlace | None) -> Iterator[Batch]:
         else:
             batch.texts += [document.text for document in item.documents]
             batch.names += [document.name for document in item.documents]
+            if data.kind != "stdlib":
+                for document in item.documents:
+                    batch.marks.update(marks.count(document.text))
+            batch.replaced += item.replaced
         batch.place, batch.done, batch.of = cast(SourcePlace, item.place), item.done or 0, item.of
         if batch.read["bytes"] >= BATCH_BYTES:
             yield batch
@@ -75,7 +83,7 @@ class Output:
         self._stack = ExitStack()
         files = state.get("files", {})
         self._counts = state.get("counts") or _no_counts()
-        self._place, self._done = state.get("place"), state.get("done", 0)
+        self._place, self._done, self._seen = state.get("place"), state.get("done", 0), state.get("seen", 0)
         self._shards: dict[str, ShardWriter] = {}
         self._lists: dict[str, DocumentList] = {}
         for split in SPLITS:
@@ -95,12 +103,13 @@ class Output:
         end = 0
         for number, name in enumerate(batch.names):
             start, end = end, end + int(encoded.lengths[number])
+            self._seen += 1
             split = encoded.split[number]
             counts = self._counts["train" if split == "train" else "val"]
-            if encoded.keys is not None and seen.add_exact(encoded.keys[number]):
+            if encoded.keys is not None and seen.add_exact(encoded.keys[number], self._seen):
                 counts["exact_duplicates"] += 1
                 continue
-            if encoded.signatures is not None and seen.add_near(encoded.signatures[number]):
+            if encoded.signatures is not None and seen.add_near(encoded.signatures[number], self._seen):
                 counts["near_duplicates"] += 1
                 continue
             self._shards[split].add(encoded.ids[start:end])
@@ -110,18 +119,34 @@ class Output:
             counts["bytes"] += size
             counts["words"] += words
             self._lists[split].add(counts["tokens"], name)
+            range_so_far = [*self._counts["shares"], encoded.share[number]]
+            self._counts["shares"] = [min(range_so_far), max(range_so_far)]
         _add(self._counts["read"], batch.read)
         for site, count in batch.left_out.items():
             _add(self._counts["left_out"].setdefault(site, _nothing()), count)
         self._counts["without_url"] += batch.without_url
+        self._counts["marks"] = dict(Counter(self._counts["marks"]) + batch.marks)
+        self._counts["replaced"] += batch.replaced
         self._place, self._done = batch.place, batch.done
+
+    def grown(self) -> Grown:
+        """What is made so far, as plain values that nothing changes any more."""
+        return {
+            "files": {
+                split: {"shards": self._shards[split].state, "list": self._lists[split].state} for split in SPLITS
+            },
+            "counts": copy.deepcopy(self._counts),
+            "place": self._place,
+            "done": self._done,
+            "seen": self._seen,
+        }
 
     def save(self, state: BuildState) -> BuildState:
         """Forces the files to the disk and writes into `state` what is needed to resume from here."""
-        files: dict[str, SplitFiles] = {
-            split: {"shards": self._shards[split].save(), "list": self._lists[split].save()} for split in SPLITS
-        }
-        state.update({"files": files, "counts": self._counts, "place": self._place, "done": self._done})
+        for split in SPLITS:
+            self._shards[split].sync()
+            self._lists[split].sync()
+        state.update(cast(BuildState, self.grown()))
         return state
 
     def close(self) -> dict[str, SplitIndex]:
@@ -143,7 +168,16 @@ def _no_counts() -> AllCounts:
             "near_duplicates": 0,
         }
 
-    return {"train": empty(), "val": empty(), "read": _nothing(), "left_out": {}, "without_url": 0}
+    return {
+        "train": empty(),
+        "val": empty(),
+        "read": _nothing(),
+        "left_out": {},
+        "without_url": 0,
+        "marks": {},
+        "replaced": 0,
+        "shares": [],
+    }
 
 
 def whole(part: Path, state: BuildState) -> bool:

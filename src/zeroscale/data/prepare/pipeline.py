@@ -3,6 +3,9 @@
 progress.sqlite holds how far it is: the place in the source, the length of every file, the counts, and the index of
 documents seen. One transaction updates them all, after the files have been forced to the disk; a resumed build
 truncates the files to their recorded lengths. So the result is the same to the bit, wherever it was interrupted.
+
+A file that cannot be read to its end stops a build, too. When it has been mended or taken out, the build is resumed
+behind the files before it.
 """
 
 import dataclasses
@@ -10,9 +13,8 @@ import importlib.metadata
 import json
 import os
 import shutil
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -22,9 +24,11 @@ from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, SPLITS, CorpusIndex, SplitIndex
 from zeroscale.data.prepare import deduplicate, output
+from zeroscale.data.prepare.check import check_files, empty_split, files_read
 from zeroscale.data.prepare.decontaminate import OVERLAP, decontaminator_of
 from zeroscale.data.prepare.encode import EncodeJob, dtype, encode_all, split_of
-from zeroscale.data.prepare.progress import STATE, AllCounts, BuildState, ProgressDatabase, database_errors
+from zeroscale.data.prepare.progress import STATE, AllCounts, BuildState, Progress, ProgressDatabase, database_errors
+from zeroscale.data.prepare.resume import resumable
 from zeroscale.data.sources import sources
 from zeroscale.data.sources.documents import Fault
 from zeroscale.data.tokenizer import Tokenizer
@@ -32,13 +36,13 @@ from zeroscale.data.tokenizer import Tokenizer
 # BPE learns from the first part of the training documents; the trainer's memory grows with the different words in it.
 BPE_BYTES = 256 << 20
 COMMIT_SECONDS = 10.0
+# Of progress.sqlite: a build of another version's is begun anew.
+STATE_FORMAT = 2
 # Below this, starting processes costs more time than they save.
 ALONE_BYTES = 64 << 20
 
 Identity = dict[str, object]
 """The settings that decide which tokens come out, by their keys: part of index.json."""
-# Called with bytes of the source done, bytes in all (None: not known) and the name of the stage.
-Progress = Callable[[int, int | None, str], None]
 
 
 def build(data: DataConfig, tokenizer: TokenizerConfig, part: Path, identity: Identity, report: Progress) -> None:
@@ -51,18 +55,36 @@ def build(data: DataConfig, tokenizer: TokenizerConfig, part: Path, identity: Id
         Fault: what is in `part` is of no use any more.
         ZeroscaleError: what is in `part` can be resumed.
     """
+    requirements = _requirements(data, identity)
     with files.disk_errors(part), database_errors(part):
-        state = _resumable(part, data, identity)
+        state = resumable(part, data, requirements)
+        # Before a folder is made, so that nothing is left of a corpus that cannot be.
+        news = _first_look(data, state, report)
         if state is None:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
+            state = {"wanted": requirements}
         elif "counts" in state:
             report(0, None, "going on where it stopped")
+        state.update(news)
         with ProgressDatabase(part / STATE) as progress:
-            if state is None:
-                state = {"wanted": _requirements(data, identity), "source": sources.describe(data)}
-                progress.commit(state)
+            progress.commit(state)
             _CorpusBuilder(data, part, progress, state, report).build(tokenizer, identity)
+
+
+def _first_look(data: DataConfig, state: BuildState | None, report: Progress) -> BuildState:
+    """What the source is, and which of its files hold text, as far as `state` does not say it."""
+    if state is not None and ("found" in state or data.kind != "files"):
+        return {}
+    news: BuildState = {"source": sources.describe(data)}
+    if data.kind == "files":
+        try:
+            news["found"] = check_files(data, report)
+        except Fault as error:
+            if state is None:
+                raise
+            raise ZeroscaleError(str(error)) from error  # what is prepared already is good
+    return news
 
 
 def _requirements(data: DataConfig, identity: Identity) -> dict[str, object]:
@@ -71,32 +93,13 @@ def _requirements(data: DataConfig, identity: Identity) -> dict[str, object]:
         "settings": identity,
         "streaming": getattr(data, "streaming", None),
         "batch_bytes": output.BATCH_BYTES,
+        "state": STATE_FORMAT,
     }
     if deduplicate.settings_of(data)[1]:
         requirements["datasketch"] = importlib.metadata.version("datasketch")
     if (decontaminator := decontaminator_of(data)) is not None:
         requirements["leave_out"] = decontaminator.record()
     return cast(dict[str, object], json.loads(json.dumps(requirements)))
-
-
-def _resumable(part: Path, data: DataConfig, identity: Identity) -> BuildState | None:
-    """The state of an earlier build that can be resumed, else None."""
-    if not (part / STATE).is_file():
-        return None
-    try:
-        with ProgressDatabase(part / STATE) as progress:
-            state = progress.read()
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        # No database any more.
-        return None
-    if state is None or state["wanted"] != _requirements(data, identity) or not output.whole(part, state):
-        return None
-    # Sizes and times. A dataset is read at its recorded commit, whatever the hub has by now.
-    if data.kind != "hub" and sources.describe(data) != state["source"]:
-        return None
-    return state
 
 
 class _CorpusBuilder:
@@ -130,10 +133,15 @@ class _CorpusBuilder:
             },
             "dtype": dtype(tokenizer).str,
             "read": counts["read"],
+            "marks": counts["marks"],
+            "replaced_surrogates": counts["replaced"],
             "left_out": counts["left_out"],
             "without_url": counts["without_url"],
             "splits": splits,
         }
+        if (found := self._state.get("found")) is not None:
+            number = len(self._state["source"]["files"])
+            index["files"] = files_read(found, number, self._state["place"], self._data.max_bytes)
         if self._decontaminator is not None:
             index["leave_out"] = self._decontaminator.record()
         files.write_json(self._part / SOURCE, {**self._state["source"], "content": content})
@@ -151,12 +159,14 @@ class _CorpusBuilder:
             tokenizer = Tokenizer.train_bpe(self._training_texts(), config.vocab_size)
         tokenizer.save(directory)
         self._state["tokenizer"] = tokenizer.fingerprint
+        self._state.setdefault("learnt_from", 0)
         self._progress.commit(self._state)
         return tokenizer
 
     def _training_texts(self) -> Iterator[str]:
         """The text that BPE learns from: never the validation documents."""
         data, done, n_train, n_documents = self._data, 0, 0, 0
+        self._state["learnt_from"] = None
         for item in sources.items(data):
             if sources.left_out(item.url, data) is not None:
                 continue
@@ -171,9 +181,11 @@ class _CorpusBuilder:
             limit = BPE_BYTES if item.of is None else min(BPE_BYTES, item.of)
             self._report(done, max(limit, done), "training the tokenizer")
             if done >= BPE_BYTES:
+                if data.kind == "files":
+                    self._state["learnt_from"] = sources.file_number(item) + 1
                 break
         if not n_train:
-            raise _empty_split(data, "training", n_documents, done)
+            raise empty_split(data, "training", n_documents, done, None)
 
     def _tokenise(self, tokenizer: Tokenizer) -> dict[str, SplitIndex]:
         """Writes the shards; returns counts and files per split."""
@@ -186,12 +198,18 @@ class _CorpusBuilder:
                 batches = output.batches(data, state.get("place"))
                 if self._decontaminator is not None:
                     batches = self._decontaminator.filter(batches)
-                for batch, encoded in encode_all(job, batches, self._workers()):
-                    grown.add(batch, encoded, seen)
-                    if time.monotonic() - last >= COMMIT_SECONDS:
-                        self._progress.commit(grown.save(state))
-                        last = time.monotonic()
-                    self._report(batch.done, max(batch.of, batch.done) if batch.of else None, "tokenising")
+                try:
+                    for batch, encoded in encode_all(job, batches, self._workers()):
+                        self._remember_before(batch, grown)
+                        grown.add(batch, encoded, seen)
+                        if time.monotonic() - last >= COMMIT_SECONDS:
+                            self._progress.commit(grown.save(state))
+                            last = time.monotonic()
+                        self._report(batch.done, max(batch.of, batch.done) if batch.of else None, "tokenising")
+                except Fault as error:
+                    # What was read before it is good: `resumable` decides whether it still is.
+                    self._progress.commit(grown.save(state))
+                    raise ZeroscaleError(str(error)) from error
                 grown.save(state)["complete"] = True
                 self._progress.commit(state)
             splits = grown.close()
@@ -199,8 +217,18 @@ class _CorpusBuilder:
         for split, name in (("train", "training"), ("val", "validation")):
             if not splits[split]["shards"]:
                 counts = state["counts"]
-                raise _empty_split(data, name, counts["read"]["documents"], counts["read"]["bytes"], _dropped(counts))
+                read = counts["read"]
+                dropped = _dropped(counts)
+                raise empty_split(data, name, read["documents"], read["bytes"], counts["shares"], dropped)
         return splits
+
+    def _remember_before(self, batch: output.Batch, grown: output.Output) -> None:
+        """Keeps what was made before the first batch that ends in a file, should the file turn out to be bad."""
+        if self._data.kind != "files" or batch.place is None:
+            return
+        before = grown.grown()
+        if before["place"] is None or sources.number_of(before["place"]) < sources.number_of(batch.place):
+            self._state["before"] = before
 
     def _workers(self) -> int:
         if self._data.workers is not None:
@@ -230,10 +258,3 @@ def _dropped(counts: AllCounts) -> str:
         "duplicates": sum(split.get("exact_duplicates", 0) + split.get("near_duplicates", 0) for split in splits),
     }
     return "".join(f", {number} of them {reason}" for reason, number in dropped.items() if number)
-
-
-def _empty_split(data: DataConfig, name: str, documents: int, size: int, more: str = "") -> Fault:
-    return Fault(
-        f"data={data.name}: the {name} split is empty: {documents} documents ({size:,} bytes) at"
-        f" data.val_fraction={data.val_fraction}{more}; give more text or another fraction"
-    )

@@ -16,23 +16,29 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from zeroscale.config.data import DataConfig, FilesData, HubData
+from zeroscale.config.data import DataConfig, FilesData, HubData, StdlibData
 from zeroscale.config.model import TokenizerConfig
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, Corpus, CorpusIndex
 from zeroscale.data.prepare import pipeline
 from zeroscale.data.prepare.decontaminate import decontaminator_of
-from zeroscale.data.prepare.pipeline import Identity, Progress
-from zeroscale.data.prepare.progress import STATE
+from zeroscale.data.prepare.pipeline import Identity
+from zeroscale.data.prepare.progress import STATE, Progress
 from zeroscale.data.sources import sources
 from zeroscale.data.sources.documents import Fault
+from zeroscale.data.sources.listing import Listing, NamedFile, list_paths
 from zeroscale.data.sources.sources import FileStamp, SourceRecord
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
 _WAIT_SECONDS = 24 * 3600.0
 # Comparing with sha256 takes about a second for so much.
 _QUICKLY_READ = 1 << 30
+# What the first way of choosing files read in a directory; source.json's "selection" tells the later ones.
+_SUFFIXES_BEFORE = (
+    *(".txt", ".md", ".rst", ".py", ".jsonl", ".parquet"),
+    *(f"{kind}.{packing}" for kind in (".txt", ".jsonl", ".json", ".ndjson") for packing in ("gz", "zst")),
+)
 
 
 def corpus_directory(root: Path, data: DataConfig, tokenizer: TokenizerConfig) -> Path:
@@ -139,6 +145,8 @@ def _optional_settings(data: FilesData | HubData) -> Identity:
     settings: Identity = {}
     if data.document_start is not None:
         settings["data.document_start"] = data.document_start
+    if data.split_on is not None:
+        settings["data.split_on"] = data.split_on
     if data.leave_out_sites:
         settings |= {"data.url_field": data.url_field, "data.leave_out_sites": list(data.leave_out_sites)}
     if data.leave_out_ngrams is not None:
@@ -208,16 +216,36 @@ def _verify_once(corpus: Corpus, report: Progress) -> None:
         files.write_json(record, {"fingerprint": corpus.fingerprint, "files": now})
 
 
-def _change(data: DataConfig, recorded: SourceRecord) -> str | None:
+def _change(data: StdlibData | FilesData, recorded: SourceRecord) -> str | None:
     """What is different in the source, None if nothing: sizes and times first, contents only where those differ."""
     try:
-        now = sources.describe(data)
+        files = sources.list_files(data)
+        if data.kind == "files" and "selection" not in recorded:
+            files = _as_chosen_before(list_paths(data.path), recorded["files"])
+        now = [sources.stamp(name, path) for name, path in files]
     except ZeroscaleError:
         # The text is not here any more (it was prepared elsewhere, say): the shards are used as they are.
         return None
-    if now["files"] == recorded["files"] or sources.content_hash(data) == recorded["content"]:
+    if now == recorded["files"] or sources.files_hash(files) == recorded["content"]:
         return None
-    return _first_change(recorded["files"], now["files"])
+    return _first_change(recorded["files"], now)
+
+
+def _as_chosen_before(listing: Listing, recorded: list[FileStamp]) -> list[NamedFile]:
+    """The files of a corpus whose source.json names no way of choosing them: those recorded that are still there (under
+    every name that they had), and of the others those that would have been read then."""
+    names = {name for name, *_ in recorded}
+    kept = [(name, listing.root / name) for name in names if (listing.root / name).is_file()]
+    return sorted(kept + [file for file in listing.files if file[0] not in names and _read_before(*file, listing)])
+
+
+def _read_before(name: str, path: Path, listing: Listing) -> bool:
+    """Whether the first way of choosing files read this one: all that a glob named, in a directory by its suffix and
+    not in a folder that is a link."""
+    if not listing.is_directory:
+        return True
+    linked = path.parent.resolve() != listing.root.resolve() / path.parent.relative_to(listing.root)
+    return not linked and name.endswith(_SUFFIXES_BEFORE)
 
 
 def _first_change(before: list[FileStamp], after: list[FileStamp]) -> str:

@@ -2,18 +2,32 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict, cast
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.data.corpus import Counts, ShardEntry, SplitCounts
+from zeroscale.data.corpus import Counts, NamedCount, ShardEntry, SplitCounts
 from zeroscale.data.sources.sources import SourcePlace, SourceRecord
 
 STATE = "progress.sqlite"
 # Of SQLite's pages in memory.
 _CACHE_KIB = 64 << 10
+
+
+# Called with bytes of the source done, bytes in all (None: not known) and the name of the stage.
+Progress = Callable[[int, int | None, str], None]
+
+
+class FilesFound(TypedDict):
+    """What a first look at the files found: the numbers and names of the empty ones, and what is not read."""
+
+    empty: list[int]
+    names: list[str]
+    left_out: NamedCount
+    repeated: NamedCount
+    as_text: NamedCount
 
 
 class ShardState(TypedDict):
@@ -45,22 +59,41 @@ class AllCounts(TypedDict):
     read: Counts
     left_out: dict[str, Counts]
     without_url: int
+    marks: dict[str, int]
+    replaced: int
+    shares: list[int]
+    """The smallest and the largest share of the documents in the corpus (`encode.share_of`); nothing at first."""
+
+
+class Grown(TypedDict):
+    """What is made so far: lengths of the files, counts, the place in the source, its bytes, documents seen."""
+
+    files: dict[str, SplitFiles]
+    counts: AllCounts
+    place: SourcePlace | None
+    done: int
+    seen: int
 
 
 class BuildState(TypedDict, total=False):
     """How far the preparation is; JSON.
 
     `wanted` is all that a resumed preparation must have in common with the interrupted one; `place` the place in the
-    source, `done` its bytes; `tokenizer` a fingerprint.
+    source, `done` its bytes; `tokenizer` a fingerprint, `learnt_from` the number of files that it was trained on (None:
+    on all). `before` is what was made when the last batch ended that lies wholly before the file of `place`.
     """
 
     wanted: dict[str, object]
     source: SourceRecord
+    found: FilesFound
     tokenizer: str
+    learnt_from: int | None
     files: dict[str, SplitFiles]
     counts: AllCounts
     place: SourcePlace | None
     done: int
+    seen: int
+    before: Grown | None
     complete: bool
 
 

@@ -39,6 +39,11 @@ class ShardWriter:
         self._shard_tokens = shard_tokens
         self._shards: list[ShardEntry] = list(state["shards"]) if state else []
         self._file: BinaryIO | None = None
+        # Shards of a later state than this.
+        first = len(self._shards) + bool(state and state["tokens"])
+        for path in directory.glob(f"{split}-*.bin"):
+            if (number := path.stem.removeprefix(f"{split}-")).isdigit() and int(number) >= first:
+                path.unlink()
         if state and state["tokens"]:
             self._open_again(state["tokens"])
 
@@ -62,11 +67,15 @@ class ShardWriter:
             if self._tokens == self._shard_tokens:
                 self._end(file)
 
-    def save(self) -> ShardState:
-        """Forces all to the disk; returns what a writer needs to resume from here."""
+    @property
+    def state(self) -> ShardState:
+        """What a writer needs to resume from here, once `sync` has been called."""
+        return {"shards": list(self._shards), "tokens": self._tokens if self._file is not None else 0}
+
+    def sync(self) -> None:
+        """Forces all to the disk."""
         if self._file is not None:
             _sync(self._file)
-        return {"shards": list(self._shards), "tokens": self._tokens if self._file is not None else 0}
 
     def close(self) -> list[ShardEntry]:
         """The shards written: file, tokens, bytes, sha256 each."""
@@ -135,11 +144,15 @@ class DocumentList:
         self._files[0].write(np.array([(end, self._names)], dtype=DOCUMENT).tobytes())
         self._files[1].write(content)
 
-    def save(self) -> ListState:
-        """Forces all to the disk; returns what a list needs to resume from here."""
+    @property
+    def state(self) -> ListState:
+        """What a list needs to resume from here, once `sync` has been called."""
+        return {"documents": self._documents, "names": self._names}
+
+    def sync(self) -> None:
+        """Forces all to the disk."""
         for file in self._files:
             _sync(file)
-        return {"documents": self._documents, "names": self._names}
 
     def close(self) -> list[FileEntry]:
         """file, bytes and sha256 of both files."""

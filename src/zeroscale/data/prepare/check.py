@@ -1,0 +1,142 @@
+"""Looks at a corpus' text before anything is made of it: which files hold text, and whether it can be split."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zeroscale.config.data import DataConfig, FilesData
+from zeroscale.data.corpus import FilesRead, NamedCount
+from zeroscale.data.prepare.encode import share_of, split_of
+from zeroscale.data.prepare.progress import FilesFound, Progress
+from zeroscale.data.sources import readers, sources
+from zeroscale.data.sources.documents import MAX_DOCUMENT_BYTES, Fault
+from zeroscale.data.sources.listing import list_paths
+from zeroscale.data.sources.sources import SourcePlace
+
+# Files that are larger in all are read up to their first text only: tokenising finds what is wrong further on, and what
+# is tokenised by then is kept.
+WHOLE_BYTES = 1 << 30
+# Below this the first look takes no time worth a word.
+_SILENT_BYTES = 64 << 20
+# Names in index.json.
+_NAMES = 20
+
+
+@dataclass
+class Shares:
+    """Of documents, the smallest and the largest share that decides on the split, as integers below 2^64."""
+
+    documents: int = 0
+    bytes: int = 0
+    splits: set[str] = field(default_factory=set)
+    range: list[int] = field(default_factory=list)
+
+    def add(self, text: str, val_fraction: float) -> None:
+        share = share_of(text)
+        self.documents += 1
+        self.bytes += len(text.encode("utf-8"))
+        self.splits.add(split_of(text, val_fraction))
+        self.range = [min([share, *self.range]), max([share, *self.range])]
+
+
+def check_files(data: FilesData, report: Progress) -> FilesFound:
+    """What the files are and which are empty. Files of at most `WHOLE_BYTES` are read to their end.
+
+    Raises:
+        Fault: naming the file and the place that cannot be read; all files are empty, or one split would be.
+    """
+    listing = list_paths(data.path)
+    sizes = [sources.stamp(name, path)[1] for name, path in listing.files]
+    if sum(sizes) <= WHOLE_BYTES:
+        with_text = _read_whole(data, report)
+    else:
+        with_text = {n for n, (name, path) in enumerate(listing.files) if sizes[n] and _has_text(path, name, data)}
+    if not with_text:
+        raise sources.no_text([path for _, path in listing.files])
+    empty = [number for number in range(len(listing.files)) if number not in with_text]
+    reasons = [f"{name} ({reason})" for name, reason in sorted(listing.left_out.items())]
+    return {
+        "empty": empty,
+        "names": [listing.files[number][0] for number in empty],
+        "left_out": _named(reasons),
+        "repeated": _named(sorted(listing.repeated)),
+        "as_text": _named(sorted(listing.as_text)),
+    }
+
+
+def _named(names: list[str]) -> NamedCount:
+    return {"count": len(names), "names": names[:_NAMES]}
+
+
+def _has_text(path: Path, name: str, data: FilesData) -> bool:
+    return any(sources.has_text(item) for item in readers.read(path, name, data, 0))
+
+
+def _read_whole(data: FilesData, report: Progress) -> set[int]:
+    """The numbers of the files that hold text, of those that `data.max_bytes` lets be read."""
+    with_text: set[int] = set()
+    shares = Shares()
+    for item in sources.items(data):
+        if sources.has_text(item):
+            with_text.add(sources.file_number(item))
+        if sources.left_out(item.url, data) is None:
+            for document in item.documents:
+                shares.add(document.text, data.val_fraction)
+        if item.of is not None and item.of >= _SILENT_BYTES:
+            report(item.done or 0, item.of, "checking the files")
+    for split, name in (("train", "training"), ("val", "validation")):
+        if shares.documents and split not in shares.splits:
+            raise empty_split(data, name, shares.documents, shares.bytes, shares.range)
+    return with_text
+
+
+def files_read(found: FilesFound, files: int, place: SourcePlace | None, max_bytes: int | None) -> FilesRead:
+    """What became of the files, when they have been read up to `place`."""
+    reached = files
+    if place is not None and max_bytes is not None and place["bytes"] >= max_bytes:
+        reached = sources.number_of(place) + 1
+    empty = [name for number, name in zip(found["empty"], found["names"], strict=True) if number < reached]
+    given = files + found["left_out"]["count"] + found["repeated"]["count"]
+    return {
+        "given": given,
+        "read": reached - len(empty),
+        "empty": _named(empty),
+        "left_out": found["left_out"],
+        "repeated": found["repeated"],
+        "beyond_max_bytes": files - reached,
+        "as_text": found["as_text"],
+    }
+
+
+def empty_split(
+    data: DataConfig, name: str, documents: int, size: int, shares: list[int] | None, more: str = ""
+) -> Fault:
+    """The refusal of a corpus with an empty split, with a fraction that splits it.
+
+    Args:
+        shares: the smallest and the largest share of the documents that are left; None or empty: none is left.
+    """
+    return Fault(
+        f"data={data.name}: the {name} split is empty: {documents} documents ({size:,} bytes) at"
+        f" data.val_fraction={data.val_fraction}{more}; {_advice(name, shares)}"
+    )
+
+
+def _advice(name: str, shares: list[int] | None) -> str:
+    if not shares:
+        return "no document is left: give more text, or leave out less"
+    if (fraction := _fraction_between(shares[0], shares[1], near_high=name == "training")) is not None:
+        return f"give more text, or data.val_fraction={fraction}, which puts some of them on each side"
+    return (
+        f"one document cannot be split (a longer text is cut into documents of at most {MAX_DOCUMENT_BYTES >> 10} KiB):"
+        " give more text"
+    )
+
+
+def _fraction_between(low: int, high: int, near_high: bool) -> float | None:
+    """A short decimal that parts two shares: the lower one falls below it, the higher one does not."""
+    for digits in range(2, 19):
+        scale = 10**digits
+        fraction = (high * scale // 2**64 if near_high else low * scale // 2**64 + 1) / scale
+        if 0 < fraction < 1 and low < fraction * 2**64 <= high:
+            return fraction
+    return None
