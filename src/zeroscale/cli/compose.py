@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from zeroscale.cli.help import VERBATIM
@@ -28,6 +29,19 @@ def quote(text: str) -> str:
     text = re.sub(r"(\\*)'", lambda match: match.group(1) * 2 + "\\'", text)
     text = re.sub(r"(\\+)$", lambda match: match.group(1) * 2, text)
     return f"'{text}'"
+
+
+def quote_homes(value: str) -> str:
+    """A value with every bare element that holds `~` quoted, in lists too: Hydra's grammar lacks the sign."""
+    parts, depth = [], 0
+    for part in re.findall(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|[\[\](){},]|[^\[\](){},'\"]+|['\"]", value):
+        depth += {"{": 1, "}": -1}.get(part, 0)
+        if "~" in part and part[0] not in "'\"":
+            key, colon, text = part.partition(":") if depth else ("", "", part)
+            bare = text.strip()
+            part = key + colon + text.replace(bare, quote(bare)) if bare else part
+        parts.append(part)
+    return "".join(parts)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -185,23 +199,27 @@ def _nearest_key(command: str, wrong: str) -> str:
     return f"\n    the nearest key is {near[0]}" if near else ""
 
 
-def launch_sweep(overrides: list[str], multirun: bool) -> None:
-    """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the run's status.json."""
+def launch_sweep(overrides: list[str], multirun: bool, study: Path) -> None:
+    """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the run's status.json.
+
+    Args:
+        study: the study's folder; Hydra's own files lie beside it.
+    """
     import hydra
 
     from zeroscale.cli.commands import train
 
     def job(composed: "DictConfig") -> None:
-        config, study = _settings("train", composed)
-        assert study is not None
-        train.run_job(config, study)
+        config, launch = _settings("train", composed)
+        assert launch is not None
+        train.run_job(config, launch)
 
     own_overrides = [
         _searchpath(),
         # Hydra's own directories and logs stay out of the study: runs name their directories by their settings.
         "hydra.output_subdir=null",
         "hydra.run.dir=.",
-        "hydra.sweep.dir=${output_dir}/.hydra/${study}",
+        f"hydra.sweep.dir={quote(str(study.parent / '.hydra' / study.name))}",
         "hydra.sweep.subdir=.",
         "hydra/job_logging=disabled",
         "hydra/hydra_logging=disabled",

@@ -36,6 +36,7 @@ FREE_TEXT = {
     "data_dir",
     "data_path",
     "index",
+    "init_from.run",
     "metric",
     "ngrams",
     "out",

@@ -10,7 +10,7 @@ import sys
 from zeroscale import __version__
 from zeroscale.cli import commands, help, streams
 from zeroscale.cli.commands import COMMANDS
-from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote
+from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes
 from zeroscale.cli.help import FREE_TEXT, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 
@@ -79,7 +79,7 @@ def _run(arguments: list[str]) -> int:
     if command == "train" and jobs.sweep:
         from zeroscale.cli.commands import train
 
-        elsewhere = None if jobs.launcher == "basic" else lambda: launch_sweep(overrides, multirun)
+        elsewhere = None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, multirun, study)
         assert jobs.study is not None
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
     return commands.run(command, jobs.configs)
@@ -102,6 +102,6 @@ def _quoted(argument: str, multirun: bool) -> str:
     if key in VERBATIM:
         return f"{key}='{AS_HEX}{os.fsencode(value).hex()}'"
     if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
-        return argument
+        return key + separator + quote_homes(value)
     values = value.split(",") if multirun else [value]
     return key + separator + ",".join(quote(part) for part in values)

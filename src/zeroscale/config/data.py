@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, Name, Positive, Share, Text
+from zeroscale.config.types import STRICT, Name, Positive, RecordedPath, Share, Text
 
 
 def _check_pattern(value: str) -> str:
@@ -54,7 +54,7 @@ class FilesData:
 
     kind: Literal["files"]
     name: Name
-    path: Text
+    path: Annotated[RecordedPath, Field(min_length=1)]
     val_fraction: ValFraction
     text_field: str = "text"
     """Where a row keeps its text."""
@@ -66,7 +66,7 @@ class FilesData:
     """Texts are split at each of these marks, which belongs to none of them."""
     leave_out_sites: tuple[Site, ...] = ()
     """Texts from these sites are left out."""
-    leave_out_ngrams: Text | None = None
+    leave_out_ngrams: Annotated[RecordedPath, Field(min_length=1)] | None = None
     """A directory with the n-grams of benchmarks: documents that hold `leave_out_from` of them are left out."""
     leave_out_from: Positive = 1
     drop_exact_duplicates: bool = False
@@ -105,7 +105,7 @@ class HubData:
     """Read over the network; False: download first."""
     leave_out_sites: tuple[Site, ...] = ()
     """Texts from these sites are left out."""
-    leave_out_ngrams: Text | None = None
+    leave_out_ngrams: Annotated[RecordedPath, Field(min_length=1)] | None = None
     """A directory with the n-grams of benchmarks: documents that hold `leave_out_from` of them are left out."""
     leave_out_from: Positive = 1
     drop_exact_duplicates: bool = False

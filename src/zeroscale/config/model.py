@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, Fraction, Name, Positive
+from zeroscale.config.types import STRICT, Fraction, Name, Positive, RecordedPath
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -45,7 +45,7 @@ class Gpt2Tokenizer:
     """GPT-2's own vocabulary, from a directory with its files or from the hub."""
 
     kind: Literal["gpt2"]
-    path: str
+    path: RecordedPath
     revision: str | None = None
 
     @property

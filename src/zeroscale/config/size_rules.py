@@ -15,6 +15,7 @@ from pathlib import Path
 from zeroscale.config.published_rules import RULES, Recommendation
 from zeroscale.config.raw import RawConfig
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.paths import expand_home
 from zeroscale.model import flops
 
 NAMES = {rule.name: rule for rule in RULES}
@@ -95,7 +96,7 @@ def _rate(settings: RawConfig, given: str | dict[str, object], faults: list[str]
         return given.get(name, 1.0)
     if given.startswith(STUDY):
         try:
-            return best_rate(Path(given.removeprefix(STUDY)), settings)
+            return best_rate(Path(expand_home(given.removeprefix(STUDY))), settings)
         except ZeroscaleError as error:
             faults.append(f"optimizer.lr={given}: {error}")
             return 1.0

@@ -14,7 +14,7 @@ from zeroscale.config.hashing import as_dict, hashed
 from zeroscale.config.model import ModelConfig, TokenizerConfig
 from zeroscale.config.optimizer import OptimizerConfig, ScheduleConfig
 from zeroscale.config.trainer import InitFromConfig, TrackerConfig, TrainerConfig
-from zeroscale.config.types import STRICT, CardNames, CardSource, Name, Seed
+from zeroscale.config.types import STRICT, CardNames, CardSource, Name, PathOrEmpty, Seed
 from zeroscale.core.files import sha256_json
 from zeroscale.model import flops
 from zeroscale.model.config import GPTConfig
@@ -46,8 +46,8 @@ class TrainConfig:
     tracker: TrackerConfig
     cards: CardNames
     cards_from: CardSource
-    data_dir: str | None
-    output_dir: str
+    data_dir: PathOrEmpty | None
+    output_dir: PathOrEmpty
     init_from: InitFromConfig = InitFromConfig()
 
     @property

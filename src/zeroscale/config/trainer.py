@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, Accelerator, Positive, Text
+from zeroscale.config.types import STRICT, Accelerator, FilePath, Positive
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -56,7 +56,7 @@ class InitFromConfig:
     the decay begins.
     """
 
-    run: Text | None = None
+    run: FilePath | None = None
     tokens: Positive | None = None
     trunk_tokens: Positive | None = None
 

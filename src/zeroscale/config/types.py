@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from zeroscale.core.paths import expand_home
 
 STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -16,8 +18,16 @@ Resamples = Annotated[int, Field(ge=100)]
 """Of a bootstrap: fewer say nothing of the ends of a 95 % interval."""
 
 Text = Annotated[str, Field(min_length=1)]
+FilePath = Annotated[Text, AfterValidator(expand_home)]
+"""A file or folder, or a name on the hub: `~` at its beginning is the home folder."""
+PathOrEmpty = Annotated[str, AfterValidator(expand_home)]
+"""The same; empty means nothing."""
+RecordedPath = str
+"""A path that is part of the settings hash: kept as it was typed, and expanded where it is used (`expand_home`)."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-CardNames = tuple[Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$")], ...]
+CardNames = tuple[
+    Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$"), AfterValidator(expand_home)], ...
+]
 """Cards or suites by name, or the paths of cards of one's own."""
 
 Accelerator = Literal["auto", "cpu", "cuda"]

@@ -67,7 +67,8 @@ def _plain_fault(fault: ErrorDetails) -> str:
         return f"{where}: missing; give it as {where}=…"
     value = repr(fault["input"])
     shown = value if len(value) <= 60 else value[:57] + "…"
-    return f"{where}={shown}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{where}={shown}: {message[0].lower()}{message[1:]}"
 
 
 class ValidParts:

@@ -1,6 +1,11 @@
-"""The directories of conf/, evals/ and sweeps/: at the repository's root, or inside the installed wheel."""
+"""`~` in a path, and the directories of conf/, evals/ and sweeps/: at the repository's root, or inside the installed
+wheel."""
 
+import os
+import pwd
 from pathlib import Path
+
+from zeroscale.core.errors import ZeroscaleError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -24,3 +29,37 @@ def conf() -> Path:
 def evals() -> Path:
     """Benchmark cards, suites and embedded samples."""
     return share() / "evals"
+
+
+def expand_home(path: str) -> str:
+    """The path with `~` or `~USER` at its beginning expanded, as a shell does where it is not quoted.
+
+    Raises:
+        ZeroscaleError: the home folder is not known. Nothing is ever written to a folder that is called `~`.
+    """
+    if not path.startswith("~"):
+        return path
+    user, _, rest = path[1:].partition("/")
+    home = _home(user)
+    return os.path.join(home, rest) if rest else home
+
+
+def local_path(path: str | Path) -> Path:
+    """A path as a person gives it in Python, `~` at its beginning expanded."""
+    return Path(expand_home(str(path)))
+
+
+def _home(user: str) -> str:
+    if not user and os.environ.get("HOME"):
+        return os.environ["HOME"]
+    try:
+        return (pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())).pw_dir
+    except (KeyError, ValueError) as error:
+        if user:
+            raise ZeroscaleError(
+                f"there is no user {user!r} here, whose home ~{user} would be; ./~{user} is the file of that name"
+            ) from error
+        raise ZeroscaleError(
+            f"~ is the home folder, and none is known: HOME is not set, and user {os.getuid()} has no entry in the "
+            "list of users; give the whole path"
+        ) from error

@@ -13,6 +13,7 @@ import numpy as np
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
+from zeroscale.core.paths import expand_home
 from zeroscale.data.corpus import INDEX, SPLITS, Corpus
 from zeroscale.data.ngrams.scan import Piece
 from zeroscale.data.sources import sources
@@ -70,14 +71,14 @@ def open_texts(corpus: str, text_field: str = "text", split: Split = "train") ->
     Raises:
         ZeroscaleError: there is nothing, or nothing to read in it.
     """
-    if (Path(corpus).expanduser() / INDEX).is_file():
-        return _prepared(Corpus.open(Path(corpus).expanduser()), corpus, split)
+    if (Path(expand_home(corpus)) / INDEX).is_file():
+        return _prepared(Corpus.open(Path(expand_home(corpus))), corpus, split)
     return open_files(corpus, text_field)
 
 
 def open_files(corpus: str, text_field: str = "text", first_bytes: int | None = None) -> Texts:
     """Files: a directory, one, or a glob; of their text perhaps the first bytes only."""
-    if not glob.has_magic(corpus) and not Path(corpus).expanduser().exists():
+    if not glob.has_magic(corpus) and not Path(expand_home(corpus)).exists():
         raise ZeroscaleError(f"corpus={corpus}: there is no such file or directory (seen from {Path.cwd()})")
     data = FilesData(
         kind="files", name="corpus", path=corpus, val_fraction=0.5, text_field=text_field, max_bytes=first_bytes

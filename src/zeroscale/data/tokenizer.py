@@ -19,6 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, sha256_json, write_json, write_text
+from zeroscale.core.paths import expand_home
 from zeroscale.data import tokenizer_parts
 from zeroscale.data.tokenizer_parts import END_OF_TEXT
 
@@ -178,7 +179,7 @@ class Tokenizer:
             path: a directory as `load` reads, or a hub name such as openai-community/gpt2.
             revision: of the hub's repository.
         """
-        directory = Path(path).expanduser()
+        directory = Path(expand_home(path))
         if not directory.is_dir():
             if not hub.is_repo_name(path):
                 raise ZeroscaleError(f"tokenizer.path={path}: there is no such directory, and it is no hub name either")

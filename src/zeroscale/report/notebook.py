@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_bytes
+from zeroscale.core.paths import local_path
 from zeroscale.report import dashboard, page
 from zeroscale.report.figures import matplotlib_files
 from zeroscale.runs import study
@@ -28,7 +29,7 @@ class StudyFigure:
 
     def save(self, path: str | Path) -> Path:
         """Writes the figure; the ending of the name (png, svg, pdf) says how."""
-        path = Path(path)
+        path = local_path(path)
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format=path.suffix.lstrip(".") or "png")
         write_bytes(path, buffer.getvalue())
@@ -84,7 +85,7 @@ class Study(study.Study):
     """A study's directory. Runs, ledger and figures are read when first asked for; `refresh` reads them again."""
 
     def __init__(self, directory: str | Path) -> None:
-        super().__init__(directory)
+        super().__init__(local_path(directory))
         self.require_runs()
 
     def fit(
@@ -110,7 +111,7 @@ class Study(study.Study):
         """
         content = fit_study(
             self.directory,
-            None if out is None else Path(out),
+            None if out is None else local_path(out),
             law=law,
             convention=convention,
             bootstrap=bootstrap,
@@ -141,7 +142,7 @@ class Study(study.Study):
 
     def report(self, out: str | Path | None = None) -> Path:
         """Writes the whole report, as `zeroscale report` does; returns its index.html."""
-        return dashboard.write(self.directory, None if out is None else Path(out))
+        return dashboard.write(self.directory, None if out is None else local_path(out))
 
     def refresh(self) -> None:
         """Forgets what was read, so that it is read again."""

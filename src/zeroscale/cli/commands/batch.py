@@ -9,7 +9,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Positive, Text
+from zeroscale.config.types import STRICT, FilePath, Positive
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import Corpus
@@ -23,7 +23,7 @@ from zeroscale.runs.run import open_run
 class BatchConfig:
     """A run and a step of it."""
 
-    run: Text
+    run: FilePath
     step: Positive
     """As metrics.jsonl counts: the first is 1."""
     rows: Positive | None

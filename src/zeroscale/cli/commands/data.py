@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from zeroscale.config.data import DataConfig
 from zeroscale.config.model import TokenizerConfig
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, CardNames
+from zeroscale.config.types import STRICT, CardNames, PathOrEmpty
 from zeroscale.config.validate import build_config
 from zeroscale.core.format import duration
 from zeroscale.runs import layout
@@ -26,11 +26,11 @@ class DataCommandConfig:
 
     data: DataConfig
     tokenizer: TokenizerConfig
-    output_dir: str
+    output_dir: PathOrEmpty
     """The shards lie in its folder corpora/."""
     cards: CardNames | None
     """Benchmarks to fetch instead of preparing a corpus."""
-    data_dir: str | None
+    data_dir: PathOrEmpty | None
     """Benchmark files that are here already."""
 
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.raw import RawConfig
 from zeroscale.config.train import TrainConfig
-from zeroscale.config.types import STRICT, Text
+from zeroscale.config.types import STRICT, FilePath
 from zeroscale.config.validate import build_config
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
@@ -37,8 +37,8 @@ TOKENIZERS = {
 class ExportConfig:
     """A run, or one of its checkpoints, and the directory to write."""
 
-    checkpoint: Text
-    out: Text
+    checkpoint: FilePath
+    out: FilePath
     """New, or empty."""
 
 

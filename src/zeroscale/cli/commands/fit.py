@@ -11,14 +11,15 @@ from zeroscale.config.commands.compare import CsvColumns
 from zeroscale.config.raw import RawConfig
 from zeroscale.config.types import (
     STRICT,
+    FilePath,
     FlopsConvention,
     Fraction,
     OneOrMany,
     ParameterConvention,
+    PathOrEmpty,
     PositiveFloat,
     Resamples,
     Seed,
-    Text,
 )
 from zeroscale.config.validate import build_config
 from zeroscale.scaling.registry import LAWS
@@ -55,9 +56,9 @@ class IsoflopConfig:
 class FitConfig:
     """Runs to fit laws to, a study's directory or a CSV with the columns params, tokens, loss; and which laws, how."""
 
-    runs: Text
+    runs: FilePath
     law: Annotated[tuple[LawName, ...], OneOrMany, Field(min_length=1)]
-    out: str | None
+    out: PathOrEmpty | None
     """Where the laws are written; None: fit.json in the study."""
     convention: ParameterConvention
     """What counts as N."""

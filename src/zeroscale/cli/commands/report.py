@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
 from zeroscale.config.trainer import TrackerConfig
-from zeroscale.config.types import STRICT, OneOrMany, Text
+from zeroscale.config.types import STRICT, FilePath, OneOrMany
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
@@ -17,8 +17,8 @@ from zeroscale.core.errors import ZeroscaleError
 class ReportConfig:
     """One study or several, and how the report is shown."""
 
-    study: Annotated[tuple[Text, ...], OneOrMany, Field(min_length=1)]
-    out: Text | None
+    study: Annotated[tuple[FilePath, ...], OneOrMany, Field(min_length=1)]
+    out: FilePath | None
     """The page's folder; None: report/ in the study."""
     format: Literal["page", "text"]
     watch: bool

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Accelerator, NonNegativeFloat, Positive, Seed, Share, Text
+from zeroscale.config.types import STRICT, Accelerator, FilePath, NonNegativeFloat, Positive, Seed, Share, Text
 from zeroscale.config.validate import build_config
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
@@ -46,13 +46,13 @@ def _unescape(value: object) -> object:
 class SampleConfig:
     """A checkpoint, prompts, and how the next token is chosen."""
 
-    checkpoint: Text
+    checkpoint: FilePath
     revision: str | None
     """Of a hub name: a branch, a tag or a commit."""
     prompt: str | None
     """Empty: a new document is begun."""
-    prompts_file: Text | None
-    out: Text | None
+    prompts_file: FilePath | None
+    out: FilePath | None
     """A JSONL file; None: the terminal."""
     max_new_tokens: Positive
     temperature: NonNegativeFloat

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, PositiveFloat, Text
+from zeroscale.config.types import STRICT, FilePath, PositiveFloat
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import status_table
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class StatusConfig:
     """A study's directory, and how often its table is redrawn."""
 
-    study: Text
+    study: FilePath
     every: PositiveFloat | None
     """Seconds between two looks on a terminal; None: once."""
 

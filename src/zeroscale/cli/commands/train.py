@@ -12,6 +12,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.paths import expand_home
 from zeroscale.launch import launcher
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
@@ -30,8 +31,16 @@ def cells_of(configs: Sequence[LabelledConfig], devices: dict[str, int] | None) 
     if faults:
         raise ZeroscaleError("\n".join(faults))
     for cell in cells:
+        _check_homes(cell)
         _check_cards(cell)
     return cells
+
+
+def _check_homes(cell: TrainConfig) -> None:
+    """Paths that the settings hash holds as they were typed: where `~` stands for nothing, it is known now."""
+    for group, keys in ((cell.data, ("path", "leave_out_ngrams")), (cell.tokenizer, ("path",))):
+        for key in keys:
+            expand_home(getattr(group, key, None) or "")
 
 
 def _check_cards(cell: TrainConfig) -> None:
@@ -73,10 +82,10 @@ def run_job(config: RawConfig, study: LaunchConfig) -> None:
         print(f"{outcome.directory.name}: {outcome.state}: {outcome.reason}", file=sys.stderr, flush=True)
 
 
-def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: Callable[[], None] | None) -> int:
+def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: Callable[[Path], None] | None) -> int:
     """Runs a sweep and ends with the ledger and a table of its cells; non-zero when one of them is not done.
 
-    `elsewhere` starts the jobs by another launcher of Hydra's; None runs the cells on this machine.
+    `elsewhere` starts the jobs of a study's folder by another launcher of Hydra's; None runs the cells on this machine.
     """
     from zeroscale.launch import sweep
 
@@ -93,7 +102,7 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
         if elsewhere is None:
             outcomes = sweep.Sweep(cells, study.cells_at_once, study.retry_failed).run()
         else:
-            elsewhere()
+            elsewhere(folder)
             outcomes = [_outcome(cell) for cell in cells]
     finally:
         # After Ctrl-C too: what is done is done.

@@ -7,8 +7,10 @@ from pydantic.dataclasses import dataclass
 from zeroscale.config.types import (
     STRICT,
     CardNames,
+    FilePath,
     FlopsConvention,
     ParameterConvention,
+    PathOrEmpty,
     PositiveFloat,
     Protocol,
     Resamples,
@@ -49,8 +51,8 @@ class CompareConfig:
     """Two runs, checkpoints, directories or hub names that have been scored, and the cards to compare them on; or two
     studies or CSVs of runs, each with a law of its own."""
 
-    runs: tuple[Text, ...]
-    studies: tuple[Text, ...]
+    runs: tuple[FilePath, ...]
+    studies: tuple[FilePath, ...]
     laws: CompareLawsConfig
     cards: CardNames | None
     """None: all that both have been scored on."""
@@ -58,7 +60,7 @@ class CompareConfig:
     resamples: Resamples
     """Of the paired bootstrap and the randomisation test."""
     seed: Seed
-    out: Text | None
+    out: FilePath | None
     """A directory for the comparison as files."""
-    output_dir: str
+    output_dir: PathOrEmpty
     """Scores of checkpoints that are no runs lie in its folder eval/."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, CardNames, CardSource, Fraction, Positive, Protocol, Text
+from zeroscale.config.types import STRICT, CardNames, CardSource, FilePath, Fraction, Positive, Protocol, Text
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -22,7 +22,7 @@ class OwnTrainingConfig:
 class OverlapConfig:
     """A corpus, cards, and what is asked of both: what they share, and scores without it."""
 
-    corpus: Text | None
+    corpus: FilePath | None
     """Text files, or a prepared corpus; None with `study` or `run`: theirs."""
     text_field: Text
     """Where a row of JSON lines or Parquet keeps its text."""
@@ -30,7 +30,7 @@ class OverlapConfig:
     """Of a prepared corpus."""
     cards: CardNames | None
     cards_from: CardSource | None
-    data_dir: Text | None
+    data_dir: FilePath | None
     """The folder of the benchmarks' own files."""
     allow_other_data: bool
     """Accept files that are not the benchmark's pinned data; the result is marked."""
@@ -40,19 +40,19 @@ class OverlapConfig:
     """Words of an n-gram."""
     above: Fraction
     """Examples with a larger share of overlapping n-grams are also scored apart."""
-    study: Text | None
+    study: FilePath | None
     """A study whose scores are also given on clean and on overlapping examples."""
-    run: Text | None
+    run: FilePath | None
     """The same of one scored checkpoint."""
-    index: Text | None
+    index: FilePath | None
     """A file for a Bloom filter of the corpus; made where there is none."""
     false_positives: Annotated[float, Field(gt=0, lt=1)]
     """The Bloom filter's rate."""
-    ngrams: Text | None
+    ngrams: FilePath | None
     """A directory to write the benchmarks' n-grams to, for `data.leave_out_ngrams`."""
     own_training: dict[str, OwnTrainingConfig] | None
     """By card: its own training split, looked up as well."""
     workers: Positive | None
     """Processes; None: one for each core."""
-    out: Text | None
-    output_dir: Text
+    out: FilePath | None
+    output_dir: FilePath

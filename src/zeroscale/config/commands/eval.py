@@ -9,11 +9,12 @@ from zeroscale.config.types import (
     Accelerator,
     CardNames,
     CardSource,
+    FilePath,
+    PathOrEmpty,
     Positive,
     Protocol,
     Resamples,
     Seed,
-    Text,
 )
 
 
@@ -21,21 +22,21 @@ from zeroscale.config.types import (
 class EvalConfig:
     """Checkpoints to score: a run, one of its checkpoints, a Hugging Face directory, a hub name; or a whole study."""
 
-    checkpoint: str | None
-    run: str | None
+    checkpoint: PathOrEmpty | None
+    run: PathOrEmpty | None
     """The same as `checkpoint`."""
     revision: str | None
     """Of a hub name: a branch, a tag or a commit."""
-    study: str | None
+    study: PathOrEmpty | None
     """A study's directory, instead of `checkpoint`."""
     checkpoints: Literal["last", "all"]
     """Which of a run."""
     cards: CardNames | None
     cards_from: CardSource | None
     """Where the benchmarks' data come from; None: files with `data_dir`, else as the run was scored."""
-    data_dir: str | None
+    data_dir: PathOrEmpty | None
     """The folder of the benchmarks' own files."""
-    corpus: Text | None
+    corpus: FilePath | None
     """The prepared corpus of memorisation cards; None: the run's own."""
     allow_other_data: bool
     """Score files that are not the benchmark's pinned data; the result is marked."""
@@ -60,7 +61,7 @@ class EvalConfig:
     accelerator: Accelerator
     threads: Positive | None
     """CPU threads; None: every core. With `deterministic` the fixed number of each device; None: one."""
-    out: Text | None
+    out: FilePath | None
     """A directory for the table of all checkpoints."""
-    output_dir: str
+    output_dir: PathOrEmpty
     """Scores of checkpoints that are no runs lie in its folder eval/."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from zeroscale.config.data import DataConfig
+from zeroscale.core.paths import expand_home
 from zeroscale.data.corpus import DecontaminationRecord
 from zeroscale.data.ngrams import ngrams
 from zeroscale.data.ngrams.index import NgramIndex
@@ -25,7 +26,7 @@ class Decontaminator:
         Raises:
             ZeroscaleError: there is none, or it is of another version.
         """
-        self._index, self._at_least = NgramIndex(directory.expanduser()), at_least
+        self._index, self._at_least = NgramIndex(directory), at_least
         self.cards = [card["card"] for card in self._index.header["about"] or ()]
 
     @property
@@ -66,4 +67,4 @@ def decontaminator_of(data: DataConfig) -> Decontaminator | None:
     """The decontaminator that these settings ask for."""
     if data.kind == "stdlib" or data.leave_out_ngrams is None:
         return None
-    return Decontaminator(Path(data.leave_out_ngrams), data.leave_out_from)
+    return Decontaminator(Path(expand_home(data.leave_out_ngrams)), data.leave_out_from)

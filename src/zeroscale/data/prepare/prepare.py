@@ -20,6 +20,7 @@ from zeroscale.config.data import DataConfig, FilesData, HubData, StdlibData
 from zeroscale.config.model import TokenizerConfig
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.paths import expand_home
 from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, Corpus, CorpusIndex
 from zeroscale.data.prepare import pipeline
 from zeroscale.data.prepare.decontaminate import decontaminator_of
@@ -189,7 +190,7 @@ def _other_ngrams(data: FilesData | HubData, index: CorpusIndex) -> str | None:
     recorded = index.get("leave_out")
     if recorded is None or data.leave_out_ngrams is None:
         return None
-    if not (Path(data.leave_out_ngrams).expanduser() / INDEX).is_file():
+    if not (Path(expand_home(data.leave_out_ngrams)) / INDEX).is_file():
         return None
     decontaminator = decontaminator_of(data)
     if decontaminator is None or decontaminator.record() == recorded:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
+from zeroscale.core.paths import expand_home
 from zeroscale.data.sources import readers
 from zeroscale.data.sources.formats import Format, format_of, known_suffixes
 
@@ -66,7 +67,7 @@ def list_paths(pattern: str) -> Listing:
     Raises:
         ZeroscaleError: there is none, or none that can be read; a file that was named cannot be read as what it is.
     """
-    path = Path(pattern).expanduser()
+    path = Path(expand_home(pattern))
     if os.path.isdir(path):
         listing = _listed(path, _walk(path), named=False)
         if not listing.files:

@@ -75,11 +75,15 @@ def compare(
     chosen |= {"output_dir": str(output_dir)}
     chosen |= {"cards": [cards] if isinstance(cards, str) else cards if cards is None else list(cards)}
     config = build_config(CompareConfig, {**defaults, **chosen})
-    one, two = (_location(model, Path(output_dir)) for model in (first, second))
+    one, two = (_location(model, Path(config.output_dir)) for model in (first, second))
     if one.out.resolve() == two.out.resolve():
         raise ZeroscaleError(f"{one.label} and {two.label} are the same results ({one.out}); give two")
     return PairedComparison(comparing.compare_results(one, two, config))
 
 
 def _location(model: str | Path | Evaluation, outputs: Path) -> ResultsLocation:
-    return model.location if isinstance(model, Evaluation) else resolve.find_results(str(model), outputs)[0]
+    return (
+        model.location
+        if isinstance(model, Evaluation)
+        else resolve.find_results(paths.expand_home(str(model)), outputs)[0]
+    )

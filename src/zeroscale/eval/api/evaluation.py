@@ -185,7 +185,7 @@ def evaluate(
         return _evaluate_module(model, tokenizer, config, name, n_positions, out, progress)
     if tokenizer is not None:
         raise ZeroscaleError(f"tokenizer=… belongs to a model in memory; {model} brings its own")
-    target = resolve_checkpoint(str(model), Path(output_dir), revision)
+    target = resolve_checkpoint(paths.expand_home(str(model)), Path(config.output_dir), revision)
     return Evaluation(name or target.label, str(model), run.score(target, config, progress), target.out)
 
 
@@ -203,7 +203,7 @@ def _evaluate_module(
             "a model in memory needs tokenizer=…: transformers', or zeroscale.data.tokenizer.Tokenizer"
         )
     temporary = tempfile.TemporaryDirectory(prefix="zeroscale-") if out is None else None
-    folder = Path(temporary.name if temporary else str(out))
+    folder = paths.local_path(temporary.name if temporary else str(out))
     with _modes_restored(model):
         wrapped, label = models.wrap_model(model, n_positions), name or type(model).__name__
         scores = scoring.score_cards(

@@ -10,6 +10,7 @@ from torch import nn
 
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.paths import expand_home, local_path
 from zeroscale.data.hf_tokenizer import TransformersTokenizer
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import load as loading
@@ -50,7 +51,7 @@ def load(
         ZeroscaleError: there is nothing of that name, weights or tokenizer are missing or damaged, or the two do not
             belong together.
     """
-    model, tokenizer = loading.load(resolve_checkpoint(str(name), Path(output_dir), revision))
+    model, tokenizer = loading.load(resolve_checkpoint(expand_home(str(name)), local_path(output_dir), revision))
     return LoadedModel(model.to(machine.resolve_accelerator(device)), tokenizer)
 
 
@@ -69,7 +70,7 @@ def from_pretrained(directory: str | Path, *, dtype: torch.dtype | None = torch.
     """
     from zeroscale.model import weights
 
-    return weights.from_pretrained(directory, dtype=dtype)
+    return weights.from_pretrained(local_path(directory), dtype=dtype)
 
 
 def wrap_model(model: nn.Module, n_positions: int | None = None) -> ScorableModel:

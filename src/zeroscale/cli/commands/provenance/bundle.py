@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Text
+from zeroscale.config.types import STRICT, FilePath
 from zeroscale.config.validate import build_config
 
 
@@ -13,8 +13,8 @@ from zeroscale.config.validate import build_config
 class BundleConfig:
     """A study to pack, and the file to write."""
 
-    study: Text
-    out: Text | None
+    study: FilePath
+    out: FilePath | None
     """None: NAME.tar.zst in the working directory."""
     weights: bool
     """Whether the last checkpoint of every run is packed, too."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Positive, Text
+from zeroscale.config.types import STRICT, FilePath, Positive, Text
 from zeroscale.config.validate import build_config
 
 
@@ -13,7 +13,7 @@ from zeroscale.config.validate import build_config
 class ExplainConfig:
     """A number: a run's, as results.csv calls it, or without a run a parameter of fit.json."""
 
-    study: Text
+    study: FilePath
     cell: Text | None
     """A run by its name, or by a part of it that no other run has."""
     metric: Text

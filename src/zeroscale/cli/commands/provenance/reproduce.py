@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, NonNegativeFloat, Positive, Text
+from zeroscale.config.types import STRICT, FilePath, NonNegativeFloat, PathOrEmpty, Positive
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
@@ -22,20 +22,20 @@ EXIT = {"different": 4, "not compared": 1, "within tolerance": 3, "bit-identical
 class ReproduceConfig:
     """A run, or all runs of a study, to be made again and compared."""
 
-    run: Text | None
-    study: Text | None
+    run: FilePath | None
+    study: FilePath | None
     steps: Positive | None
     """Stop after so many; None: all."""
     tolerance: NonNegativeFloat
     """Relative, of losses and scores."""
-    data_dir: str | None
+    data_dir: PathOrEmpty | None
     """Where the benchmarks' files are; None: where they were."""
-    data_path: Text | None
+    data_path: FilePath | None
     """Where the files of a corpus of one's own are; None: where they were."""
     prepare_corpus: bool
     """Make the corpus again even where the recorded one is there."""
-    out: Text | None
-    output_dir: Text
+    out: FilePath | None
+    output_dir: FilePath
 
 
 def run(raw: RawConfig) -> int:

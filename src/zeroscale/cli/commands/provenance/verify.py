@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Text
+from zeroscale.config.types import STRICT, FilePath
 from zeroscale.config.validate import build_config
 
 
@@ -13,8 +13,8 @@ from zeroscale.config.validate import build_config
 class VerifyConfig:
     """A bundle to check, and where to open it."""
 
-    bundle: Text
-    out: Text | None
+    bundle: FilePath
+    out: FilePath | None
     """A directory to open it in, once all files are good; None: it is only checked."""
 
 
