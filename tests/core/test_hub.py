@@ -167,12 +167,14 @@ class TestBrokenDownloads:
         assert (Path(directory) / "model.safetensors").read_bytes() == weights
         assert f"bytes={10 << 20}-" in [ranged for _, path, ranged in hub.log if path.endswith("model.safetensors")]
 
-    def test_what_is_only_partly_in_the_cache_is_not_taken_for_whole(self, hub, tmp_path):
-        shards = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    @pytest.mark.parametrize("pattern", ["model-0000{}-of-00002.safetensors", "part{}.safetensors"])
+    def test_what_is_only_partly_in_the_cache_is_not_taken_for_whole(self, hub, pattern, tmp_path):
+        shards = [pattern.format(n) for n in (1, 2)]
         index = json.dumps({"weight_map": dict(zip("ab", shards, strict=True))}).encode()
         files = {"config.json": b"{}", "model.safetensors.index.json": index, **dict.fromkeys(shards, b"some")}
         hub.repositories["tiny/shards"] = Repository(files)
         directory = Path(snapshot(hub.client(tmp_path), "tiny/shards")[0].split()[0])
+        assert all((directory / name).is_file() for name in files)
         offline = hub.client(tmp_path, HF_HUB_OFFLINE="1")
         assert snapshot(offline, "tiny/shards")[0].startswith(str(directory))
         (directory / shards[1]).unlink()

@@ -19,8 +19,9 @@ _BLOCK = re.compile(r"(?:`(?P<file>[\w.]+)`:\n\n)?```(?P<kind>\w*)\n(?P<text>.*?
 
 
 def masked(text: str) -> list[str]:
-    """Its lines without numbers and runs of spaces: what a page may promise of a random model's scores."""
-    lines = [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "0", line)).strip() for line in text.splitlines()]
+    """Its lines without numbers, hashes and runs of spaces: what a page may promise of a random model's scores."""
+    plain = re.sub(r"-[0-9a-f]{8}\b", "-0", text)
+    lines = [re.sub(r"\s+", " ", re.sub(r"\d+(\.\d+)?", "0", line)).strip() for line in plain.splitlines()]
     return [line for line in lines if line and line != "…"]
 
 

@@ -162,11 +162,12 @@ def _source(target: CheckpointRef, config: EvalConfig) -> "tuple[Source, Path | 
 
 
 def _record_origin(target: CheckpointRef, revision: str | None) -> None:
-    """source.json beside the scores: what the weights' hash in their name stands for, with the hub's commit."""
-    content = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
+    """source.json beside the scores: what the hash in their folder's name stands for, file by file, with the hub's
+    commit."""
+    content: dict[str, object] = {"checkpoint": target.origin, "weights_hash": target.weights_hash}
     if target.revision is not None:
         content |= {"revision": revision or "main", "commit": target.revision}
-    write_json(target.out.parent / layout.ORIGIN, content)
+    write_json(target.out.parent / layout.ORIGIN, {**content, "files": dict(target.files)})
 
 
 def _score_held_out(target: CheckpointRef, model: "GPT", config: EvalConfig) -> "list[Result]":

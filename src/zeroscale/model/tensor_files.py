@@ -13,10 +13,7 @@ from torch import Tensor
 
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
-
-# In the order in which they are looked for: pickles last, and then only what `weights_only=True` lets through.
-WHOLE = ("model.safetensors", "pytorch_model.bin")
-SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+from zeroscale.core.hub import model_files
 
 _SAFETENSORS_NAMES = {
     torch.float64: "F64",
@@ -32,35 +29,29 @@ class StoredTensor:
 
     shape: tuple[int, ...]
     load: Callable[[], Tensor]
+    fault: str = ""
+    """Why it holds no plain floating-point numbers that can be computed with; "" where it does."""
 
 
 def open_directory(directory: Path) -> dict[str, StoredTensor]:
-    """Name → tensor of a directory in Hugging Face's layout, whole or in shards, safetensors before pickles.
+    """Name → tensor of a directory in Hugging Face's layout, whole or in shards, safetensors before pickles. Of shards
+    the index decides which one gives a tensor: what else they hold is left over from something else.
 
     Raises:
         ZeroscaleError: no such file, a shard is missing or broken, or a pickle holds more than tensors.
     """
-    for whole, sharded in zip(WHOLE, SHARDED, strict=True):
-        if (directory / whole).is_file():
-            return open_file(directory / whole)
-        if (directory / sharded).is_file():
-            return _open_shards(directory / sharded)
-    raise ZeroscaleError(f"{directory} holds no weights: expected one of {', '.join(WHOLE + SHARDED)}")
-
-
-def _open_shards(index: Path) -> dict[str, StoredTensor]:
-    content = files.read_json(index)
-    shards = sorted(set((content if isinstance(content, dict) else {}).get("weight_map", {}).values()))
-    outside = [shard for shard in shards if Path(shard).name != shard]
-    if not shards or outside:
-        raise ZeroscaleError(f"{index}: weight_map must name the files beside it" + f"; not {outside}" * bool(outside))
-    absent = [shard for shard in shards if not (index.parent / shard).is_file()]
-    if absent:
-        raise ZeroscaleError(f"{index} names files that are not there: {', '.join(absent)}")
-    tensors: dict[str, StoredTensor] = {}
-    for shard in shards:
-        tensors.update(open_file(index.parent / shard))
-    return tensors
+    weights = model_files.weight_files(directory)
+    if not weights:
+        raise ZeroscaleError(f"{directory} holds no weights: expected one of {', '.join(model_files.WEIGHTS)}")
+    if not model_files.is_index(weights[0]):
+        return open_file(directory / weights[0])
+    index, *shards = weights
+    opened = {shard: open_file(directory / shard) for shard in shards}
+    shard_of = model_files.weight_map(directory / index)
+    if absent := [name for name, shard in shard_of.items() if name not in opened[shard]]:
+        first = f"{absent[0]} is not in {shard_of[absent[0]]}"
+        raise ZeroscaleError(f"{directory / index} gives tensors to shards that do not hold them: {first}")
+    return {name: opened[shard][name] for name, shard in shard_of.items()}
 
 
 def open_file(path: Path) -> dict[str, StoredTensor]:
@@ -80,33 +71,55 @@ def _open_safetensors(path: Path) -> dict[str, StoredTensor]:
             tensor: Tensor = file.get_tensor(name)
             return tensor
 
+    def describe(name: str, shape: list[int], dtype: str) -> StoredTensor:
+        fault = "" if dtype in _SAFETENSORS_NAMES.values() else f"of type {dtype}"
+        return StoredTensor(tuple(shape), partial(load, name), fault)
+
     try:
         with safe_open(path, framework="pt") as file:
-            return {
-                name: StoredTensor(tuple(file.get_slice(name).get_shape()), partial(load, name))
-                for name in file.keys()  # noqa: SIM118 — not a dict
-            }
-    except SafetensorError as error:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 — not a dict
+            return {name: describe(name, part.get_shape(), part.get_dtype()) for name, part in slices.items()}
+    except (SafetensorError, ValueError, OSError) as error:
         raise ZeroscaleError(f"{path} is no whole safetensors file: {error}") from error
+
+
+# What torch's unpickler raises on a damaged stream, beside its own error.
+_DAMAGED = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 
 
 def _open_pickle(path: Path) -> dict[str, StoredTensor]:
     import pickle
+    import struct
     import zipfile
 
     try:
         # Files from before torch 1.6 are no zip archives and cannot be mapped.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except (pickle.UnpicklingError, struct.error, OSError, MemoryError, *_DAMAGED) as error:
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise ZeroscaleError(
             f"{path} is no file of tensors alone, nothing else is read from a pickle: {reason}"
         ) from error
-    if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+    tensors = content.items() if isinstance(content, dict) else ()
+    if not isinstance(content, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in tensors):
         raise ZeroscaleError(f"{path} does not hold a dictionary of tensors")
-    return {
-        name: StoredTensor(tuple(tensor.shape), partial(content.__getitem__, name)) for name, tensor in content.items()
-    }
+    return {name: _describe(tensor, partial(content.__getitem__, name)) for name, tensor in content.items()}
+
+
+def _describe(tensor: Tensor, load: Callable[[], Tensor]) -> StoredTensor:
+    """A tensor of a pickle, which may be of any kind and may claim more numbers than the file holds."""
+    if tensor.is_nested:
+        return StoredTensor((), load, "nested")
+    shape = tuple(tensor.shape)
+    if tensor.layout != torch.strided:
+        return StoredTensor(shape, load, f"sparse ({str(tensor.layout).removeprefix('torch.')})")
+    if tensor.is_quantized or tensor.dtype not in _SAFETENSORS_NAMES:
+        return StoredTensor(shape, load, f"of type {str(tensor.dtype).removeprefix('torch.')}")
+    if tensor.is_meta:
+        return StoredTensor(shape, load, "without numbers (on torch's meta device)")
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return StoredTensor(shape, load, "larger than what the file holds of it")
+    return StoredTensor(shape, load)
 
 
 def write_safetensors(path: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:

@@ -3,15 +3,16 @@ lie. Reads no weights: they may have been pruned, or be on another machine."""
 
 import re
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file, sha256_json
+from zeroscale.core.files import read_json, sha256_json
+from zeroscale.core.hub import model_files
 from zeroscale.runs import checkpoint, layout
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
@@ -190,11 +191,15 @@ class CheckpointRef:
     path: Path
     out: Path
     weights_hash: str
+    """Of a run's checkpoint the sha256 of its weights, beside which its settings and its tokenizer are verified; of one
+    that is not ours the sha256 over `files`: a score belongs to the whole model."""
     run: TrainConfig | None
     origin: str = ""
     """Of a checkpoint that is not ours: the directory or the hub's name, as given."""
     revision: str | None = None
     """The commit of a checkpoint from the hub."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of a checkpoint that is not ours: name → sha256 of what is read, configuration, tokenizer and weights."""
 
     @property
     def label(self) -> str:
@@ -251,21 +256,14 @@ def _verified(location: Checkpoint) -> CheckpointRef:
 
 
 def _external(directory: Path, name: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
-    """A checkpoint that no run here made: its scores lie under its name and its weights' hash."""
-    digest = _weights_hash(directory)
+    """A checkpoint that no run here made: its scores lie under its name and the hash of all its files that are read."""
+    hashes = model_files.hash_files(directory)
+    digest = sha256_json(hashes)
     unique = f"{_safe_name(name)}-{digest[:8]}"
     out = outputs / layout.EXTERNAL / unique / layout.EVALS
-    return CheckpointRef(unique, directory, out, digest, None, name if commit else str(directory), commit)
+    return CheckpointRef(unique, directory, out, digest, None, name if commit else str(directory), commit, hashes)
 
 
 def _safe_name(text: str) -> str:
     """A name of the kind that runs and studies have: letters, digits, dot, underscore, dash."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
-
-
-def _weights_hash(directory: Path) -> str:
-    """sha256 over the weight files' own hashes, by name; of those files only that are read."""
-    files = [name for name in hub.weight_files(path.name for path in directory.iterdir()) if not name.endswith(".json")]
-    if not files:
-        raise ZeroscaleError(f"{directory} has a config.json but no weights (*.safetensors or pytorch_model.bin)")
-    return sha256_json({name: sha256_file(directory / name) for name in files})

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
+from zeroscale.core.files import read_json, sha256_json
+from zeroscale.core.hub import model_files
 from zeroscale.provenance import recorded_run
 from zeroscale.provenance.reproduce import rescore
 from zeroscale.runs import layout, manifest, resolve
@@ -49,11 +50,7 @@ def score_again(
     if request.steps:
         raise ZeroscaleError(f"steps is for runs that are trained again; {directory} holds scores alone")
     target = resolve.resolve_checkpoint(origin["checkpoint"], request.out, origin.get("commit"))
-    if target.weights_hash != origin["weights_hash"]:
-        raise ZeroscaleError(
-            f"{origin['checkpoint']} holds other weights than those that were scored (sha256 "
-            f"{target.weights_hash[:12]}, not {origin['weights_hash'][:12]}): bring them back"
-        )
+    _check_same_model(target, origin)
     if target.out.parent.resolve() == directory.resolve():
         raise ZeroscaleError(f"out={request.out} is where the scores themselves lie; choose another directory")
     options: dict[str, Any] = {"output_dir": str(request.out)}
@@ -68,3 +65,26 @@ def _threads(result: ResultFile) -> int:
     """CPU threads of all devices together; 0 where they were not recorded."""
     made = result.made or Environment()
     return (made.get("threads") or 0) * (made.get("devices") or 1)
+
+
+def _check_same_model(target: resolve.CheckpointRef, origin: dict[str, Any]) -> None:
+    """Scores that were written before configuration and tokenizer counted are known by the hash of the weights alone.
+
+    Raises:
+        ZeroscaleError: the checkpoint holds another model than the one that was scored.
+    """
+    recorded = origin.get("files")
+    if target.weights_hash == origin["weights_hash"]:
+        return
+    if not isinstance(recorded, dict):
+        if sha256_json(model_files.weights_only(target.files)) == origin["weights_hash"]:
+            return
+        raise ZeroscaleError(
+            f"{origin['checkpoint']} holds other weights than those that were scored (not sha256 "
+            f"{origin['weights_hash'][:12]}): bring them back"
+        )
+    changed = [name for name in sorted({*recorded, *target.files}) if recorded.get(name) != target.files.get(name)]
+    raise ZeroscaleError(
+        f"{origin['checkpoint']} holds another model than the one that was scored: {', '.join(changed)} is not what it"
+        " was. Bring the files back"
+    )

@@ -3,20 +3,20 @@
 The one place that downloads models and tokenizers; `datasets`, which downloads its own, shares the explanations.
 """
 
-import fnmatch
+import glob
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
 from zeroscale.core.format import duration
+from zeroscale.core.hub import model_files
 
 T = TypeVar("T")
 
@@ -25,26 +25,6 @@ PROBE_SECONDS = 5
 PATIENCE_SECONDS = 60
 PATIENCE_TIMES = 3
 
-TOKENIZER_FILES = (
-    "vocab.json",
-    "merges.txt",
-    "encoder.json",
-    "vocab.bpe",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "tokenizer.model",
-    "zeroscale_tokenizer.json",
-)
-CONFIG_FILES = ("config.json", "generation_config.json")
-# In order of preference: whole files before shards, safetensors before pickles.
-WEIGHTS = (
-    ("model.safetensors",),
-    ("model.safetensors.index.json", "model-*.safetensors"),
-    ("pytorch_model.bin",),
-    ("pytorch_model.bin.index.json", "pytorch_model-*.bin"),
-)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -102,14 +82,16 @@ def snapshot(name: str, revision: str | None = None, only: Sequence[str] | None 
     Raises:
         ZeroscaleError: the hub does not answer or refuses; the message says what to do.
     """
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import constants
 
     if unreachable := unreachable_reason():
         return _cached(name, revision, unreachable, only)
     try:
         listed = _retry_when_limited(lambda: _list_files(name, revision), name)
         chosen = _choose(name, listed, only)
-        directory = _retry_when_limited(lambda: snapshot_download(name, revision=revision, allow_patterns=chosen), name)
+        directory = _download(name, revision, chosen)
+        if shards := _shards(name, Path(directory), listed, chosen):
+            directory = _download(name, Path(directory).name, shards)
     except ZeroscaleError:
         raise
     except Exception as error:  # huggingface_hub's own, its HTTP library's, and the disk's
@@ -121,13 +103,12 @@ def snapshot(name: str, revision: str | None = None, only: Sequence[str] | None 
     return Snapshot(Path(directory), Path(directory).name)
 
 
-def weight_files(names: Iterable[str]) -> list[str]:
-    """Of a directory's files those that its weights are read from, an index included; [] where there are none."""
-    top_level = sorted(name for name in names if "/" not in name)
-    for patterns in WEIGHTS:
-        if patterns[0] in top_level:
-            return [name for pattern in patterns for name in fnmatch.filter(top_level, pattern)]
-    return []
+def _download(name: str, revision: str | None, chosen: list[str]) -> str:
+    """The directory in the cache with the chosen files; the commit is its name."""
+    from huggingface_hub import snapshot_download
+
+    escaped = [glob.escape(file) for file in chosen]
+    return _retry_when_limited(lambda: snapshot_download(name, revision=revision, allow_patterns=escaped), name)
 
 
 def check_dataset_access(name: str, revision: str | None = None) -> None:
@@ -148,17 +129,29 @@ def _list_files(name: str, revision: str | None) -> list[str]:
 
 
 def _choose(name: str, listed: list[str], only: Sequence[str] | None) -> list[str]:
-    """The files to download: `only`, or the configuration, the tokenizer and one set of weights."""
+    """The files to download: `only`, or the configuration, the tokenizer and the file that the weights are read from:
+    all of them, or the index of their shards."""
     if only is not None:
         if absent := [file for file in only if file not in listed]:
             raise ZeroscaleError(f"{name}: the hub's repository has no {' and no '.join(absent)}")
         return list(only)
-    if "config.json" not in listed:
+    if model_files.CONFIG not in listed:
         raise ZeroscaleError(f"{name}: the hub's repository has no config.json: it is no model that can be read")
-    if weights := weight_files(listed):
-        return [file for file in listed if file in CONFIG_FILES or file in TOKENIZER_FILES] + weights
-    patterns = ", ".join(patterns[0] for patterns in WEIGHTS)
+    if weights := model_files.first_weights(listed):
+        described = (*model_files.CONFIG_FILES, *model_files.TOKENIZER_FILES)
+        return [file for file in listed if file in described] + [weights]
+    patterns = ", ".join(model_files.WEIGHTS)
     raise ZeroscaleError(f"{name}: the hub's repository holds no weights that can be read (looked for {patterns})")
+
+
+def _shards(name: str, directory: Path, listed: list[str], chosen: list[str]) -> list[str]:
+    """The shards that the index among the chosen files names."""
+    if not model_files.is_index(chosen[-1]):
+        return []
+    shards = sorted(set(model_files.weight_map(directory / chosen[-1]).values()))
+    if absent := [shard for shard in shards if shard not in listed]:
+        raise ZeroscaleError(f"{name}: {chosen[-1]} names files that the hub's repository has not: {', '.join(absent)}")
+    return shards
 
 
 def _cached(name: str, revision: str | None, unreachable: str, only: Sequence[str] | None) -> Snapshot:
@@ -186,9 +179,10 @@ def _cached(name: str, revision: str | None, unreachable: str, only: Sequence[st
 
 
 def _has_weights(directory: Path) -> bool:
-    first = next(iter(weight_files(path.name for path in directory.iterdir())), "")
-    names = read_json(directory / first).get("weight_map", {}).values() if first.endswith(".json") else ()
-    return bool(first) and all((directory / name).exists() for name in names)
+    try:
+        return bool(model_files.weight_files(directory))
+    except ZeroscaleError:
+        return False
 
 
 def refusal_reason(error: BaseException, revision: str | None = None) -> str | None:
