@@ -9,21 +9,18 @@ from torch import Tensor
 
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.hub.model_files import CONFIG
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
-from zeroscale.model.hf_format import BUFFER, HEAD, config_from_json, config_to_json, tensor_names
+from zeroscale.model.hf_config import config_from_json, read_config_json
+from zeroscale.model.hf_format import BUFFER, EMBEDDING, HEAD, config_to_json, layers_of, plain_name, tensor_names
 from zeroscale.model.tensor_files import StoredTensor, open_directory, open_file, write_safetensors
 
 
 def read_config(directory: str | Path) -> GPTConfig:
     """The shape of the model in a Hugging Face directory, from its config.json alone."""
-    path = Path(directory) / "config.json"
-    if not path.is_file():
-        raise ZeroscaleError(f"{directory} is no model directory: it has no config.json")
-    content = files.read_json(path)
-    if not isinstance(content, dict):
-        raise ZeroscaleError(f"{path} must hold a JSON object")
-    return config_from_json(content, str(path))
+    directory = Path(directory)
+    return config_from_json(read_config_json(directory), str(directory / CONFIG))
 
 
 def from_pretrained(
@@ -37,24 +34,23 @@ def from_pretrained(
         dtype: of the weights in memory; None: as stored.
 
     Raises:
-        ZeroscaleError: an architecture that is not GPT-2's, or tensors missing, extra or of the wrong shape.
+        ZeroscaleError: an architecture that is not GPT-2's, or tensors missing, extra, of the wrong shape or no plain
+            floating-point numbers. It comes before memory is taken for them.
     """
     directory = Path(directory)
     config = read_config(directory)
-    stored = _with_prefix(open_directory(directory))
-    rows = stored["transformer.wte.weight"].shape[0] if "transformer.wte.weight" in stored else config.vocab_size
+    stored = _plain(open_directory(directory), directory)
+    _settle_head(stored, config.tied, directory)
+    rows = stored[EMBEDDING].shape[0] if EMBEDDING in stored and stored[EMBEDDING].shape else config.vocab_size
     vocab_size = vocab_size or config.vocab_size
     if vocab_size > rows:
         raise ZeroscaleError(f"{directory}: a vocabulary of {vocab_size}, but wte.weight has {rows} rows")
     config = replace(config, vocab_size=vocab_size, padded_vocab_size=rows if rows > vocab_size else None)
-    if config.tied and HEAD in stored:
-        _check_tied(stored, directory)
-        del stored[HEAD]
+    _check_layers(stored, config.n_layer, directory)
     names = tensor_names(config)
+    _check(stored, {hf.name: hf.shape for hf in names.values()}, str(directory))
     with torch.device("meta"):
         model = GPT(config)
-    shapes = {hf.name: _stored_shape(model.get_parameter(name).shape, hf.transposed) for name, hf in names.items()}
-    _check(stored, shapes, str(directory))
     for name, hf in names.items():
         tensor = stored[hf.name].load()
         tensor = tensor.t() if hf.transposed else tensor
@@ -112,31 +108,51 @@ def load_state(model: GPT, path: str | Path) -> None:
         tensor.copy_(stored[name].load())
 
 
-def _with_prefix(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """Names as GPT2LMHeadModel has them, from a file of the bare GPT2Model too (OpenAI's on the hub); no buffers."""
-    return {
-        name if name.startswith("transformer.") or name == HEAD or "." not in name else _prefixed(name): tensor
-        for name, tensor in stored.items()
-        if not BUFFER.fullmatch(name)
-    }
+def _plain(stored: Mapping[str, StoredTensor], directory: Path) -> dict[str, StoredTensor]:
+    """The tensors under GPT2LMHeadModel's names; no buffers."""
+    found: dict[str, StoredTensor] = {}
+    given: dict[str, str] = {}
+    for name, tensor in stored.items():
+        plain = plain_name(name)
+        if BUFFER.fullmatch(plain):
+            continue
+        if plain in found and not _same(found[plain], tensor):
+            raise ZeroscaleError(f"{directory}: {given[plain]} and {name} are one tensor by name, and differ")
+        found[plain], given[plain] = tensor, name
+    return found
 
 
-def _prefixed(name: str) -> str:
-    return f"transformer.{name}" if name.split(".")[0] in ("wte", "wpe", "h", "ln_f") else name
-
-
-def _check_tied(stored: Mapping[str, StoredTensor], directory: Path) -> None:
-    """A tied head that was stored as well must be the embedding: else one of the two would be silently lost."""
-    embedding = stored.get("transformer.wte.weight")
-    if embedding is not None and not torch.equal(stored[HEAD].load(), embedding.load()):
+def _settle_head(stored: dict[str, StoredTensor], tied: bool, directory: Path) -> None:
+    """Of a tied pair the embedding alone is kept, whichever of the two was stored. A head that was stored as well must
+    be the embedding: else one of the two would be silently lost."""
+    if not tied or HEAD not in stored:
+        return
+    head = stored.pop(HEAD)
+    if not _same(stored.setdefault(EMBEDDING, head), head):
         raise ZeroscaleError(
             f"{directory}: {HEAD} differs from wte.weight, but config.json ties them;"
             ' set "tie_word_embeddings": false there if the head is one of its own'
         )
 
 
-def _stored_shape(shape: torch.Size, transposed: bool) -> tuple[int, ...]:
-    return tuple(reversed(shape)) if transposed else tuple(shape)
+def _same(one: StoredTensor, other: StoredTensor) -> bool:
+    if one is other:
+        return True
+    whole = not one.fault and not other.fault and one.shape == other.shape
+    return whole and torch.equal(one.load(), other.load())
+
+
+def _check_layers(stored: Mapping[str, StoredTensor], n_layer: int, directory: Path) -> None:
+    """Before anything is done for each layer: a config.json may claim a thousand million of them."""
+    layers = layers_of(stored)
+    if len(layers) != n_layer and layers:
+        raise ZeroscaleError(
+            f"{directory}: config.json says n_layer = {n_layer:,}, but the weights hold {len(layers):,} layers"
+            f" (h.{min(layers)} to h.{max(layers)})"
+        )
+    if not layers:
+        shown = _listed(sorted(stored))
+        raise ZeroscaleError(f"{directory} does not hold this model's weights; it has no layer h.0 …, but {shown}")
 
 
 def _check(stored: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int, ...]], where: str) -> None:
@@ -153,6 +169,8 @@ def _check(stored: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int,
     ]
     if wrong:
         faults.append("wrong shape: " + _listed(wrong))
+    if odd := [f"{name} is {stored[name].fault}" for name in expected if name in stored and stored[name].fault]:
+        faults.append("no plain floating-point numbers: " + _listed(odd))
     if faults:
         raise ZeroscaleError(f"{where} does not hold this model's weights; " + "; ".join(faults))
 
