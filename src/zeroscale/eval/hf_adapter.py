@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
 from zeroscale.data import hf_tokenizer, tokenizer_files
 from zeroscale.data.hf_tokenizer import TransformersTokenizer
-from zeroscale.runs import layout
+from zeroscale.eval.hf.load_model import load_model
+from zeroscale.model.hf_config import read_config_json
 
 # What the architectures call their context; the first that a config has.
 CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
@@ -29,7 +29,8 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
     Raises:
         ZeroscaleError: transformers is not installed, or cannot make a causal language model of the directory.
     """
-    kind = read_json(directory / layout.HF_CONFIG).get("model_type")
+    content = read_config_json(directory)
+    kind = content.get("model_type")
     try:
         import transformers
     except ImportError as error:
@@ -41,15 +42,15 @@ def load(directory: Path) -> tuple["TransformersModel", "TransformersTokenizer"]
     transformers.logging.disable_progress_bar()
     tokenizer_files.check(directory)  # before the weights take memory
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(directory, local_files_only=True)
+        model = TransformersModel(load_model(directory, content), str(directory)).eval()
+    except ZeroscaleError:
+        raise
     except Exception as error:  # a dozen kinds, from a missing file to a missing package
         plain = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ZeroscaleError(
             f"{directory}: transformers {transformers.__version__} cannot load this {kind} model: {plain}"
         ) from error
-    model = model.float()
-    adapted = TransformersModel(model.eval(), str(directory)).eval()
-    return adapted, hf_tokenizer.load_any(directory, adapted.config.vocab_size)
+    return model, hf_tokenizer.load_any(directory, model.config.vocab_size)
 
 
 @dataclass(frozen=True)

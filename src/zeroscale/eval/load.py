@@ -26,11 +26,11 @@ PADDING = 0.1
 def load(target: CheckpointRef) -> Pair:
     """The model in evaluation mode and its tokenizer."""
     from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.model import weights
+    from zeroscale.model import hf_config, weights
     from zeroscale.model.gpt import GPT
 
     if target.run is None:
-        if read_json(target.path / layout.HF_CONFIG).get("model_type", "gpt2") != "gpt2":
+        if hf_config.read_config_json(target.path).get("model_type", "gpt2") != "gpt2":
             from zeroscale.eval import hf_adapter
 
             return _paired(*hf_adapter.load(target.path), target.origin)
