@@ -220,3 +220,10 @@ def test_a_run_is_sampled_by_its_directory(zeroscale, trained):
     last = sorted(cell.glob("checkpoints/step-*"))[-1]
     assert shown.strip() and zeroscale("sample", f"checkpoint={last}", *options).stdout == shown
     assert "the context" in zeroscale("sample", f"checkpoint={cell}", "prompt=x", code=2).stderr
+
+
+def test_only_a_line_feed_ends_a_prompt(tmp_path):
+    (tmp_path / "prompts.txt").write_bytes("one\rand a half\r\ntwo\u2028and more\n\n".encode())
+    assert sampling.read_prompts(tmp_path / "prompts.txt") == ["one\rand a half", "two\u2028and more"]
+    (tmp_path / "prompts.jsonl").write_bytes(b'{"prompt": "a\\rb"}\r\n{"prompt": "\xe2\x80\xa8"}\n')
+    assert sampling.read_prompts(tmp_path / "prompts.jsonl") == ["a\rb", "\u2028"]

@@ -9,6 +9,7 @@ import pytest
 
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_lines
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -72,3 +73,20 @@ def test_a_lock_dies_with_its_holder(tmp_path):
 def test_hashes_do_not_depend_on_the_order_of_keys():
     assert files.sha256_json({"a": 1, "b": [2]}) == files.sha256_json({"b": [2], "a": 1})
     assert files.sha256_json({"a": 1}) != files.sha256_json({"a": 2})
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path):
+    # `wc -l` counts three; str.splitlines counts eleven.
+    inside = "a\rb\x0bc\x0cd\x1ce\x1df\x1eg\x85h\u2028i\u2029j"
+    (tmp_path / "lines").write_bytes(f"{inside}\nsecond\r\n\n".encode())
+    assert read_lines(tmp_path / "lines") == [inside, "second", ""]
+    (tmp_path / "lines").write_bytes(b"")
+    assert read_lines(tmp_path / "lines") == []
+    (tmp_path / "lines").write_bytes(b"one\n\nno end")
+    assert read_lines(tmp_path / "lines") == ["one", "", "no end"]
+    for content, message in ((b"a\n\xff", "line 2"), (None, "does not exist")):
+        (tmp_path / "lines").unlink()
+        if content is not None:
+            (tmp_path / "lines").write_bytes(content)
+        with pytest.raises(ZeroscaleError, match=message):
+            read_lines(tmp_path / "lines")

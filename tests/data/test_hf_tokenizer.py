@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tokenizers
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import hf_tokenizer
 from zeroscale.data.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -161,3 +162,68 @@ def test_each_part_gives_another_fingerprint(trained, tmp_path):
         (directory / "tokenizer_config.json").write_text(json.dumps(config))
         found.add(hf_tokenizer.load(directory, ROWS).fingerprint)
     assert len(found) == len(names)
+
+
+@pytest.mark.parametrize("place", [300, 305])
+def test_a_padding_token_beyond_the_model_changes_nothing(place, trained, tmp_path):
+    directory = edited(tmp_path, trained, added("[PAD]", place, special=True), drop="vocab.json merges.txt")
+    found = hf_tokenizer.load(directory, trained.vocab_size)
+    assert isinstance(found, Tokenizer) and found.fingerprint == trained.fingerprint
+    assert found.encode_batch([*TEXTS, "[PAD]"]) == trained.encode_batch([*TEXTS, "[PAD]"])
+    same = hf_tokenizer.load_any(directory, trained.vocab_size)
+    assert same.encode_batch([*TEXTS, "[PAD]"]) == trained.encode_batch([*TEXTS, "[PAD]"])
+    assert (same.vocab_size, same.base_size) == (300, 299)
+    assert len(same.token_byte_lengths()) == 300
+
+
+def test_a_padding_token_in_the_vocabulary_itself_changes_nothing(trained, tmp_path):
+    directory = edited(tmp_path, trained, nothing, drop="tokenizer.json")
+    vocabulary = json.loads((directory / "vocab.json").read_text())
+    (directory / "vocab.json").write_text(json.dumps({**vocabulary, "[PAD]": 300}))
+    assert hf_tokenizer.load(directory, 300).fingerprint == trained.fingerprint
+    resized = hf_tokenizer.load(directory, 301)
+    assert resized.vocab_size == 301 and resized.encode("[PAD]") == trained.encode("[PAD]")
+
+
+def test_a_token_that_the_model_does_not_know_is_named_where_a_text_holds_it(trained, tmp_path):
+    directory = edited(tmp_path, trained, added("town", 300), drop="vocab.json merges.txt")
+    found = hf_tokenizer.load(directory, 300)
+    assert found.encode("a house") == trained.encode("a house")
+    with pytest.raises(ZeroscaleError, match=r"'town' is token 300, and the model's vocabulary has 300"):
+        found.encode("the town")
+
+
+def test_a_gap_in_the_ids_is_no_fault(trained, tmp_path):
+    directory = edited(tmp_path, trained, added("[PAD]", 305, special=True), drop="vocab.json merges.txt")
+    found = hf_tokenizer.load(directory, ROWS)
+    theirs = transformers.AutoTokenizer.from_pretrained(directory)
+    assert found.encode_batch(TEXTS) == theirs(TEXTS, add_special_tokens=False)["input_ids"]
+    assert found.vocab_size == len(found.token_byte_lengths()) >= 301
+    assert found.decode_bytes(found.encode("the town")) == b"the town"
+
+
+def test_a_text_starts_with_bos_and_else_with_eos(trained, tmp_path):
+    def edit(content: dict[str, Any], config: dict[str, Any]) -> None:
+        added("<s>", 300, special=True)(content, config)
+        config |= {"bos_token": "<s>", "tokenizer_class": "PreTrainedTokenizerFast"}
+
+    directory = edited(tmp_path, trained, edit, drop="vocab.json merges.txt special_tokens_map.json")
+    found = hf_tokenizer.load(directory, ROWS)
+    assert (found.start, found.eos) == (300, trained.eos)
+    assert found.start == transformers.AutoTokenizer.from_pretrained(directory).bos_token_id
+    assert trained.start == trained.eos
+    with pytest.raises(ZeroscaleError, match="'<s>' is token 300"):  # the model has no row for it
+        _ = hf_tokenizer.load(directory, 300).start
+
+
+def test_gpt2_itself_is_refused_where_its_files_ask_for_more(trained, tmp_path):
+    directory = edited(tmp_path, trained, part("normalizer", {"type": "Lowercase"}))
+    with pytest.raises(ZeroscaleError, match=r"not GPT-2's tokenizer: its normalizer is Lowercase"):
+        Tokenizer.gpt2(str(directory))
+
+
+def test_without_transformers_the_part_is_named(trained, tmp_path, monkeypatch):
+    directory = edited(tmp_path, trained, setting("add_prefix_space", True))
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    with pytest.raises(ZeroscaleError, match=r"it has add_prefix_space in tokenizer_config\.json.*zeroscale\[hf\]"):
+        hf_tokenizer.load(directory, ROWS)

@@ -54,8 +54,8 @@ class TokenizerConfig:
     """tokenizer_config.json over special_tokens_map.json, empty where neither is there."""
 
     settings: Object
-    named: dict[str, str | None]
-    """The texts of bos_token, eos_token and their like, of those that are mentioned."""
+    named: tuple[tuple[str, str | None], ...]
+    """bos_token, eos_token and their like with their texts, as often as one of the files mentions them."""
     added: tuple[AddedToken, ...]
 
 
@@ -103,18 +103,18 @@ def read_tokenizer_json(file: Path) -> TokenizerJson:
 
 
 def read_config(directory: Path) -> TokenizerConfig:
-    """What tokenizer_config.json and special_tokens_map.json say; the former goes first."""
-    named: dict[str, str | None] = {}
+    """What tokenizer_config.json and special_tokens_map.json say."""
+    named: list[tuple[str, str | None]] = []
     settings: Object = {}
     for file in (directory / SPECIALS, directory / CONFIG):
         if file.is_file():
             content = _object(file)
-            named |= _named(content, file)
+            named += _named(content, file)
             settings |= content
     if not isinstance(settings.get("tokenizer_class"), str | None):
         shown = _shown(settings["tokenizer_class"])
         raise ZeroscaleError(f"{directory / CONFIG}: tokenizer_class should be a name, not {shown}")
-    return TokenizerConfig(settings, named, tuple(_decoder(settings, directory / CONFIG)))
+    return TokenizerConfig(settings, tuple(named), tuple(_decoder(settings, directory / CONFIG)))
 
 
 def read_added(directory: Path) -> dict[str, int]:
@@ -216,8 +216,7 @@ def _added_token(entry: object, number: object, what: str, file: Path) -> AddedT
     return AddedToken(text, number, entry.get("special") is True)
 
 
-def _named(content: Object, file: Path) -> dict[str, str | None]:
-    named: dict[str, str | None] = {}
+def _named(content: Object, file: Path) -> Iterable[tuple[str, str | None]]:
     for name in NAMED_TOKENS:
         if name in content:
             token = content[name]
@@ -225,8 +224,7 @@ def _named(content: Object, file: Path) -> dict[str, str | None]:
             if not isinstance(text, str | None):
                 raise ZeroscaleError(f"{file}: {name} should be a text, not {_shown(text)}")
             _check_characters(text or "", file)
-            named[name] = text
-    return named
+            yield name, text
 
 
 def _is_id(value: object) -> bool:

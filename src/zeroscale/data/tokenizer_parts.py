@@ -124,7 +124,7 @@ def _beyond_config(config: TokenizerConfig, added: dict[str, int]) -> list[str]:
     kind = config.settings.get("tokenizer_class")
     found = [] if kind in _CLASSES else [f"its tokenizer_class is {kind}"]
     found += [f"it has {name} in {files.CONFIG}" for name in _FLAGS if config.settings.get(name)]
-    named = [(name, config.named.get(name)) for name in ("bos_token", "eos_token", "unk_token")]
+    named = [(name, text) for name, text in config.named if name in ("bos_token", "eos_token", "unk_token")]
     found += [f"its {name} is {text!r}" for name, text in named if text not in (None, END_OF_TEXT)]
     found += [f"its added token {token.content!r} is not special" for token in config.added if not token.special]
     return found + [f"it has {text!r} in {files.ADDED}" for text in added if text != END_OF_TEXT]

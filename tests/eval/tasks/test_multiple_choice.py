@@ -194,3 +194,11 @@ def test_solved_questions_can_stand_before(tokenizer: Tokenizer) -> None:
     request = task.requests(first)[0]
     day = shown.sentences[0].removesuffix(" .")
     assert tokenizer.decode(request.context) == f"{day}. Then {shown.answer} ran.\n\n{first.sentences[0][:-2]}. Then"
+
+
+def test_a_carriage_return_inside_a_line_does_not_end_it(tmp_path: Path) -> None:
+    lines = [*(f"{number} a story\r of\x0c {number} ." for number in range(1, 21)), f"21 it {BLANK} .\tis\t\tis|was"]
+    (tmp_path / "cbt.txt").write_bytes("\r\n".join([*lines, "", *lines, ""]).encode())
+    rows = list(MultipleChoice.parse([tmp_path / "cbt.txt"]))
+    assert [row.content["options"] for row in rows] == [["is", "was"]] * 2
+    assert rows[1].content["sentences"][2] == "a story\r of\x0c 3 ."

@@ -8,6 +8,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval.evaluate import score_cards
 from zeroscale.eval.results import Result, read_records
+from zeroscale.eval.tasks.translation import Translation
 from zeroscale.model.gpt import GPT
 
 
@@ -65,3 +66,15 @@ def test_files_of_unequal_length_and_empty_sentences_are_named(
     french.write_text("\n".join(lines[:5]))
     with pytest.raises(ZeroscaleError, match="as many lines each"):
         score(model, tokenizer, tmp_path)
+
+
+def test_a_carriage_return_inside_a_line_does_not_end_it(tmp_path: Path) -> None:
+    # As `wc -l` and sacrebleu count.
+    english = [f"word {number}\n" for number in range(8)]
+    french = [f"mot {number}\r\n" for number in range(8)]  # the \r at a line's end is of the end
+    english[5], french[2] = "word\r5\n", "mot\r\u20282\r\n"
+    for language, lines in (("en", english), ("fr", french)):
+        (tmp_path / f"newstest2014.{language}").write_bytes("".join(lines).encode())
+    rows = list(Translation.parse([tmp_path / "newstest2014.en", tmp_path / "newstest2014.fr"]))
+    assert [row.content["translation"]["en"] for row in rows] == [line[:-1] for line in english]
+    assert [row.content["translation"]["fr"] for row in rows] == [line[:-2] for line in french]
