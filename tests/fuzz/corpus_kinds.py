@@ -20,40 +20,41 @@ def corpora(draw: random.Random, seed: Path, work: Path) -> Attempt:
     """A folder of texts of many kinds, some damaged, prepared as a corpus."""
     folder = work / "texts"
     folder.mkdir()
-    notes = [text_file(draw, folder, number) for number in range(draw.choice([1, 1, 2, 3, 5]))]
+    field = "text" if draw.random() < 0.85 else "body"
+    rows = [json.dumps({field: f"{number} {SENTENCE}", "url": f"http://a.org/{number}"}) for number in range(40)]
+    (folder / "good.jsonl").write_text("\n".join(rows) + "\n")
+    notes = [text_file(draw, folder, field, number) for number in range(draw.choice([0, 1, 1, 2, 3]))]
     for path in mutate.files_below(folder):
         if path.is_file() and not path.is_symlink():
-            if draw.random() < 0.15:
+            if draw.random() < 0.12:
                 notes.append(mutate.file_bytes(draw, path))
-            elif draw.random() < 0.03:
+            elif draw.random() < 0.04:
                 notes.append(mutate.tree(draw, path))
-    if draw.random() < 0.1:
-        os.symlink(
-            draw.choice([".", "..", "nowhere", "/dev/null", "loop"]), folder / draw.choice(["loop", "z.txt", "l.jsonl"])
-        )
-        notes.append("a link")
+    if draw.random() < 0.12:
+        target = draw.choice([".", "..", "nowhere", "/dev/null", "loop", "good.jsonl"])
+        os.symlink(target, folder / draw.choice(["loop", "z.txt", "l.jsonl"]))
+        notes.append(f"a link to {target}")
     names = [path.name for path in folder.iterdir()]
-    path = draw.choice(["texts"] * 5 + ["texts/*", "texts/**/*", f"texts/{draw.choice(names)}", "texts/*.jsonl"])
-    argv = ["data", "data=files", f"data.path={path}", f"tokenizer={draw.choice(['bytes', 'bytes', 'bpe'])}"]
-    argv += ["tokenizer.vocab_size=260"] if argv[-1] == "tokenizer=bpe" else []
-    options = [
-        "data.val_fraction=0.5",
-        "data.val_fraction=0.2",
-        "data.text_field=body",
-        "data.drop_exact_duplicates=true",
+    places = ["texts"] * 6 + [
+        "texts/*",
+        "texts/**/*",
+        f"texts/{draw.choice(names)}",
+        "texts/*.jsonl",
+        "~/../work/texts",
     ]
-    options += [
-        "data.near_duplicate_threshold=0.5",
-        "data.max_bytes=500",
-        "data.document_start='^ = '",
-        "data.workers=2",
-    ]
-    options += ["data.url_field=url", "data.split_on=<|endoftext|>"]
-    argv += draw.sample(options[:-1] if draw.random() < 0.8 else options, draw.choice([0, 1, 1, 2]))
+    argv = ["data", "data=files", f"data.path={draw.choice(places)}", "data.val_fraction=0.3"]
+    argv += draw.choice([["tokenizer=bytes"], ["tokenizer=bytes"], ["tokenizer=bpe", "tokenizer.vocab_size=260"]])
+    argv += [] if field == "text" else ["data.text_field=body"]
+    argv += draw.sample(OPTIONS, draw.choice([0, 0, 1, 1, 2]))
     return Attempt(argv, "; ".join(notes), ("outputs*",), check=lambda folder, said: corpus(folder / "outputs", said))
 
 
-def text_file(draw: random.Random, folder: Path, number: int) -> str:
+OPTIONS = ["data.val_fraction=0.9", "data.val_fraction=0.02", "data.drop_exact_duplicates=true", "data.workers=2"]
+OPTIONS += ["data.near_duplicate_threshold=0.5", "data.max_bytes=900", "data.document_start='^1'", "data.url_field=url"]
+OPTIONS += ["data.leave_out_sites=[a.org]", "data.text_field=url", "data.name=x"]
+
+
+def text_file(draw: random.Random, folder: Path, field: str, number: int) -> str:
     """One file of some kind."""
     lines = [
         " ".join(draw.sample(SENTENCE.split(), draw.randrange(3, 14))) for _ in range(draw.choice([0, 1, 20, 300, 300]))
@@ -82,7 +83,6 @@ def text_file(draw: random.Random, folder: Path, number: int) -> str:
     if kind == "parquet":
         return parquet_file(draw, path, lines)
     if kind in ("jsonl", "json", "ndjson"):
-        field = draw.choice(["text", "text", "body"])
         values = [json.dumps({field: line, "url": draw.choice(["http://a.org/x", "", None, 3])}) for line in lines]
         if values and draw.random() < 0.25:
             odd_rows = [
@@ -106,7 +106,7 @@ def text_file(draw: random.Random, folder: Path, number: int) -> str:
             values[draw.randrange(len(values))] = draw.choice(odd_rows)
         lines = values
     content = ("\n".join(lines) + draw.choice(["\n", "", "\n\n"])).encode("utf-8", "surrogatepass")
-    packing = draw.choice(["", "", "", ".gz", ".zst", ".xz", ".bz2", ".GZ"])
+    packing = draw.choice([*[""] * 6, ".gz", ".gz", ".zst", ".zst", ".xz", ".bz2", ".GZ"])
     if packing:
         import zstandard
 
@@ -154,6 +154,7 @@ def corpus(outputs: Path, said: str) -> Iterator[str]:
 
     for path in outputs.glob("corpora/*/index.json"):
         index = json.loads(path.read_text())
+        yield from amounts(index)
         width = {"uint16": 2, "uint32": 4, "<u2": 2, "<u4": 4}[index["dtype"]]
         for name, split in index["splits"].items():
             held = 0
@@ -170,3 +171,12 @@ def corpus(outputs: Path, said: str) -> Iterator[str]:
                 yield f"{name}: its {split['tokens']:,} tokens are not in what was said"
     if not list(outputs.glob("corpora/*/index.json")):
         yield "exit code 0 and no corpus"
+
+
+def amounts(index: dict) -> Iterator[str]:
+    """The documents of the splits, with what was dropped, are those that were read."""
+    kept = [split["documents"] for split in index["splits"].values()]
+    dropped = [split.get(f"{kind}_duplicates", 0) for split in index["splits"].values() for kind in ("exact", "near")]
+    read = index["read"]["documents"] - sum(count["documents"] for count in index.get("left_out", {}).values())
+    if "leave_out" not in index and sum(kept) + sum(dropped) != read:
+        yield f"{sum(kept)} documents kept and {sum(dropped)} dropped of {read} that were read"

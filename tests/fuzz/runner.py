@@ -54,7 +54,10 @@ class Outcome:
 
     def text(self) -> str:
         said = (self.stdout[-600:] + "\n" + self.stderr[-2500:]).strip()
-        lines = [f"zeroscale {' '.join(map(repr, self.attempt.argv))}", f"  input: {self.attempt.note}"]
+        argv = " ".join(
+            text if len(text := repr(part)) < 200 else f"{text[:100]}… ({len(part)})" for part in self.attempt.argv
+        )
+        lines = [f"zeroscale {argv}", f"  input: {self.attempt.note}"]
         return "\n".join([*lines, *(f"  fault: {fault}" for fault in self.faults), f"  it said: {said}"])
 
 

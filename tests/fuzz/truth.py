@@ -1,11 +1,14 @@
 """What must be true of files that a command wrote and called done: strict JSON, finite numbers, ordered intervals."""
 
 import csv
+import hashlib
 import io
 import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import pyarrow.parquet
 
 
 def files(paths: Iterable[Path], folder: Path) -> list[str]:
@@ -20,6 +23,7 @@ def files(paths: Iterable[Path], folder: Path) -> list[str]:
         try:
             text = path.read_text(encoding="utf-8")
             faults += [f"{name}: {fault}" for fault in _faults(path.suffix, text)]
+            faults += [f"{name}: {fault}" for fault in _counts(path, text)]
         except ValueError as error:
             faults.append(f"{name}: {error}")
     return faults
@@ -48,6 +52,22 @@ def _faults(suffix: str, text: str) -> Iterator[str]:
             for cell in row:
                 if cell.strip().lower() in ("nan", "inf", "-inf", "infinity", "-infinity"):
                     yield f"row {number} holds {cell}"
+
+
+def _counts(path: Path, text: str) -> Iterator[str]:
+    """A result's examples are its records, one row each; a ledger's rows are runs that are there, each step once."""
+    if path.name == "results.csv":
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        places = [(row.get("cell"), row.get("step")) for row in rows]
+        if len(set(places)) != len(places):
+            yield "a run's step is there twice"
+        yield from (f"{cell} is no run" for cell, _ in set(places) if not (path.parent / str(cell)).is_dir())
+    elif path.suffix == ".json" and '"records_sha256"' in text and isinstance(content := strict(text), dict):
+        records = path.with_name(f"{path.stem}.examples.parquet")
+        if content["records_sha256"] != hashlib.sha256(records.read_bytes()).hexdigest():
+            yield "its records are not those that it was made from"
+        elif (held := pyarrow.parquet.read_metadata(records).num_rows) != content["n"]:
+            yield f"{content['n']} examples, {held} records"
 
 
 def _walk(value: object, place: str) -> Iterator[str]:
