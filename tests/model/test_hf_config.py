@@ -132,6 +132,7 @@ def test_sizes_are_whole_numbers(key, value):
         {"layer_norm_epsilon": math.inf},
         {"layer_norm_epsilon": True},
         {"resid_pdrop": 1.5},
+        {"embd_pdrop": [[1]]},
         {"attn_pdrop": "0.1"},
         {"tie_word_embeddings": "false"},
         {"scale_attn_weights": None},

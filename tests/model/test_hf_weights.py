@@ -2,6 +2,7 @@
 memory is taken for it."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,6 +243,18 @@ def test_damaged_files_are_named(saved, name):
         (directory / name).write_bytes(content)
         with pytest.raises(ZeroscaleError, match=name.replace(".", r"\.")):
             from_pretrained(directory)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_devices_and_pipes_are_no_files(saved, name):
+    _, directory = saved()
+    for make in (lambda path: path.symlink_to("/dev/zero"), os.mkfifo, Path.mkdir, lambda path: path.symlink_to("x")):
+        (directory / name).rename(directory / "kept")
+        make(directory / name)
+        with pytest.raises(ZeroscaleError, match=r"holds no weights: expected|has no config\.json"):
+            from_pretrained(directory)
+        (directory / name).rmdir() if (directory / name).is_dir() else (directory / name).unlink()
+        (directory / "kept").rename(directory / name)
 
 
 @pytest.mark.parametrize("key", ["n_layer", "num_hidden_layers", "n_embd", "vocab_size", "n_positions", "n_inner"])
