@@ -11,9 +11,12 @@ from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import hf_adapter
 from zeroscale.eval.api.comparison import compare
 from zeroscale.eval.api.evaluation import evaluate
-from zeroscale.eval.api.model import load, weights_hash, wrap_tokenizer
+from zeroscale.eval.api.model import load, wrap_tokenizer
+from zeroscale.eval.api.module_hash import module_hash
 from zeroscale.eval.api.plain_module import PlainModule
 from zeroscale.model import weights
+from zeroscale.model.config import GPTConfig
+from zeroscale.model.gpt import GPT
 
 # Log-likelihoods, windows after one context, generated text and rolling windows.
 CARDS = ["lambada", "cbt_cn", "coqa", "wikitext2"]
@@ -144,11 +147,42 @@ def test_a_module_keeps_histories_of_rows_that_begin_apart(model):
     assert torch.allclose(last[0], model(ids[2:, 4:])[0, -3:], atol=1e-4)
 
 
-def test_the_hash_of_weights_follows_their_bytes(tmp_path, model):
-    before = weights_hash(model)
-    assert before == weights_hash(model)
+def test_a_module_is_known_by_its_weights(tmp_path, model):
+    before = module_hash(model)
+    assert before == module_hash(model)
     weights.save_pretrained(model, tmp_path / "copy")
     copied = weights.from_pretrained(tmp_path / "copy")
-    assert weights_hash(copied) == before
+    assert module_hash(copied) == before
     next(iter(copied.parameters())).data[0, 0] += 1
-    assert weights_hash(copied) != before
+    assert module_hash(copied) != before
+
+
+def test_a_module_is_known_by_its_settings_and_code_too(model):
+    transformers = pytest.importorskip("transformers")
+    shape = {"vocab_size": 257, "n_positions": 32, "n_layer": 1, "n_embd": 12, "bos_token_id": 256, "eos_token_id": 256}
+    one, other = (transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape, n_head=n)) for n in (2, 4))
+    other.load_state_dict(one.state_dict())
+    again = transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape, n_head=2))
+    again.load_state_dict(one.state_dict())
+    assert module_hash(one) == module_hash(again) == module_hash(again.train()) != module_hash(other)
+    heads, other_heads = (GPT(GPTConfig(257, 16, 1, 12, heads), seed=1) for heads in (2, 4))
+    assert module_hash(heads) != module_hash(other_heads)
+
+    def scaled(by: float) -> nn.Module:
+        body = Bare(model)
+        body.scale = by
+        return body
+
+    assert module_hash(scaled(1.0)) == module_hash(scaled(1.0)) != module_hash(scaled(2.0))
+
+    class Louder(Bare):
+        def forward(self, ids):
+            return 2 * super().forward(ids)
+
+    first = module_hash(Louder(model))
+
+    class Louder(Bare):  # as a cell of a notebook that is run again
+        def forward(self, ids):
+            return 3 * super().forward(ids)
+
+    assert module_hash(Louder(model)) != first

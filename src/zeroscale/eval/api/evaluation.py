@@ -16,6 +16,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.eval import evaluate as scoring
 from zeroscale.eval import published, results, run, score_table
 from zeroscale.eval.api import model as models
+from zeroscale.eval.api.module_hash import module_hash
 from zeroscale.eval.cards import registry
 from zeroscale.eval.cards.card import Card
 from zeroscale.eval.results import Result, Score
@@ -213,7 +214,7 @@ def _evaluate_module(
             source=config.cards_from or "files",
             data_dir=Path(config.data_dir) if config.data_dir else None,
             out=folder,
-            weights_hash=models.weights_hash(model),
+            weights_hash=module_hash(wrapped),
             seed=config.seed,
             bootstrap=config.bootstrap,
             batch_tokens=config.batch_tokens,

@@ -1,7 +1,6 @@
 """Models for scoring in a notebook: loaded by name, or the user's own with their tokenizer."""
 
 import copy
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,13 +101,3 @@ def wrap_tokenizer(tokenizer: object) -> ScorableTokenizer:
     raise ZeroscaleError(
         f"tokenizer={type(tokenizer).__name__}: give a tokenizer of transformers, or zeroscale.data.tokenizer.Tokenizer"
     )
-
-
-def weights_hash(model: nn.Module) -> str:
-    """Hex sha256 over a module's state: names, types, shapes and bytes."""
-    digest = sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
