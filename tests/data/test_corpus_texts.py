@@ -87,3 +87,9 @@ def test_a_corpus_that_is_gone_or_empty_is_told_in_the_settings_words(folder, tm
     (tmp_path / "empty" / "a.txt").touch()
     with pytest.raises(ZeroscaleError, match=r"a\.txt is empty: no text in it; take it out, or narrow corpus"):
         list(open_texts(str(tmp_path / "empty")).pieces())
+
+
+def test_files_that_are_not_read_are_counted(folder):
+    assert "files_not_read" not in open_texts(str(folder)).about
+    (folder / "d.docx").write_text("x")
+    assert open_texts(str(folder)).about["files_not_read"] == 1

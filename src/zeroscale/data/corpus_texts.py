@@ -17,6 +17,7 @@ from zeroscale.core.paths import expand_home
 from zeroscale.data.corpus import INDEX, SPLITS, Corpus
 from zeroscale.data.ngrams.scan import Piece
 from zeroscale.data.sources import sources
+from zeroscale.data.sources.listing import list_paths
 from zeroscale.data.tokenizer import Tokenizer
 
 Split = Literal["train", "val", "all"]
@@ -84,8 +85,10 @@ def open_files(corpus: str, text_field: str = "text", first_bytes: int | None = 
         kind="files", name="corpus", path=corpus, val_fraction=0.5, text_field=text_field, max_bytes=first_bytes
     )
     with _renamed_settings():
-        files = sources.describe(data)["files"]
+        files, not_read = sources.describe(data)["files"], len(list_paths(corpus).left_out)
     about = {"files": len(files), "bytes": sum(size for _, size, _ in files), "text_field": text_field}
+    if not_read:
+        about["files_not_read"] = not_read
 
     def content() -> str:
         return str(sources.content_hash(data))

@@ -189,3 +189,67 @@ class TestJoining:
         found = list(rows_to_texts.texts(rows, "^never$"))
         assert max(len(item.documents[0].text) for item in found) <= 60
         assert "".join(item.documents[0].text for item in found) == "ten chars\n" * 99
+
+
+class TestOtherContent:
+    """What a file is that its name does not say, in one message, and before it is read into memory as one line."""
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("a.txt", gzip.compress(b"text"), r"it is compressed by gzip: give its name the ending \.gz"),
+            ("a.txt", zstandard.compress(b"text"), r"it is compressed by zstd: give its name the ending \.zst"),
+            ("a.jsonl", gzip.compress(b"text"), r"line 1: not UTF-8 at byte 1 \(0x8b\); it is compressed by gzip"),
+            ("a.txt", "text".encode("utf-16"), r"byte 0 \(0xff\); it is UTF-16: convert it with iconv"),
+            ("a.jsonl", "text".encode("utf-16"), r"line 1: not UTF-8 at byte 0 \(0xff\); it is UTF-16"),
+            ("a.txt", "text".encode("utf-32"), r"it is UTF-32"),
+            ("a.txt", "text".encode("utf-16-le"), r"no text: 4 of its first 8 bytes are 0, as in UTF-16"),
+            ("a.jsonl", bytes(10_000), r"no text: 4,096 of its first 4,096 bytes are 0"),
+            ("a.json", b'[\n{"text": "a"}\n]', r"line 1: not valid JSON lines: it begins a list; .* jq -c '\.\[\]'"),
+            ("a.json", b'{\n"text": "a"\n}', r"line 1: not valid JSON .* jq -c \. of objects over several lines"),
+            ("a.jsonl", b'{"text": "a"}\n["b"]', r"line 2: it is a list, not an object"),
+            ("a.jsonl", b'{"te\\ud800xt": "a"}', r"no field 'text' \(it has te\\ud800xt\)"),
+        ],
+    )
+    def test_is_named(self, name, content, message, tmp_path):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ZeroscaleError, match=message) as caught:
+            list(documents(data(tmp_path / name)))
+        str(caught.value).encode()
+        assert "\n" not in str(caught.value)
+
+    def test_of_a_parquet_column_is_named_with_its_row(self, tmp_path):
+        offsets, letters = b"\0\0\0\0\2\0\0\0\5\0\0\0", b"okay\xff"
+        column = pyarrow.StringArray.from_buffers(2, pyarrow.py_buffer(offsets), pyarrow.py_buffer(letters))
+        parquet.write_table(pyarrow.table({"text": column}), tmp_path / "a.parquet")
+        with pytest.raises(ZeroscaleError, match=r"a\.parquet, row 2: the field 'text' is not UTF-8 at its byte 2"):
+            list(documents(data(tmp_path)))
+
+    def test_damaged_parquet_is_one_message(self, tmp_path):
+        path = write(tmp_path, "a.parquet")
+        whole = path.read_bytes()
+        for content in (whole[:-10], whole[:40] + b"\xff" * 40 + whole[80:], whole[:4] + whole[400:]):
+            path.write_bytes(content)
+            with pytest.raises(ZeroscaleError, match=r"a\.parquet: not a Parquet file that can be read"):
+                list(documents(data(tmp_path)))
+
+
+class TestLineEnds:
+    def test_a_carriage_return_ends_no_line(self, tmp_path):
+        rows = [{"text": f"a\rb\u2028c\x85d\x0be {n}"} for n in range(3)]
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+        for name, content in {"a.jsonl": "\r\n".join(lines), "b.jsonl": "\n".join(lines)}.items():
+            (tmp_path / name).write_bytes(content.encode())
+        assert [document.text for document in documents(data(tmp_path))] == [row["text"] for row in rows] * 2
+        (tmp_path / "c.txt").write_bytes(b"one\rtwo\r\nthree\n\r")
+        assert [d.text for d in documents(data(tmp_path / "c.txt"))] == ["one\rtwo\r\nthree\n\r"]
+
+    def test_a_byte_order_mark_is_no_character(self, tmp_path):
+        mark = b"\xef\xbb\xbf"
+        (tmp_path / "a.jsonl").write_bytes(mark + b'{"text": "a"}\n' + mark + b'{"text": "b"}')
+        (tmp_path / "b.txt.gz").write_bytes(gzip.compress(mark + b"c"))
+        assert [document.text for document in documents(data(tmp_path))] == ["a", "b", "c"]
+
+    def test_integers_of_any_length_are_no_matter(self, tmp_path):
+        (tmp_path / "a.jsonl").write_text('{"n": ' + "1" * 5000 + ', "text": "a"}')
+        assert [document.text for document in documents(data(tmp_path))] == ["a"]

@@ -1,11 +1,11 @@
 """Looks at a corpus' text before anything is made of it: which files hold text, and whether it can be split."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from zeroscale.config.data import DataConfig, FilesData
-from zeroscale.data.corpus import FilesRead, NamedCount
-from zeroscale.data.prepare.encode import share_of, split_of
+from zeroscale.data.corpus import SPLITS, FilesRead, NamedCount
+from zeroscale.data.prepare.encode import share_of
 from zeroscale.data.prepare.progress import FilesFound, Progress
 from zeroscale.data.sources import readers, sources
 from zeroscale.data.sources.documents import MAX_DOCUMENT_BYTES, Fault
@@ -23,19 +23,27 @@ _NAMES = 20
 
 @dataclass
 class Shares:
-    """Of documents, the smallest and the largest share that decides on the split, as integers below 2^64."""
+    """Of documents, their number, their bytes, and the smallest and the largest share that decides on their split."""
 
     documents: int = 0
     bytes: int = 0
-    splits: set[str] = field(default_factory=set)
-    range: list[int] = field(default_factory=list)
+    lowest: int = 2**64
+    highest: int = -1
 
-    def add(self, text: str, val_fraction: float) -> None:
+    def add(self, text: str) -> None:
         share = share_of(text)
         self.documents += 1
         self.bytes += len(text.encode("utf-8"))
-        self.splits.add(split_of(text, val_fraction))
-        self.range = [min([share, *self.range]), max([share, *self.range])]
+        self.lowest, self.highest = min(share, self.lowest), max(share, self.highest)
+
+    def refuse_empty(self, data: DataConfig, splits: tuple[str, ...] = SPLITS) -> None:
+        """Refuses documents that all lie on one side."""
+        limit = data.val_fraction * 2**64
+        empty = {"train": self.highest < limit, "val": self.lowest >= limit}
+        for split in splits:
+            if empty[split]:
+                ends = [self.lowest, self.highest] if self.documents else []
+                raise empty_split(data, split, self.documents, self.bytes, ends)
 
 
 def check_files(data: FilesData, report: Progress) -> FilesFound:
@@ -80,12 +88,11 @@ def _read_whole(data: FilesData, report: Progress) -> set[int]:
             with_text.add(sources.file_number(item))
         if sources.left_out(item.url, data) is None:
             for document in item.documents:
-                shares.add(document.text, data.val_fraction)
+                shares.add(document.text)
         if item.of is not None and item.of >= _SILENT_BYTES:
             report(item.done or 0, item.of, "checking the files")
-    for split, name in (("train", "training"), ("val", "validation")):
-        if shares.documents and split not in shares.splits:
-            raise empty_split(data, name, shares.documents, shares.bytes, shares.range)
+    if shares.documents:  # else all is left out, which the counts tell in the end
+        shares.refuse_empty(data)
     return with_text
 
 
@@ -107,24 +114,23 @@ def files_read(found: FilesFound, files: int, place: SourcePlace | None, max_byt
     }
 
 
-def empty_split(
-    data: DataConfig, name: str, documents: int, size: int, shares: list[int] | None, more: str = ""
-) -> Fault:
+def empty_split(data: DataConfig, split: str, documents: int, size: int, shares: list[int], more: str = "") -> Fault:
     """The refusal of a corpus with an empty split, with a fraction that splits it.
 
     Args:
-        shares: the smallest and the largest share of the documents that are left; None or empty: none is left.
+        split: "train" or "val"; shares: the smallest and the largest of the documents that are left; none: none is.
     """
+    name = {"train": "training", "val": "validation"}[split]
     return Fault(
         f"data={data.name}: the {name} split is empty: {documents} documents ({size:,} bytes) at"
-        f" data.val_fraction={data.val_fraction}{more}; {_advice(name, shares)}"
+        f" data.val_fraction={data.val_fraction}{more}; {_advice(split, shares)}"
     )
 
 
-def _advice(name: str, shares: list[int] | None) -> str:
+def _advice(split: str, shares: list[int]) -> str:
     if not shares:
         return "no document is left: give more text, or leave out less"
-    if (fraction := _fraction_between(shares[0], shares[1], near_high=name == "training")) is not None:
+    if (fraction := _fraction_between(shares[0], shares[1], near_high=split == "train")) is not None:
         return f"give more text, or data.val_fraction={fraction}, which puts some of them on each side"
     return (
         f"one document cannot be split (a longer text is cut into documents of at most {MAX_DOCUMENT_BYTES >> 10} KiB):"

@@ -64,6 +64,7 @@ class EncodeJob:
     def encode(self, texts: list[str]) -> Encoded:
         """Encodes texts; depends on nothing but them."""
         encoded = self.tokenizer.encode_batch(texts)
+        shares = [share_of(text) for text in texts]
         ids = np.empty(sum(map(len, encoded)) + len(encoded), dtype=dtype(self.tokenizer))
         start = 0
         for document in encoded:
@@ -75,8 +76,8 @@ class EncodeJob:
             lengths=np.array([len(document) + 1 for document in encoded], dtype=np.int64),
             bytes=np.array([len(text.encode("utf-8")) for text in texts], dtype=np.int64),
             words=np.array([len(text.split()) for text in texts], dtype=np.int64),
-            split=[split_of(text, self.val_fraction) for text in texts],
-            share=[share_of(text) for text in texts],
+            split=[_side(share, self.val_fraction) for share in shares],
+            share=shares,
             keys=[exact_key(text) for text in texts] if self.exact else None,
             signatures=self.hasher.signatures(texts) if self.hasher else None,
         )
@@ -87,7 +88,11 @@ def split_of(text: str, val_fraction: float) -> str:
 
     The first 8 bytes of its sha256 as a share of 2^64, against `val_fraction`.
     """
-    return "val" if share_of(text) < val_fraction * 2**64 else "train"
+    return _side(share_of(text), val_fraction)
+
+
+def _side(share: int, val_fraction: float) -> str:
+    return "val" if share < val_fraction * 2**64 else "train"
 
 
 def share_of(text: str) -> int:

@@ -24,7 +24,7 @@ from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, SPLITS, CorpusIndex, SplitIndex
 from zeroscale.data.prepare import deduplicate, output
-from zeroscale.data.prepare.check import check_files, empty_split, files_read
+from zeroscale.data.prepare.check import Shares, check_files, empty_split, files_read
 from zeroscale.data.prepare.decontaminate import OVERLAP, decontaminator_of
 from zeroscale.data.prepare.encode import EncodeJob, dtype, encode_all, split_of
 from zeroscale.data.prepare.progress import STATE, AllCounts, BuildState, Progress, ProgressDatabase, database_errors
@@ -165,17 +165,16 @@ class _CorpusBuilder:
 
     def _training_texts(self) -> Iterator[str]:
         """The text that BPE learns from: never the validation documents."""
-        data, done, n_train, n_documents = self._data, 0, 0, 0
+        data, done, shares = self._data, 0, Shares()
         self._state["learnt_from"] = None
         for item in sources.items(data):
             if sources.left_out(item.url, data) is not None:
                 continue
             for document in item.documents:
-                n_documents += 1
                 if self._decontaminator is not None and self._decontaminator.matches([document.text])[0]:
                     continue
+                shares.add(document.text)
                 if split_of(document.text, data.val_fraction) == "train":
-                    n_train += 1
                     yield document.text
                 done += len(document.text.encode("utf-8"))
             limit = BPE_BYTES if item.of is None else min(BPE_BYTES, item.of)
@@ -184,8 +183,7 @@ class _CorpusBuilder:
                 if data.kind == "files":
                     self._state["learnt_from"] = sources.file_number(item) + 1
                 break
-        if not n_train:
-            raise empty_split(data, "training", n_documents, done, None)
+        shares.refuse_empty(data, ("train",))
 
     def _tokenise(self, tokenizer: Tokenizer) -> dict[str, SplitIndex]:
         """Writes the shards; returns counts and files per split."""
@@ -214,12 +212,12 @@ class _CorpusBuilder:
                 self._progress.commit(state)
             splits = grown.close()
         self._report(state["done"], state["done"], "tokenising")
-        for split, name in (("train", "training"), ("val", "validation")):
+        for split in SPLITS:
             if not splits[split]["shards"]:
                 counts = state["counts"]
                 read = counts["read"]
                 dropped = _dropped(counts)
-                raise empty_split(data, name, read["documents"], read["bytes"], counts["shares"], dropped)
+                raise empty_split(data, split, read["documents"], read["bytes"], counts["shares"], dropped)
         return splits
 
     def _remember_before(self, batch: output.Batch, grown: output.Output) -> None:

@@ -81,12 +81,8 @@ def holds_json_lines(path: Path) -> bool:
     """
     file_format = format_of(path.name)
     assert isinstance(file_format, Format)
-    head = b""
     with reading(path), open(path, "rb") as handle:
-        for block in _blocks(handle, path, file_format):
-            head += block
-            if len(head) >= _HEAD:
-                break
+        head = _head(handle, path, file_format)
     whole = len(head) < _HEAD
     head = head.removeprefix(codecs.BOM_UTF8).lstrip()
     line, end, _ = head.partition(b"\n")
@@ -96,6 +92,26 @@ def holds_json_lines(path: Path) -> bool:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _head(handle: BinaryIO, path: Path, file_format: Format) -> bytes:
+    """The first bytes of the content. The file is left as it was."""
+    head = b""
+    for block in _blocks(handle, path, file_format, _HEAD):
+        head += block
+        if len(head) >= _HEAD:
+            break
+    handle.seek(0)
+    return head[:_HEAD]
+
+
+def _refuse_no_lines(handle: BinaryIO, path: Path, file_format: Format) -> None:
+    """Refuses what may be one line without end, before it is read into memory."""
+    head = _head(handle, path, file_format)
+    if not any(head.startswith(magic) for magic, _ in _OTHER_CONTENT):  # their first line tells what they are
+        _refuse_nuls(head, path)
+    if head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        raise Fault(f"{escaped(path)}, line 1: not valid JSON lines: it begins a list; {_json_advice(path)}")
 
 
 def _text_pieces(
@@ -129,6 +145,8 @@ def _json_rows(
     handle: BinaryIO, path: Path, name: str, file_format: Format, data: FilesData, skip: int
 ) -> Iterator[Row]:
     offset = 0
+    if skip == 0:
+        _refuse_no_lines(handle, path, file_format)
     lines = handle if file_format.packing is None else _lines(_blocks(handle, path, file_format))
     for number, line in enumerate(lines, start=1):
         start, offset = offset, offset + len(line)
@@ -136,8 +154,6 @@ def _json_rows(
             continue
         where = f"{escaped(path)}, line {number}"
         text = _decoded(line, where, start, first=number == 1).removeprefix("\ufeff")
-        if number == 1:
-            _refuse_nuls(line, path)
         if not text.strip():
             continue
         value = _json_value(text, where, path)
@@ -163,9 +179,9 @@ def _json_advice(path: Path) -> str:
     return f"a {kind} file holds one object a line here: {advice}"
 
 
-def _blocks(handle: BinaryIO, path: Path, file_format: Format) -> Iterator[bytes]:
+def _blocks(handle: BinaryIO, path: Path, file_format: Format, size: int = _BLOCK) -> Iterator[bytes]:
     if file_format.packing is None:
-        return iter(lambda: handle.read(_BLOCK), b"")
+        return iter(lambda: handle.read(size), b"")
     return unpacked(handle, path, file_format.packing)
 
 

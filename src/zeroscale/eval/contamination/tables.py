@@ -83,7 +83,8 @@ def as_text(report: OverlapReport) -> str:
 
 def _about(report: OverlapReport) -> str:
     corpus = report.corpus
-    what = f"{corpus['files']:,} files" if corpus["kind"] == "files" else f"the {corpus['split']} part"
+    left_out = f" ({corpus['files_not_read']:,} others not read)" if "files_not_read" in corpus else ""
+    what = f"{corpus['files']:,} files{left_out}" if corpus["kind"] == "files" else f"the {corpus['split']} part"
     how = "each compared word by word"
     if report.method["kind"] == "bloom":
         how = f"by the index {report.method['file']}, false positives {report.method['expected_false_positives']:.1g}"
