@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import tokenizers
+from tokenizers import decoders, models
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import hf_tokenizer
@@ -227,3 +228,37 @@ def test_without_transformers_the_part_is_named(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "transformers", None)
     with pytest.raises(ZeroscaleError, match=r"it has add_prefix_space in tokenizer_config\.json.*zeroscale\[hf\]"):
         hf_tokenizer.load(directory, ROWS)
+
+
+def test_what_transformers_leaves_out_is_said(trained, tmp_path, capsys):
+    def lowercase(content: dict[str, Any], config: dict[str, Any]) -> None:
+        content["normalizer"] = {"type": "Lowercase"}
+
+    hf_tokenizer.load(edited(tmp_path, trained, lowercase), ROWS)
+    assert "normalizer Lowercase of tokenizer.json are not used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["WordPiece", "BPEDecoder", "Metaspace"])
+def test_the_bytes_of_tokens_are_those_of_the_text(kind, tmp_path):
+    words = ["the", "town", "house", "un", "do", "."]
+    if kind == "WordPiece":
+        model = models.WordPiece({word: i for i, word in enumerate(["[UNK]", *words, "##do"])}, unk_token="[UNK]")
+        text, parts = "the town undo .", [b" the", b" town", b" un", b"do", b" ."]
+    else:
+        mark = {"BPEDecoder": "{}</w>", "Metaspace": "▁{}"}[kind]
+        model = models.WordLevel({mark.format(w): i for i, w in enumerate(["[UNK]", *words])}, unk_token="[UNK]")
+        text, parts = "the town house", [b" the", b" town", b" house"]
+    made = tokenizers.Tokenizer(model)
+    made.decoder = {
+        "WordPiece": decoders.WordPiece(cleanup=False),
+        "BPEDecoder": decoders.BPEDecoder(),
+        "Metaspace": decoders.Metaspace(),
+    }[kind]
+    made.add_special_tokens(["</s>"])
+    theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token="</s>")
+    found = hf_tokenizer.TransformersTokenizer(theirs, "here", len(theirs))
+    spelled = {"WordPiece": ["the", "town", "un", "##do", "."], "BPEDecoder": ["the</w>", "town</w>", "house</w>"]}
+    ids = theirs.convert_tokens_to_ids(spelled.get(kind, ["▁the", "▁town", "▁house"]))
+    assert [found.decode_bytes([token]) for token in ids] == parts
+    assert found.decode(ids) == text
+    assert found.token_byte_lengths()[ids].tolist() == [len(part) for part in parts]

@@ -82,6 +82,8 @@ DAMAGED: dict[str, tuple[str, bytes | str, str]] = {
         '{"added_tokens_decoder": {"1": null}}',
         "added_tokens_decoder, '1'",
     ),
+    "stamp a text": ("zeroscale_tokenizer.json", '"../x"', "should hold one JSON object, not '../x'"),
+    "stamp of numbers": ("zeroscale_tokenizer.json", '{"fingerprint": 1}', "should hold a fingerprint"),
     "added a list": ("added_tokens.json", "[]", r"added_tokens\.json: should hold one JSON object"),
     "added fractions": ("added_tokens.json", '{"[PAD]": 0.5}', r"'\[PAD\]' to 0.5"),
 }
@@ -98,7 +100,8 @@ def directory(tmp_path: Path) -> Path:
 def test_a_damaged_file_is_one_message(name, directory):
     file, content, message = DAMAGED[name]
     (directory / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    for read in (lambda: hf_tokenizer.load(directory, 257), lambda: tokenizer_files.check(directory)):
+    stamp = file == tokenizer_files.STAMP
+    for read in (lambda: hf_tokenizer.load(directory, 257), lambda: tokenizer_files.check(directory))[: 2 - stamp]:
         with pytest.raises(ZeroscaleError, match=message) as caught:
             read()
         said = str(caught.value)

@@ -3,8 +3,10 @@
 For the optional extra `zeroscale[hf]`.
 """
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +37,16 @@ def load(directory: Path, rows: int) -> "Tokenizer | TransformersTokenizer":
         ZeroscaleError: there is no tokenizer, or a file is damaged; transformers is needed and not installed.
     """
     plain = Tokenizer.load_plain(directory, rows)
-    return plain if isinstance(plain, Tokenizer) else load_any(directory, rows, plain)
+    if isinstance(plain, Tokenizer):
+        return plain
+    found = load_any(directory, rows, plain)
+    if unused := found.unused_parts(directory / files.TOKENIZER):
+        print(
+            f"zeroscale: {directory}: {' and '.join(unused)} of {files.TOKENIZER} are not used: transformers goes by "
+            f'tokenizer_class, and so do the scores; "PreTrainedTokenizerFast" in {files.CONFIG} would use them',
+            file=sys.stderr,
+        )
+    return found
 
 
 def load_any(directory: Path, rows: int, why: str = "") -> "TransformersTokenizer":
@@ -107,7 +118,7 @@ class TransformersTokenizer:
         self.eos: int = eos
         last = max(ids.values(), default=-1) + 1
         self.vocab_size = last if rows is None else min(last, rows)
-        self._added = {token: entry for token, entry in tokenizer.added_tokens_decoder.items()}
+        self._added = dict(tokenizer.added_tokens_decoder)
 
     @property
     def start(self) -> int:
@@ -164,8 +175,8 @@ class TransformersTokenizer:
                 )
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids, special tokens by name."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        """The text of the ids without special tokens, as transformers and lm-evaluation-harness show it."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -197,18 +208,46 @@ class TransformersTokenizer:
 
     @cached_property
     def _pieces(self) -> list[bytes]:
-        """What each id stands for, of byte-level and SentencePiece vocabularies."""
+        """What each id stands for: by the letters of a byte-level vocabulary, by the signs of SentencePiece, and of any
+        other by what it adds to a text."""
         added = {token: entry.content for token, entry in self._added.items()}
         vocabulary = {token: text for text, token in self._tokenizer.get_vocab().items() if token not in added}
-        letters = _bytes_by_letter()
-        byte_level = all(letters.keys() >= set(text) for text in vocabulary.values())
+        spell = self._speller(vocabulary)
         pieces = [b""] * self.vocab_size
         for token, text in vocabulary.items():
-            pieces[token] = bytes(letters[letter] for letter in text) if byte_level else _sentencepiece_bytes(text)
+            if token < self.vocab_size:
+                pieces[token] = spell(token, text)
         for token, text in added.items():
             if token < self.vocab_size:
                 pieces[token] = text.encode("utf-8")
         return pieces
+
+    def _speller(self, vocabulary: dict[int, str]) -> Callable[[int, str], bytes]:
+        letters = _bytes_by_letter()
+        decoders = json.dumps(self._rules().get("decoder"))
+        plain = decoders == "null" and all(letters.keys() >= set(text) for text in vocabulary.values())
+        if plain or '"ByteLevel"' in decoders:
+            return lambda _, text: b"".join(
+                bytes([letters[letter]]) if letter in letters else letter.encode() for letter in text
+            )
+        word = next((token for token in vocabulary if self.decode([token]).isalpha()), None)
+        if word is None or not any(f'"{kind}"' in decoders for kind in ("WordPiece", "BPEDecoder", "CTC")):
+            return lambda _, text: _sentencepiece_bytes(text)
+        before = self.decode([word])
+        return lambda token, _: self.decode([word, token]).removeprefix(before).encode("utf-8")
+
+    def _rules(self) -> dict[str, Any]:
+        """All that the `tokenizers` library knows; nothing, of a tokenizer in Python."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        return json.loads(backend.to_str()) if backend else {}
+
+    def unused_parts(self, file: Path) -> list[str]:
+        """What of a tokenizer.json decides ids and is another here, in words."""
+        if not file.is_file():
+            return []
+        read, rules = json.loads(tokenizers.Tokenizer.from_file(str(file)).to_str()), self._rules()
+        parts = ("normalizer", "pre_tokenizer")
+        return [f"{part} {read[part]['type']}" for part in parts if read[part] and read[part] != rules.get(part)]
 
 
 def _bytes_by_letter() -> dict[str, int]:

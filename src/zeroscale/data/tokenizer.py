@@ -18,9 +18,9 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_json, write_json, write_text
+from zeroscale.core.files import sha256_json, write_json, write_text
 from zeroscale.core.paths import expand_home
-from zeroscale.data import tokenizer_parts
+from zeroscale.data import tokenizer_files, tokenizer_parts
 from zeroscale.data.tokenizer_parts import END_OF_TEXT
 
 # `Tokenizer.fingerprint` of OpenAI's released encoder.json and vocab.bpe (sha256 19613966… and 1ce16647…).
@@ -31,7 +31,6 @@ BLOCK_CHARACTERS = 1 << 20
 # Places where the pattern has a token's edge whatever stands around them: its matches hold whitespace only at their
 # front or are whitespace altogether, look to the right only past whitespace, and never mix letters with digits.
 _TOKEN_EDGE = re.compile(r"(?<=\S)(?=[ \n])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
-_STAMP = "zeroscale_tokenizer.json"
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -156,8 +155,8 @@ class Tokenizer:
         if fault := tokenizer_parts.fault(parts.vocabulary, parts.merges, _BYTE_OF):
             return fault
         found = cls(parts.vocabulary, parts.merges, str(directory))
-        saved = read_json(directory / _STAMP) if (directory / _STAMP).is_file() else {}
-        before = {token: i for token, i in parts.vocabulary.items() if i < saved.get("vocab_size", found.vocab_size)}
+        saved = tokenizer_files.read_stamp(directory)
+        before = {token: i for token, i in parts.vocabulary.items() if saved and i < saved[1]}
         # Tokens may have been added since it was saved.
         if END_OF_TEXT in before and len(before) < found.vocab_size:
             cls(before, parts.merges, str(directory))._as_saved(directory)
@@ -166,9 +165,10 @@ class Tokenizer:
 
     def _as_saved(self, directory: Path) -> "Tokenizer":
         """Itself, unless the directory's stamp says that another was saved there."""
-        stamp = directory / _STAMP
-        if stamp.is_file() and read_json(stamp).get("fingerprint") != self.fingerprint:
-            raise ZeroscaleError(f"{directory}: the tokenizer's files are not those that were saved (see {_STAMP})")
+        saved = tokenizer_files.read_stamp(directory)
+        if saved and saved[0] != self.fingerprint:
+            stamp = tokenizer_files.STAMP
+            raise ZeroscaleError(f"{directory}: the tokenizer's files are not those that were saved (see {stamp})")
         return self
 
     @classmethod
@@ -278,7 +278,7 @@ class Tokenizer:
         write_json(directory / "special_tokens_map.json", specials)
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "clean_up_tokenization_spaces": False}
         write_json(directory / "tokenizer_config.json", {**config, **specials})
-        write_json(directory / _STAMP, {"fingerprint": self.fingerprint, "vocab_size": self.vocab_size})
+        write_json(directory / tokenizer_files.STAMP, {"fingerprint": self.fingerprint, "vocab_size": self.vocab_size})
 
 
 def _blocks(text: str, size: int) -> Iterator[str]:

@@ -13,6 +13,7 @@ TOKENIZER = "tokenizer.json"
 CONFIG = "tokenizer_config.json"
 SPECIALS = "special_tokens_map.json"
 ADDED = "added_tokens.json"
+STAMP = "zeroscale_tokenizer.json"
 # Every file that may decide how a text is encoded.
 NAMES = (*(name for layout in LAYOUTS for name in layout), TOKENIZER, CONFIG, SPECIALS, ADDED)
 # Token ids are unsigned numbers of 32 bits in the `tokenizers` library.
@@ -121,6 +122,18 @@ def read_added(directory: Path) -> dict[str, int]:
     """The tokens of added_tokens.json with their ids; none where there is no such file."""
     file = directory / ADDED
     return _vocabulary(_json(file), file) if file.is_file() else {}
+
+
+def read_stamp(directory: Path) -> tuple[str, int] | None:
+    """Fingerprint and size of the tokenizer that zeroscale saved in a directory; None where it saved none."""
+    file = directory / STAMP
+    if not file.is_file():
+        return None
+    content = _object(file)
+    fingerprint, size = content.get("fingerprint"), content.get("vocab_size")
+    if not isinstance(fingerprint, str) or not isinstance(size, int):
+        raise ZeroscaleError(f"{file}: should hold a fingerprint and a vocab_size")
+    return fingerprint, size
 
 
 def check(directory: Path) -> None:

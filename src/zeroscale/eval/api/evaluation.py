@@ -209,7 +209,7 @@ def _evaluate_module(
         wrapped, label = models.wrap_model(model, n_positions), name or type(model).__name__
         scores = scoring.score_cards(
             wrapped,
-            models.wrap_tokenizer(tokenizer),
+            models.wrap_tokenizer(tokenizer, wrapped.config.vocab_size),
             config.cards or (),
             source=config.cards_from or "files",
             data_dir=Path(config.data_dir) if config.data_dir else None,

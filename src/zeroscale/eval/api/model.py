@@ -85,19 +85,27 @@ def wrap_model(model: nn.Module, n_positions: int | None = None) -> ScorableMode
     return PlainModule(model, n_positions)
 
 
-def wrap_tokenizer(tokenizer: object) -> ScorableTokenizer:
+def wrap_tokenizer(tokenizer: object, rows: int | None = None) -> ScorableTokenizer:
     """A tokenizer of zeroscale's as it is; one of transformers' behind the same methods.
 
+    Args:
+        rows: of the model's vocabulary, if known.
+
     Raises:
-        ZeroscaleError: it is neither.
+        ZeroscaleError: it is neither, or has ids that the model does not know.
     """
     if isinstance(tokenizer, Tokenizer | TransformersTokenizer):
+        if rows is not None and tokenizer.base_size > rows:
+            raise ZeroscaleError(
+                f"the tokenizer is not the model's: it has {tokenizer.base_size:,} tokens, and the model a vocabulary "
+                f"of {rows:,}"
+            )
         return tokenizer
     if hasattr(tokenizer, "added_tokens_decoder") and hasattr(tokenizer, "get_vocab"):
         # A text that holds a special token's name is text: the copy splits it, the user's own stays as it is.
         literal = copy.deepcopy(tokenizer)
         setattr(literal, "split_special_tokens", True)  # noqa: B010 (an attribute of transformers', unknown here)
-        return TransformersTokenizer(literal, type(tokenizer).__name__)
+        return wrap_tokenizer(TransformersTokenizer(literal, type(tokenizer).__name__, rows), rows)
     raise ZeroscaleError(
         f"tokenizer={type(tokenizer).__name__}: give a tokenizer of transformers, or zeroscale.data.tokenizer.Tokenizer"
     )
