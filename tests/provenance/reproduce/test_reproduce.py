@@ -90,7 +90,8 @@ def test_the_scores_of_a_checkpoint_that_is_no_run_are_made_again_from_its_weigh
     weights = bytearray((folder / "theirs" / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (folder / "theirs" / "model.safetensors").write_bytes(bytes(weights))
-    assert "holds other weights than those that were scored" in say("reproduce", f"run={scored}", code=2)
+    refused = say("reproduce", f"run={scored}", code=2)
+    assert "holds another model than the one that was scored: model.safetensors is not what it was" in refused
 
 
 @pytest.mark.slow
