@@ -84,7 +84,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path):
     assert read_lines(tmp_path / "lines") == []
     (tmp_path / "lines").write_bytes(b"one\n\nno end")
     assert read_lines(tmp_path / "lines") == ["one", "", "no end"]
-    for content, message in ((b"a\n\xff", "line 2"), (None, "does not exist")):
+    for content, message in ((b"a\n\xff", r"not UTF-8 text \(byte 2"), (None, "does not exist")):
         (tmp_path / "lines").unlink()
         if content is not None:
             (tmp_path / "lines").write_bytes(content)

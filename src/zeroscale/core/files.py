@@ -108,16 +108,9 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         ZeroscaleError: naming the file, that is not there, cannot be read or is not UTF-8.
     """
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8")
-    except FileNotFoundError as error:
-        raise ZeroscaleError(f"{path} does not exist") from error
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ZeroscaleError(f"{path} is not UTF-8 text (byte {error.start}, line {line}: {error.reason})") from error
-    except OSError as error:
-        raise ZeroscaleError(f"{path} cannot be read: {error.strerror}") from error
+    # A pipe holds what a command writes into it, until that ends.
+    content = path.read_bytes() if path.is_fifo() else regular_file.read(path)
+    text = regular_file.decode(content, path)
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 

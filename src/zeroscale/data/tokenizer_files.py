@@ -1,12 +1,13 @@
 """The files of a tokenizer, read by type and shape, whatever kind of tokenizer they make."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_lines
+from zeroscale.core.parsing import json_text, regular_file
 
 LAYOUTS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 TOKENIZER = "tokenizer.json"
@@ -14,8 +15,6 @@ CONFIG = "tokenizer_config.json"
 SPECIALS = "special_tokens_map.json"
 ADDED = "added_tokens.json"
 STAMP = "zeroscale_tokenizer.json"
-# Every file that may decide how a text is encoded.
-NAMES = (*(name for layout in LAYOUTS for name in layout), TOKENIZER, CONFIG, SPECIALS, ADDED)
 # Token ids are unsigned numbers of 32 bits in the `tokenizers` library.
 MAX_ID = 2**32 - 1
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
@@ -74,9 +73,8 @@ def layout(directory: Path) -> tuple[str, str] | None:
 def read_pair(directory: Path, names: tuple[str, str]) -> tuple[dict[str, int], Merges]:
     """A vocabulary and its merges. Only `\\n` ends a line of the latter."""
     vocabulary_file, merges_file = (directory / name for name in names)
-    lines = _text(merges_file).split("\n")
-    lines = [line.removesuffix("\r") for line in (lines[1:] if lines[0].startswith("#version") else lines)]
-    merges = _merges([line for line in lines if line], merges_file)
+    lines = [line for line in read_lines(merges_file) if line]
+    merges = _merges(lines[1:] if lines and lines[0].startswith("#version") else lines, merges_file)
     return _vocabulary(_json(vocabulary_file), vocabulary_file), merges
 
 
@@ -150,23 +148,8 @@ def check(directory: Path) -> None:
     read_added(directory)
 
 
-def _text(file: Path) -> str:
-    content = file.read_bytes()
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ZeroscaleError(f"{file}, line {line}: not UTF-8 (byte {error.start + 1:,}: {error.reason})") from error
-
-
 def _json(file: Path) -> object:
-    text = _text(file)
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ZeroscaleError(f"{file} is nested too deeply for any tokenizer's file") from error
-    except ValueError as error:  # no JSON, or a number of thousands of digits
-        raise ZeroscaleError(f"{file} is not valid JSON: {str(error)[:200]}") from error
+    return json_text.parse(regular_file.read(file), file, strict=False)
 
 
 def _object(file: Path) -> Object:

@@ -97,6 +97,19 @@ def test_every_pair_of_texts_is_encoded_as_lm_eval_does(twin: oracle.Twin, monke
     assert empty < len(seen) / 10
 
 
+def test_prompts_and_empty_contexts_are_encoded_as_lm_eval_does(twin: oracle.Twin) -> None:
+    (card,) = cards.resolve(["coqa"])
+    task: Any = tasks.build_task(card, "lm-eval", twin.tokenizer, 512)
+    for head, tail in (("The cat sat.\n\n", "Q: Who?\n\nA:"), ("", "the dog"), ("the old ", "dog")):
+        ids, protected = task.prompt(head, tail)
+        assert list(ids) == twin.lm.tok_batch_encode([head + tail])[0][0].tolist()
+        assert 0 < protected <= len(ids)
+        assert task.tokenizer.decode(ids[len(ids) - protected :]).strip() in tail
+    # TemplateLM.loglikelihood: the prefix token, then the text without special tokens.
+    after = twin.lm.tok_encode("The cat", add_special_tokens=False)
+    assert task.pair("", "The cat") == ((twin.lm.prefix_token_id,), tuple(after))
+
+
 def records_of(kind: str, card: str, folder: Path) -> list[dict[str, Any]]:
     twin = other_models.twin(kind, folder / kind)
     score_cards(

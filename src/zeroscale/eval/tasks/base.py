@@ -158,8 +158,7 @@ class Task(ABC, Generic[ExampleT, OptionsT, AnswerT]):
     def _tail(self, first: list[int], whole: list[int]) -> TokenPair:
         if len(whole) > len(first):
             return tuple(first), tuple(whole[len(first) :])
-        common = next((n for n, (one, other) in enumerate(zip(first, whole, strict=False)) if one != other), len(whole))
-        common = min(common, len(whole) - 1)
+        common = min(_common(first, whole), len(whole) - 1)
         return tuple(whole[:common]) or (self.tokenizer.start,), tuple(whole[common:])
 
     def prompt(self, head: str, tail: str) -> tuple[tuple[int, ...], int]:
@@ -167,11 +166,17 @@ class Task(ABC, Generic[ExampleT, OptionsT, AnswerT]):
         whole, first = self.encode([head + tail, head])
         (last,) = self.tokenizer.encode_batch([tail])
         # Apart from what stands before it a text may have a token more: a space that is put before every text.
-        return tuple(whole) or (self.tokenizer.start,), max(0, min(len(whole) - len(first), len(last)))
+        return tuple(whole) or (self.tokenizer.start,), min(len(whole) - _common(first, whole), len(last))
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Tokens of whole texts; with what the tokenizer puts around them under lm-eval's protocol, which keeps it."""
         return self.tokenizer.encode_whole(texts) if self.adds_special else self.tokenizer.encode_batch(texts)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, yours) in pairs if mine != yours), min(len(one), len(other)))
 
 
 def _gather(value: object, texts: list[str]) -> None:

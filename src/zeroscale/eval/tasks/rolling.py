@@ -97,6 +97,9 @@ class RollingTask(Task[TextT, RollingOptionsT, RollingResult], Generic[TextT, Ro
         ends = np.cumsum([len(part.text.encode()) for part in parts])
         lengths = self.tokenizer.token_byte_lengths()[np.array(request.tokens, dtype=np.int64)]
         begins = np.cumsum(lengths) - lengths
+        if lengths.sum() not in (0, ends[-1]):
+            # A normaliser made another text of it (no accents, a space before it): places in it as shares of the whole.
+            begins = begins * (ends[-1] / lengths.sum())
         owner = np.searchsorted(ends, begins, side="right").clip(max=len(parts) - 1)
         scored = owner[len(owner) - len(answer.logprobs) :]  # without a start token the first has no score
         logprobs = np.bincount(scored, weights=answer.logprobs, minlength=len(parts))
