@@ -187,6 +187,15 @@ def test_a_name_that_is_not_utf8_is_escaped(tmp_path):
     str(caught.value).encode()
 
 
+def test_a_glob_may_begin_here_or_nowhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("a")
+    assert texts("*.txt") == texts("**/*.txt") == ["a"]
+    for pattern in ("nowhere/*.txt", "nowhere/**", "*.md"):
+        with pytest.raises(ZeroscaleError, match="no file fits this glob"):
+            texts(pattern)
+
+
 def test_a_path_that_no_system_takes_is_one_message():
     for path in ("a" * 5000, "a/" * 5000, "nowhere\0"):
         with pytest.raises(ZeroscaleError, match="there is no such file or directory"):

@@ -1,5 +1,6 @@
 """Files of every kind hold the same texts, wherever reading begins; broken ones are named."""
 
+import contextlib
 import gzip
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyarrow import parquet
 from zeroscale.config.data import FilesData
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data.sources import documents as rows_to_texts
+from zeroscale.data.sources import readers
 from zeroscale.data.sources.documents import Document, Row
 from zeroscale.data.sources.sources import documents, items, left_out
 
@@ -253,3 +255,23 @@ class TestLineEnds:
     def test_integers_of_any_length_are_no_matter(self, tmp_path):
         (tmp_path / "a.jsonl").write_text('{"n": ' + "1" * 5000 + ', "text": "a"}')
         assert [document.text for document in documents(data(tmp_path))] == ["a"]
+
+
+@pytest.mark.parametrize("blank", [" \n" * 100_000, "\u3000" * 50_000, "\ufeff", "\ufeff\n", "\u00a0"])
+def test_white_space_of_any_length_is_no_text_and_none_is_lost_before_one(blank, tmp_path):
+    (tmp_path / "a.txt").write_text(blank, encoding="utf-8")
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(blank.encode()))
+    (tmp_path / "c.txt").write_text(blank + "text", encoding="utf-8")
+    found = list(documents(data(tmp_path)))
+    assert {document.name.partition("#")[0] for document in found} == {"c.txt"}
+    assert "".join(document.text for document in found) == (blank + "text").removeprefix("\ufeff")
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_line_without_end_is_not_read_into_memory(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "MAX_LINE_BYTES", 1000)
+    for length, message in ((900, None), (2000, r"line 2: longer than 1,000 bytes"), (10**6, r"line 2: longer than")):
+        content = b'{"text": "a"}\n{"text": "' + b"b" * length + b'"}\n{"text": "c"}\n'
+        (tmp_path / name).write_bytes(packed(name, content))
+        with pytest.raises(ZeroscaleError, match=message) if message else contextlib.nullcontext():
+            assert [len(document.text) for document in documents(data(tmp_path))] == [1, length, 1]

@@ -84,7 +84,8 @@ def list_paths(pattern: str) -> Listing:
         )
     first = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
     root = Path(*path.parts[:first])
-    listing = _listed(root, _matches(root, path.parts[first:], False), named=True)
+    matches = _matches(root, path.parts[first:], False) if os.path.isdir(root) else iter(())
+    listing = _listed(root, matches, named=True)
     if not listing.files:
         raise ZeroscaleError(
             f"data.path={escaped(pattern)}: no file fits this glob{_left_out_words(listing)}"

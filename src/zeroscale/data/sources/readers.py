@@ -21,6 +21,8 @@ from zeroscale.data.sources.parquet import parquet_rows
 from zeroscale.data.sources.unpacking import unpacked
 
 _BLOCK = 1 << 20
+# A line is held in memory; a text of a gigabyte is no row.
+MAX_LINE_BYTES = 1 << 30
 # What is looked at to tell JSON lines from one JSON value, and text from other content.
 _HEAD = 1 << 12
 # Of its first bytes: text holds none, UTF-16 without a byte order mark every other one.
@@ -105,6 +107,21 @@ def _head(handle: BinaryIO, path: Path, file_format: Format) -> bytes:
     return head[:_HEAD]
 
 
+def _is_blank(handle: BinaryIO, path: Path, file_format: Format) -> bool:
+    """Whether the content is white space only; what is not UTF-8 is none. The file is left as it was."""
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    begin = True
+    for block in _blocks(handle, path, file_format, _HEAD):
+        text = decode(block)
+        if (text.removeprefix("\ufeff") if begin else text).strip():
+            break
+        begin = begin and not text
+    else:
+        return not decode(b"", final=True)
+    handle.seek(0)
+    return False
+
+
 def _refuse_no_lines(handle: BinaryIO, path: Path, file_format: Format) -> None:
     """Refuses what may be one line without end, before it is read into memory."""
     head = _head(handle, path, file_format)
@@ -117,9 +134,10 @@ def _refuse_no_lines(handle: BinaryIO, path: Path, file_format: Format) -> None:
 def _text_pieces(
     handle: BinaryIO, path: Path, name: str, file_format: Format, split_on: str | None, skip: int
 ) -> Iterator[Item]:
-    """Without `split_on` a file is one text, of which a piece may be blank; with it blank texts are left out."""
+    """Without `split_on` a file is one text, of which a piece may be blank; blank texts are left out."""
+    if skip == 0 and _is_blank(handle, path, file_format):
+        return
     offset = number = 0
-    blank: list[Item] = []
     for text in marks.split(_utf8(_blocks(handle, path, file_format), path), split_on):
         begins = 1
         for piece in pieces(text):
@@ -132,12 +150,7 @@ def _text_pieces(
                 continue
             if number > skip:
                 done = offset if file_format.packing is None and split_on is None else handle.tell()
-                # Blank pieces wait for a text behind them: without one the file is empty.
-                blank.append(Item((Document(content, f"{name}#{number}"),), None, number, done, texts=begins))
-                if skip or content.strip():
-                    yield from blank
-                    blank.clear()
-                    skip = number
+                yield Item((Document(content, f"{name}#{number}"),), None, number, done, texts=begins)
             begins = 0
 
 
@@ -147,8 +160,12 @@ def _json_rows(
     offset = 0
     if skip == 0:
         _refuse_no_lines(handle, path, file_format)
-    lines = handle if file_format.packing is None else _lines(_blocks(handle, path, file_format))
+    # What is longer than a line may be comes in parts, of which the first is refused.
+    plain = iter(lambda: handle.readline(MAX_LINE_BYTES + 1), b"")
+    lines = plain if file_format.packing is None else _lines(_blocks(handle, path, file_format))
     for number, line in enumerate(lines, start=1):
+        if len(line) > MAX_LINE_BYTES:
+            raise Fault(f"{escaped(path)}, line {number}: longer than {MAX_LINE_BYTES:,} bytes; {_json_advice(path)}")
         start, offset = offset, offset + len(line)
         if number <= skip:
             continue
@@ -187,14 +204,18 @@ def _blocks(handle: BinaryIO, path: Path, file_format: Format, size: int = _BLOC
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     held: list[bytes] = []
+    length = 0
     for block in blocks:
         *whole, rest = block.split(b"\n")
         for part in whole:
             held.append(part)
             yield b"".join(held) + b"\n"
-            held = []
+            held, length = [], 0
         if rest:
             held.append(rest)
+            length += len(rest)
+            if length > MAX_LINE_BYTES:
+                break  # the caller refuses it
     if held:
         yield b"".join(held)
 
