@@ -13,10 +13,13 @@ import pytest
 
 # Tests run side by side, one per core: a thread each, here and in the children.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# `eval` takes every core, whoever else works on them: threads that wait must not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ROOT = Path(__file__).resolve().parent.parent
 # Under importlib mode a test's folder is not on the path; hub_server is a module beside this file.
 sys.path.insert(0, str(ROOT / "tests"))
+from support import in_process  # noqa: E402
 from support.once import once  # noqa: E402
 
 # A cell that trains in a second: the rest of its time is imports.
@@ -58,19 +61,31 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def zeroscale(tmp_path: Path) -> Command:
-    """Runs `zeroscale …` in an empty folder; `code` is the exit code that is expected."""
+    """Runs `zeroscale …` in an empty folder; `code` is the exit code that is expected.
+
+    In this process, where a child would give the same after seconds of imports; in one of its own where environment
+    variables are given, which libraries read once, or with `process=True`.
+    """
 
     def run(
-        *arguments: str, code: int | None = 0, cwd: Path | None = None, timeout: float = 300, **changes: str
+        *arguments: str,
+        code: int | None = 0,
+        cwd: Path | None = None,
+        timeout: float = 300,
+        process: bool = False,
+        **changes: str,
     ) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            [sys.executable, "-m", "zeroscale", *arguments],
-            cwd=cwd or tmp_path,
-            env=environment(**changes),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        if process or changes:
+            result = subprocess.run(
+                [sys.executable, "-m", "zeroscale", *arguments],
+                cwd=cwd or tmp_path,
+                env=environment(**changes),
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
+        else:
+            result = in_process.run(list(arguments), cwd or tmp_path, environment())
         if code is not None:
             assert result.returncode == code, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stdout + result.stderr
@@ -132,7 +147,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     def train(folder: Path) -> None:
         write_texts(folder / "texts")
         command = [sys.executable, "-m", "zeroscale", "train", *SMALL, *arguments]
-        subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=300)
+        said = subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True, timeout=300)
+        (folder / "said.txt").write_bytes(said.stdout)
 
     made = once(tmp_path_factory, "trained", train)
     shutil.copytree(made, tmp_path, ignore=shutil.ignore_patterns("made"), dirs_exist_ok=True)
@@ -175,7 +191,7 @@ class Running:
 
         return self.wait(found)
 
-    def wait(self, probe: Callable[[], object], seconds: float = 120) -> object:
+    def wait(self, probe: Callable[[], object], seconds: float = 300) -> object:
         """Polls until the probe finds something."""
         deadline = time.monotonic() + seconds
         while (found := probe()) is None:

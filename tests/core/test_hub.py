@@ -61,7 +61,7 @@ def ask(code: str, settings: dict[str, str], *arguments: str) -> tuple[str, floa
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     said, _, seconds = done.stdout.strip().rpartition("\n")

@@ -311,7 +311,7 @@ except ZeroscaleError as error:
         text=True,
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
         env={**inherited, "HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "*", **environment},
     )
     return done.stdout.strip(), time.monotonic() - start

@@ -1,5 +1,6 @@
 """Whole sweeps as child processes, for real: two shells, several cells at once, killed and finished, watched."""
 
+import contextlib
 import csv
 import fcntl
 import json
@@ -26,8 +27,8 @@ from zeroscale.runs import layout, status
 
 # Three cells of some seconds each, most of it imports.
 SWEEP = ["-m", "study=tiny", "model.d_model=8,16,24", "optimizer.lr_reference_params=null"]
-# Long enough to be caught in the middle.
-LONG = ["trainer.tokens=153600", "trainer.checkpoint_every=20", "trainer.val_every=50"]
+# So long that it is caught in the middle however late a busy machine comes to it: it is never trained to its end.
+LONG = ["trainer.tokens=15360000", "trainer.checkpoint_every=20", "trainer.val_every=50"]
 
 
 def ledger(study: Path) -> list[dict[str, str]]:
@@ -40,17 +41,19 @@ def steps_said(output: str) -> list[str]:
     return sorted(re.findall(r"(\S+)  step 20/20", output))
 
 
-def test_two_shells_share_a_study_and_run_no_cell_twice(zeroscale, running, small, texts, tmp_path):
-    zeroscale("train", *small, *SWEEP, "output_dir=alone")
-    shells = [running("train", *small, *SWEEP) for _ in range(2)]
-    outputs = [shell.process.communicate(timeout=300)[0] for shell in shells]
+@pytest.mark.parametrize("widths", ["8,16", pytest.param("8,16,24", marks=pytest.mark.slow, id="and as one shell")])
+def test_two_shells_share_a_study_and_run_no_cell_twice(zeroscale, running, small, texts, tmp_path, widths):
+    arguments = ["train", *small, *SWEEP, f"model.d_model={widths}"]
+    shells = [running(*arguments) for _ in range(2)]
+    outputs = [shell.process.communicate(timeout=600)[0] for shell in shells]
     assert [shell.process.returncode for shell in shells] == [0, 0], outputs
     cells = sorted(path.parent.name for path in tmp_path.glob("outputs/tiny/*/DONE"))
-    assert len(cells) == 3 and steps_said("".join(outputs)) == cells
-    # Both took part, and both end with all cells in their tables.
-    assert all(steps_said(output) for output in outputs)
+    assert len(cells) == len(widths.split(",")) and steps_said("".join(outputs)) == cells
+    # Both end with all cells in their tables.
     assert all(output.rindex("why") < output.rindex(cell) for output in outputs for cell in cells)
-    assert ledger(tmp_path / "outputs" / "tiny") == ledger(tmp_path / "alone" / "tiny")
+    if len(cells) > 2:
+        zeroscale(*arguments, "output_dir=alone")
+        assert ledger(tmp_path / "outputs" / "tiny") == ledger(tmp_path / "alone" / "tiny")
 
 
 @pytest.mark.slow
@@ -88,7 +91,7 @@ def test_gpus_are_dealt_out_and_no_other_sweep_gets_one_that_is_held(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_stops_all_cells_in_good_order(zeroscale, running, small, texts, tmp_path):
-    arguments = ["train", *small, *SWEEP, *LONG, "cells_at_once=2"]
+    arguments = ["train", *small, *SWEEP, *LONG, "trainer.tokens=512000", "cells_at_once=2"]
     run = running(*arguments)
     logs = tmp_path.glob
     run.wait(lambda: True if sum(log.stat().st_size > 0 for log in logs("outputs/tiny/*/metrics.jsonl")) == 2 else None)
@@ -97,7 +100,7 @@ def test_ctrl_c_stops_all_cells_in_good_order(zeroscale, running, small, texts, 
     children = [child for task in tasks for child in task.read_text().split()]
     assert len(children) == 2
     run.process.send_signal(signal.SIGINT)
-    output, _ = run.process.communicate(timeout=60)
+    output, _ = run.process.communicate(timeout=300)
     assert run.process.returncode == 130 and output.count("stopping: writing checkpoints") == 1, output
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
     begun = [path.parent for path in tmp_path.glob("outputs/tiny/*/metrics.jsonl")]
@@ -110,7 +113,7 @@ def test_ctrl_c_stops_all_cells_in_good_order(zeroscale, running, small, texts, 
 @pytest.mark.parametrize(
     ("kills", "at_once", "widths"),
     [
-        (1, 2, "8,16"),
+        pytest.param(1, 2, "8,16", marks=pytest.mark.slow, id="once, two cells at once"),
         pytest.param(10, 1, "8,16,24", marks=pytest.mark.slow, id="10 kills, minutes"),
         pytest.param(10, 2, "8,16,24", marks=pytest.mark.slow, id="10 kills, two cells at once"),
     ],
@@ -150,7 +153,7 @@ def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale
     run.wait(lambda: True if len(list(tmp_path.glob("outputs/tiny/*/DONE"))) == 2 else None)
     assert not (folder / "DONE").exists() and run.process.poll() is None
     held.close()
-    output, _ = run.process.communicate(timeout=60)
+    output, _ = run.process.communicate(timeout=300)
     assert run.process.returncode == 0 and (folder / "DONE").exists()
     assert output.count(f"later, for tiny/{first.cell} is being trained") == 1
 
@@ -184,7 +187,7 @@ def test_jobs_of_another_launcher_leave_the_same_ledger(zeroscale, small, texts,
 
 
 def test_status_on_a_terminal_goes_on_until_ctrl_c(zeroscale, running, small, texts, tmp_path):
-    run = running("train", *small, *SWEEP, *LONG, "trainer.tokens=1536000")
+    run = running("train", *small, *SWEEP, *LONG)
     run.wait(lambda: next(iter(tmp_path.glob("outputs/tiny/*/metrics.jsonl")), None))
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, 0x5414, b"\x28\x00\xc8\x00" + b"\x00" * 4)  # TIOCSWINSZ: 40 lines of 200
@@ -192,19 +195,22 @@ def test_status_on_a_terminal_goes_on_until_ctrl_c(zeroscale, running, small, te
     shown = subprocess.Popen(command, cwd=tmp_path, env=environment(TERM="xterm"), stdout=follower, stderr=follower)
     os.close(follower)
     text = ""
-    deadline = time.monotonic() + 60
-    while len(set(re.findall(r"([\d,]+)/6,000", text)) - {"0"}) < 3 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 240
+    stopping = False
+    while shown.poll() is None:  # read to the end: a terminal that nobody reads holds its program up
+        assert time.monotonic() < deadline, text
         if select.select([leader], [], [], 0.5)[0]:
-            text += os.read(leader, 65536).decode(errors="replace")
-    assert shown.poll() is None
-    shown.send_signal(signal.SIGINT)
-    assert shown.wait(30) == 1
+            with contextlib.suppress(OSError):  # the other end has been closed
+                text += os.read(leader, 65536).decode(errors="replace")
+        if not stopping and len(set(re.findall(r"([\d,]+)/60,000", text)) - {"0"}) >= 3:
+            shown.send_signal(signal.SIGINT)
+            stopping = True
     os.close(leader)
-    assert len(set(re.findall(r"([\d,]+)/6,000", text)) - {"0"}) >= 3, text
+    assert shown.returncode == 1 and stopping, text
     assert "running" in text and "missing" in text and "tokens/s" in text and "0 of 3 finished" in text
     piped = zeroscale("status", "study=outputs/tiny", code=1).stdout
     (line,) = [line for line in piped.splitlines() if "running" in line]
-    assert re.search(r"model.d_model=8\s+running\s+[\d,]+/6,000\s+\d\.\d{3}\s.*\s[\d,]+\s+\d+ (s|min|h)", line), line
+    assert re.search(r"model.d_model=8\s+running\s+[\d,]+/60,000\s+\d\.\d{3}\s.*\s[\d,]+\s+\d+ (s|min|h)", line), line
     run.process.kill()
     run.process.communicate()
 

@@ -93,7 +93,7 @@ def open_page(browser):
         page.goto(index.as_uri())
         drawn = "[...document.querySelectorAll('.plot')].every((node) => node.dataset.drawn)"
         listed = "(!document.getElementById('examples') || document.querySelector('.counted'))"
-        page.wait_for_function(f"document.querySelectorAll('.plot').length && {drawn} && {listed}", timeout=30_000)
+        page.wait_for_function(f"document.querySelectorAll('.plot').length && {drawn} && {listed}", timeout=120_000)
         return page
 
     yield opened

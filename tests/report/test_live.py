@@ -189,7 +189,7 @@ def test_the_command_ends_cleanly(study, by):
         line = process.stdout.readline()
         assert "http://127.0.0.1:" in line and "Ctrl-C" in line
         process.send_signal(by)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0 and err == "" and "Traceback" not in out
     finally:
         process.kill()
@@ -202,8 +202,8 @@ def test_an_open_page_follows_the_study_by_itself(server, study, browser):
     page.on("pageerror", lambda error: faults.append(str(error)))
     wait(lambda: b"pocket-xs" in ask(server, "/data.js")[2])
     page.goto(server.address)
-    page.wait_for_function("document.body.innerText.includes('pocket-l')", timeout=30_000)
+    page.wait_for_function("document.body.innerText.includes('pocket-l')", timeout=120_000)
     study_fixture.write_cell(study / "pocket-xxl", "pocket-xxl", 6_000_000, 4, 10, False)
-    page.wait_for_function("document.body.innerText.includes('pocket-xxl')", timeout=30_000)
+    page.wait_for_function("document.body.innerText.includes('pocket-xxl')", timeout=120_000)
     assert faults == []
     page.close()

@@ -135,7 +135,7 @@ def test_no_width_scrolls_sideways(hostile, open_page):
         page.set_viewport_size({"width": width, "height": 860})
         # Figures follow a moment later.
         narrow = "[...document.querySelectorAll('.plot')].every((node) => node.scrollWidth <= node.clientWidth)"
-        page.wait_for_function(narrow, timeout=20_000)
+        page.wait_for_function(narrow, timeout=120_000)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

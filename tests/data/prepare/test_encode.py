@@ -91,7 +91,7 @@ for number, _ in enumerate(encode.encode_all(encode.EncodeJob(Tokenizer.bytes(),
     children = [int(parent.stdout.readline()) for _ in range(2)]
     assert parent.stdout.readline() == "working\n"
     parent.send_signal(blow)
-    _, said = parent.communicate(timeout=30)
+    _, said = parent.communicate(timeout=300)
     assert said == ""
     deadline = time.monotonic() + 20
     while any(alive(child) for child in children):

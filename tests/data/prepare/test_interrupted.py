@@ -126,7 +126,7 @@ def test_killed_again_and_again_it_comes_to_the_same_bits(tmp_path, reference, w
             if batches == 0:
                 break
         child.send_signal(signal.SIGKILL)
-        child.communicate(timeout=30)
+        child.communicate(timeout=300)
         assert not directory.exists() and (directory.parent / ".c.part").is_dir()
     assert went_on == 3
     check(directory, data, expected)
@@ -138,7 +138,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_bits(tmp_path, reference):
     data, expected = reference
     draw = random.Random(1)
     began = time.monotonic()
-    start(tmp_path / "corpora" / "whole", data).communicate(timeout=120)
+    start(tmp_path / "corpora" / "whole", data).communicate(timeout=300)
     whole = time.monotonic() - began
     interrupted = 0
     for number in range(40):
@@ -161,7 +161,7 @@ def test_ctrl_c_stops_it_and_the_same_command_goes_on(tmp_path, reference):
     child = start(directory, dataclasses.replace(data, workers=2), pause=0.05)
     wait_for(child, 3)
     child.send_signal(signal.SIGINT)
-    said, faults = child.communicate(timeout=30)
+    said, faults = child.communicate(timeout=300)
     assert said.endswith("stopped\n") and faults == ""
     check(directory, data, expected)
 
@@ -171,11 +171,11 @@ def test_a_full_disk_is_one_message_and_the_same_command_goes_on(tmp_path, refer
     directory = tmp_path / "corpora" / "c"
     # A limit on the size of a file stands in for the disk: c.txt alone is longer.
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
-    said, faults = start(directory, data, before=limit).communicate(timeout=60)
+    said, faults = start(directory, data, before=limit).communicate(timeout=300)
     last = said.splitlines()[-1]
     assert last.startswith("cannot write") and "the same command goes on from there" in last and faults == ""
     assert not directory.exists() and said.count("tokenising") > 5
-    lines = start(directory, data).communicate(timeout=60)[0].splitlines()
+    lines = start(directory, data).communicate(timeout=300)[0].splitlines()
     assert lines[0].startswith("going on where it stopped") and len(lines[-1]) == 64
     check(directory, data, expected)
 
@@ -183,7 +183,7 @@ def test_a_full_disk_is_one_message_and_the_same_command_goes_on(tmp_path, refer
 def test_with_no_room_from_the_start_nothing_is_left(tmp_path):
     data = some_files(tmp_path / "text")
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
-    said = start(tmp_path / "corpora" / "c", data, before=limit).communicate(timeout=60)[0]
+    said = start(tmp_path / "corpora" / "c", data, before=limit).communicate(timeout=300)[0]
     assert said.startswith("cannot write") and said.count("\n") == 1
     assert [file.name for file in (tmp_path / "corpora").iterdir()] == [".c.lock"]
 
@@ -240,7 +240,7 @@ def test_a_fault_in_the_text_leaves_nothing_to_go_on_with(tmp_path):
 def test_two_that_ask_at_once_build_once(tmp_path):
     data = some_files(tmp_path / "text")
     first, second = (start(tmp_path / "corpora" / "c", data, pause=0.02) for _ in range(2))
-    said = [child.communicate(timeout=60)[0].splitlines() for child in (first, second)]
+    said = [child.communicate(timeout=300)[0].splitlines() for child in (first, second)]
     builders = [lines for lines in said if any(line.startswith("tokenising") for line in lines)]
     assert len(builders) == 1
     assert said[0][-1] == said[1][-1] == Corpus.open(tmp_path / "corpora" / "c").fingerprint

@@ -70,7 +70,7 @@ def run(hub, home: Path, **changes) -> list[str]:
         [sys.executable, "-c", CODE, json.dumps(asked(**changes))],
         text=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         env=environment(hub, home),
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

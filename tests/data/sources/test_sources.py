@@ -189,7 +189,7 @@ except ZeroscaleError as error:
         text=True,
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=300,
         env={**inherited, "HF_HOME": str(cache), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "*", **environment},
     )
     return json.loads(done.stdout.splitlines()[-1]), time.monotonic() - start
