@@ -101,7 +101,7 @@ def test_activations_go_by_all_their_names(name, ours):
         ({"per_layer_config": {"0": {}}}, "per_layer_config is set"),
         ({"is_encoder_decoder": True}, "is_encoder_decoder is on"),
         ({"activation_function": ["gelu"]}, "activation_function is"),
-        ({"model_type": ["gpt2"]}, "model_type is"),
+        ({"model_type": "openai-gpt"}, "model_type is 'openai-gpt'"),
     ],
     ids=str,
 )
@@ -112,7 +112,7 @@ def test_what_may_change_the_forward_pass_is_refused_by_name(changed, words):
 
 def test_a_missing_model_type_is_gpt2_unless_the_architecture_is_another():
     content = {key: value for key, value in TINY.items() if key != "model_type"}
-    assert config_from_json(content, "here") == read()
+    assert config_from_json(content, "here") == read() == read(model_type=None)
     with pytest.raises(ZeroscaleError, match='"model_type" is missing, and architectures is LlamaForCausalLM'):
         config_from_json({**content, "architectures": ["LlamaForCausalLM"]}, "here")
 
@@ -166,6 +166,9 @@ def test_values_that_no_configuration_has_are_named(tmp_path):
     deep = '{"id2label": ' + "[" * 200 + "]" * 200 + "}"
     with pytest.raises(ZeroscaleError, match="id2label is nested more than 50 levels deep"):
         read_config_json(write(tmp_path, deep))
+    for kind in ('["gpt2"]', "{}", "3", "true"):
+        with pytest.raises(ZeroscaleError, match=r"model_type is .*; it must be a text"):
+            read_config_json(write(tmp_path, f'{{"model_type": {kind}}}'))
     with pytest.raises(ZeroscaleError, match="rope is NaN"):
         read_config_json(write(tmp_path, '{"model_type": "llama", "rope": {"theta": [NaN]}}'))
 

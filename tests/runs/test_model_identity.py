@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from zeroscale.cli.main import main
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json, write_json
 from zeroscale.data.tokenizer import Tokenizer
+from zeroscale.eval.load import load
 from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 from zeroscale.model.weights import save_pretrained
-from zeroscale.runs.resolve import find_results, resolve_checkpoint
+from zeroscale.runs.resolve import check_unchanged, find_results, resolve_checkpoint
 
 
 @pytest.fixture
@@ -126,3 +128,13 @@ def test_a_journal_of_another_model_is_not_gone_on_with(directory, tmp_path):
     assert AnswerLog(tmp_path / "journal", answers_key()).read()[0]
     change_config(directory, n_head=4)
     assert not AnswerLog(tmp_path / "journal", answers_key()).read()[0]
+
+
+def test_a_directory_that_is_written_while_it_is_read_is_refused(directory):
+    target = resolve_checkpoint(directory, Path("outputs"))
+    check_unchanged(target)
+    (directory / "README.md").write_text("not read")
+    check_unchanged(target)
+    change_config(directory, n_head=4)
+    with pytest.raises(ZeroscaleError, match=r"config\.json changed while it was read"):
+        load(target)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_json
-from zeroscale.runs import layout
+from zeroscale.runs import layout, resolve
 from zeroscale.runs.resolve import CheckpointRef
 
 if TYPE_CHECKING:
@@ -26,19 +26,13 @@ PADDING = 0.1
 def load(target: CheckpointRef) -> Pair:
     """The model in evaluation mode and its tokenizer."""
     from zeroscale.data.tokenizer import Tokenizer
-    from zeroscale.model import hf_config, weights
+    from zeroscale.model import weights
     from zeroscale.model.gpt import GPT
 
     if target.run is None:
-        if hf_config.read_config_json(target.path).get("model_type", "gpt2") != "gpt2":
-            from zeroscale.eval import hf_adapter
-
-            return _paired(*hf_adapter.load(target.path), target.origin)
-        from zeroscale.data import hf_tokenizer
-
-        rows = weights.read_config(target.path).vocab_size
-        other = hf_tokenizer.load(target.path, rows)  # before the weights take memory
-        return _paired(weights.from_pretrained(target.path).eval(), other, target.origin)
+        pair = _load_external(target)
+        resolve.check_unchanged(target)
+        return pair
     from zeroscale.config import train as composition
 
     tokenizer = Tokenizer.load(target.run_directory / layout.TOKENIZER)
@@ -51,6 +45,19 @@ def load(target: CheckpointRef) -> Pair:
             f"(fingerprint {tokenizer.fingerprint[:12]}, not {expected[:12]})"
         )
     return gpt.eval(), tokenizer
+
+
+def _load_external(target: CheckpointRef) -> Pair:
+    from zeroscale.data import hf_tokenizer
+    from zeroscale.model import hf_config, weights
+
+    if not hf_config.is_gpt2(hf_config.read_config_json(target.path)):
+        from zeroscale.eval import hf_adapter
+
+        return _paired(*hf_adapter.load(target.path), target.origin)
+    rows = weights.read_config(target.path).vocab_size
+    tokenizer = hf_tokenizer.load(target.path, rows)  # before the weights take memory
+    return _paired(weights.from_pretrained(target.path).eval(), tokenizer, target.origin)
 
 
 def _paired(model: "GPT | TransformersModel", tokenizer: "Tokenizer | TransformersTokenizer", where: str) -> Pair:

@@ -12,6 +12,7 @@ from zeroscale.model.config import GPTConfig
 
 Json = dict[str, object]
 
+GPT2 = "gpt2"
 # GPT2Config.attribute_map of transformers: a key of GPT-2's → the name that all architectures know.
 ALIASES = {
     "n_embd": "hidden_size",
@@ -110,6 +111,11 @@ def _files_with_faults(directory: Path, content: Json) -> list[tuple[str, list[s
     return found
 
 
+def is_gpt2(content: Json) -> bool:
+    """Whether it is GPT-2's, which it is too where it does not say: the first released ones did not."""
+    return content.get("model_type") in (None, GPT2)
+
+
 def _own_code(content: Json) -> list[str]:
     """Keys that make transformers import code from the directory or from the hub."""
     faults = []
@@ -135,8 +141,9 @@ def _other_files(content: Json) -> list[str]:
 
 
 def _bad_values(content: Json) -> list[str]:
-    """The keys whose value is NaN or nested without end."""
-    faults = []
+    """The keys whose value is NaN or nested without end, and an architecture that is no name."""
+    kind = content.get("model_type")
+    faults = [] if isinstance(kind, str | None) else [f"model_type is {_shown(kind)}; it must be a text"]
     waiting: list[tuple[str, object, int]] = [(key, value, 1) for key, value in content.items()]
     while waiting:
         key, value, depth = waiting.pop()
@@ -196,9 +203,10 @@ def _foreign(content: Mapping[str, object]) -> list[str]:
     faults = []
     architectures = content.get("architectures")
     named = [str(name) for name in architectures] if isinstance(architectures, list) else []
-    if content.get("model_type", "gpt2") != "gpt2":
-        faults.append(f"model_type is {content['model_type']!r}; this reads the gpt2 architecture")
-    elif "model_type" not in content and named and not any(name.startswith("GPT2") for name in named):
+    kind = content.get("model_type")
+    if kind not in (None, GPT2):
+        faults.append(f"model_type is {kind!r}; this reads the gpt2 architecture")
+    elif kind is None and named and not any(name.startswith("GPT2") for name in named):
         faults.append(f'"model_type" is missing, and architectures is {", ".join(named)}, none of GPT-2\'s')
     for key, what in REFUSED.items():
         if content.get(key):

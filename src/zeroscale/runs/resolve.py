@@ -3,6 +3,7 @@ lie. Reads no weights: they may have been pruned, or be on another machine."""
 
 import re
 import shlex
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_json
+from zeroscale.core.files import read_json, sha256_file, sha256_json
 from zeroscale.core.hub import model_files
 from zeroscale.runs import checkpoint, layout
 from zeroscale.runs.run import Run
@@ -200,6 +201,8 @@ class CheckpointRef:
     """The commit of a checkpoint from the hub."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Of a checkpoint that is not ours: name → sha256 of what is read, configuration, tokenizer and weights."""
+    hashed: float = 0.0
+    """When `files` were begun to be hashed, in seconds since the epoch."""
 
     @property
     def label(self) -> str:
@@ -257,11 +260,26 @@ def _verified(location: Checkpoint) -> CheckpointRef:
 
 def _external(directory: Path, name: str, outputs: Path, commit: str | None = None) -> CheckpointRef:
     """A checkpoint that no run here made: its scores lie under its name and the hash of all its files that are read."""
+    began = time.time()
     hashes = model_files.hash_files(directory)
     digest = sha256_json(hashes)
     unique = f"{_safe_name(name)}-{digest[:8]}"
     out = outputs / layout.EXTERNAL / unique / layout.EVALS
-    return CheckpointRef(unique, directory, out, digest, None, name if commit else str(directory), commit, hashes)
+    origin = name if commit else str(directory)
+    return CheckpointRef(unique, directory, out, digest, None, origin, commit, hashes, began)
+
+
+def check_unchanged(target: CheckpointRef) -> None:
+    """Holds that what has been read of a checkpoint that is not ours is what its scores will be known by.
+
+    Raises:
+        ZeroscaleError: a file was written between the two, by a training that goes on, for instance.
+    """
+    for name, digest in target.files.items():
+        path = target.path / name
+        # Only what was touched since is hashed again; a second's grace for the clocks of file systems.
+        if not path.is_file() or (path.stat().st_ctime > target.hashed - 1 and sha256_file(path) != digest):
+            raise ZeroscaleError(f"{path} changed while it was read: score a copy, or wait until nobody writes it")
 
 
 def _safe_name(text: str) -> str:
