@@ -71,11 +71,11 @@ def path_fields():
 def test_every_key_that_is_called_as_a_path_is_one():
     called = [field for field in path_fields() if field[1] in PATHS and field[:2] not in NOT_PATHS]
     assert len(called) > 30
-    assert [field for field in called if "expand_home" not in field[2]] == []
+    assert [field for field in called if "check_length" not in field[2]] == []
 
 
 def test_keys_of_a_path_reach_hydra_as_free_text():
-    single = {key for _, key, hint in path_fields() if "expand_home" in hint}
+    single = {key for _, key, hint in path_fields() if "check_length" in hint}
     assert single - {"cards", "studies"} <= FREE_TEXT
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from zeroscale.cli import override_checks
 from zeroscale.cli.help import VERBATIM
 from zeroscale.config.raw import RawConfig
 from zeroscale.core import paths
@@ -87,13 +88,18 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
         ZeroscaleError: an override that Hydra cannot place, with the nearest key.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     with _hydra():
         try:
+            for text in overrides:
+                override_checks.check_text(text)
             parsed = OverridesParser.create().parse_overrides(overrides)
+            loader = GlobalHydra.instance().config_loader()
+            override_checks.check_choices(parsed, loader)
             fixed = [text for text, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
             base = _compose_one(command, fixed, with_hydra=True)
             sweep = multirun or str(base.hydra.mode or "").endswith("MULTIRUN")
@@ -106,6 +112,7 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
             given = {override.key_or_group for override in parsed}
             extra = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items() if key not in given]
             lists = OverridesParser.create().parse_overrides(overrides + extra)
+            override_checks.check_number_of_jobs(lists)
             (batches,) = BasicSweeper.split_arguments(lists, max_batch_size=None)
             varying = {item.key_or_group for item in lists if item.is_sweep_override()}
             configs: list[tuple[str, RawConfig]] = []

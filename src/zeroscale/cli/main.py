@@ -4,6 +4,7 @@ Nothing heavy is imported before a command needs it: `--help` answers at once.
 """
 
 import os
+import re
 import shlex
 import sys
 
@@ -13,6 +14,7 @@ from zeroscale.cli.commands import COMMANDS
 from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes
 from zeroscale.cli.help import FREE_TEXT, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import escaped
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +24,9 @@ def main(argv: list[str] | None = None) -> int:
     streams.show_every_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     # For the manifests: what the user typed, before Hydra's own overrides are added.
-    os.environ["ZEROSCALE_COMMAND"] = shlex.join(["zeroscale", *arguments])
+    # Records hold it, so that it must be UTF-8.
+    command = shlex.join(["zeroscale", *arguments])
+    os.environ["ZEROSCALE_COMMAND"] = re.sub("[\ud800-\udfff\0]", lambda found: escaped(found.group()), command)
     if os.environ.pop("ZEROSCALE_DIE_WITH_PARENT", ""):
         # `make study` asks for it: killing make alone must not leave a study running behind the next one.
         from zeroscale.launch.process import die_with_parent
@@ -100,7 +104,9 @@ def _quoted(argument: str, multirun: bool) -> str:
     """Quotes free text for Hydra's grammar; with -m a comma still separates values."""
     key, separator, value = argument.partition("=")
     if key in VERBATIM:
-        return f"{key}='{AS_HEX}{os.fsencode(value).hex()}'"
+        # The shell's bytes; other surrogates, which no shell can give, as the sign for what cannot be read.
+        text = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", value)
+        return f"{key}='{AS_HEX}{text.encode('utf-8', 'surrogateescape').hex()}'"
     if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
         return key + separator + quote_homes(value)
     values = value.split(",") if multirun else [value]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, Name, Positive, RecordedPath, Share, Text
+from zeroscale.config.types import STRICT, Name, Positive, RecordedPath, Share, Text, Threads
 
 
 def _check_pattern(value: str) -> str:
@@ -44,7 +44,7 @@ class StdlibData:
     val_fraction: ValFraction
     max_bytes: Positive | None = None
     """Bytes of UTF-8 after which the corpus ends."""
-    workers: Positive | None = None
+    workers: Threads | None = None
     """Processes that tokenise; None: one for each core."""
 
 
@@ -77,7 +77,7 @@ class FilesData:
     """Of MinHash."""
     max_bytes: Positive | None = None
     """Bytes of UTF-8 after which the corpus ends."""
-    workers: Positive | None = None
+    workers: Threads | None = None
     """Processes that tokenise; None: one for each core."""
 
 
@@ -118,7 +118,7 @@ class HubData:
     """Rows."""
     max_bytes: Positive | None = None
     """Bytes of UTF-8 after which the corpus ends."""
-    workers: Positive | None = None
+    workers: Threads | None = None
     """Processes that tokenise; None: one for each core."""
 
 

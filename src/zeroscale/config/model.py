@@ -13,11 +13,11 @@ class ModelConfig:
     """A GPT-2-style decoder's shape. `vocab_size: null` takes the tokenizer's."""
 
     name: Name
-    n_layer: Positive
-    d_model: Positive
+    n_layer: Annotated[int, Field(gt=0, le=10_000)]
+    d_model: Annotated[int, Field(gt=0, le=2**20)]
     n_head: Positive
-    n_positions: Positive
-    vocab_size: Positive | None = None
+    n_positions: Annotated[int, Field(gt=0, le=2**24)]
+    vocab_size: Annotated[int, Field(gt=0, le=2**24)] | None = None
     dropout: Fraction = 0.0
 
 
@@ -26,7 +26,7 @@ class BpeTokenizer:
     """Byte-level BPE trained on the corpus' own training documents."""
 
     kind: Literal["bpe"]
-    vocab_size: Annotated[int, Field(ge=257)]
+    vocab_size: Annotated[int, Field(ge=257, le=2**24)]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from zeroscale.config import size_rules
 from zeroscale.config.model import AnyTokenizer, ModelConfig, TokenizerConfig
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Positive, PositiveFloat
+from zeroscale.config.types import STRICT, PositiveFloat, Threads
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token
@@ -23,7 +23,7 @@ class LaunchConfig:
 
     flops_budget: PositiveFloat | None = None
     """FLOPs that each run may cost: they decide `trainer.tokens`."""
-    cells_at_once: Positive = 1
+    cells_at_once: Threads = 1
     """Runs of a sweep trained at a time on this machine."""
     retry_failed: bool = False
     """Whether a sweep's failed runs are tried again."""

@@ -1,10 +1,11 @@
 """conf/trainer, conf/tracker, and the run that another begins from."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, Accelerator, FilePath, Positive
+from zeroscale.config.types import STRICT, Accelerator, Devices, FilePath, Positive, Threads
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -13,18 +14,18 @@ class TrainerConfig:
 
     tokens: Positive
     """Trained on in all."""
-    batch_tokens: Positive
+    batch_tokens: Annotated[int, Field(gt=0, le=2**36)]
     """Of one optimizer step, over all devices."""
     context_length: Positive | None
     """Of a window; None: the model's n_positions."""
     micro_batch_tokens: Positive | None
     """Of one forward pass on one device; None: derived."""
     accelerator: Accelerator
-    devices: Positive
+    devices: Devices
     """Of all machines together."""
     strategy: Literal["auto", "ddp", "fsdp"]
     precision: Literal["fp32", "bf16-mixed", "bf16-true"]
-    threads: Positive | None
+    threads: Threads | None
     """CPU threads; None: every core, shared among the ranks."""
     compile: bool
     log_every: Positive

@@ -4,29 +4,36 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from zeroscale.core.paths import expand_home
+from zeroscale.core.machine import MAX_THREADS
+from zeroscale.core.paths import check_length
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""No unknown key, no conversion, and no number that JSON cannot hold."""
 
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=2**53)]
+"""Exact as a double too, and as JSON."""
+Threads = Annotated[int, Field(gt=0, le=MAX_THREADS)]
+"""Threads or processes of this machine: some ten thousand end the process that starts them."""
+Devices = Annotated[int, Field(gt=0, le=100_000)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Resamples = Annotated[int, Field(ge=100)]
+Resamples = Annotated[int, Field(ge=100, le=1_000_000)]
 """Of a bootstrap: fewer say nothing of the ends of a 95 % interval."""
 
 Text = Annotated[str, Field(min_length=1)]
-FilePath = Annotated[Text, AfterValidator(expand_home)]
+FilePath = Annotated[Text, AfterValidator(check_length)]
 """A file or folder, or a name on the hub: `~` at its beginning is the home folder."""
-PathOrEmpty = Annotated[str, AfterValidator(expand_home)]
+PathOrEmpty = Annotated[str, AfterValidator(check_length)]
 """The same; empty means nothing."""
 RecordedPath = str
 """A path that is part of the settings hash: kept as it was typed, and expanded where it is used (`expand_home`)."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+"""Of a study, a model, a corpus: folders are called after it, with a hash behind it, and names of files end at 255."""
 CardNames = tuple[
-    Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$"), AfterValidator(expand_home)], ...
+    Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$"), AfterValidator(check_length)], ...
 ]
 """Cards or suites by name, or the paths of cards of one's own."""
 

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from zeroscale.config.train import RESERVED_STUDIES, TrainConfig
 from zeroscale.config.trainer import InitFromConfig, TrainerConfig
 from zeroscale.core import nodes
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import escaped
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -38,6 +40,8 @@ def build_config(kind: type[T], raw: Mapping[str, object], device_counts: Mappin
     if kind is TrainConfig:
         values, faults = size_rules.resolve(values)
     settings: T | None = None
+    if text_faults := list(_text_faults(values)):
+        raise _refusal(text_faults)
     try:
         settings = _strict(kind, values)
     except ValidationError as error:
@@ -46,9 +50,32 @@ def build_config(kind: type[T], raw: Mapping[str, object], device_counts: Mappin
         parts = settings if isinstance(settings, TrainConfig) else _valid_parts(TrainConfig, values)
         faults += combination_faults(parts, device_counts)
     if faults:
-        raise ZeroscaleError("\n".join(["the settings do not work:", *(f"  - {fault}" for fault in faults)]))
+        raise _refusal(faults)
     assert settings is not None
     return settings
+
+
+def _refusal(faults: list[str]) -> ZeroscaleError:
+    return ZeroscaleError("\n".join(["the settings do not work:", *(f"  - {fault}" for fault in faults)]))
+
+
+def _text_faults(value: object, where: str = "") -> Iterator[str]:
+    """Keys and texts that no record can hold: bytes that are not UTF-8, and the character NUL."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _text_faults(key, where or "a key")
+            yield from _text_faults(item, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _text_faults(item, where)
+    elif isinstance(value, str) and re.search("[\ud800-\udfff\0]", value):
+        shown = value if len(value) <= 60 else value[:59] + "…"
+        yield (
+            f"{where}={shown!r}: holds the character NUL, which no name may have"
+            if "\0" in value
+            else f"{where}='{escaped(shown)}': is not UTF-8, and records are; give the file a name in UTF-8, or a "
+            "symbolic link that has one"
+        )
 
 
 def _strict(kind: type[T], value: object) -> T:

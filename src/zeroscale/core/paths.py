@@ -7,6 +7,8 @@ from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
 
+# Bytes of a file's name, and of a path (Linux: NAME_MAX, PATH_MAX).
+MAX_NAME, MAX_PATH = 255, 4095
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -42,6 +44,22 @@ def expand_home(path: str) -> str:
     user, _, rest = path[1:].partition("/")
     home = _home(user)
     return os.path.join(home, rest) if rest else home
+
+
+def check_length(path: str) -> str:
+    """The path with `~` expanded, where a file system can hold it: known before the work, not when it is written.
+
+    Raises:
+        ZeroscaleError: a part of it, or all of it, is longer than Linux's file systems take.
+    """
+    path = expand_home(path)
+    longest = max((os.fsencode(part) for part in path.split("/")), key=len)
+    if len(longest) > MAX_NAME or len(os.fsencode(path)) > MAX_PATH:
+        raise ZeroscaleError(
+            f"too long: a name in it has {len(longest)} bytes, all of it {len(os.fsencode(path))}; file systems take "
+            f"{MAX_NAME} and {MAX_PATH}"
+        )
+    return path
 
 
 def local_path(path: str | Path) -> Path:

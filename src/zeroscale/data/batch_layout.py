@@ -36,9 +36,8 @@ def layout(batch_tokens: int, context: int, ranks: int, micro_batch_tokens: int 
     if micro_batch_tokens:
         micro = micro_batch_tokens // context
     else:
-        micro = max(
-            rows for rows in range(1, share + 1) if share % rows == 0 and (rows * context <= limit or rows == 1)
-        )
+        most = max(1, min(share, limit // context))
+        micro = max(rows for rows in range(1, most + 1) if share % rows == 0)
     assert share % micro == 0
     return BatchLayout(rows=share * ranks, ranks=ranks, micro_rows=micro)
 

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from zeroscale.cli.commands import LabelledConfig
 from zeroscale.config.train import TrainConfig
-from zeroscale.config.types import STRICT, NonNegativeFloat, Positive, Share
+from zeroscale.config.types import STRICT, Devices, NonNegativeFloat, Share
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch.plan import Plan, plan_run
@@ -20,7 +20,7 @@ class PlanConfig:
 
     hardware: str | None
     """A device of the table of peaks; None: this machine, without hours."""
-    devices: Positive | None
+    devices: Devices | None
     """Of each run; None: `trainer.devices`."""
     mfu: Share
     """The share of the peak that the run is assumed to reach."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as settings_dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, Accelerator, FilePath, NonNegativeFloat, Positive, Seed, Share, Text
+from zeroscale.config.types import STRICT, Accelerator, FilePath, NonNegativeFloat, Positive, Seed, Share, Text, Threads
 from zeroscale.config.validate import build_config
 from zeroscale.core import files, machine
 from zeroscale.core.errors import ZeroscaleError
@@ -62,14 +62,14 @@ class SampleConfig:
     top_p: Share | None
     seed: Seed
     """Sample j (from 0) of a prompt draws from seed + j and the prompt's text."""
-    samples: Positive
+    samples: Annotated[int, Field(gt=0, le=1_000_000)]
     """Of each prompt."""
     stop: Annotated[tuple[Text, ...], BeforeValidator(_unescape)]
     """A text ends before the first of these strings."""
-    batch_size: Positive
+    batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
     """Prompts at a time, with `out`."""
     accelerator: Accelerator
-    threads: Positive | None
+    threads: Threads | None
     """CPU threads; None: every core."""
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from zeroscale.config.types import STRICT, CardNames, CardSource, FilePath, Fraction, Positive, Protocol, Text
+from zeroscale.config.types import STRICT, CardNames, CardSource, FilePath, Fraction, Positive, Protocol, Text, Threads
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -52,7 +52,7 @@ class OverlapConfig:
     """A directory to write the benchmarks' n-grams to, for `data.leave_out_ngrams`."""
     own_training: dict[str, OwnTrainingConfig] | None
     """By card: its own training split, looked up as well."""
-    workers: Positive | None
+    workers: Threads | None
     """Processes; None: one for each core."""
     out: FilePath | None
     output_dir: FilePath

@@ -15,6 +15,7 @@ from zeroscale.config.types import (
     Protocol,
     Resamples,
     Seed,
+    Threads,
 )
 
 
@@ -56,10 +57,10 @@ class EvalConfig:
     """Of weights and hidden states; log-probabilities are fp32."""
     deterministic: bool
     """Score each request alone on a fixed number of threads, so that its bits depend on nothing else."""
-    devices: Positive
+    devices: Threads
     """Processes that share the requests, one for each GPU or part of the CPU's threads."""
     accelerator: Accelerator
-    threads: Positive | None
+    threads: Threads | None
     """CPU threads; None: every core. With `deterministic` the fixed number of each device; None: one."""
     out: FilePath | None
     """A directory for the table of all checkpoints."""
