@@ -100,6 +100,17 @@ def test_a_directory_names_what_it_leaves_out(tmp_path):
     assert named.as_text == ["b.csv", "noname"]  # read, since they were named; and said
 
 
+def test_a_corpus_does_not_read_corpora_that_were_prepared(tmp_path):
+    (tmp_path / "outputs" / "c" / "tokenizer").mkdir(parents=True)
+    for name in ("index.json", "source.json", "train-names.txt", "tokenizer/merges.txt"):
+        (tmp_path / "outputs" / "c" / name).write_text("{}")
+    (tmp_path / "a.txt").write_text("a")
+    assert texts(tmp_path) == texts(tmp_path / "**") == ["a"]
+    assert list_paths(str(tmp_path)).left_out == {"outputs/c": "a prepared corpus"}
+    with pytest.raises(ZeroscaleError, match="a prepared corpus; give the text that it was made of"):
+        texts(tmp_path / "outputs" / "c")
+
+
 def linked_folder(root: Path) -> Path:
     """Two real files, one of them in a folder elsewhere, under nine names."""
     (root / "elsewhere").mkdir()

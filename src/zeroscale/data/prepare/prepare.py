@@ -20,6 +20,7 @@ from zeroscale.config.data import DataConfig, FilesData, HubData, StdlibData
 from zeroscale.config.model import TokenizerConfig
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.format import escaped
 from zeroscale.core.paths import expand_home
 from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, Corpus, CorpusIndex
 from zeroscale.data.prepare import pipeline
@@ -258,4 +259,4 @@ def _first_change(before: list[FileStamp], after: list[FileStamp]) -> str:
         *(f"{name} has another size" for name in old if name in new and old[name][0] != new[name][0]),
         *(f"{name} was written again" for name in old if name in new and old[name] != new[name]),
     ]
-    return faults[0]
+    return escaped(faults[0])

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
 from zeroscale.core.paths import expand_home
+from zeroscale.data.corpus import INDEX, SOURCE
 from zeroscale.data.sources import readers
 from zeroscale.data.sources.formats import Format, format_of, known_suffixes
 
@@ -69,6 +70,8 @@ def list_paths(pattern: str) -> Listing:
     """
     path = Path(expand_home(pattern))
     if os.path.isdir(path):
+        if (path / INDEX).is_file() and (path / SOURCE).is_file():
+            raise ZeroscaleError(f"data.path={escaped(pattern)}: a prepared corpus; give the text that it was made of")
         listing = _listed(path, _walk(path), named=False)
         if not listing.files:
             raise ZeroscaleError(
@@ -214,8 +217,12 @@ def _folders(root: Path, linked: bool) -> Iterator[_Entry]:
                 yield folder._replace(reason="")
                 continue
             seen.add(place)
+            entries = _scan(folder.path)
+            if {INDEX, SOURCE} <= {entry.name for entry in entries}:
+                yield folder._replace(reason="a prepared corpus")
+                continue
             yield folder
-            for entry in _scan(folder.path):
+            for entry in entries:
                 path, link = folder.path / entry.name, entry.is_symlink()
                 if not entry.name.startswith(".") and os.path.isdir(path):
                     (links if link else real).append(_Entry(path, folder.linked or link))
