@@ -235,7 +235,10 @@ def test_what_transformers_leaves_out_is_said(trained, tmp_path, capsys):
         content["normalizer"] = {"type": "Lowercase"}
 
     hf_tokenizer.load(edited(tmp_path, trained, lowercase), ROWS)
-    assert "normalizer Lowercase of tokenizer.json are not used" in capsys.readouterr().err
+    assert "tokenizer.json's normalizer Lowercase is not used" in capsys.readouterr().err
+    (tmp_path / "plain").mkdir()
+    hf_tokenizer.load(edited(tmp_path / "plain", trained, setting("add_prefix_space", True)), ROWS)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("kind", ["WordPiece", "BPEDecoder", "Metaspace"])

@@ -20,7 +20,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
 from zeroscale.data import tokenizer_files as files
 from zeroscale.data.tokenizer import Tokenizer, well_formed
-from zeroscale.data.tokenizer_parts import END_OF_TEXT
+from zeroscale.data.tokenizer_parts import END_OF_TEXT, splits_as_gpt2
 
 # Raised whenever the same files would give other scores: 2, context and target are encoded as one text.
 _VERSION = 2
@@ -42,8 +42,8 @@ def load(directory: Path, rows: int) -> "Tokenizer | TransformersTokenizer":
     found = load_any(directory, rows, plain)
     if unused := found.unused_parts(directory / files.TOKENIZER):
         print(
-            f"zeroscale: {directory}: {' and '.join(unused)} of {files.TOKENIZER} are not used: transformers goes by "
-            f'tokenizer_class, and so do the scores; "PreTrainedTokenizerFast" in {files.CONFIG} would use them',
+            f"zeroscale: {directory}: {files.TOKENIZER}'s {' and '.join(unused)} is not used: transformers goes by "
+            f'tokenizer_class, and so do the scores; "PreTrainedTokenizerFast" in {files.CONFIG} uses it',
             file=sys.stderr,
         )
     return found
@@ -242,12 +242,12 @@ class TransformersTokenizer:
         return json.loads(backend.to_str()) if backend else {}
 
     def unused_parts(self, file: Path) -> list[str]:
-        """What of a tokenizer.json decides ids and is another here, in words."""
+        """What a tokenizer.json has beyond GPT-2 and transformers did not take from it, in words."""
         if not file.is_file():
             return []
         read, rules = json.loads(tokenizers.Tokenizer.from_file(str(file)).to_str()), self._rules()
-        parts = ("normalizer", "pre_tokenizer")
-        return [f"{part} {read[part]['type']}" for part in parts if read[part] and read[part] != rules.get(part)]
+        lost = [part for part in ("normalizer", "pre_tokenizer") if read[part] and read[part] != rules.get(part)]
+        return [f"{part} {read[part]['type']}" for part in lost if not splits_as_gpt2(read[part])]
 
 
 def _bytes_by_letter() -> dict[str, int]:

@@ -112,7 +112,7 @@ def _beyond_json(json: TokenizerJson) -> list[str]:
     found += [f"its model has {name} {model[name]!r}" for name in _MODEL_OPTIONS if model.get(name)]
     plain = {
         "normalizer": content.get("normalizer") is None,
-        "pre_tokenizer": _splits_as_gpt2(content.get("pre_tokenizer")),
+        "pre_tokenizer": splits_as_gpt2(content.get("pre_tokenizer")),
         "post_processor": _adds_nothing(content.get("post_processor")),
         "decoder": _is_byte_level(content.get("decoder")),
     }
@@ -130,7 +130,8 @@ def _beyond_config(config: TokenizerConfig, added: dict[str, int]) -> list[str]:
     return found + [f"it has {text!r} in {files.ADDED}" for text in added if text != END_OF_TEXT]
 
 
-def _splits_as_gpt2(part: object) -> bool:
+def splits_as_gpt2(part: object) -> bool:
+    """Whether a pre_tokenizer of tokenizer.json is GPT-2's."""
     if not isinstance(part, dict) or part.get("type") != "ByteLevel":
         return False
     return part.get("add_prefix_space", True) is False and part.get("use_regex", True) is True

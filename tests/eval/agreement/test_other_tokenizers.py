@@ -110,18 +110,22 @@ def test_prompts_and_empty_contexts_are_encoded_as_lm_eval_does(twin: oracle.Twi
     assert task.pair("", "The cat") == ((twin.lm.prefix_token_id,), tuple(after))
 
 
-def records_of(kind: str, card: str, folder: Path) -> list[dict[str, Any]]:
-    twin = other_models.twin(kind, folder / kind)
-    score_cards(
-        twin.model, twin.tokenizer, [card], source="sample", out=folder / f"{kind}-out", weights_hash="x", bootstrap=10
-    )
-    return read_records(folder / f"{kind}-out", card, "paper")
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> list[oracle.Twin]:
+    """Two that give every whole text the same ids, one by a normaliser and the other by its pre-tokeniser."""
+    return [other_models.twin(kind, tmp_path_factory.mktemp("alike")) for kind in ("prepend", "metaspace")]
+
+
+def records_of(twin: oracle.Twin, card: str, folder: Path) -> list[dict[str, Any]]:
+    score_cards(twin.model, twin.tokenizer, [card], source="sample", out=folder, weights_hash="x", bootstrap=10)
+    return read_records(folder, card, "paper")
 
 
 @pytest.mark.parametrize("card", ["lambada", "cbt_cn", "wsc273", "coqa", "natural_questions", "wikitext2"])
-def test_scores_depend_on_ids_alone_not_on_how_a_tokenizer_comes_to_them(card: str, tmp_path: Path) -> None:
-    # The two give every whole text the same ids, one by a normaliser and the other by its pre-tokeniser.
-    first, second = (records_of(kind, card, tmp_path) for kind in ("prepend", "metaspace"))
+def test_scores_depend_on_ids_alone_not_on_how_a_tokenizer_comes_to_them(
+    card: str, alike: list[oracle.Twin], tmp_path: Path
+) -> None:
+    first, second = (records_of(twin, card, tmp_path / str(number)) for number, twin in enumerate(alike))
     assert len(first) == len(second) > 0
     for one, other in zip(first, second, strict=True):
         for name, value in one.items():
