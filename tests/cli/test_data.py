@@ -111,3 +111,22 @@ def test_what_cannot_be_fetched_is_named_and_the_rest_is_there(zeroscale, hub, t
     assert "lambada: NOT HERE: EleutherAI/lambada_openai" in refused.stdout
     assert "enwik8: NOT HERE: card enwik8: is not on the hub" in refused.stdout
     assert "2 of 2 are missing: lambada, enwik8" in refused.stderr
+
+
+def test_what_is_not_read_and_marks_in_texts_are_told(zeroscale, tmp_path):
+    (tmp_path / "text").mkdir()
+    stories = [f"Story {n} of some words.\n" for n in range(60)]
+    (tmp_path / "text" / "A.TXT").write_text("<|endoftext|>\n".join(stories))
+    (tmp_path / "text" / "b.jsonl").write_text("".join(json.dumps({"text": f"row {n}"}) + "\n" for n in range(60)))
+    for name in ("empty.txt", "picture.png"):
+        (tmp_path / "text" / name).touch()
+    (tmp_path / "text" / "loop").symlink_to(".")
+    command = ["data", "data=files", "data.path=text", "tokenizer=bytes", "data.val_fraction=0.3"]
+    said = zeroscale(*command).stdout
+    assert ", from 61 texts in 2 of 5 files\n" in said
+    assert "note      empty, no text: 1 file (empty.txt)\n" in said
+    assert "note      left out: 1 file (picture.png (not a kind of file that is read: " in said
+    assert "note      another name of what is read: 1 file (loop)\n" in said
+    advice = re.search(r"<\|endoftext\|> stands 59 times in the texts, .*; '(.*)' splits the texts there", said)[1]
+    split = zeroscale(*command, advice).stdout
+    assert ", from 120 texts in 2 of 5 files\n" in split and "stands" not in split

@@ -123,18 +123,19 @@ def empty_split(data: DataConfig, split: str, documents: int, size: int, shares:
     name = {"train": "training", "val": "validation"}[split]
     return Fault(
         f"data={data.name}: the {name} split is empty: {documents} documents ({size:,} bytes) at"
-        f" data.val_fraction={data.val_fraction}{more}; {_advice(split, shares)}"
+        f" data.val_fraction={data.val_fraction}{more}; {_advice(data, split, shares)}"
     )
 
 
-def _advice(split: str, shares: list[int]) -> str:
+def _advice(data: DataConfig, split: str, shares: list[int]) -> str:
+    more_text = "give more text" if data.max_bytes is None else "give more text, by a larger data.max_bytes perhaps"
     if not shares:
-        return "no document is left: give more text, or leave out less"
+        return f"no document is left: {more_text}, or leave out less"
     if (fraction := _fraction_between(shares[0], shares[1], near_high=split == "train")) is not None:
-        return f"give more text, or data.val_fraction={fraction}, which puts some of them on each side"
+        return f"{more_text}, or data.val_fraction={fraction}, which puts some of them on each side"
     return (
         f"one document cannot be split (a longer text is cut into documents of at most {MAX_DOCUMENT_BYTES >> 10} KiB):"
-        " give more text"
+        f" {more_text}"
     )
 
 
