@@ -88,7 +88,7 @@ def test_what_is_not_there_has_no_lines(tmp_path, reader):
 
 def test_the_tail_of_a_long_file_begins_with_a_whole_line(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    rows = [{"step": step, "text": "x" * 90} for step in range(2000)]
+    rows = [{"step": step, "x" * 90: 1.5} for step in range(2000)]
     jsonl.write(path, rows)
     tail = jsonl.tail(path, "step")
     assert tail == rows[-len(tail) :] and 400 < len(tail) < 2000

@@ -115,5 +115,5 @@ def test_a_result_of_a_newer_version_and_a_folder_that_is_no_run(run, tmp_path):
     with pytest.raises(ZeroscaleError, match="is not a run"):
         recorded_run.read(tmp_path)
     (run / "evals" / "step-00000020" / "lambada.paper.json").write_text("[]")
-    with pytest.raises(ZeroscaleError, match="is not a result"):
+    with pytest.raises(ZeroscaleError, match="should hold a JSON object"):
         recorded_run.read(run)

@@ -44,7 +44,7 @@ def test_the_newest_whole_checkpoint_is_taken_and_bad_ones_are_named(tmp_path):
 def test_a_meta_file_of_something_else_is_no_checkpoint(tmp_path):
     path = save(tmp_path, 5)
     (path / "meta.json").write_text("[1]")
-    with pytest.raises(ZeroscaleError, match="does not describe a checkpoint"):
+    with pytest.raises(ZeroscaleError, match="should hold a JSON object, not list"):
         checkpoint.verify(path)
 
 

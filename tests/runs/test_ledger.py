@@ -121,8 +121,11 @@ def test_a_damaged_result_is_named(tmp_path, disk):
     folder = cell / "evals" / "step-00000512"
     folder.mkdir(parents=True)
     (folder / "lambada.paper.json").write_text(json.dumps({"acc": 1}))
-    with pytest.raises(ZeroscaleError, match=r"lambada\.paper\.json is not a result"):
-        _ = Study(tmp_path).ledger
+    with pytest.raises(ZeroscaleError, match=r"lambada\.paper\.json: the file has no card and no metrics"):
+        ledger.collect(Study(tmp_path).runs)
+    study = Study(tmp_path)
+    assert study.ledger.empty and study.readable_runs == []
+    assert "has no card" in study.unreadable_runs[0].fault
 
 
 def test_reading_says_what_is_not_there(tmp_path, disk):

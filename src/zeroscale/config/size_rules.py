@@ -129,19 +129,20 @@ def best_rate(study: Path, settings: RawConfig) -> float:
 
 def _finished(run: Path, settings: RawConfig) -> tuple[float, float] | None:
     """(learning rate, last held-out loss) of a run of the same model and corpus."""
-    import yaml
-
     from zeroscale.core import jsonl
+    from zeroscale.core.parsing import yaml_text
 
+    if not (run / "config.yaml").is_file():
+        return None
+    recorded = yaml_text.read(run / "config.yaml")
     try:
-        recorded = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         for group, keys in (("model", ("n_layer", "d_model", "n_head")), ("data", ("name",)), ("tokenizer", None)):
             for key in keys or recorded[group]:
                 if recorded[group].get(key) != settings[group].get(key):
                     return None
-        losses = [row["val/loss"] for row in jsonl.read(run / "metrics.jsonl", "step") if "val/loss" in row]
-        return _peak(recorded), losses[-1]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, IndexError):
+        losses = [row.get("val/loss") for row in jsonl.read(run / "metrics.jsonl", "step")]
+        return _peak(recorded), [loss for loss in losses if loss is not None][-1]
+    except (KeyError, TypeError, AttributeError, IndexError):
         return None
 
 

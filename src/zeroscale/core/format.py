@@ -151,15 +151,20 @@ def interval(
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}".replace("-", MINUS)
 
 
+# Beyond it margins and squares leave floating point (1.8e308).
+LARGEST = 1e300
+
+
 def number(value: object) -> float | None:
-    """The value as a finite float; None for anything else (empty, text, NaN, infinity, a truth value)."""
+    """The value as a float; None for anything else (empty, text, a truth value), and for NaN, infinities and what is so
+    large that an axis around it would end in one."""
     if isinstance(value, bool):
         return None
     try:
         result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return result if math.isfinite(result) else None
+    return result if abs(result) <= LARGEST else None
 
 
 def power_text(value: float) -> str:

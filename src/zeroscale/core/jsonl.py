@@ -5,6 +5,7 @@ that is no JSON object is an error that names the file and the line, and no file
 """
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, write_bytes
+from zeroscale.core.parsing import json_text, regular_file
 
 Row = dict[str, Any]
 # How much of a file's end `tail` reads.
 TAIL_BYTES = 65536
+# The largest file that is read whole: ten million steps have some four gigabytes.
+METRICS_LIMIT = 16 << 30
 
 
 def read(path: Path, key: str | None = None) -> list[Row]:
@@ -27,10 +31,9 @@ def read(path: Path, key: str | None = None) -> list[Row]:
     Raises:
         ZeroscaleError: a line is damaged.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return []
+    content = regular_file.read(path, METRICS_LIMIT)
     return list(_rows(content, path, key, 1))
 
 
@@ -53,6 +56,8 @@ def tail(path: Path, key: str | None = None) -> list[Row]:
 
 def last_bytes(path: Path) -> tuple[bytes, bool]:
     """The end of a file, at most `TAIL_BYTES` of it, and whether there is more before it; nothing of a missing file."""
+    if not path.is_file():
+        return b"", False
     try:
         with open(path, "rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
@@ -90,6 +95,10 @@ class JsonlReader:
                 yield from rows
 
 
+# What a value of a row with a key may be: those of metrics.jsonl are numbers, and null where a number was not finite.
+_NUMBERS = (int, float, type(None))
+
+
 def _rows(content: bytes, path: Path, key: str | None, first_line: int) -> Iterator[Row]:
     *lines, rest = content.split(b"\n")
     for number, line in enumerate(lines, start=first_line):
@@ -97,7 +106,7 @@ def _rows(content: bytes, path: Path, key: str | None, first_line: int) -> Itera
             continue
         row = _object(line, key)
         if row is None:
-            asked = "a JSON object" if key is None else f"a JSON object with an integer {key!r}"
+            asked = "a JSON object" if key is None else f"a JSON object with an integer {key!r} and numbers besides"
             raise ZeroscaleError(
                 f"{path}, line {number}, is damaged: {line[:60]!r} is not {asked}. Restore the file from a copy, or "
                 "delete this line to go on without it"
@@ -110,12 +119,30 @@ def _rows(content: bytes, path: Path, key: str | None, first_line: int) -> Itera
 
 
 def _object(line: bytes, key: str | None) -> Row | None:
+    """The object in a line, with null for each number that is not finite; None where there is none such as is asked."""
     try:
-        value = json.loads(line)
-    except ValueError:
+        value = json.loads(line, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
         return None
-    whole = isinstance(value, dict) and (key is None or isinstance(value.get(key), int))
-    return value if whole else None
+    if not isinstance(value, dict):
+        return None
+    if key is not None and not _is_step(value.get(key)):
+        return None
+    row = {name: item if item is None or _is_finite(item) else None for name, item in value.items()}
+    whole = key is None or all(type(item) in _NUMBERS for item in value.values())
+    return row if whole else None
+
+
+def _is_step(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a value is anything but an infinite number, or an integer beyond any that is finite as a float."""
+    try:
+        return not isinstance(value, int | float) or math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def truncate_after(path: Path, step: int) -> list[Row]:
@@ -132,7 +159,12 @@ def truncate_after(path: Path, step: int) -> list[Row]:
 
 def write(path: Path, rows: Iterable[Row]) -> None:
     """Writes a whole file."""
-    write_bytes(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    write_bytes(path, "".join(_line(row) for row in rows).encode())
+
+
+def _line(row: Row) -> str:
+    """A row as a line of JSON, with null for each number that is not finite."""
+    return json.dumps(json_text.finite(row), allow_nan=False) + "\n"
 
 
 class JsonlWriter:
@@ -146,7 +178,7 @@ class JsonlWriter:
     def add(self, row: Row) -> None:
         """Writes one line and hands it to the kernel."""
         with disk_errors(self._path):
-            self._file.write(json.dumps(row) + "\n")
+            self._file.write(_line(row))
             self._file.flush()
 
     def sync(self) -> None:

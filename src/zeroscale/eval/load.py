@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, TypeAlias
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
-from zeroscale.runs import layout, resolve
+from zeroscale.runs import checkpoint, layout, resolve
 from zeroscale.runs.resolve import CheckpointRef
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def load(target: CheckpointRef) -> Pair:
     tokenizer = Tokenizer.load(target.run_directory / layout.TOKENIZER)
     gpt = GPT(composition.model_config(target.run, tokenizer.vocab_size))
     weights.load_state(gpt, target.path / layout.WEIGHTS)
-    expected = read_json(target.path / layout.META)["tokenizer"]
+    expected = checkpoint.meta(target.path).get("tokenizer", "")
     if tokenizer.fingerprint != expected:
         raise ZeroscaleError(
             f"{target.run_directory / layout.TOKENIZER} is not the tokenizer that {target.path} was trained with "

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from zeroscale.core import marks
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import disk_errors, read_json, sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.core.files import disk_errors, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.core.marks import Reason, SubsetJson
 from zeroscale.eval.metrics.bootstrap import Interval
 from zeroscale.runs import manifest
+from zeroscale.runs.results import read_result, read_rows
 
 if TYPE_CHECKING:
     from zeroscale.eval.tasks.base import Record
@@ -211,7 +212,7 @@ def load(out: Path, card: str, protocol: str) -> Result | None:
     if not summary.is_file():
         return None
     try:
-        content = read_json(summary)
+        content = read_result(summary).content
         result = Result.from_json(content)
         return result if content.get("key") == result.key.hash else None
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -282,9 +283,7 @@ def rewrite(out: Path, result: Result) -> None:
 
 def read_records(out: Path, card: str, protocol: str) -> "list[Record]":
     """The rows of a result's records, as `records.rows` made them."""
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_table(paths(out, card, protocol)[1]).to_pylist()
+    return read_rows(paths(out, card, protocol)[1])
 
 
 def records_of(out: Path, result: Result) -> "list[Record]":

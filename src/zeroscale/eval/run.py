@@ -12,9 +12,9 @@ from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, write_json
+from zeroscale.core.files import write_json
 from zeroscale.eval.load import DTYPES, load, load_as
-from zeroscale.runs import layout
+from zeroscale.runs import checkpoint, layout
 from zeroscale.runs.resolve import CheckpointRef, resolve_checkpoint
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _score_held_out(target: CheckpointRef, model: "GPT", config: EvalConfig) -> 
     if not directory.is_dir():
         return []
     tokens = Corpus.open(directory)
-    if tokens.fingerprint != read_json(target.path / layout.META)["corpus"]:
+    if tokens.fingerprint != checkpoint.meta(target.path).get("corpus"):
         raise ZeroscaleError(
             f"{directory} is not the corpus that {target.path} was trained on: restore it or remove it"
         )

@@ -131,10 +131,9 @@ def terminate_children() -> None:
 
 
 def _skip_finished(directory: Path) -> RunOutcome:
-    done = status.read_done(directory) or {}
-    revision = manifest.source()["revision"]
-    differs = done.get("revision") != revision
-    note = f" (made by source revision {done.get('revision') or 'unknown'}, this is {revision})" if differs else ""
+    done = status.read_done(directory)
+    made_by, revision = done.get("revision") if done else None, manifest.source()["revision"]
+    note = f" (made by source revision {made_by or 'unknown'}, this is {revision})" if made_by != revision else ""
     print(f"{directory.name}: done already, nothing to run{note}", flush=True)
     return RunOutcome(directory, "skipped", note.strip())
 

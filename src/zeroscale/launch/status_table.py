@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
 from zeroscale.core.format import duration
 from zeroscale.core.jsonl import Row as Metrics
 from zeroscale.core.jsonl import last_bytes
@@ -22,6 +22,7 @@ LOG_LINES = 5
 # Logged steps that the speed is taken from.
 _RECENT = 20
 
+DAMAGED = "damaged"
 COLUMNS = (Column("cell"), Column("settings", wraps=True), Column("state"))
 WHY = Column("why", wraps=True)
 
@@ -51,35 +52,51 @@ class Planned(TypedDict):
     steps: int
 
 
+class Sweep(TypedDict, total=False):
+    """sweep.json."""
+
+    command: str
+    cells: list[Planned]
+
+
 def read(directory: Path) -> list[Row]:
     """Every run of a study, first those of its last sweep in that order, those that have not begun too.
 
     Raises:
-        ZeroscaleError: it is no directory, or a file in it is damaged.
+        ZeroscaleError: it is no directory.
     """
     study = Study(directory)
     runs = {run.name: run for run in study.runs}
-    planned = {run["cell"]: run for run in _planned(study)}
-    rows = []
+    listed, rows = _planned(study)
+    planned = {run["cell"]: run for run in listed}
     for name in [*planned, *(name for name in runs if name not in planned)]:
         label = planned[name]["settings"] if name in planned else ""
         if name in runs:
-            rows.append(_row(runs[name], label))
+            rows.append(_row_or_fault(runs[name], label))
         else:
             rows.append(Row(directory / name, label, "missing", step=0, steps=planned[name]["steps"]))
     return rows
 
 
-def _planned(study: Study) -> list[Planned]:
+def _planned(study: Study) -> tuple[list[Planned], list[Row]]:
+    """The runs of the last sweep; and a row for sweep.json itself, where that is damaged."""
+    path = study.sweep_path
     try:
-        runs = read_json(study.sweep_path)["cells"]
-        return [run for run in runs if Planned.__required_keys__ <= set(run)]
-    except (ZeroscaleError, KeyError, TypeError):
-        return []
+        return (json_records.read(Sweep, path).get("cells", []) if path.exists() else []), []
+    except ZeroscaleError as error:
+        return [], [Row(path, "", DAMAGED, f"{error}; runs that have not begun are not known")]
+
+
+def _row_or_fault(run: Run, label: str) -> Row:
+    """A run's row; of one whose files are damaged, which and how."""
+    try:
+        return _row(run, label)
+    except ZeroscaleError as error:
+        return Row(run.directory, label, DAMAGED, str(error))
 
 
 def _row(run: Run, label: str) -> Row:
-    batch, tokens = run.batch_tokens, (run.settings.get("trainer") or {}).get("tokens")
+    batch, tokens = run.batch_tokens, run.tokens
     steps = tokens // batch if batch and tokens else None
     logged = run.last_metrics()
     state, reason, step = run.status

@@ -1,7 +1,6 @@
 """What a bundle holds besides the study: the source that made it, and what its corpora were made from."""
 
 import io
-import json
 import subprocess
 import tarfile
 from collections.abc import Container, Iterable, Sequence
@@ -9,7 +8,8 @@ from pathlib import Path
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
+from zeroscale.core.files import read_object
+from zeroscale.core.parsing import json_text
 from zeroscale.data.corpus import INDEX, SOURCE
 from zeroscale.runs import source
 from zeroscale.runs.source import SourceFacts
@@ -17,7 +17,7 @@ from zeroscale.runs.source import SourceFacts
 
 def as_json(value: object) -> bytes:
     """As `files.write_json` writes it."""
-    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (json_text.dumps(value, indent=2) + "\n").encode()
 
 
 def sources(recorded: Sequence[SourceFacts], opened: Path) -> tuple[dict[str, Path | bytes], list[str]]:
@@ -94,8 +94,8 @@ def corpora(directories: Sequence[Path], fingerprints: Container[str]) -> dict[s
     for directory in directories:
         for index in sorted([*directory.glob(f"*/{INDEX}"), *directory.glob(f"*.{INDEX}")]):
             try:
-                fingerprint = read_json(index).get("fingerprint")
-            except (ZeroscaleError, AttributeError):
+                fingerprint = read_object(index).get("fingerprint")
+            except ZeroscaleError:
                 continue
             if fingerprint not in fingerprints:
                 continue

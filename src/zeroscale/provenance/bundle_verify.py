@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, NotRequired, Protocol, TypedDict, cast
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_directory
+from zeroscale.core.json_records import WrongType
+from zeroscale.core.parsing import json_text
 from zeroscale.provenance.bundle import ABOUT, FORMAT, INNER, SUMS, Hashing
 
 # Of BUNDLE.json and SHA256SUMS, which are read before anything is known about them.
@@ -22,6 +25,14 @@ class Readable(Protocol):
     """A stream of bytes."""
 
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class About(TypedDict):
+    """BUNDLE.json, as far as it is read."""
+
+    format: int
+    study: str
+    zeroscale: NotRequired[str]
 
 
 # The members of a bundle, each with its content.
@@ -141,24 +152,23 @@ def _heads(
     path: Path, result: Verified, info: tarfile.TarInfo, stream: Readable, seen_names: set[str]
 ) -> dict[str, str] | None:
     """Reads BUNDLE.json (then None, for the sums are still to come) or SHA256SUMS."""
-    import json
-
     study, _, inner = info.name.partition("/")
     text = stream.read(_HEAD_BYTES).decode("utf-8", "replace")
     seen_names.add(info.name)
     if inner == f"{INNER}/{ABOUT}" and not result.study:
+        where = f"{path}, its {ABOUT}"
         try:
-            about = json.loads(text)
-            version = int(about["format"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ZeroscaleError(f"{path}: its {ABOUT} cannot be read") from error
+            about = json_records.from_json(About, json_text.parse(text, where))
+        except WrongType as error:
+            raise ZeroscaleError(f"{where}: {error}") from error
+        version = about["format"]
         if version > FORMAT:
             raise ZeroscaleError(
                 f"{path} was packed by a newer zeroscale (format {version}, this one knows {FORMAT}; version "
                 f"{about.get('zeroscale')}): use that one. What can still be checked: tar --zstd -xf it, then "
                 f"sha256sum -c {INNER}/{SUMS} in its folder"
             )
-        if about.get("study") != study or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study):
+        if about["study"] != study or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", study):
             raise ZeroscaleError(f"{path}: its {ABOUT} names another study than its folder, or none that can be")
         result.study = study
         return None

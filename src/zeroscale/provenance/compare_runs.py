@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from zeroscale.core.files import read_json, sha256_file
+from zeroscale.core.files import sha256_file
 from zeroscale.runs import checkpoint, layout
-from zeroscale.runs.results import ENDS, MetricScore, ResultFile
+from zeroscale.runs.results import ENDS, MetricScore, ResultFile, read_rows
 
 Json = dict[str, Any]
 Verdict = Literal["bit-identical", "within tolerance", "different", "not compared"]
@@ -131,7 +131,7 @@ def weights(recorded: Path, reproduced: Path) -> Agreement:
         if step not in checkpoints or not layout.is_checkpoint(path):
             continue
         agreement.compared += 1
-        old, new = (read_json(directory / layout.META)["sha256"] for directory in (path, checkpoints[step]))
+        old, new = (checkpoint.meta(directory)["sha256"] for directory in (path, checkpoints[step]))
         for name in sorted(old.keys() & new.keys()):
             if old[name] != new[name]:
                 agreement.verdict = "within tolerance"
@@ -213,9 +213,7 @@ def _changed_examples(result: ResultFile, counterpart: ResultFile) -> str:
         return ""
     if sha256_file(result.examples) == sha256_file(counterpart.examples):
         return ""
-    import pyarrow.parquet
-
-    old, new = (pyarrow.parquet.read_table(each.examples).to_pylist() for each in (result, counterpart))
+    old, new = (read_rows(each.examples) for each in (result, counterpart))
     # By their text: a NaN is then equal to itself.
     changed = sum(repr(a) != repr(b) for a, b in zip(old, new, strict=False)) + abs(len(old) - len(new))
     return f"the scores are the same, but {changed:,} of {len(old):,} examples are not" if changed else ""

@@ -3,13 +3,13 @@
 import difflib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
 from zeroscale.provenance import recorded_run
 from zeroscale.provenance.lineage import Lineage, add_ledger, add_run, describe_environment
-from zeroscale.runs import layout
+from zeroscale.runs import checkpoint, layout
+from zeroscale.runs.resolve import read_origin
 from zeroscale.runs.results import ResultFile, read_directory
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
@@ -18,7 +18,8 @@ Json = dict[str, Any]
 # The hash of a card for a protocol in this checkout; raises ZeroscaleError for one that is not in it.
 CardHash = Callable[[str, str], str]
 
-ENDS = ("low", "high", "n")
+Number = Literal["value", "low", "high", "n"]
+ENDS: tuple[Number, ...] = ("low", "high", "n")
 _OF_MANIFEST = {
     "params": ("params", "total"),
     "params_non_embedding": ("params", "non_embedding"),
@@ -46,9 +47,9 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
     if result is not None:
         inner = _FROM_HELD_OUT.get(name, name.rpartition("/")[2])
         lineage = _score_title(f"{run.name}, step {result.step:,}", metric, result, inner, end)
-        add_ledger(lineage, study, run, metric, result.step, result.content["metrics"][inner][end])
+        add_ledger(lineage, study, run, metric, result.step, result.metrics[inner].get(end))
         _add_score(lineage, result, card_hash)
-        _add_weights(lineage, run, result.step, result.content["weights_hash"])
+        _add_weights(lineage, run, result.step, result.content.get("weights_hash"))
         step = result.step
     elif name in _OF_MANIFEST:
         lineage = _explain_manifest(study, run, name)
@@ -59,10 +60,11 @@ def explain(study: Path, cell: str | None, metric: str, step: int | None, card_h
     return lineage
 
 
-def _split_column(metric: str) -> tuple[str, str]:
+def _split_column(metric: str) -> tuple[str, Number]:
     """CARD/METRIC and which of its numbers: lambada/acc/low → lambada/acc, low."""
     name, _, last = metric.rpartition("/")
-    return (name, last) if "/" in name and last in ENDS else (metric, "value")
+    end = next((end for end in ENDS if end == last), None) if "/" in name else None
+    return (metric, "value") if end is None else (name, end)
 
 
 def _explain_external(directory: Path, metric: str, card_hash: CardHash) -> Lineage:
@@ -75,10 +77,10 @@ def _explain_external(directory: Path, metric: str, card_hash: CardHash) -> Line
         raise ZeroscaleError(f"metric={metric}: {directory} has no such score. It has: {known or 'none'}")
     lineage = _score_title(directory.name, metric, result, name.rpartition("/")[2], end)
     _add_score(lineage, result, card_hash)
-    origin = read_json(directory / layout.ORIGIN)
+    origin, scored = read_origin(directory), result.content.get("weights_hash")
     commit = f", commit {origin['commit']}" if origin.get("commit") else ""
-    holds = origin.get("weights_hash") == result.content["weights_hash"]
-    lineage.add("weights", f"{origin.get('checkpoint')}{commit}, sha256 {result.content['weights_hash'][:12]}", holds)
+    words = f"{origin['checkpoint']}{commit}, sha256 {_start(scored)}"
+    lineage.add("weights", words, origin.get("weights_hash") == scored)
     return lineage
 
 
@@ -107,13 +109,13 @@ def _result(results: list[ResultFile], name: str, step: int | None) -> ResultFil
     return matches[-1] if matches else None
 
 
-def _score_title(where: str, metric: str, result: ResultFile, inner: str, end: str) -> Lineage:
-    score = result.content["metrics"][inner]
-    title = f"{metric} = {score[end]!r}"
+def _score_title(where: str, metric: str, result: ResultFile, inner: str, end: Number) -> Lineage:
+    score = result.metrics[inner]
+    title = f"{metric} = {score.get(end)!r}"
     if end == "value":
-        low, high = score["low"], score["high"]
+        low, high, n = score.get("low"), score.get("high"), score.get("n")
         between = "no interval" if low is None or high is None else f"95 % interval {low:.6g} to {high:.6g}"
-        title += f", {between}, n = {score['n']:,}"
+        title += f", {between}, n = {'unknown' if n is None else f'{n:,}'}"
     mark = result.content.get("mark")
     return Lineage(f"{title}: {where}" + (f"  ({mark})" if mark else ""))
 
@@ -122,23 +124,31 @@ def _add_score(lineage: Lineage, result: ResultFile, card_hash: CardHash) -> Non
     content = result.content
     checks = recorded_run.Check()
     recorded_run.check_result(result.path, checks)
-    lineage.add_check("result", f"{result.path}, with a row for each of {content['n']:,} examples beside it", checks)
-    lineage.add(
-        "question", f"key {content['key'][:12]}, harness version {content.get('version')}, {_describe_options(content)}"
-    )
-    if content["source"] != "corpus":
-        card, protocol = content["card"], content["protocol"]
+    n = content.get("n")
+    count = "" if n is None else f" of {n:,}"
+    lineage.add_check("result", f"{result.path}, with a row for each{count} examples beside it", checks)
+    key, version = _start(content.get("key")), content.get("version")
+    lineage.add("question", f"key {key}, harness version {version}, {_describe_options(content)}")
+    if result.source != "corpus":
+        expected = content.get("card_hash")
         try:
-            same = "the same here" if card_hash(card, protocol) == content["card_hash"] else "ANOTHER here"
+            same = "the same here" if card_hash(result.card, result.protocol) == expected else "ANOTHER here"
         except ZeroscaleError:
             same = "not here"
-        lineage.add("card", f"{card}, protocol {protocol}, hash {content['card_hash'][:12]} ({same})")
-    origin = ", ".join(content.get("origin") or []) or content["source"]
-    lineage.add("data", f"{origin}, content {content['data_hash'][:12]}. {content.get('data', '')}".rstrip(". "))
-    if made := content.get("made"):
-        lineage.add("scored by", f"{made['command'] or 'no command'}, {made['made']}, {describe_environment(made)}")
+        lineage.add("card", f"{result.card}, protocol {result.protocol}, hash {_start(expected)} ({same})")
+    origin = ", ".join(content.get("origin") or []) or result.source
+    data = f"{origin}, content {_start(content.get('data_hash'))}. {content.get('data') or ''}"
+    lineage.add("data", data.rstrip(". "))
+    if made := result.made:
+        command = made.get("command") or "no command"
+        lineage.add("scored by", f"{command}, {made.get('made', 'no date')}, {describe_environment(made)}")
     else:
         lineage.add("scored by", "not recorded")
+
+
+def _start(digest: str | None) -> str:
+    """The beginning of a hash."""
+    return (digest or "unknown")[:12]
 
 
 def _describe_options(content: Json) -> str:
@@ -151,9 +161,9 @@ def _add_weights(lineage: Lineage, run: Run, step: int, expected: str | None) ->
     if not layout.is_checkpoint(path):
         lineage.add("weights", f"sha256 {(expected or 'unknown')[:12]}; {path} has not been kept")
         return
-    meta, checks = read_json(path / layout.META), recorded_run.Check()
+    checks = recorded_run.Check()
     recorded_run.check_checkpoint(path, checks)
-    stored = meta["sha256"].get(layout.WEIGHTS)
+    stored = checkpoint.meta(path)["sha256"].get(layout.WEIGHTS)
     if expected is not None and stored != expected:
         checks.faults.append(f"they are not those that were scored (sha256 {expected[:12]})")
     lineage.add_check("weights", f"{path}, sha256 {str(stored)[:12]}", checks)

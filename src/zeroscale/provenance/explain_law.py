@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file
+from zeroscale.core.files import read_object, sha256_file
 from zeroscale.provenance.lineage import Lineage, describe_source
 from zeroscale.runs import layout
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
+from zeroscale.scaling.fit_schema import read_fit
 
 Json = dict[str, Any]
 
@@ -24,7 +25,8 @@ def explain_parameter(study: Path, name: str) -> Lineage:
         raise ZeroscaleError(
             f"{path} is not there: zeroscale fit runs={study} writes it. For a run's number give cell="
         )
-    fit = read_json(path)
+    read_fit(path)
+    fit = read_object(path)  # as it stands there, with the keys of a newer version too
     known = parameters(fit)
     matches = [key for key in known if key == name] or [key for key in known if key.endswith(f"/{name}")]
     if len(matches) != 1:
@@ -81,7 +83,7 @@ def _add_runs(lineage: Lineage, study: Path, law: Json) -> None:
         if run is None:
             lineage.add("run", f"{name}: not in {study}", False)
             continue
-        batch = (run.settings.get("trainer") or {}).get("batch_tokens")
+        batch = run.batch_tokens
         step = round(point["tokens"] / batch) if batch and point.get("tokens") else None
         loss = _loss(run, step)
         text = f"{name}, step {step}: loss {point.get('loss')!r}"
@@ -90,7 +92,7 @@ def _add_runs(lineage: Lineage, study: Path, law: Json) -> None:
         origin = f"settings {str(manifest.get('settings_hash'))[:12]}, corpus {corpus}, "
         origin += describe_source(manifest.get("source") or {})
         # Results, logs and fit.json all keep every bit.
-        holds = None if loss is None else loss == point["loss"]
+        holds = None if loss is None else loss == point.get("loss")
         lineage.add("run", f"{text}; {origin}" + ("" if holds is not False else f"; its files say {loss!r}"), holds)
 
 
@@ -98,5 +100,5 @@ def _loss(run: Run, step: int | None) -> float | None:
     """The validation loss that the run's own files hold for a step: the held-out result's, else the logged one."""
     for result in run.results:
         if result.step == step and result.card == "held_out":
-            return result.metrics["loss"].get("value")
+            return result.metrics.get("loss", {}).get("value")
     return run.metrics.get(step or -1, {}).get("val/loss")

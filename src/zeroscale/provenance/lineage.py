@@ -1,13 +1,13 @@
 """The lineage of a number: steps that every number shares, from its row in the ledger to source and machine."""
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from zeroscale.core.files import sha256_file
+from zeroscale.core.format import number
 from zeroscale.provenance import recorded_run
-from zeroscale.runs import layout
+from zeroscale.runs import layout, ledger
 from zeroscale.runs.manifest import Environment
 from zeroscale.runs.run import Run
 from zeroscale.runs.source import SourceFacts
@@ -57,13 +57,12 @@ def add_ledger(
     if not path.is_file():
         lineage.add("ledger", f"{path} is not there; `zeroscale report study={study}` writes it")
         return
-    with open(path, encoding="utf-8", newline="") as file:
-        for line, row in enumerate(csv.DictReader(file), start=2):
-            if row.get("cell") == run.name and (step is None or row.get("step") == str(step)):
-                text = row.get(column) or ""
-                holds = text == "" if value is None else text != "" and float(text) == float(value)
-                lineage.add("ledger", f"{path}, line {line}, column {column}" + ("" if holds else f": {text!r}"), holds)
-                return
+    for line, row in ledger.read_rows(path):
+        if row.get("cell") == run.name and (step is None or row.get("step") == str(step)):
+            text = row.get(column) or ""
+            holds = number(text) == value if value is not None else text == ""
+            lineage.add("ledger", f"{path}, line {line}, column {column}" + ("" if holds else f": {text!r}"), holds)
+            return
     lineage.add("ledger", f"{path} has no row of this run" + (f" and step {step:,}" if step is not None else ""), False)
 
 
@@ -71,7 +70,7 @@ def add_run(lineage: Lineage, run: Run, step: int | None) -> None:
     """Add the run: its files, data, source, command and machine."""
     manifest, checks = run.manifest, recorded_run.Check()
     recorded_run.check_hashed_files(run.directory, checks)
-    batch = (run.settings.get("trainer") or {}).get("batch_tokens")
+    batch = run.batch_tokens
     position = f", step {step:,}, {step * batch:,} tokens" if step is not None and batch else ""
     lineage.add_check("run", f"{run.directory}{position}, seed {run.seed}, {run.state}", checks)
     if not manifest:
@@ -86,7 +85,10 @@ def add_run(lineage: Lineage, run: Run, step: int | None) -> None:
     lineage.add("command", manifest.get("command") or "not recorded")
     lineage.add("made with", describe_environment(manifest, with_source=False))
     for earlier in manifest.get("earlier") or []:
-        lineage.add("earlier", f"until step {earlier['until_step']:,}: {describe_environment(earlier)}")
+        until = earlier.get("until_step")
+        lineage.add(
+            "earlier", f"until step {'unknown' if until is None else f'{until:,}'}: {describe_environment(earlier)}"
+        )
     if parent := manifest.get("init_from"):
         lineage.add("parent", f"goes on from step {parent['step']:,} of {parent['parent']}")
 

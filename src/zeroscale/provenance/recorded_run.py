@@ -1,6 +1,5 @@
 """Read a recorded run with all it left behind, and check its files against their recorded hashes."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +8,10 @@ from zeroscale.config import diff
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file
+from zeroscale.core.files import read_object, sha256_file
 from zeroscale.runs import checkpoint, layout, status
 from zeroscale.runs.manifest import FORMAT, Manifest, own_hash
-from zeroscale.runs.results import Json, ResultFile
+from zeroscale.runs.results import Json, ResultFile, read_result
 from zeroscale.runs.run import Run, open_run
 
 
@@ -87,8 +86,12 @@ def check(directory: Path) -> Check:
 
 def check_hashed_files(directory: Path, checks: Check) -> None:
     """Check the files whose hashes DONE holds."""
-    done = status.read_done(directory) or {}
-    hashes = done.get("sha256") or {}
+    try:
+        done = status.read_done_file(directory)
+    except ZeroscaleError as error:
+        checks.faults.append(str(error))
+        return
+    hashes = done.get("sha256", {}) if done else {}
     for name, expected in hashes.items():
         _compare(directory / name, expected, f"{layout.DONE} says", checks)
     if not hashes:
@@ -99,14 +102,12 @@ def check_hashed_files(directory: Path, checks: Check) -> None:
 def check_checkpoint(path: Path, checks: Check) -> None:
     """Check the files of a checkpoint, whose hashes its meta.json holds."""
     try:
-        meta = read_json(path / layout.META)
+        hashes = checkpoint.meta(path)["sha256"]
     except ZeroscaleError as error:
         checks.faults.append(str(error))
         return
-    hashes = meta.get("sha256") if isinstance(meta, dict) else None
-    if not isinstance(hashes, dict):
-        checks.faults.append(f"{path / layout.META} does not describe a checkpoint")
-        return
+    if layout.WEIGHTS not in hashes:
+        checks.faults.append(f"{_short(path / layout.META)} holds no sha256 of {layout.WEIGHTS}")
     for name, expected in hashes.items():
         if (path / name).is_file():
             _compare(path / name, expected, f"{layout.META} says", checks)
@@ -117,12 +118,10 @@ def check_checkpoint(path: Path, checks: Check) -> None:
 def check_result(path: Path, checks: Check) -> None:
     """Check a result and its rows per example, by the hashes that it holds."""
     try:
-        content = read_json(path)
+        read_result(path)
+        content = read_object(path)  # as it stands there, for its own hash
     except ZeroscaleError as error:
         checks.faults.append(str(error))
-        return
-    if not isinstance(content, dict):
-        checks.faults.append(f"{_short(path)} is not a result")
         return
     if "sha256" not in content:
         checks.unknown.append(f"{_short(path)}: written before results had a sha256 of their own")
@@ -164,10 +163,10 @@ def _settings(run: Run, manifest: Manifest, checks: Check) -> TrainConfig:
         settings = run.config
     except ZeroscaleError as error:
         raise ZeroscaleError(f"{path} ({_versions(manifest)}): {error}\n{_checkable(checks)}") from error
-    done, meta = status.read_done(directory) or {}, _meta(directory)
-    expected = manifest.get("settings_hash") or done.get("settings_hash") or meta.get("settings_hash")
+    done, meta = status.read_done(directory), _meta(directory)
+    expected = manifest.get("settings_hash") or (done and done["settings_hash"]) or meta.get("settings_hash")
     if expected and settings.hash() != expected:
-        changed = diff.differences(meta["settings"], as_dict(settings)) if meta.get("settings") else []
+        changed = diff.differences(meta.get("settings") or {}, as_dict(settings)) if meta.get("settings") else []
         what = f": {'; '.join(changed)}" if changed else f" (settings hash {settings.hash()[:12]}, not {expected[:12]})"
         raise ZeroscaleError(
             f"{path} is not what the run was trained with{what}. Put it back; the settings of a checkpoint also stand "
@@ -176,16 +175,14 @@ def _settings(run: Run, manifest: Manifest, checks: Check) -> TrainConfig:
     return settings
 
 
-def _meta(directory: Path) -> Json:
+def _meta(directory: Path) -> checkpoint.Meta:
     """The meta.json of the newest checkpoint that can be read."""
     for path in reversed(checkpoint.all_of(directory)):
         try:
-            meta = json.loads((path / layout.META).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return checkpoint.meta(path)
+        except ZeroscaleError:
             continue
-        if isinstance(meta, dict):
-            return meta
-    return {}
+    return {"sha256": {}}
 
 
 def _versions(manifest: Manifest) -> str:

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -33,6 +34,8 @@ def write(study: Path | Sequence[Path], out: Path | None = None, live: float | N
     in a folder beside them that is called after them. With `out` nothing is written into a study. `live` makes a page
     that looks for a newer one every so many seconds, and leaves out the static figures and tables, which take seconds.
 
+    What is left out, because its file is damaged, is said on standard error and on the page.
+
     Raises:
         ZeroscaleError: a folder is no study, or the report cannot be written.
     """
@@ -42,6 +45,9 @@ def write(study: Path | Sequence[Path], out: Path | None = None, live: float | N
     if out is not None:
         _refuse_other(Path(out))
     data = page.read(studies, keep=out is None)
+    if live is None:
+        for text in (text for study in data.studies for text in study.left_out):
+            print(text, file=sys.stderr)
     target = report_directory(data) if out is None else Path(out)
     write_directory(target, lambda folder: _fill(folder, data, target, live))
     return target / "index.html"

@@ -3,21 +3,40 @@
 Reading one needs neither torch nor Lightning; `training.train_state` writes and restores them.
 """
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file
+from zeroscale.core.files import sha256_file
 from zeroscale.runs import layout
 from zeroscale.runs.layout import META
 
 FORMAT = 2
 _CONTINUED_FROM = 2
 """The oldest format that a run goes on from; older ones can be scored."""
+
+
+# The keys with a slash are none that a class could have. What a version did not record has no key.
+Meta = TypedDict(
+    "Meta",
+    {
+        "format": NotRequired[int],
+        "settings": NotRequired[dict[str, Any]],
+        "settings_hash": NotRequired[str],
+        "tokenizer": NotRequired[str],
+        "corpus": NotRequired[str],
+        "step": NotRequired[int],
+        "tokens": NotRequired[int],
+        "val/loss": NotRequired[float | None],
+        "on_request": NotRequired[bool],
+        "sha256": dict[str, str],
+    },
+)
+"""meta.json of a checkpoint: fingerprints of its tokenizer and corpus, and the sha256 of its files by name."""
 
 
 class NewerFormat(ZeroscaleError):
@@ -31,7 +50,16 @@ def step_of(path: Path) -> int:
     return step
 
 
-def verify(directory: Path) -> dict[str, Any]:
+def meta(directory: Path) -> Meta:
+    """meta.json of a checkpoint, whose files may be others by now.
+
+    Raises:
+        ZeroscaleError: it is missing or damaged.
+    """
+    return json_records.read(Meta, directory / META)
+
+
+def verify(directory: Path) -> Meta:
     """meta.json of a whole checkpoint.
 
     Raises:
@@ -40,31 +68,31 @@ def verify(directory: Path) -> dict[str, Any]:
     """
     if not (directory / META).is_file():
         raise ZeroscaleError(f"{directory} is not a checkpoint: it has no {META}")
-    meta = read_json(directory / META)
-    if not isinstance(meta, dict) or not isinstance(meta.get("sha256"), dict):
-        raise ZeroscaleError(f"{directory / META} does not describe a checkpoint")
-    if meta.get("format", 0) > FORMAT:
+    found = meta(directory)
+    if found.get("format", 0) > FORMAT:
         raise NewerFormat(
-            f"{directory} was written by a newer zeroscale (format {meta['format']}, this one knows {FORMAT}): "
+            f"{directory} was written by a newer zeroscale (format {found.get('format')}, this one knows {FORMAT}): "
             "update this one, or choose another output_dir"
         )
-    for name, expected in meta["sha256"].items():
+    if layout.WEIGHTS not in found["sha256"]:
+        raise ZeroscaleError(f"{directory / META}: sha256 has no {layout.WEIGHTS}, so the weights cannot be verified")
+    for name, expected in found["sha256"].items():
         if not (directory / name).is_file():
             raise ZeroscaleError(f"{directory} is not whole: {name} is missing")
         if sha256_file(directory / name) != expected:
             raise ZeroscaleError(f"{directory / name} is not what was written: its sha256 differs from {META}'s")
-    return meta
+    return found
 
 
-def read_meta(directory: Path) -> dict[str, Any]:
+def read_meta(directory: Path) -> Meta:
     """`verify` for a run that goes on from here: an older format has no optimizer state that this version reads."""
-    meta = verify(directory)
-    if meta.get("format", 0) < _CONTINUED_FROM:
+    found = verify(directory)
+    if found.get("format", 0) < _CONTINUED_FROM:
         raise ZeroscaleError(
-            f"{directory} was written by an older zeroscale (format {meta.get('format')}): it can be scored, but not "
+            f"{directory} was written by an older zeroscale (format {found.get('format')}): it can be scored, but not "
             f"trained on; remove {layout.run_of(directory)} to start anew"
         )
-    return meta
+    return found
 
 
 def all_of(run: Path) -> list[Path]:
@@ -111,22 +139,18 @@ class RetentionPolicy:
         keep = {*regular[-self.last :], *paths[-1:]}
         if self.every_tokens is not None:
             keep |= {path for path in regular if metas[path].get("tokens", 1) % self.every_tokens == 0}
-        losses = {path: metas[path]["val/loss"] for path in regular if _finite(metas[path].get("val/loss"))}
+        measured = {path: metas[path].get("val/loss") for path in regular}
+        losses = {path: loss for path, loss in measured.items() if loss is not None}
         if self.best and losses:
             keep.add(min(losses, key=losses.__getitem__))
         return keep
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
-
-
-def _meta(path: Path) -> dict[str, Any]:
+def _meta(path: Path) -> Meta:
     try:
-        value = read_json(path / META)
+        return meta(path)
     except ZeroscaleError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        return {"sha256": {}}
 
 
 def prune(run: Path, policy: RetentionPolicy) -> None:

@@ -1,11 +1,15 @@
 """The ledger of a study, results.csv: a row per run and checkpoint, made from the run directories and nothing else."""
 
+import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import write_text
 from zeroscale.core.jsonl import Row
+from zeroscale.core.parsing import regular_file
 from zeroscale.model.flops import flops_6nd
 from zeroscale.runs.results import ENDS, ResultFile
 from zeroscale.runs.run import Run
@@ -71,6 +75,27 @@ def write(path: Path, frame: "DataFrame") -> Path:
     """Writes results.csv, whole or not at all."""
     write_text(path, as_csv(frame))
     return path
+
+
+def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a results.csv as text by column, each with its line in the file.
+
+    Raises:
+        ZeroscaleError: it is no CSV.
+    """
+    try:
+        return parse_rows(path, regular_file.read(path).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
+
+
+def parse_rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
+    """`read_rows` of a text that stands, or would stand, in `path`."""
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
+    try:
+        return [(line, {name: cell for name, cell in row.items() if name}) for line, row in enumerate(reader, start=2)]
+    except csv.Error as error:
+        raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
 
 
 def _rows(run: Run) -> list[Row]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from zeroscale.config.train import Parent, TrainConfig
-from zeroscale.core import machine
-from zeroscale.core.files import read_json, sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.core import json_records, machine
+from zeroscale.core.files import sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.runs import layout, numerics
 from zeroscale.runs import source as sources
 from zeroscale.runs.source import SourceFacts
@@ -223,9 +223,9 @@ def write(run: Path, manifest: Manifest, source: sources.Source, first_step: int
     uncommitted changes of that time stay as source.until-STEP.diff.
     """
     path, diff = run / layout.MANIFEST, run / layout.SOURCE_DIFF
-    before = read_json(path) if first_step and path.is_file() else None
-    if isinstance(before, dict):
-        earlier, went_on = _earlier(cast(Manifest, before), first_step)
+    before = json_records.read(Manifest, path) if first_step and path.is_file() else None
+    if before is not None:
+        earlier, went_on = _earlier(before, first_step)
         manifest = {**manifest, "earlier": earlier}
         if went_on and diff.is_file() and diff.read_bytes() != source.diff:
             diff.rename(run / layout.diff_until(first_step))

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
-from zeroscale.core import hub
+from zeroscale.core import hub, json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file, sha256_json
+from zeroscale.core.files import sha256_file, sha256_json
 from zeroscale.core.hub import model_files
 from zeroscale.runs import checkpoint, layout
 from zeroscale.runs.run import Run
@@ -86,7 +87,7 @@ def resolve(name: str | Path) -> Run | Checkpoint | Study | ExternalModel:
         return ExternalModel(str(path), path)
     if (path / layout.EVALS).is_dir():
         source = path / layout.ORIGIN
-        origin = read_json(source).get("checkpoint", str(name)) if source.is_file() else str(name)
+        origin = read_origin(path)["checkpoint"] if source.is_file() else str(name)
         return ExternalModel(origin, scores=path)
     if layout.has_examples(path):
         whole = path.resolve()
@@ -117,6 +118,25 @@ def run_behind(name: str | Path) -> Run | None:
     if isinstance(resolved, Checkpoint):
         return resolved.run
     return resolved if isinstance(resolved, Run) else None
+
+
+class Origin(TypedDict):
+    """source.json beside the scores of a checkpoint that no run here made: its name and its hash."""
+
+    checkpoint: str
+    weights_hash: NotRequired[str]
+    revision: NotRequired[str | None]
+    commit: NotRequired[str | None]
+    files: NotRequired[dict[str, str]]
+
+
+def read_origin(directory: Path) -> Origin:
+    """source.json of outputs/eval/NAME.
+
+    Raises:
+        ZeroscaleError: it is missing or damaged.
+    """
+    return json_records.read(Origin, directory / layout.ORIGIN, "score the checkpoint again to have it written anew")
 
 
 @dataclass(frozen=True)
@@ -171,7 +191,7 @@ def _label(name: str, step: int | None) -> str:
 def _scored_by_name(name: str, outputs: Path) -> Path:
     """The directory with the scores of a name of the hub, by the origin recorded beside them."""
     sources = sorted((outputs / layout.EXTERNAL).glob(f"*/{layout.ORIGIN}"))
-    directories = [source.parent for source in sources if read_json(source).get("checkpoint") == name]
+    directories = [source.parent for source in sources if read_origin(source.parent)["checkpoint"] == name]
     if not directories:
         raise ZeroscaleError(
             f"{name} is no directory here, and no checkpoint of that name has been scored in "
@@ -253,7 +273,13 @@ def resolve_checkpoint(name: str | Path, outputs: Path, revision: str | None = N
 
 def _verified(location: Checkpoint) -> CheckpointRef:
     meta = checkpoint.verify(location.directory)
-    config = build_config(TrainConfig, meta["settings"])
+    path = location.directory / layout.META
+    if "settings" not in meta:
+        raise ZeroscaleError(f"{path} has no settings: it does not say what model this is")
+    try:
+        config = build_config(TrainConfig, meta["settings"])
+    except ZeroscaleError as error:
+        raise ZeroscaleError(f"{path}, settings: {error}") from error
     name = layout.run_of(location.directory).name
     return CheckpointRef(name, location.directory, location.results_directory, meta["sha256"][layout.WEIGHTS], config)
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
-from zeroscale.core.marks import Reason, reasons_of
+from zeroscale.core.marks import Reason, SubsetJson, reasons_of
 from zeroscale.runs import layout
 from zeroscale.runs.manifest import Environment
 
@@ -27,6 +27,52 @@ class MetricScore(TypedDict, total=False):
     n: int | None
     chance: float | None
     higher_is_better: bool
+
+
+class ResultContent(TypedDict, total=False):
+    """CARD.PROTOCOL.json, as far as it is read without its harness; an older version's lacks some keys."""
+
+    card: Required[str]
+    metrics: Required[dict[str, MetricScore]]
+    protocol: str
+    source: str | None
+    card_hash: str | None
+    data_hash: str | None
+    weights_hash: str | None
+    tokenizer: str | None
+    limit: int | None
+    seed: int | None
+    interval_seed: int | None
+    bootstrap: int | None
+    dtype: str | None
+    deterministic: bool | None
+    version: int | None
+    key: str | None
+    is_sample: bool | None
+    mark: str | None
+    main_metric: str | None
+    n: int | None
+    unit: str | None
+    family: str | None
+    options: dict[str, Any]
+    data: str | None
+    is_benchmark: bool | None
+    subset: SubsetJson | None
+    seconds: float | None
+    truncated: int | None
+    truncated_tokens: int | None
+    left_out: int | None
+    assumptions: list[str]
+    notes: list[str]
+    interval_notes: list[str]
+    cost: dict[str, float | None]
+    origin: list[str]
+    extra: dict[str, Any]
+    params_non_embedding: int | None
+    token_logprobs: bool | None
+    records_sha256: str | None
+    made: Environment
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -107,10 +153,24 @@ def read_result(path: Path, step: int = 0) -> ResultFile:
     Raises:
         ZeroscaleError: the file is missing, damaged, or no result.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict) or "card" not in content:
-        raise ZeroscaleError(f"{path} is not a result: it needs 'card' and 'metrics'. Score the checkpoint again")
-    return ResultFile(step, path, content)
+    content = json_records.read(ResultContent, path, "score the checkpoint again")
+    return ResultFile(step, path, dict(content))
+
+
+def read_rows(path: Path) -> list[Json]:
+    """The row per example beside a result.
+
+    Raises:
+        ZeroscaleError: the file is missing or is no Parquet file.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
+    except (OSError, pyarrow.ArrowException) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ZeroscaleError(f"{path} cannot be read: {first}; score the checkpoint again") from error
 
 
 def read_directory(directory: Path, step: int = 0) -> list[ResultFile]:
@@ -131,7 +191,7 @@ def scores_in(directory: Path) -> dict[str, float]:
     for path in layout.result_files(directory):
         try:
             columns = read_result(path).scores
-        except (ZeroscaleError, AttributeError):
+        except ZeroscaleError:
             continue
         scores |= {column: value for column, value in columns.items() if value is not None}
     return scores

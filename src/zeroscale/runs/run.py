@@ -3,19 +3,42 @@
 import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, TypedDict, cast
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
-from zeroscale.core import jsonl
+from zeroscale.core import json_records, jsonl
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
+from zeroscale.core.json_records import WrongType
 from zeroscale.core.parsing import yaml_text
 from zeroscale.runs import checkpoint, layout, results, status
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.results import ResultFile
 
 State = Literal["done", "running", "failed", "resumable"]
+
+
+class ModelSettings(TypedDict, total=False):
+    name: str | None
+
+
+class TrainerSettings(TypedDict, total=False):
+    tokens: int | None
+    batch_tokens: int | None
+
+
+class TokenizerSettings(TypedDict, total=False):
+    kind: str | None
+
+
+class Settings(TypedDict, total=False):
+    """config.yaml as far as it is read without being checked whole: settings of another version, too."""
+
+    seed: int | None
+    model: ModelSettings
+    trainer: TrainerSettings
+    tokenizer: TokenizerSettings
+    data_dir: str | None
 
 
 class RunState(NamedTuple):
@@ -59,9 +82,14 @@ class Run:
 
     @cached_property
     def settings(self) -> jsonl.Row:
-        """config.yaml as it stands there, unchecked; {} where there is none."""
+        """config.yaml as it stands there, of which `Settings` are checked; {} where there is none."""
         path = self.directory / layout.CONFIG
-        return yaml_text.read(path) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        try:
+            return dict(json_records.from_json(Settings, yaml_text.read(path)))
+        except WrongType as error:
+            raise ZeroscaleError(f"{path}: {error}") from error
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -77,18 +105,21 @@ class Run:
     @cached_property
     def manifest(self) -> Manifest:
         """What the run was made with; {} where that is not recorded."""
-        return cast(Manifest, read_object(self.directory / layout.MANIFEST))
+        path = self.directory / layout.MANIFEST
+        return json_records.read(Manifest, path) if path.exists() else {}
 
     @cached_property
     def status(self) -> RunState:
         """Its state, for which a run that is not finished asks its locks: a process that is killed leaves a
         status.json behind that says `running`."""
-        recorded = read_object(self.directory / layout.STATUS)
+        recorded = status.read_file(self.directory)
         state, reason, step = recorded.get("state"), str(recorded.get("reason") or ""), recorded.get("step")
         if (self.directory / layout.DONE).exists():
             return RunState("done", reason, step)
-        if state == "failed" or state == "resumable":
-            return RunState(state, reason, step)
+        if state == "failed":
+            return RunState("failed", reason, step)
+        if state == "resumable":
+            return RunState("resumable", reason, step)
         if status.is_locked(self.directory):
             return RunState("running", reason if state in ("running", "done") else "about to begin", step)
         # DONE is written last: without it even a run whose status is `done` was cut off.
@@ -123,18 +154,27 @@ class Run:
         return set(config.cards) <= set(done["cards"]) and (not config.cards or done["cards_from"] == config.cards_from)
 
     @property
+    def _known(self) -> Settings:
+        return cast(Settings, self.settings)
+
+    @property
     def model(self) -> str | None:
         """The model's name."""
-        return (self.settings.get("model") or {}).get("name")
+        return self._known.get("model", {}).get("name")
 
     @property
     def seed(self) -> int | None:
-        return self.settings.get("seed")
+        return self._known.get("seed")
 
     @property
     def batch_tokens(self) -> int | None:
         """Tokens of an optimizer step."""
-        return (self.settings.get("trainer") or {}).get("batch_tokens")
+        return self._known.get("trainer", {}).get("batch_tokens")
+
+    @property
+    def tokens(self) -> int | None:
+        """Tokens that it trains on in all."""
+        return self._known.get("trainer", {}).get("tokens")
 
     @property
     def metrics_path(self) -> Path:
@@ -160,6 +200,15 @@ class Run:
     def last_metrics(self) -> list[jsonl.Row]:
         """The end of metrics.jsonl, as it is now."""
         return jsonl.tail(self.metrics_path, "step")
+
+    @cached_property
+    def fault(self) -> str | None:
+        """Why the run cannot be read; None where every file that a study's tables are made from is whole."""
+        try:
+            _ = self.settings, self.manifest, self.status, self.metrics, self.results
+        except ZeroscaleError as error:
+            return str(error)
+        return None
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -213,13 +262,3 @@ def not_a_run(directory: Path) -> str:
     names = [path.name for path in layout.run_directories(directory)]
     hint = f"; it is a study, give one of its runs: {', '.join(names[:4])}" if names else ""
     return f"{directory} is not a run: no {layout.CONFIG} in it{hint}"
-
-
-def read_object(path: Path) -> jsonl.Row:
-    """A file that holds a JSON object; {} where there is none."""
-    if not path.is_file():
-        return {}
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise ZeroscaleError(f"{path} should hold a JSON object, not a {type(value).__name__}")
-    return value

@@ -6,10 +6,11 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import is_held, read_json, write_json
+from zeroscale.core.files import is_held, write_json
 from zeroscale.runs import layout
 
 # The exit code of a worker that found its run locked by another.
@@ -27,28 +28,48 @@ class Status:
     """When it was recorded, in seconds since 1970."""
 
 
-class Done(TypedDict, total=False):
+class StatusFile(TypedDict, total=False):
+    """status.json."""
+
+    state: str
+    reason: str | None
+    step: int | None
+    time: float | str | None
+    """Seconds since 1970; of old versions an ISO date."""
+
+
+class Done(TypedDict):
     """The content of DONE: `sha256` is of the run's files that nothing writes again, by name."""
 
     settings_hash: str
     cards: list[str]
     cards_from: str
-    revision: str | None
-    sha256: dict[str, str]
+    revision: NotRequired[str | None]
+    sha256: NotRequired[dict[str, str]]
 
 
 def read(run: Path) -> Status:
     """The run's last recorded state; a missing or unreadable record is `missing`."""
     try:
-        value = read_json(run / layout.STATUS)
-        return Status(
-            state=value["state"],
-            reason=value.get("reason", ""),
-            step=value.get("step", 0),
-            time=value.get("time", 0.0),
-        )
-    except (ZeroscaleError, KeyError, TypeError, OSError):
+        found = read_file(run)
+    except ZeroscaleError:
         return Status("missing")
+    return Status(
+        state=found.get("state", "missing"),
+        reason=found.get("reason") or "",
+        step=found.get("step") or 0,
+        time=when if isinstance(when := found.get("time"), int | float) else 0.0,
+    )
+
+
+def read_file(run: Path) -> StatusFile:
+    """status.json; {} where there is none.
+
+    Raises:
+        ZeroscaleError: it is damaged.
+    """
+    path = run / layout.STATUS
+    return json_records.read(StatusFile, path) if path.exists() else {}
 
 
 def is_locked(run: Path) -> bool:
@@ -78,11 +99,18 @@ def write_done(
 
 
 def read_done(run: Path) -> Done | None:
-    """What DONE says, or None where the run is not finished."""
-    if not (run / layout.DONE).is_file():
-        return None
+    """What DONE says, or None where the run is not finished, or DONE is damaged: then it is finished anew."""
     try:
-        value: Done = read_json(run / layout.DONE)
+        return read_done_file(run)
     except ZeroscaleError:
         return None
-    return value if isinstance(value, dict) and "settings_hash" in value else None
+
+
+def read_done_file(run: Path) -> Done | None:
+    """What DONE says, or None where there is none.
+
+    Raises:
+        ZeroscaleError: it is damaged.
+    """
+    path = run / layout.DONE
+    return json_records.read(Done, path) if path.exists() else None

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
+from zeroscale.core.files import read_object
 from zeroscale.core.jsonl import Row
 from zeroscale.runs import layout, ledger
 from zeroscale.runs.run import Run
@@ -43,6 +43,16 @@ class Study:
             raise ZeroscaleError(f"{self.directory} is not a directory: give a study's, such as outputs/pocket")
         return [Run(path) for path in layout.run_directories(self.directory)]
 
+    @cached_property
+    def readable_runs(self) -> list[Run]:
+        """`runs` less those of which a file is damaged: what is asked of the study as a whole goes on without them."""
+        return [run for run in self.runs if run.fault is None]
+
+    @property
+    def unreadable_runs(self) -> list[Run]:
+        """Those that are left out of `readable_runs`; `Run.fault` says why."""
+        return [run for run in self.runs if run.fault is not None]
+
     def require_runs(self) -> list[Run]:
         """`runs`, of which there must be one.
 
@@ -60,8 +70,9 @@ class Study:
     def ledger(self) -> "DataFrame":
         """A row for each run and checkpoint, as in results.csv: cell (the run's name), model, status, step, seed,
         params, params_non_embedding, tokens, flops, train/loss and val/loss (nats per token), seconds, and for each
-        score CARD/METRIC with …/low, …/high (95 %) and …/n. Read from the runs, not from results.csv."""
-        return ledger.collect(self.runs)
+        score CARD/METRIC with …/low, …/high (95 %) and …/n. Read from the runs, not from results.csv; a run of which a
+        file is damaged has no rows."""
+        return ledger.collect(self.readable_runs)
 
     @property
     def ledger_path(self) -> Path:
@@ -82,8 +93,7 @@ class Study:
         Raises:
             ZeroscaleError: it is damaged.
         """
-        value = read_json(self.fit_path) if self.fit_path.is_file() else None
-        return value if isinstance(value, dict) else None
+        return read_object(self.fit_path) if self.fit_path.exists() else None
 
     @property
     def report_directory(self) -> Path:

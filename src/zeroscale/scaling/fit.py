@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file, write_json
+from zeroscale.core.files import read_object, sha256_file, write_json
 from zeroscale.core.json_records import to_json
 from zeroscale.runs import layout, ledger, manifest
 from zeroscale.runs.run import Run
@@ -101,8 +101,9 @@ def _study_name(runs: Path, study: "StudyRuns") -> str:
 
 def load_runs(runs: Path, options: Options) -> "StudyRuns":
     """A study, a CSV, or a directory of lm-evaluation-harness' results, as the laws take it; writes nothing."""
-    study_runs = Study(runs).runs if runs.is_dir() else []
-    imported = runs.is_dir() and not study_runs and lm_eval_results.is_results(runs)
+    study = Study(runs) if runs.is_dir() else None
+    study_runs = study.readable_runs if study is not None else []
+    imported = study is not None and not study.runs and lm_eval_results.is_results(runs)
     if imported:
         rows = RunRows(lm_eval_results.read_results(runs, options.columns, options.tokens_per_step))
     else:
@@ -256,11 +257,11 @@ def _write(path: Path, value: Json) -> Json:
     """Writes unless the same fit is there already: then the file, with its date, stays as it is."""
     if path.is_file():
         try:
-            old = read_json(path)
+            old: Json | None = read_object(path)
         except ZeroscaleError:
             old = None
         undecided = dict.fromkeys(("created", "command", "source"))
-        if isinstance(old, dict) and {**old, **undecided} == {**value, **undecided}:
+        if old is not None and {**old, **undecided} == {**value, **undecided}:
             return old
     write_json(path, value)
     return value

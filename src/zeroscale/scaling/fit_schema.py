@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zeroscale.core import json_records
-from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
-from zeroscale.core.json_records import Record, WrongType, to_json
+from zeroscale.core.json_records import Record, to_json
 from zeroscale.runs.source import SourceFacts
 from zeroscale.scaling.laws.estimate import Estimate
 
@@ -321,10 +319,7 @@ def read_fit(path: Path) -> FitFile:
     Raises:
         ZeroscaleError: the file is missing or no JSON, or a value in it has another type than it should.
     """
-    try:
-        return from_json(read_json(path))
-    except WrongType as error:
-        raise ZeroscaleError(f"{path}: {error}; fit the laws again") from error
+    return json_records.read(FitFile, path, "fit the laws again")
 
 
 def from_json(content: Json) -> FitFile:

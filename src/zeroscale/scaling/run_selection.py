@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 COLUMN_OF = {"non_embedding": "params_non_embedding", "total": "params", "matmul": "params_matmul"}
 Z95 = 1.959964
+UNREADABLE = "it cannot be read: {}"
 NOT_DONE = "the run is not done"
 NO_LOSS = "no val/loss at its last checkpoint"
 NO_LOSS_HERE = "no val/loss at this checkpoint"
@@ -22,7 +23,9 @@ SHORTER = "the same size was trained on more tokens in another run"
 BY_NAME = "left out by leave_out"
 OUTSIDE = "its {0} is outside keep.{0} ({1} to {2})"
 NO_NUMBER = "its {0} ({1}) is no number that keep.{0} could take"
-BAD_LOSS = "its val/loss is {:g}, which is no loss above zero"
+BAD_LOSS = "its val/loss is {:g}, which is no loss that a law could take"
+# Nats per token; and what no count of parameters, tokens or FLOPs reaches.
+LARGEST_LOSS, LARGEST = 1e6, 1e60
 
 # A row of results.csv or of another CSV of runs, by column; None where the file says nothing.
 Row = dict[str, Any]
@@ -180,7 +183,7 @@ def _no_loss(row: Row, missing: str) -> str | None:
     loss = row["val/loss"]
     if loss is None:
         return missing
-    return None if math.isfinite(loss) and loss > 0 else BAD_LOSS.format(loss)
+    return None if 0 < loss <= LARGEST_LOSS else BAD_LOSS.format(loss)
 
 
 def _add_step(left_out: list[LeftOutRun], cell: str, rule: str, step: int) -> None:
@@ -206,14 +209,18 @@ def _from_ledger(row: Row, column: str) -> SelectedRun:
         tokens=int(row["tokens"]),
         flops=_finite(row["flops"]),
         loss=row["val/loss"],
-        loss_low=_finite(row.get("held_out/loss/low")),
-        loss_high=_finite(row.get("held_out/loss/high")),
+        loss_low=_loss_end(row.get("held_out/loss/low")),
+        loss_high=_loss_end(row.get("held_out/loss/high")),
         row=row,
     )
 
 
 def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return value if value is not None and abs(value) <= LARGEST else None
+
+
+def _loss_end(value: float | None) -> float | None:
+    return value if value is not None and 0 <= value <= LARGEST_LOSS else None
 
 
 def _from_csv(row: Row) -> SelectedRun:

@@ -12,7 +12,7 @@ from zeroscale.scaling.csv_runs.cells import read_rows
 from zeroscale.scaling.csv_runs.readers import Fault, LedgerRows, PlainRows
 from zeroscale.scaling.csv_runs.units import UnitFault, unit_faults
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.run_selection import LeftOutRun, Row
+from zeroscale.scaling.run_selection import UNREADABLE, LeftOutRun, Row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -119,7 +119,9 @@ def read(runs: Path, options: Options | None = None) -> RunRows:
     study = Study(runs)
     study.require_runs()
     frame = study.ledger
+    left_out = [LeftOutRun(run.name, UNREADABLE.format(run.fault), state="damaged") for run in study.unreadable_runs]
     if frame.empty:
-        states = ", ".join(f"{run.name} is {run.state}" for run in study.runs)
-        raise ZeroscaleError(f"{runs}: no run has a checkpoint or a result yet ({states})")
-    return RunRows(frame)
+        states = [f"{run.name} is {run.state}" for run in study.readable_runs]
+        states += [f"{run.cell}: {run.rule}" for run in left_out]
+        raise ZeroscaleError(f"{runs}: no run has a checkpoint or a result yet ({', '.join(states)})")
+    return RunRows(frame, tuple(left_out))

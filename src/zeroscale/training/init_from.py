@@ -119,7 +119,7 @@ def start(settings: TrainConfig, corpus: Corpus, say: Callable[[str], None]) -> 
         return None
     meta = checkpoint.read_meta(path)
     guards.check_same_data(path, meta, corpus)
-    changed = diff.differences(_shared(meta["settings"]), _shared(as_dict(settings)))
+    changed = diff.differences(_shared(meta.get("settings", {})), _shared(as_dict(settings)))
     if changed:
         raise ZeroscaleError(f"init_from: {path} cannot be gone on from with other settings: {'; '.join(changed)}")
     return path

@@ -22,7 +22,7 @@ import torch
 from zeroscale.config import hashing
 from zeroscale.config.train import TrainConfig
 from zeroscale.core import jsonl
-from zeroscale.core.files import read_json, write_json
+from zeroscale.core.files import write_json
 from zeroscale.core.jsonl import Row
 from zeroscale.core.machine import read_number
 from zeroscale.data.batch_layout import layout_of
@@ -30,6 +30,7 @@ from zeroscale.data.corpus import Corpus
 from zeroscale.data.loader import MicroBatch
 from zeroscale.eval.held_out import held_out_text
 from zeroscale.runs import checkpoint, layout, manifest
+from zeroscale.runs.run import Run
 from zeroscale.training import build, callbacks, guards, init_from, throughput, train_state
 from zeroscale.training.async_writer import AsyncCheckpointWriter
 from zeroscale.training.callbacks import StepResult
@@ -71,7 +72,7 @@ def train(
     # Build.
     model = build.model(settings, corpus)
     held_out = held_out_text(settings, corpus)
-    stopwatch = Stopwatch(rows[-1]["seconds"] if rows else 0.0)
+    stopwatch = Stopwatch((rows[-1].get("seconds") or 0.0) if rows else 0.0)
     writer = AsyncCheckpointWriter()
     log = callbacks.MetricsLogger(
         settings,
@@ -79,7 +80,7 @@ def train(
         writer=metrics,
         tracker=tracker,
         progress=progress,
-        spikes=guards.LossSpikeDetector(row["train/loss"] for row in rows),
+        spikes=guards.LossSpikeDetector(row["train/loss"] for row in rows if row.get("train/loss") is not None),
         device_name=gpu,
     )
     save = callbacks.Checkpoints(
@@ -232,7 +233,7 @@ def _log_summary(
     options, rate = settings.trainer, stopwatch.rate()
     mfu = throughput.mfu(rate, settings.flops_per_token, gpu, options.devices, options.precision)
     peak_memory = throughput.peak_memory_bytes(gpu is not None)
-    facts = read_json(directory / layout.MANIFEST) | {
+    facts = dict(Run(directory).manifest) | {
         "train_seconds": round(stopwatch.seconds, 3),
         "tokens_per_s": round(rate, 1),
         "mfu": mfu,

@@ -1,7 +1,8 @@
 """`zeroscale export`: a run as a directory that transformers loads, with a model card made of the run's own records."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic.dataclasses import dataclass
@@ -17,8 +18,10 @@ from zeroscale.core.format import NOT_FINITE, general, interval
 from zeroscale.core.marks import Mark
 from zeroscale.core.tables import Table
 from zeroscale.eval import load
-from zeroscale.runs import layout, resolve
+from zeroscale.runs import checkpoint, layout, resolve
 from zeroscale.runs.manifest import Manifest
+from zeroscale.runs.results import read_result
+from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
     from zeroscale.eval.results import Result
@@ -31,6 +34,8 @@ TOKENIZERS = {
     "bytes": "one per byte, and the end of text",
     "gpt2": "GPT-2's own byte-level BPE",
 }
+
+NOT_RECORDED = "not recorded"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -90,7 +95,7 @@ def model_card(target: resolve.CheckpointRef, name: str) -> str:
     """README.md of the export. `name` is what the directory is called."""
     assert target.run is not None
     run = target.run_directory
-    manifest, meta = files.read_json(run / layout.MANIFEST), files.read_json(target.path / layout.META)
+    manifest, meta = Run(run).manifest, checkpoint.meta(target.path)
     return "\n".join(
         [
             "---",
@@ -102,9 +107,9 @@ def model_card(target: resolve.CheckpointRef, name: str) -> str:
             "---",
             f"# {name}",
             "",
-            f"A GPT-2-style language model: step {meta['step']:,} of {target.run.steps:,} of the run `{run.name}`, "
-            f"trained with zeroscale {manifest['source']['version']}. `zeroscale export` wrote this directory and this "
-            "page from the run's own records.",
+            f"A GPT-2-style language model: step {_recorded(meta, 'step')} of {target.run.steps:,} of the run "
+            f"`{run.name}`, trained with zeroscale {_recorded(manifest, 'source', 'version')}. `zeroscale export` "
+            "wrote this directory and this page from the run's own records.",
             "",
             *_usage(name),
             "## The model",
@@ -143,41 +148,65 @@ def _usage(name: str) -> list[str]:
     ]
 
 
+def _recorded(facts: Mapping[str, object], *keys: str) -> str:
+    """A fact of a record for the card; an older version did not record them all."""
+    value: object = facts
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return NOT_RECORDED if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def _shape(run: TrainConfig, manifest: Manifest) -> list[tuple[str, ...]]:
-    shape, params = run.model, manifest["params"]
+    shape, inner = run.model, _recorded(manifest, "params", "non_embedding")
+    matmul = _recorded(manifest, "params", "matmul")
     return [
         ("layers, width, heads", f"{shape.n_layer}, {shape.d_model}, {shape.n_head}"),
         ("context", f"{shape.n_positions:,} tokens"),
-        ("vocabulary", f"{manifest['tokenizer']['vocab_size']:,} tokens: {TOKENIZERS[run.tokenizer.kind]}"),
-        ("parameters, all", f"{params['total']:,}"),
-        ("parameters without the embeddings", f"{params['non_embedding']:,} (N of Kaplan et al. 2020)"),
-        ("parameters without the position embeddings", f"{params['matmul']:,} (those in matrix products)"),
+        ("vocabulary", f"{_recorded(manifest, 'tokenizer', 'vocab_size')} tokens: {TOKENIZERS[run.tokenizer.kind]}"),
+        ("parameters, all", _recorded(manifest, "params", "total")),
+        (
+            "parameters without the embeddings",
+            f"{inner} (N of Kaplan et al. 2020)",
+        ),
+        (
+            "parameters without the position embeddings",
+            f"{matmul} (those in matrix products)",
+        ),
     ]
 
 
-def _training(target: resolve.CheckpointRef, manifest: Manifest, meta: dict[str, Any]) -> list[tuple[str, ...]]:
-    run, corpus, source, machine = target.run, manifest["corpus"], manifest["source"], manifest["hardware"]
+def _training(target: resolve.CheckpointRef, manifest: Manifest, meta: checkpoint.Meta) -> list[tuple[str, ...]]:
+    run, source, machine = target.run, manifest.get("source") or {}, manifest.get("hardware") or {}
     assert run is not None
-    changed = " with uncommitted changes" if source["dirty"] else ""
-    chips = f"{manifest['devices']} × {machine['gpu']}" if machine["gpu"] else f"{machine['cpu']}, no GPU"
+    changed = " with uncommitted changes" if source.get("dirty") else ""
+    on_cpu = f"{_recorded(machine, 'cpu')}, no GPU"
+    chips = f"{_recorded(manifest, 'devices')} × {machine.get('gpu')}" if machine.get("gpu") else on_cpu
+    tokens, per_token = meta.get("tokens"), manifest.get("flops_per_token")
+    flops = NOT_RECORDED if tokens is None or per_token is None else f"{tokens * per_token:.3g}"
+    packages = manifest.get("packages") or {}
+    corpus = _recorded(manifest, "corpus", "name")
+    counts = [_recorded(manifest, "corpus", name) for name in ("n_train_tokens", "n_val_tokens")]
     dataset = f" ({run.data.dataset})" if run.data.kind == "hub" else ""
     return [
         (
             "corpus",
-            f"{corpus['name']}{dataset}: {corpus['n_train_tokens']:,} tokens, {corpus['n_val_tokens']:,} held out",
+            f"{corpus}{dataset}: {counts[0]} tokens, {counts[1]} held out",
         ),
-        ("corpus fingerprint", corpus["fingerprint"]),
-        ("tokenizer fingerprint", manifest["tokenizer"]["fingerprint"]),
-        ("tokens seen", f"{meta['tokens']:,} of {run.trainer.tokens:,}, in batches of {run.trainer.batch_tokens:,}"),
+        ("corpus fingerprint", _recorded(manifest, "corpus", "fingerprint")),
+        ("tokenizer fingerprint", _recorded(manifest, "tokenizer", "fingerprint")),
+        (
+            "tokens seen",
+            f"{_recorded(meta, 'tokens')} of {run.trainer.tokens:,}, in batches of {run.trainer.batch_tokens:,}",
+        ),
         (
             "training FLOPs",
-            f"{meta['tokens'] * manifest['flops_per_token']:.3g} (forward and backward, full attention counted)",
+            f"{flops} (forward and backward, full attention counted)",
         ),
-        ("seed", str(manifest["seed"])),
+        ("seed", str(manifest.get("seed", NOT_RECORDED))),
         ("precision", run.trainer.precision),
-        ("hardware", f"{chips}, {manifest['threads']} threads, {machine['system']}"),
-        ("source revision", f"{source['revision'] or 'unknown (an installed package)'}{changed}"),
-        ("packages", ", ".join(f"{package} {version}" for package, version in manifest["packages"].items())),
+        ("hardware", f"{chips}, {_recorded(manifest, 'threads')} threads, {_recorded(machine, 'system')}"),
+        ("source revision", f"{source.get('revision') or 'unknown (an installed package)'}{changed}"),
+        ("packages", ", ".join(f"{package} {version}" for package, version in packages.items()) or NOT_RECORDED),
         ("settings hash", manifest["settings_hash"]),
         ("sha256 of the run's weights", target.weights_hash),
     ]
@@ -221,9 +250,9 @@ def _results(out: Path) -> "list[Result]":
     from zeroscale.eval.results import Result
 
     results = []
-    for path in sorted(out.glob("*.json")):
+    for path in layout.result_files(out):
         try:
-            results.append(Result.from_json(files.read_json(path)))
+            results.append(Result.from_json(read_result(path).content))
         except (TypeError, KeyError, AttributeError) as error:
             raise ZeroscaleError(f"{path} is not a result that this version can read; score the run again") from error
     return results

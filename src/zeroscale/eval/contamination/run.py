@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zeroscale.config.commands.contamination import OverlapConfig
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import disk_errors, read_json, try_lock, write_directory
+from zeroscale.core.files import disk_errors, read_object, try_lock, write_directory
 from zeroscale.data.corpus_texts import Texts
 from zeroscale.data.ngrams import scan
 from zeroscale.data.ngrams.index import INDEX, Builder, NgramIndex
@@ -157,8 +157,7 @@ def _index(
 def _refuse_other(directory: Path) -> None:
     """What stands there is to be written over: only an earlier index, or nothing."""
     if directory.is_dir() and any(directory.iterdir()):
-        header = read_json(directory / INDEX) if (directory / INDEX).is_file() else None
-        if isinstance(header, dict) and "distinct" in header:
+        if (directory / INDEX).is_file() and "distinct" in read_object(directory / INDEX):
             return
     elif not directory.exists() or directory.is_dir():
         return

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_json
+from zeroscale.core.files import sha256_json
 from zeroscale.core.hub import model_files
 from zeroscale.provenance import recorded_run
 from zeroscale.provenance.reproduce import rescore
 from zeroscale.runs import layout, manifest, resolve
 from zeroscale.runs.manifest import Environment
+from zeroscale.runs.resolve import Origin, read_origin
 from zeroscale.runs.results import ResultFile, read_directory
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def score_again(
     Raises:
         ZeroscaleError: there are none, or the checkpoint is gone, or its weights are others.
     """
-    origin, recorded = read_json(directory / layout.ORIGIN), read_directory(directory / layout.EVALS)
+    origin, recorded = read_origin(directory), read_directory(directory / layout.EVALS)
     if not recorded:
         raise ZeroscaleError(f"{directory} holds no results: there is nothing to compare with")
     if request.steps:
@@ -67,21 +68,21 @@ def _threads(result: ResultFile) -> int:
     return (made.get("threads") or 0) * (made.get("devices") or 1)
 
 
-def _check_same_model(target: resolve.CheckpointRef, origin: dict[str, Any]) -> None:
+def _check_same_model(target: resolve.CheckpointRef, origin: Origin) -> None:
     """Scores that were written before configuration and tokenizer counted are known by the hash of the weights alone.
 
     Raises:
         ZeroscaleError: the checkpoint holds another model than the one that was scored.
     """
     recorded = origin.get("files")
-    if target.weights_hash == origin["weights_hash"]:
+    if target.weights_hash == origin.get("weights_hash"):
         return
     if not isinstance(recorded, dict):
-        if sha256_json(model_files.weights_only(target.files)) == origin["weights_hash"]:
+        if sha256_json(model_files.weights_only(target.files)) == origin.get("weights_hash"):
             return
         raise ZeroscaleError(
             f"{origin['checkpoint']} holds other weights than those that were scored (not sha256 "
-            f"{origin['weights_hash'][:12]}): bring them back"
+            f"{str(origin.get('weights_hash'))[:12]}): bring them back"
         )
     changed = [name for name in sorted({*recorded, *target.files}) if recorded.get(name) != target.files.get(name)]
     raise ZeroscaleError(

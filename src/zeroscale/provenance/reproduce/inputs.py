@@ -11,7 +11,7 @@ from zeroscale.config.trainer import InitFromConfig, TrackerConfig
 from zeroscale.config.validate import combination_faults
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
+from zeroscale.core.files import read_object
 from zeroscale.data.corpus import INDEX
 from zeroscale.eval import tasks
 from zeroscale.eval.cards import examples, sources
@@ -127,8 +127,8 @@ def _missing_devices(config: TrainConfig) -> str:
 def _link_corpus(source: Path, link: Path, expected: str | None, say: Say) -> None:
     """Links the corpus beside the run, if it is the recorded one: its shards are compared with their sha256 on use."""
     try:
-        fingerprint = read_json(source / INDEX).get("fingerprint")
-    except (ZeroscaleError, AttributeError):
+        fingerprint = read_object(source / INDEX).get("fingerprint")
+    except ZeroscaleError:
         return
     if expected is not None and fingerprint == expected:
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, write_json
+from zeroscale.core.files import write_json
 from zeroscale.launch import launcher
 from zeroscale.provenance import compare_environment, compare_runs, recorded_run
 from zeroscale.provenance.recorded_run import Recorded
@@ -78,7 +78,7 @@ def _check_output_directory(run: Recorded, directory: Path, inputs: Inputs) -> N
         )
     if not (directory / layout.MANIFEST).is_file():
         return
-    manifest = read_json(directory / layout.MANIFEST)
+    manifest = Run(directory).manifest
     for key in ("source", "packages", "threads"):
         if manifest.get(key) != inputs.facts[key]:
             raise ZeroscaleError(

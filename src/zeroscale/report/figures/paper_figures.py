@@ -53,6 +53,10 @@ def tasks(cards: list[Card]) -> list[Task]:
     return panels if any(task.panel for task in panels) else []
 
 
+# Nats, of which the exponential is a number.
+MAX_LOSS = 700.0
+
+
 def perplexity(study: StudyView, curves: list[Curve]) -> Plot | None:
     """Figure 4: perplexity per token of the training text and of held-out text against size; None under two sizes.
 
@@ -102,7 +106,7 @@ def _test(rows: list[BestRun]) -> Layer:
 def _train(rows: list[BestRun], curves: list[Curve]) -> list[Layer]:
     """Perplexity of the training text at the end, where at least two runs have logged it."""
     last = {curve.run: curve.smooth[-1] for curve in curves if curve.smooth and curve.smooth[-1] is not None}
-    trained = [row for row in rows if row.run.name in last]
+    trained = [row for row in rows if (last.get(row.run.name) or MAX_LOSS) < MAX_LOSS]
     if len(trained) < 2:
         return []
     x, y = [row.params for row in trained], [math.exp(last[row.run.name] or 0.0) for row in trained]
@@ -121,7 +125,7 @@ def _best(runs: list[RunView]) -> list[BestRun]:
     by_size: dict[float, BestRun] = {}
     for run in runs:
         loss = number(run.row.get(LOSS))
-        if run.done and run.params and loss is not None:
+        if run.done and run.params and loss is not None and loss < MAX_LOSS:
             candidate = BestRun(run.params, loss, run)
             by_size[run.params] = min(by_size.get(run.params, candidate), candidate, key=lambda row: row.loss)
     return [by_size[params] for params in sorted(by_size)]
@@ -131,6 +135,6 @@ def _interval(run: RunView) -> tuple[float | None, float | None]:
     """Of the held-out perplexity, from the loss's own."""
     for result in latest(run).values():
         loss = result.score("loss") if result.card == HELD_OUT else None
-        if loss and loss.low is not None and loss.high is not None:
+        if loss and loss.low is not None and loss.high is not None and max(loss.low, loss.high) < MAX_LOSS:
             return math.exp(loss.low), math.exp(loss.high)
     return None, None

@@ -93,4 +93,4 @@ def faults(study: StudyView, law: Law, curves: list[Curve]) -> list[str]:
     unfinished = [f"{run.label} ({run.state})" for run in study.runs if not run.done and run.name not in warnings]
     if unfinished:
         texts.append(f"Not done, and not in the law: {', '.join(unfinished)}.")
-    return texts
+    return [*texts, *study.left_out]

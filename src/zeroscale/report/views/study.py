@@ -1,7 +1,5 @@
 """A study as the report shows it: its runs, their rows of results.csv, and fit.json."""
 
-import csv
-import io
 import math
 import re
 from collections import Counter
@@ -13,7 +11,7 @@ from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import number
 from zeroscale.report.views.results import Json, ResultView
-from zeroscale.runs import layout
+from zeroscale.runs import layout, ledger
 from zeroscale.runs import study as studies
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.run import Run
@@ -106,12 +104,16 @@ class RunView:
 
 @dataclass(frozen=True)
 class StudyView:
-    """A study's runs, from the smallest model to the largest; `fit` is None without a fit.json."""
+    """A study's runs, from the smallest model to the largest; `fit` is None without a fit.json.
+
+    `left_out` are sentences: what is not shown, because its file is damaged, and why.
+    """
 
     name: str
     directory: Path
     runs: list[RunView]
     fit: FitFile | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def shown_path(self) -> str:
@@ -126,11 +128,16 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     """Reads everything the report shows. A results.csv that is missing or old is written anew, unless `keep` is false:
     then nothing is written into the study.
 
+    A run of which a file is damaged, and a damaged fit.json, are left out with a word.
+
     Raises:
-        ZeroscaleError: the directory is none, holds no run, or a file in it is damaged.
+        ZeroscaleError: the directory is none, or holds no run that can be read.
     """
     study = studies.Study(directory)
-    directory, runs = study.directory, study.runs
+    directory, runs = study.directory, study.readable_runs
+    left_out = [f"{run.name} is left out: {run.fault}." for run in study.unreadable_runs]
+    if study.runs and not runs:
+        raise ZeroscaleError("\n".join([f"{directory}: no run can be read.", *left_out]))
     if not runs:
         raise ZeroscaleError(
             f"{directory} holds no run (no subdirectory has a config.yaml): give a study's directory, such as "
@@ -140,8 +147,12 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     names = labels(runs)
     views = [_run_view(run, ledger.get(run.name, []), names[run.name]) for run in runs]
     views.sort(key=lambda view: (view.params or math.inf, view.name))
-    fit = read_fit(directory / layout.FIT) if (directory / layout.FIT).is_file() else None
-    return StudyView(study.name, directory, views, fit)
+    try:
+        fit = read_fit(directory / layout.FIT) if (directory / layout.FIT).exists() else None
+    except ZeroscaleError as error:
+        fit = None
+        left_out.append(f"The laws are left out: {error}.")
+    return StudyView(study.name, directory, views, fit, tuple(left_out))
 
 
 def labels(runs: list[Run]) -> dict[str, str]:
@@ -173,7 +184,7 @@ def _with_both(run: Run) -> str:
 
 def _tokens(run: Run) -> str:
     """What the run trains on in all; "" where its settings do not say."""
-    tokens = number((run.settings.get("trainer") or {}).get("tokens"))
+    tokens = run.tokens
     return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
@@ -197,26 +208,23 @@ def _ledger(study: studies.Study, keep: bool) -> dict[str, list[LedgerRow]]:
     running whose process is gone."""
     path = study.ledger_path
     if path.is_file() and path.stat().st_mtime >= _newest_record(study.runs):
-        rows = _parse(path, path.read_bytes())
-        states = {run.name: run.state for run in study.runs}
+        try:
+            rows = _by_run(ledger.read_rows(path))
+        except ZeroscaleError:
+            rows = {"": [{"status": "damaged: it is collected again"}]}
+        states = {run.name: run.state for run in study.readable_runs}
         if all(row.get("status") == states.get(name) for name, listed in rows.items() for row in listed):
             return rows
-    from zeroscale.runs import ledger
-
     if keep:
         study.write_ledger()
-    return _parse(path, ledger.as_csv(study.ledger).encode())
+    return _by_run(ledger.parse_rows(path, ledger.as_csv(study.ledger)))
 
 
-def _parse(path: Path, content: bytes) -> dict[str, list[LedgerRow]]:
+def _by_run(table: list[tuple[int, dict[str, str]]]) -> dict[str, list[LedgerRow]]:
     rows: dict[str, list[LedgerRow]] = {}
-    try:
-        with io.StringIO(content.decode("utf-8"), newline="") as handle:
-            for line, raw in enumerate(csv.DictReader(handle), start=2):
-                row: LedgerRow = {column: _field(text) for column, text in raw.items() if text}
-                rows.setdefault(str(raw.get("cell")), []).append({**row, "line": line})
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
+    for line, raw in table:
+        row: LedgerRow = {column: _field(text) for column, text in raw.items() if text}
+        rows.setdefault(raw.get("cell", ""), []).append({**row, "line": line})
     for rows_of_run in rows.values():
         rows_of_run.sort(key=lambda row: number(row.get("step")) or 0.0)
     return rows

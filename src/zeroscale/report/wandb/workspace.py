@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, write_json
+from zeroscale.core.files import read_object, write_json
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.views import size_law
 from zeroscale.report.views.study import StudyView
@@ -48,8 +48,8 @@ def save(study: StudyView, entity: str, project: str, fit_run: str) -> list[str]
 def _saved(study: StudyView, entity: str, project: str) -> dict[str, object]:
     """What the last report left in the study, if it was in the same project."""
     try:
-        saved = dict(read_json(study.directory / VIEWS))
-    except (ZeroscaleError, ValueError, TypeError):
+        saved = read_object(study.directory / VIEWS)
+    except ZeroscaleError:
         return {}
     return saved if (saved.get("entity"), saved.get("project")) == (entity, project) else {}
 

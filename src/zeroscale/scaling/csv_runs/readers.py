@@ -10,7 +10,7 @@ from zeroscale.runs import ledger
 from zeroscale.scaling.csv_runs.cells import Cells, meant, number_in, shown
 from zeroscale.scaling.csv_runs.columns import named_columns, refuse_doubled
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.run_selection import BY_NAME, NO_NUMBER, LeftOutRun, Range, Row, outside
+from zeroscale.scaling.run_selection import BY_NAME, LARGEST, NO_NUMBER, LeftOutRun, Range, Row, outside
 
 # Ours: what results.csv must have, and of these what a row may not leave empty.
 LEDGER_COLUMNS = ("cell", "status", "step", "params", "params_non_embedding", "params_matmul", "tokens", "val/loss")
@@ -184,6 +184,8 @@ def _any(value: float) -> str | None:
 
 
 def _positive(value: float) -> str | None:
+    if math.isfinite(value) and value > LARGEST:
+        return f"nothing of that size can be fitted (at most {LARGEST:g})"
     return None if math.isfinite(value) and value > 0 else "it must be a finite number above zero"
 
 

@@ -5,11 +5,12 @@ Only files are read here; wandb is not imported.
 
 import secrets
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TypedDict
 
 from zeroscale.config.trainer import TrackerConfig
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, write_text
+from zeroscale.core.files import write_text
 from zeroscale.core.jsonl import Row
 from zeroscale.runs.run import Run
 
@@ -58,7 +59,7 @@ def is_sent(directory: Path, tracker: TrackerConfig, mode: str, complete: SentNo
 def read_note(directory: Path) -> SentNote:
     """The note of the last sending; empty where there is none."""
     try:
-        return cast(SentNote, dict(read_json(directory / SENT)))
+        return json_records.read(SentNote, directory / SENT)
     except ZeroscaleError:
         return {}
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json
-from zeroscale.runs import layout
+from zeroscale.runs import checkpoint, layout
 from zeroscale.runs.results import Json
 from zeroscale.runs.run import Run
 from zeroscale.training.trackers.follower import FINISH_SECONDS
@@ -139,7 +138,7 @@ def checkpoint_artifact(directory: Path) -> "wandb.Artifact | None":
     if not checkpoints:
         return None
     folder = checkpoints[-1]
-    meta = read_json(folder / layout.META)
+    meta = dict(checkpoint.meta(folder))
     metadata = {key: meta[key] for key in ("step", "tokens", "settings_hash", "val/loss") if key in meta}
     artifact = wandb.Artifact(cut(f"checkpoint-{directory.name}", MAX_NAME), type="model", metadata=metadata)
     artifact.add_file(str(folder / layout.META))
