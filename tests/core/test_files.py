@@ -10,6 +10,7 @@ import pytest
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_lines
+from zeroscale.core.parsing import regular_file
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -90,3 +91,12 @@ def test_only_a_line_feed_ends_a_line(tmp_path):
             (tmp_path / "lines").write_bytes(content)
         with pytest.raises(ZeroscaleError, match=message):
             read_lines(tmp_path / "lines")
+
+
+def test_a_file_is_read_in_the_memory_that_it_needs(tmp_path):
+    """However large it might be: no machine has the memory for `limit` bytes."""
+    path = tmp_path / "file"
+    path.write_bytes(b"ab" * 2_000_000)
+    assert regular_file.read(path, limit=1 << 60) == b"ab" * 2_000_000
+    with pytest.raises(ZeroscaleError, match="more than the 10"):
+        regular_file.read(path, limit=10)

@@ -2,11 +2,13 @@
 
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from zeroscale.core.errors import ZeroscaleError
 
 # JSON and YAML are held in memory whole, several times their size: nothing that is read so is larger.
 LIMIT = 256 << 20
+_PIECE = 1 << 20
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a device",
@@ -31,7 +33,7 @@ def read(path: Path, limit: int = LIMIT) -> bytes:
         if found.st_size > limit:
             raise ZeroscaleError(f"{path} has {found.st_size:,} bytes, more than the {limit:,} that it may have")
         with open(path, "rb") as file:
-            content = file.read(limit + 1)
+            content = _up_to(file, limit + 1)
     except FileNotFoundError as error:
         raise ZeroscaleError(f"{path} does not exist") from error
     except OSError as error:
@@ -39,6 +41,15 @@ def read(path: Path, limit: int = LIMIT) -> bytes:
     if len(content) > limit:
         raise ZeroscaleError(f"{path} has more than the {limit:,} bytes that it may have")
     return content
+
+
+def _up_to(file: BinaryIO, size: int) -> bytes:
+    """At most `size` bytes, in pieces: Python's `read(size)` takes so much memory at once, whatever the file holds."""
+    pieces = []
+    while size > 0 and (piece := file.read(min(size, _PIECE))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def decode(content: bytes, where: str | Path) -> str:
