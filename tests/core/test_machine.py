@@ -5,9 +5,11 @@ import ctypes.util
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from zeroscale.cli import main
 from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
 
@@ -108,3 +110,29 @@ def test_cuda_visible_devices_ends_at_the_first_that_names_no_device(visible, na
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert machine.gpus() == names
+
+
+def test_a_thread_that_the_system_refuses_is_a_message_and_the_others_end(monkeypatch, capsys):
+    running = threading.active_count()
+    machine.check_threads(3)
+    start, allowed = threading.Thread.start, iter(range(2))
+
+    def refuse(thread):
+        if next(allowed, None) is None:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(ZeroscaleError, match="2 of 3 could be started"):
+        machine.check_threads(3)
+    assert threading.active_count() == running
+    assert machine.thread_refusal(RuntimeError("other")) is None
+
+
+def test_a_refused_thread_anywhere_is_one_message(monkeypatch, capsys):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(main.commands, "run", refuse)
+    assert main.main(["plan"]) == 2
+    assert "the system refuses another thread" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote,
 from zeroscale.cli.help import FREE_TEXT, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
+from zeroscale.core.machine import thread_refusal
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,6 +58,9 @@ def _report(error: Exception) -> int:
         raise error
     if isinstance(error, OSError) and error.strerror:
         streams.say_error(f"zeroscale: {error.filename or 'the system'}: {error.strerror}")
+        return 2
+    if refusal := thread_refusal(error):
+        streams.say_error(f"zeroscale: {refusal}")
         return 2
     streams.say_error(
         f"zeroscale: {type(error).__name__}: {error}\n"

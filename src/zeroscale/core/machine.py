@@ -5,6 +5,7 @@ import itertools
 import os
 import platform
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
@@ -159,3 +160,30 @@ def read_number(key: str, default: int | None = None, environment: Mapping[str, 
         shown = text if len(text) <= 40 else text[:39] + "…"
         raise ZeroscaleError(f"{key}={shown} is not a number; this environment variable should be one")
     return int(text)
+
+
+def check_threads(count: int) -> None:
+    """Checks that the system lets this process start so many threads: where it does not, torch's own pool ends it.
+
+    Raises:
+        ZeroscaleError: it refuses one of them.
+    """
+    done, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=done.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise ZeroscaleError(f"{thread_refusal(error)}; {len(started)} of {count} could be started") from error
+    finally:
+        done.set()
+        for thread in started:
+            thread.join()
+
+
+def thread_refusal(error: BaseException) -> str | None:
+    """What Python's refusal of a thread means; None of another error."""
+    if not (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
+        return None
+    return "the system refuses another thread (`ulimit -u`, or the container's limit): raise it, or give fewer threads"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
-from zeroscale.core.machine import read_number, thread_count
+from zeroscale.core.machine import check_threads, read_number, thread_count, thread_refusal
 from zeroscale.launch import process
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
@@ -107,6 +107,8 @@ def _reason(error: Exception, directory: Path) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename or directory}"
+    if refusal := thread_refusal(error):
+        return refusal
     first = (str(error).strip() or "no message").splitlines()[0]
     return f"{type(error).__name__}: {first}; the traceback is in {directory / layout.LOG}"
 
@@ -124,6 +126,7 @@ def _run(directory: Path, rank: int) -> None:
     import torch
 
     if threads := thread_count():
+        check_threads(threads)
         torch.set_num_threads(threads)
     if config.trainer.deterministic:
         torch.use_deterministic_algorithms(True)

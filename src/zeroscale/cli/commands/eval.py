@@ -222,7 +222,9 @@ def _set_threads(threads: int | None) -> None:
 
     from zeroscale.core import machine
 
-    torch.set_num_threads(threads or machine.cpu_cores())
+    count = threads or machine.cpu_cores()
+    machine.check_threads(count)
+    torch.set_num_threads(count)
 
 
 def _show(report: Report, directories: set[Path]) -> None:

@@ -177,7 +177,9 @@ def _json_prompt(line: str, where: str) -> str:
 def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[LanguageModel, TextTokenizer]":
     import torch
 
-    torch.set_num_threads(config.threads or machine.cpu_cores())
+    threads = config.threads or machine.cpu_cores()
+    machine.check_threads(threads)
+    torch.set_num_threads(threads)
     model, tokenizer = load.load(target)
     if machine.resolve_accelerator(config.accelerator) == "cuda":
         model = model.to("cuda")

@@ -100,6 +100,8 @@ def _faults(what: str, offline: bool) -> Iterator[None]:
         )
         if away and not offline and not _REFUSAL.search(reason):
             raise TrackerUnavailable(reason) from error
+        if isinstance(error, RuntimeError | OSError):  # (the system's word, not W&B's: no home folder, no permission)
+            what = "W&B does not start"
         raise ZeroscaleError(
             f"{what}: {reason}\nLog in with `wandb login`, or go on without: tracker.mode=offline keeps the run for "
             "`wandb sync`, tracker=none leaves W&B out."
