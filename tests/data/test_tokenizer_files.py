@@ -100,8 +100,9 @@ def directory(tmp_path: Path) -> Path:
 def test_a_damaged_file_is_one_message(name, directory):
     file, content, message = DAMAGED[name]
     (directory / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    stamp = file == tokenizer_files.STAMP
-    for read in (lambda: hf_tokenizer.load(directory, 257), lambda: tokenizer_files.check(directory))[: 2 - stamp]:
+    gpt2_alone = file == tokenizer_files.STAMP or name.startswith("merge of")
+    readers = (lambda: hf_tokenizer.load(directory, 257), lambda: tokenizer_files.check(directory))
+    for read in readers[: 1 if gpt2_alone else 2]:
         with pytest.raises(ZeroscaleError, match=message) as caught:
             read()
         said = str(caught.value)

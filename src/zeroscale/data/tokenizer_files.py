@@ -143,7 +143,8 @@ def check(directory: Path) -> None:
     if (directory / TOKENIZER).is_file():
         read_tokenizer_json(directory / TOKENIZER)
     if (names := layout(directory)) is not None:
-        read_pair(directory, names)
+        _vocabulary(_json(directory / names[0]), directory / names[0])
+        read_lines(directory / names[1])  # other tokenizers write a count after each merge (BioGPT's)
     read_config(directory)
     read_added(directory)
 
