@@ -265,3 +265,21 @@ def test_the_bytes_of_tokens_are_those_of_the_text(kind, tmp_path):
     assert [found.decode_bytes([token]) for token in ids] == parts
     assert found.decode(ids) == text
     assert found.token_byte_lengths()[ids].tolist() == [len(part) for part in parts]
+
+
+@pytest.mark.parametrize("form", ["vocab.txt", "tokenizer.json"])
+def test_word_pieces_of_a_gpt2_are_auto_tokenizers(form, tmp_path):
+    # As GPT-2s for Chinese have it.
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "town", "un", "##do", "."]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    if form == "tokenizer.json":
+        transformers.BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+        (tmp_path / "vocab.txt").unlink()
+    config = {"tokenizer_class": "BertTokenizer", "eos_token": "[SEP]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": 10}))
+    found, theirs = hf_tokenizer.load(tmp_path, 10), transformers.AutoTokenizer.from_pretrained(tmp_path)
+    texts = ["The town undo.", "the  town"]
+    assert found.encode_batch(texts) == theirs(texts, add_special_tokens=False)["input_ids"]
+    assert found.encode_whole(texts) == theirs(texts)["input_ids"]
+    assert 6 in found.encode(texts[0])

@@ -140,6 +140,10 @@ def test_what_the_library_cannot_read_is_one_message(part, value, directory):
 
 
 def test_a_directory_without_a_tokenizer_says_so(tmp_path):
-    (tmp_path / "tokenizer.model").write_bytes(b"\x0a\x05<unk>")
     with pytest.raises(ZeroscaleError, match=r"no tokenizer in here; it should hold vocab\.json \+ merges\.txt"):
         hf_tokenizer.load(tmp_path, 257)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    (tmp_path / "tokenizer.model").write_bytes(b"\x0a\x05<unk>")
+    with pytest.raises(ZeroscaleError, match=r"cannot load this tokenizer: ") as caught:
+        hf_tokenizer.load(tmp_path, 257)
+    assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.hub.model_files import TOKENIZER_FILES
 from zeroscale.data import tokenizer_files as files
 from zeroscale.data.tokenizer_files import Merges, TokenizerConfig, TokenizerJson
 
@@ -13,6 +14,15 @@ END_OF_TEXT = "<|endoftext|>"
 # Of these transformers either makes GPT-2's own tokenizer or takes tokenizer.json as it is.
 _CLASSES = (None, "GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 _FLAGS = ("add_prefix_space", "add_bos_token", "add_eos_token", "auto_map")
+# Of other kinds: SentencePiece's models, WordPiece's vocab.txt.
+_KNOWN = (
+    *(name for layout in files.LAYOUTS for name in layout),
+    files.CONFIG,
+    files.SPECIALS,
+    files.ADDED,
+    files.STAMP,
+)
+_OTHERS = [name for name in TOKENIZER_FILES if name not in _KNOWN]
 _MODEL_OPTIONS = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
 
 
@@ -35,8 +45,10 @@ def read_vocabulary(directory: Path) -> tuple[dict[str, int], Merges]:
     names = files.layout(directory)
     if names is not None:
         return files.read_pair(directory, names)
-    content = _tokenizer_json(directory)
-    assert content.vocabulary is not None and content.merges is not None
+    file = _tokenizer_file(directory)
+    content = files.read_tokenizer_json(file)
+    if content.vocabulary is None or content.merges is None:
+        raise ZeroscaleError(f"{file}: not a byte-level BPE tokenizer: it has no vocabulary with merges")
     return {**content.vocabulary, **{token.content: token.id for token in content.added}}, content.merges
 
 
@@ -55,9 +67,12 @@ def read(directory: Path, rows: int | None = None) -> TokenizerParts:
     if not (directory / files.TOKENIZER).is_file() and names is not None:
         vocabulary, merges = files.read_pair(directory, names)
         return TokenizerParts(_known(vocabulary, merges, rows), merges, tuple(more))
-    content = _tokenizer_json(directory)
-    assert content.vocabulary is not None and content.merges is not None
+    if not (directory / files.TOKENIZER).is_file() and (others := [n for n in _OTHERS if (directory / n).is_file()]):
+        return TokenizerParts({}, [], (f"it is in {others[0]}", *more))
+    content = files.read_tokenizer_json(_tokenizer_file(directory))
     more += _beyond_json(content)
+    if content.vocabulary is None or content.merges is None:
+        return TokenizerParts({}, [], (*more, "it has no vocabulary with merges"))
     added = {token.content: token.id for token in content.added}
     if names is not None:
         other, merges = files.read_pair(directory, names)
@@ -95,15 +110,12 @@ def fault(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], letters
     return None
 
 
-def _tokenizer_json(directory: Path) -> TokenizerJson:
+def _tokenizer_file(directory: Path) -> Path:
     file = directory / files.TOKENIZER
     if not file.is_file():
         expected = ", ".join(" + ".join(layout) for layout in files.LAYOUTS)
         raise ZeroscaleError(f"{directory}: no tokenizer in here; it should hold {expected}, or {files.TOKENIZER}")
-    content = files.read_tokenizer_json(file)
-    if content.vocabulary is None or content.merges is None:
-        raise ZeroscaleError(f"{file}: not a byte-level BPE tokenizer: it has no vocabulary with merges")
-    return content
+    return file
 
 
 def _beyond_json(json: TokenizerJson) -> list[str]:
