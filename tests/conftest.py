@@ -56,6 +56,22 @@ def environment(**changes: str) -> dict[str, str]:
     }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in an order drawn by this seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --shuffle: files, and the tests of each, in another order; the same in every worker of xdist."""
+    seed = config.getoption("shuffle")
+    if seed is None:
+        return
+    draw = random.Random(seed)
+    draw.shuffle(items)
+    # What a module or a session shares is made once: the tests of a file stay together.
+    places = {path: place for place, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: places[item.path])
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from dataclasses import fields
 
 import pytest
@@ -172,10 +171,9 @@ def test_help_names_every_command_and_imports_nothing_heavy():
 def test_plan_does_not_import_torch(tmp_path):
     code = "import sys; from zeroscale.cli import main; main.main(['plan', '+sweeps=pocket']); "
     code += "print('torch' in sys.modules)"
-    before = time.monotonic()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert result.stdout.splitlines()[-1] == "False" and "total of 4" in result.stdout
-    assert time.monotonic() - before < 60 and not os.listdir(tmp_path)
+    assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("command", sorted(main.COMMANDS))

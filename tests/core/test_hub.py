@@ -131,18 +131,18 @@ class TestRefusals:
     def test_a_short_wait_is_waited(self, hub, model, tmp_path):
         hub.busy = [{"Retry-After": "1"}, {"RateLimit": '"api";r=0;t=1'}]
         said, seconds = snapshot(hub.client(tmp_path), "tiny/gpt2")
-        assert said.endswith(model.commit) and 2 < seconds < 20
+        assert said.endswith(model.commit) and 2 < seconds < 60
 
     def test_a_long_wait_is_said_and_not_waited(self, hub, model, tmp_path):
         hub.busy = [{"Retry-After": "3600"}] * 9
         said, seconds = snapshot(hub.client(tmp_path), "tiny/gpt2")
-        assert "too many requests (HTTP 429): try again in 1.0 h" in said and seconds < 10
+        assert "too many requests (HTTP 429): try again in 1.0 h" in said and seconds < 30
 
     @pytest.mark.parametrize("settings", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": NOWHERE}])
     def test_without_a_network_the_message_comes_within_seconds_and_says_what_to_do(self, settings, tmp_path):
         said, seconds = snapshot({**hub_server.client(NOWHERE, tmp_path), **settings}, "tiny/gpt2")
         why = "HF_HUB_OFFLINE is set" if "HF_HUB_OFFLINE" in settings else f"{NOWHERE} does not answer"
-        assert why in said and "does not hold tiny/gpt2" in said and seconds < 10
+        assert why in said and "does not hold tiny/gpt2" in said and seconds < 30
         assert "into a directory and give that" in said and "HF_HOME" in said
 
     def test_a_server_that_is_silent_is_given_up(self, tmp_path):
@@ -152,7 +152,7 @@ class TestRefusals:
             said, seconds = snapshot(
                 hub_server.client(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path), "tiny/gpt2"
             )
-        assert "does not answer" in said and seconds < 10
+        assert "does not answer" in said and seconds < 30
 
 
 class TestBrokenDownloads:
@@ -203,7 +203,7 @@ class TestDatasets:
         hub.repositories["datasets/EleutherAI/lambada_openai"] = Repository({"test.jsonl": self.ROWS})
         hub.busy = [{"Retry-After": "1800"}] * 20
         said, seconds = ask(LAMBADA, hub.client(tmp_path))
-        assert "too many requests (HTTP 429): try again in 30 min" in said and seconds < 20
+        assert "too many requests (HTTP 429): try again in 30 min" in said and seconds < 30
 
     @pytest.mark.parametrize("streaming", ["true", "false"])
     def test_a_corpus_is_made_of_a_dataset(self, zeroscale, hub, streaming, tmp_path):

@@ -138,10 +138,10 @@ class TestGpt2:
     @pytest.mark.parametrize("alphabet", ["a", "abcdefghijklmnopqrstuvwxyz", " ", "ab1!", "的一是不了人"])
     def test_a_line_without_spaces_takes_linear_time(self, gpt2, size, alphabet):
         text = "".join(random.Random(0).choices(alphabet, k=size))
-        start = time.monotonic()
+        start = time.process_time()  # its own: however busy the machine is
         ids = gpt2.encode(text)
         # 0.2 to 1.5 s per million characters where this was written; a quadratic merge would take hours.
-        assert time.monotonic() - start < size / 50_000
+        assert time.process_time() - start < size / 20_000
         assert gpt2.decode(ids) == text
 
 
@@ -327,7 +327,7 @@ except ZeroscaleError as error:
 def test_without_the_hub_the_message_comes_within_seconds(environment, message, tmp_path):
     said, seconds = ask_hub(environment, tmp_path)
     assert message in said and "Offline, put vocab.json and merges.txt into a directory" in said
-    assert seconds < 10
+    assert seconds < 20
 
 
 def gpt2_repository() -> Repository:

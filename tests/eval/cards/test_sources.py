@@ -127,7 +127,7 @@ try:
     hub.load(registry.resolve(["lambada"])[0].sources.hub)
 except ZeroscaleError as error:
     print(error)
-assert time.monotonic() - started < 10, time.monotonic() - started
+assert time.monotonic() - started < 20, time.monotonic() - started
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

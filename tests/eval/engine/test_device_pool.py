@@ -39,13 +39,24 @@ def load(where):
 
 
 @pytest.fixture(scope="module")
-def pool(model, tokenizer, tmp_path_factory):
-    """Two processes; the tests below ask them in turn, the last one ends them."""
+def pools(model, tokenizer, tmp_path_factory):
+    """A list that holds the pool of these tests, and how to make one."""
     where = tmp_path_factory.mktemp("pool") / "tiny"
     weights.save_pretrained(model, where, eos=tokenizer.eos)
     tokenizer.save(where)
-    with Pool(functools.partial(load, where), ["cpu", "cpu"], threads=1) as pool:
-        yield pool
+    made: list[Pool] = []
+    yield made, lambda: Pool(functools.partial(load, where), ["cpu", "cpu"], threads=1)
+    for pool in made:
+        pool.close()
+
+
+@pytest.fixture
+def pool(pools):
+    """Two processes, which the tests below ask in turn, in any order; new ones after a test that has lost one."""
+    made, make = pools
+    if not made or made[-1]._lost:
+        made.append(make())
+    return made[-1]
 
 
 def test_two_processes_answer_as_one_engine(model, tokenizer, pool):

