@@ -70,7 +70,9 @@ def _is_choice(value: object, override: "Override") -> bool:
 
     if isinstance(value, dict):
         return not override.is_delete() and not override.is_force_add()
-    return isinstance(value, str | QuotedString | Glob) and bool(str(value).strip())
+    if isinstance(value, QuotedString):
+        value = value.text
+    return isinstance(value, Glob) or (isinstance(value, str) and bool(value.strip()) and "${" not in value)
 
 
 def check_number_of_jobs(parsed: Sequence["Override"]) -> None:

@@ -22,6 +22,7 @@ from zeroscale.config.types import (
     Seed,
 )
 from zeroscale.config.validate import build_config
+from zeroscale.core.errors import ZeroscaleError
 from zeroscale.scaling.registry import LAWS
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def run(raw: RawConfig) -> int:
         tokens_per_step=config.tokens_per_step,
     )
     out = Path(config.out) if config.out else None
+    if out is not None and out.is_dir():
+        raise ZeroscaleError(f"out={out} is a directory; give the name of a file for the laws")
     laws = fit.fit_study(Path(config.runs), out, options=options, command=os.environ.get("ZEROSCALE_COMMAND"))
     print(fit.describe(laws))
     return 0
