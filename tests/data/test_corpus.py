@@ -227,5 +227,33 @@ class TestCorpus:
     def test_what_is_no_corpus_is_refused(self, index, tmp_path):
         if index is not None:
             (tmp_path / "index.json").write_text(json.dumps(index))
-        with pytest.raises(ZeroscaleError, match="not a prepared corpus" if index is None else "corpus format"):
+        with pytest.raises(
+            ZeroscaleError, match="not a prepared corpus" if index is None else "corpus format|a JSON object"
+        ):
             Corpus.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (("splits",), [], r"splits is \[\], not an object"),
+        (("splits", "val"), 1, "splits.val is 1, not an object"),
+        (("splits", "val", "shards", 0, "tokens"), "x", r"splits.val.shards\[0\].tokens is 'x', not an integer"),
+        (("splits", "val", "shards", 0, "file"), 3, "file is 3, not a text"),
+        (("splits", "val", "shards", 0, "bytes"), float("nan"), "bytes is nan, which is no finite number"),
+        (("dtype",), "zz", "'zz' not understood"),
+        (("tokenizer",), 3, "tokenizer is 3, not an object"),
+        (("fingerprint",), None, "fingerprint is None, not a text"),
+    ],
+)
+def test_a_damaged_index_is_named_with_its_key(tmp_path, place, value, says):
+    write_corpus(tmp_path, np.arange(500) % 257, np.arange(100) % 257)
+    content = json.loads((tmp_path / "index.json").read_text())
+    holder = content
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    (tmp_path / "index.json").write_text(json.dumps(content))
+    with pytest.raises(ZeroscaleError, match=says) as caught:
+        Corpus.open(tmp_path)
+    assert str(tmp_path / "index.json") in str(caught.value)

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_json, sha256_file
+from zeroscale.core.files import read_object, sha256_file
+from zeroscale.core.json_records import WrongType
 from zeroscale.data.tokenizer import Tokenizer
 
 INDEX = "index.json"
@@ -133,6 +135,36 @@ class Span(NamedTuple):
     last: int
 
 
+class _OpenedSplit(TypedDict):
+    shards: list[ShardEntry]
+    lists: NotRequired[list[FileEntry]]
+
+
+class _OpenedIndex(TypedDict):
+    """What index.json must hold for its tokens to be read; the rest is what it tells of them."""
+
+    format: int
+    name: NotRequired[str]
+    fingerprint: NotRequired[str]
+    settings: NotRequired[dict[str, Any]]
+    tokenizer: NotRequired[TokenizerIndex]
+    dtype: str
+    splits: dict[str, _OpenedSplit]
+
+
+def _checked(path: Path, index: dict[str, Any]) -> CorpusIndex:
+    try:
+        checked = json_records.from_json(_OpenedIndex, index)
+        np.dtype(checked["dtype"])
+    except (WrongType, TypeError) as error:
+        raise ZeroscaleError(f"{path}: {error}; delete {path.parent} and prepare it again") from error
+    if missing := [split for split in SPLITS if split not in checked["splits"]]:
+        raise ZeroscaleError(
+            f"{path}: splits has no {' and no '.join(missing)}; delete {path.parent} and prepare it again"
+        )
+    return cast(CorpusIndex, checked)
+
+
 class Corpus:
     """Shards of token ids under one directory: `open` it.
 
@@ -167,14 +199,13 @@ class Corpus:
             raise ZeroscaleError(
                 f"{directory} is not a prepared corpus (no {INDEX} in it): make one with `zeroscale data`"
             )
-        index = read_json(directory / INDEX)
-        if not isinstance(index, dict) or index.get("format") != FORMAT:
-            version = index.get("format") if isinstance(index, dict) else None
+        index = read_object(directory / INDEX)
+        if (version := index.get("format")) != FORMAT:
             raise ZeroscaleError(
                 f"{directory / INDEX}: corpus format {version}, this zeroscale reads {FORMAT}: use the version that"
                 " prepared it, or delete the directory and prepare it again"
             )
-        corpus = cls(directory, cast(CorpusIndex, index))
+        corpus = cls(directory, _checked(directory / INDEX, index))
         for shard in corpus.files():
             path = directory / shard["file"]
             size = path.stat().st_size if path.is_file() else None

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_directory, write_json
+from zeroscale.core.parsing import json_text
 from zeroscale.model.tensor_files import open_file, write_safetensors
 from zeroscale.runs import checkpoint, layout
 
@@ -61,7 +62,7 @@ def write(path: Path, weights: NamedTensors, state: NamedTensors, meta: Meta) ->
         write_safetensors(directory / layout.WEIGHTS, weights.items())
         write_safetensors(directory / layout.OPTIMIZER, state.items())
         hashes = {name: sha256_file(directory / name) for name in (layout.WEIGHTS, layout.OPTIMIZER)}
-        write_json(directory / layout.META, {"format": checkpoint.FORMAT, **meta, "sha256": hashes})
+        write_json(directory / layout.META, {"format": checkpoint.FORMAT, **json_text.finite(meta), "sha256": hashes})
 
     write_directory(path, fill)
 
