@@ -235,7 +235,7 @@ def override(draw: random.Random, command: str) -> str:
     kind = draw.random()
     key = draw.choice(keys(command))
     value = draw.choice(VALUES) if draw.random() < 0.9 else grammar(draw)
-    if key.split(".")[-1] in TARGETS and value.startswith(("/", "texts", "m", "..", "//")):
+    if key.split(".")[-1] in TARGETS and value.startswith(("/", "texts", "m", "..", "//", "~")):
         value = "made"
     if kind < 0.7:
         return f"{key}={value}"

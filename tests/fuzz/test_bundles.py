@@ -5,9 +5,8 @@ from fuzz.hunter import Hunter
 from fuzz.record_kinds import bundles
 
 
-@pytest.mark.xfail(reason="being mended")
 def test_bundles(hunter: Hunter) -> None:
-    hunter.by_number(bundles, 16)
+    hunter.by_number(bundles, 25)
 
 
 @pytest.mark.slow

@@ -5,9 +5,8 @@ from fuzz.hunter import Hunter
 from fuzz.model_kinds import checkpoints
 
 
-@pytest.mark.xfail(reason="being mended")
 def test_checkpoints(hunter: Hunter) -> None:
-    hunter.by_number(checkpoints, 12)
+    hunter.by_number(checkpoints, 14)
 
 
 @pytest.mark.slow

@@ -5,9 +5,8 @@ from fuzz.corpus_kinds import corpora
 from fuzz.hunter import Hunter
 
 
-@pytest.mark.xfail(reason="being mended")
 def test_corpora(hunter: Hunter) -> None:
-    hunter.by_number(corpora, 25)
+    hunter.by_number(corpora, 40)
 
 
 @pytest.mark.slow

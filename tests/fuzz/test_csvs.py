@@ -7,12 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import DataObject, data
 
 
-@pytest.mark.xfail(reason="being mended")
 @settings(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=14,
+    max_examples=20,
     suppress_health_check=list(HealthCheck),
     phases=PHASES,
 )

@@ -56,7 +56,7 @@ def _faults(suffix: str, text: str) -> Iterator[str]:
 
 def _counts(path: Path, text: str) -> Iterator[str]:
     """A result's examples are its records, one row each; a ledger's rows are runs that are there, each step once."""
-    if path.name == "results.csv":
+    if path.name == "results.csv" and text.startswith("cell,"):
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         places = [(row.get("cell"), row.get("step")) for row in rows]
         if len(set(places)) != len(places):
