@@ -1,7 +1,7 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zeroscale.cli.compose import compose
@@ -115,6 +115,7 @@ def test_the_learning_rate_rule_of_porian_et_al():
     assert optimizer.lr_for(8 * 108_000_000) == pytest.approx(0.0047 / 2)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
