@@ -158,7 +158,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_bits(tmp_path, reference):
 def test_ctrl_c_stops_it_and_the_same_command_goes_on(tmp_path, reference):
     data, expected = reference
     directory = tmp_path / "corpora" / "c"
-    child = start(directory, dataclasses.replace(data, workers=2), pause=0.05)
+    child = start(directory, dataclasses.replace(data, workers=2), pause=0.5)
     wait_for(child, 3)
     child.send_signal(signal.SIGINT)
     said, faults = child.communicate(timeout=300)
