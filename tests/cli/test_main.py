@@ -109,6 +109,14 @@ def test_free_text_reaches_the_settings_as_it_was_typed(text):
     assert job[1]["runs"] == text
 
 
+@pytest.mark.parametrize("key", ["data.split_on", "data.document_start", "data.path"])
+def test_a_bracket_begins_a_mark_or_a_pattern_and_no_list(key):
+    for typed, text in [("[EOS]", "[EOS]"), ("[A-Z]*.txt", "[A-Z]*.txt"), ("'[EOS]'", "[EOS]"), ('"[x]"', "[x]")]:
+        _, overrides = main._split(["data=files", "data.path=x", f"{key}={typed}"])
+        (job,) = compose.compose("data", overrides).configs
+        assert job[1]["data"][key.removeprefix("data.")] == text
+
+
 def test_with_multirun_a_comma_separates_free_text():
     multirun, overrides = main._split(["-m", "checkpoint=a b,c:d", "cards=core"])
     jobs = compose.compose("eval", overrides, multirun)

@@ -51,6 +51,8 @@ FREE_TEXT = {
     "tokenizer.path",
     "tokenizer.revision",
 }
+# Of these, the ones that are never a list: a bracket at their beginning belongs to a pattern or a mark.
+NEVER_LISTS = {"data.document_start", "data.path", "data.split_on"}
 # Of these, the ones that are no path but prose: everything after the `=` is the value, quotes and commas included.
 VERBATIM = {"prompt"}
 

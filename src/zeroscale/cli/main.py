@@ -12,7 +12,7 @@ from zeroscale import __version__
 from zeroscale.cli import commands, help, streams
 from zeroscale.cli.commands import COMMANDS
 from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes
-from zeroscale.cli.help import FREE_TEXT, VERBATIM
+from zeroscale.cli.help import FREE_TEXT, NEVER_LISTS, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
 from zeroscale.core.machine import thread_refusal
@@ -111,7 +111,8 @@ def _quoted(argument: str, multirun: bool) -> str:
         # The shell's bytes; other surrogates, which no shell can give, as the sign for what cannot be read.
         text = re.sub("[\ud800-\udc7f\udd00-\udfff]", "\ufffd", value)
         return f"{key}='{AS_HEX}{text.encode('utf-8', 'surrogateescape').hex()}'"
-    if key.lstrip("+") not in FREE_TEXT or value in ("", "null") or value[0] in "'\"[":
+    bare = key.lstrip("+")
+    if bare not in FREE_TEXT or value in ("", "null") or value[0] in ("'\"" if bare in NEVER_LISTS else "'\"["):
         return key + separator + quote_homes(value)
     values = value.split(",") if multirun else [value]
     return key + separator + ",".join(quote(part) for part in values)
