@@ -40,13 +40,15 @@ def spellings(suffix: str) -> list[str]:
 
 
 @pytest.mark.parametrize("packing", PACKERS)
-@pytest.mark.parametrize("kind", [".jsonl", ".ndjson", ".json", ".txt", ".text", ".md", ".rst", ".py"])
+@pytest.mark.parametrize(
+    "kind", [".jsonl", ".ndjson", ".json", ".jsonlines", ".jl", ".txt", ".text", ".md", ".rst", ".py"]
+)
 def test_every_kind_is_read_alike_by_name_in_a_directory_and_by_a_glob(kind, packing, tmp_path):
     for number, suffix in enumerate(spellings(kind + packing)):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / f"x{suffix}").write_bytes(PACKERS[packing](ROWS))
-        expected = ["row 0", "row 1", "row 2"] if "json" in kind else [ROWS.decode()]
+        expected = ["row 0", "row 1", "row 2"] if "j" in kind else [ROWS.decode()]
         for path in (folder, folder / f"x{suffix}", folder / "x*"):
             assert texts(path) == expected, path
 
@@ -146,8 +148,30 @@ def test_links_to_nothing_are_named(tmp_path):
     assert list_paths(str(tmp_path)).left_out == dict.fromkeys(["picture.png", "self"], "a link to nothing")
     (tmp_path / "b.txt").symlink_to("nowhere")
     for path in (tmp_path, tmp_path / "*.txt", tmp_path / "b.txt"):
-        with pytest.raises(ZeroscaleError, match=r"b\.txt cannot be read: No such file"):
+        with pytest.raises(ZeroscaleError, match=r"b\.txt cannot be read: No such file .*a link to nothing"):
             list_paths(str(path))
+
+
+@pytest.mark.parametrize("name", ["x", "x.jsonl.1", "x.log.gz"])
+def test_json_lines_without_their_suffix_are_no_plain_text(name, tmp_path):
+    content = b'{"text": "row 1"}\n{"text": "row 2"}\n'
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    for path in (tmp_path / name, tmp_path / "x*"):
+        with pytest.raises(ZeroscaleError, match=r"its first line is a JSON object: .* \.jsonl"):
+            texts(path)
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "y.tex").write_text("{braces} of another kind\n{\n")
+    assert texts(tmp_path / "*") == ["{braces} of another kind\n{\n"]
+
+
+def test_a_folder_may_bear_the_signs_of_a_glob(tmp_path):
+    (tmp_path / "[1]").mkdir()
+    (tmp_path / "[1]" / "a.txt").write_text("bracket")
+    assert texts(tmp_path / "[1]" / "*.txt") == ["bracket"]
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "a.txt").write_text("one")
+    assert texts(tmp_path / "[1]" / "*.txt") == ["one"]
+    assert texts(tmp_path / "[[]1]" / "*.txt") == ["bracket"]
 
 
 def test_names_that_differ_in_case_are_two_files(tmp_path):

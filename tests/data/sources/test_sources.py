@@ -109,7 +109,7 @@ class TestFiles:
     def test_a_path_without_files_is_named(self, tmp_path):
         for path, message in [
             (tmp_path / "nowhere", "there is no such file or directory"),
-            (tmp_path, r"no \.txt, .* file in this directory"),
+            (tmp_path, r"no \.txt \.text .* file in this directory"),
             (tmp_path / "*.txt", "no file fits this glob"),
         ]:
             with pytest.raises(ZeroscaleError, match=message):

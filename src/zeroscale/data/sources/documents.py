@@ -48,6 +48,7 @@ class Item(NamedTuple):
         place: where to go on behind it: plain JSON that the source understands.
         done, of: bytes of the source read up to its end, and in all; None where they are not known.
         texts: 1 for a text, or for its first piece; 0 for a later piece; of a row that is split, its texts.
+        marks: how many of `data.split_on` stand in it, or before it and behind the item before.
         replaced: lone surrogates of a row's text, which no UTF-8 can hold: each has become U+FFFD.
     """
 
@@ -58,6 +59,7 @@ class Item(NamedTuple):
     of: int | None = None
     texts: int = 1
     replaced: int = 0
+    marks: int = 0
 
 
 def row(value: object, data: FilesData | HubData, where: str, name: str, place: object, done: int | None) -> Row:
@@ -66,25 +68,26 @@ def row(value: object, data: FilesData | HubData, where: str, name: str, place: 
     Raises:
         Fault: naming the row, when it has no such field or the field is no text.
     """
-    text = _field(value, data.text_field, "text", where)
+    other = ", or leave the file out: data.path may be a glob" if data.kind == "files" else ""
+    text = _field(value, data.text_field, "text", where, other)
     if text is None:
         raise _not_text(data.text_field, text, where)
     url = None
     if data.leave_out_sites:
         if data.url_field is None:
             raise Fault("data.leave_out_sites needs data.url_field, the field that holds a row's address")
-        url = _field(value, data.url_field, "url", where)
+        url = _field(value, data.url_field, "url", where, other)
     return Row(text, url, name, place, done)
 
 
-def _field(value: object, field: str, kind: str, where: str) -> str | None:
+def _field(value: object, field: str, kind: str, where: str, other: str) -> str | None:
     if not isinstance(value, dict) or field not in value:
         actual = (
             f"it has {escaped(', '.join(map(str, value)))}"
             if isinstance(value, dict)
             else f"it is a {type(value).__name__}"
         )
-        raise Fault(f"{where}: no field {field!r} ({actual}); name the {kind}'s field with data.{kind}_field=…")
+        raise Fault(f"{where}: no field {field!r} ({actual}); name the {kind}'s field with data.{kind}_field=…{other}")
     content = value[field]
     if content is None or isinstance(content, str):
         return content
@@ -113,7 +116,8 @@ def texts(rows: Iterable[Row], document_start: str | None, split_on: str | None 
         elif parts := [part for part in _split(whole, split_on) if part.strip()]:
             cut_parts = [piece for part in parts for piece in pieces([part])]
             documents = [Document(piece.decode("utf-8"), f"{text.name}#{n}") for n, piece in enumerate(cut_parts, 1)]
-            yield Item(tuple(documents), text.url, text.place, text.done, texts=len(parts), replaced=replaced)
+            counts = {"texts": len(parts), "replaced": replaced, "marks": whole.count(split_on)}
+            yield Item(tuple(documents), text.url, text.place, text.done, **counts)
 
 
 def _split(text: str, mark: str) -> list[bytes]:

@@ -8,7 +8,7 @@ Packing = Literal["gzip", "zstd", "xz", "bzip2"]
 
 # All suffixes are compared in lower case.
 TEXT = (".txt", ".text", ".md", ".rst", ".py")
-JSON_LINES = (".jsonl", ".ndjson", ".json")
+JSON_LINES = (".jsonl", ".ndjson", ".json", ".jsonlines", ".jl")
 PARQUET = ".parquet"
 PACKINGS: dict[str, Packing] = {
     ".gz": "gzip",

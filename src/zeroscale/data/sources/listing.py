@@ -160,7 +160,7 @@ def _reason(path: Path, named: bool) -> str | None:
         special = _special(path.stat().st_mode)
     except OSError as error:
         if readable:
-            raise ZeroscaleError(f"{escaped(path)} cannot be read: {error.strerror or error}") from error
+            raise readers.unreadable(path, error) from error
         return "a link to nothing"
     if special is not None:
         return special
@@ -247,7 +247,9 @@ def _matches(folder: Path, parts: tuple[str, ...], linked: bool) -> Iterator[_En
         names = [part] if os.path.lexists(folder / part) else []
     else:
         names = [entry.name for entry in _scan(folder) if entry.name[0] != "." or part[0] == "."]
-        names = [name for name in names if fnmatch.fnmatchcase(name, part)]
+        fitting = [name for name in names if fnmatch.fnmatchcase(name, part)]
+        # A folder may be called [1].
+        names = fitting or [name for name in names if name == part]
     for name in names:
         path = folder / name
         link = linked or path.is_symlink()

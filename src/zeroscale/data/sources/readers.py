@@ -6,8 +6,9 @@ bytes of the file as it lies on the disk.
 
 import codecs
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
 from zeroscale.data.sources import documents, marks
 from zeroscale.data.sources.documents import Document, Fault, Item, Row, pieces
-from zeroscale.data.sources.formats import Format, format_of
+from zeroscale.data.sources.formats import JSON_LINES, Format, format_of
 from zeroscale.data.sources.parquet import parquet_rows
 from zeroscale.data.sources.unpacking import unpacked
 
@@ -51,7 +52,14 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ZeroscaleError(f"{escaped(path)} cannot be read: {error.strerror or error}") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> ZeroscaleError:
+    """The message for a file that the system does not open."""
+    link = "; it is a link to nothing: take it away, or restore what it names"
+    broken = link if os.path.islink(path) and not os.path.exists(path) else ""
+    return ZeroscaleError(f"{escaped(path)} cannot be read: {error.strerror or error}{broken}")
 
 
 def read(path: Path, name: str, data: FilesData, skip: int) -> Iterator[Item]:
@@ -137,8 +145,10 @@ def _text_pieces(
     """Without `split_on` a file is one text, of which a piece may be blank; blank texts are left out."""
     if skip == 0 and _is_blank(handle, path, file_format):
         return
-    offset = number = 0
-    for text in marks.split(_utf8(_blocks(handle, path, file_format), path), split_on):
+    if skip == 0 and not file_format.known:
+        _refuse_rows(handle, path, file_format)
+    offset = number = passed = counted = 0
+    for passed, text in enumerate(marks.split(_utf8(_blocks(handle, path, file_format), path), split_on)):
         begins = 1
         for piece in pieces(text):
             number += 1
@@ -150,8 +160,25 @@ def _text_pieces(
                 continue
             if number > skip:
                 done = offset if file_format.packing is None and split_on is None else handle.tell()
-                yield Item((Document(content, f"{name}#{number}"),), None, number, done, texts=begins)
-            begins = 0
+                document = Document(content, f"{name}#{number}")
+                yield Item((document,), None, number, done, texts=begins, marks=passed - counted)
+            begins, counted = 0, passed
+    if passed > counted and number + 1 > skip:
+        # The marks behind the last text, which belong to no document.
+        yield Item((), None, number + 1, handle.tell(), texts=0, marks=passed - counted)
+
+
+def _refuse_rows(handle: BinaryIO, path: Path, file_format: Format) -> None:
+    """Refuses JSON lines whose name does not say so, which a model would learn to write."""
+    line = _head(handle, path, file_format).removeprefix(codecs.BOM_UTF8).partition(b"\n")[0]
+    value = None
+    with suppress(ValueError, RecursionError):
+        value = json.loads(line)
+    if isinstance(value, dict):
+        raise Fault(
+            f"{escaped(path)}: its first line is a JSON object: give its name the ending .jsonl to read its rows, or"
+            " .txt to read it as plain text"
+        )
 
 
 def _json_rows(
@@ -191,7 +218,7 @@ def _json_value(text: str, where: str, path: Path) -> object:
 
 
 def _json_advice(path: Path) -> str:
-    kind = path.suffix.lower() if path.suffix.lower() in (".json", ".ndjson") else ".jsonl"
+    kind = path.suffix.lower() if path.suffix.lower() in JSON_LINES else ".jsonl"
     advice = "jq -c '.[]' makes such lines of a list, jq -c . of objects over several lines"
     return f"a {kind} file holds one object a line here: {advice}"
 

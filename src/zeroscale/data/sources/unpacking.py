@@ -16,6 +16,7 @@ _BLOCK = 1 << 13
 # zstd's --long=31, the largest window that its own program allows.
 _ZSTD_WINDOW = 1 << 31
 _MAGIC = 4
+_MISNAMED = "give it the ending of what it is, .txt for plain text"
 
 
 class _Decompressor(Protocol):
@@ -65,7 +66,8 @@ def unpacked(handle: BinaryIO, path: Path, packing: Packing) -> Iterator[bytes]:
             try:
                 content = stream.decompress(block)
             except method.faults as error:
-                raise Fault(f"{escaped(path)}: cannot be decompressed: {error}") from error
+                other = "" if offset > _BLOCK or method.begins(block) else f"; it is not {packing}: {_MISNAMED}"
+                raise Fault(f"{escaped(path)}: cannot be decompressed: {error}{other}") from error
             if content:
                 yield content
             block = b""
