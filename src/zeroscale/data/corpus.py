@@ -114,6 +114,8 @@ class CorpusIndex(TypedDict):
     files: NotRequired[FilesRead]
     marks: NotRequired[dict[str, int]]
     """How often marks that end a text elsewhere stand in texts, as plain characters."""
+    split_at: NotRequired[int]
+    """How many of `data.split_on` texts were split at; without that setting there is none."""
     replaced_surrogates: NotRequired[int]
     left_out: NotRequired[dict[str, Counts]]
     without_url: NotRequired[int]

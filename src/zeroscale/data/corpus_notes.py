@@ -17,6 +17,9 @@ def notes(index: CorpusIndex) -> list[str]:
         lines += [f"{words}: {_names(count)}" for count, words in counts if count["count"]]
         if files["beyond_max_bytes"]:
             lines.append(f"beyond data.max_bytes, not read: {files['beyond_max_bytes']:,} files")
+    if index.get("split_at") == 0:
+        mark = escaped(str(index["settings"].get("data.split_on")))
+        lines.append(f"data.split_on={mark} stands nowhere in the texts: none of them is split")
     for mark, number in sorted(index.get("marks", {}).items()):
         lines.append(
             f"{mark} stands {number:,} times in the texts, as plain characters that end no document;"

@@ -18,6 +18,7 @@ from zeroscale.data.corpus_notes import notes
 from zeroscale.data.prepare import check, encode
 from zeroscale.data.prepare.encode import share_of
 from zeroscale.data.prepare.prepare import corpus_directory, prepare
+from zeroscale.data.sources.marks import MARKS
 
 BYTES = BytesTokenizer(kind="bytes")
 
@@ -153,6 +154,27 @@ def test_duplicates_leave_a_fraction_of_what_is_left(tmp_path):
         prepare(data(tmp_path / "a.jsonl", **settings), BYTES, tmp_path / "c")
 
 
+def test_a_fraction_is_given_when_it_is_known_what_duplicates_leave(tmp_path):
+    texts = [f"row {n}" for n in range(9)]
+    lowest, *_, highest = sorted(texts, key=share_of)
+    # The first is kept, and its twin, in another place of the order, is dropped with its share.
+    twin = next(f"{lowest}{' ' * n}" for n in range(1, 999) if share_of(f"{lowest}{' ' * n}") < share_of(lowest))
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in (lowest, twin, highest)))
+    made = data(tmp_path, drop_exact_duplicates=True, val_fraction=1e-9)
+    with pytest.raises(ZeroscaleError, match=r"3 documents .* 1 of them duplicates; .*data\.val_fraction=") as caught:
+        prepare(made, BYTES, tmp_path / "c")
+    fraction = re.search(r"val_fraction=(0\.\d+), which", str(caught.value))[1]
+    corpus = prepare(data(tmp_path, drop_exact_duplicates=True, val_fraction=float(fraction)), BYTES, tmp_path / "c")
+    assert [corpus.index["splits"][split]["documents"] for split in ("train", "val")] == [1, 1]
+
+
+def test_texts_that_are_all_one_are_called_so(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("the same")
+    with pytest.raises(ZeroscaleError, match=r"2 documents .* they are all the same text"):
+        prepare(data(tmp_path), BYTES, tmp_path / "c")
+
+
 def test_files_beyond_max_bytes_are_counted_and_not_read(tmp_path):
     rows(tmp_path / "text" / "a.jsonl")
     (tmp_path / "text" / "b.jsonl").write_text("no JSON")
@@ -169,6 +191,21 @@ class TestMarksAndSurrogates:
         assert "'data.split_on=<|endoftext|>' splits the texts there" in notes(with_marks.index)[0]
         split = data(tmp_path / "a.txt", split_on="<|endoftext|>")
         assert prepare(split, BYTES, tmp_path / "c2").index["marks"] == {}
+
+    @pytest.mark.parametrize("mark", MARKS)
+    def test_one_small_text_full_of_marks_is_refused_with_the_remedy(self, mark, tmp_path):
+        (tmp_path / "text").mkdir()
+        (tmp_path / "text" / "a.txt").write_text(f"\n{mark}\n".join(f"story {n}" for n in range(40)))
+        with pytest.raises(ZeroscaleError, match="one document cannot be split") as caught:
+            prepare(data(tmp_path / "text"), BYTES, tmp_path / "c")
+        assert f"{mark} stands 39 times in the text: 'data.split_on={mark}' makes" in str(caught.value)
+        index = prepare(data(tmp_path / "text", split_on=mark), BYTES, tmp_path / "c").index
+        assert index["read"]["texts"] == 40 and index["split_at"] == 39 and notes(index) == []
+
+    def test_a_mark_that_stands_nowhere_is_named(self, tmp_path):
+        rows(tmp_path / "a" / "a.jsonl")
+        index = prepare(data(tmp_path / "a", split_on="<|endoftxt|>"), BYTES, tmp_path / "c").index
+        assert notes(index) == ["data.split_on=<|endoftxt|> stands nowhere in the texts: none of them is split"]
 
     def test_the_mark_is_part_of_what_a_corpus_is(self, tmp_path):
         plain, split = data("x"), data("x", split_on="</s>")

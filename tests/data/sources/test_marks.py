@@ -33,6 +33,26 @@ def test_a_mark_may_lie_across_blocks(parts, block):
     assert b"".join(split(content, block, None)) == content
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["\n--\n", "\n", "-", "a", "\r\n"]), max_size=20), st.integers(1, 9))
+def test_a_mark_of_line_ends_is_found_wherever_blocks_end(parts, block):
+    content = "".join(parts).encode()
+    assert split(content, block, "\n--\n") == split(content, 1000, "\n--\n") or not content
+    assert len(split(content, block, "\n--\n")) == len(content.split(b"\n--\n")) or not content
+
+
+def test_marks_are_counted_once_wherever_reading_goes_on(tmp_path):
+    long = "line\n" * 30_000
+    (tmp_path / "a.txt").write_text(f"{MARK}one{MARK}{long}{MARK}{MARK}")
+    (tmp_path / "b.jsonl").write_text(json.dumps({"text": f"{MARK}two{MARK}"}) + "\n" + json.dumps({"text": "three"}))
+    (tmp_path / "c.txt").write_text("four")
+    data = FilesData(kind="files", name="mine", path=str(tmp_path), val_fraction=0.1, split_on=MARK)
+    whole = list(items(data))
+    assert sum(item.marks for item in whole) == 4 + 2
+    for number, item in enumerate(whole):
+        assert list(items(data, item.place)) == whole[number + 1 :]
+
+
 def test_stories_of_one_file_are_those_of_many(tmp_path):
     stories = [f"Once upon a time, {n}.\n\nThe end of {n}." for n in range(200)]
     (tmp_path / "a.txt").write_text(f"\n{MARK}\n".join(stories))

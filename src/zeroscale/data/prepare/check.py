@@ -1,13 +1,15 @@
 """Looks at a corpus' text before anything is made of it: which files hold text, and whether it can be split."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zeroscale.config.data import DataConfig, FilesData
 from zeroscale.data.corpus import SPLITS, FilesRead, NamedCount
 from zeroscale.data.prepare.encode import share_of
 from zeroscale.data.prepare.progress import FilesFound, Progress
-from zeroscale.data.sources import readers, sources
+from zeroscale.data.sources import marks, readers, sources
 from zeroscale.data.sources.documents import MAX_DOCUMENT_BYTES, Fault
 from zeroscale.data.sources.listing import list_paths
 from zeroscale.data.sources.sources import SourcePlace
@@ -17,6 +19,7 @@ from zeroscale.data.sources.sources import SourcePlace
 WHOLE_BYTES = 1 << 30
 # Below this the first look takes no time worth a word.
 _SILENT_BYTES = 64 << 20
+_FEW = 1000
 # Names in index.json.
 _NAMES = 20
 
@@ -29,9 +32,13 @@ class Shares:
     bytes: int = 0
     lowest: int = 2**64
     highest: int = -1
+    marks: Counter[str] = field(default_factory=Counter)
+    """Marks in the first `_FEW` documents: more of them are hardly ever all on one side."""
 
     def add(self, text: str) -> None:
         share = share_of(text)
+        if self.documents < _FEW:
+            self.marks.update(marks.count(text))
         self.documents += 1
         self.bytes += len(text.encode("utf-8"))
         self.lowest, self.highest = min(share, self.lowest), max(share, self.highest)
@@ -43,7 +50,7 @@ class Shares:
         for split in splits:
             if empty[split]:
                 ends = [self.lowest, self.highest] if self.documents else []
-                raise empty_split(data, split, self.documents, self.bytes, ends)
+                raise empty_split(data, split, self.documents, self.bytes, ends, self.marks)
 
 
 def check_files(data: FilesData, report: Progress) -> FilesFound:
@@ -91,9 +98,15 @@ def _read_whole(data: FilesData, report: Progress) -> set[int]:
                 shares.add(document.text)
         if item.of is not None and item.of >= _SILENT_BYTES:
             report(item.done or 0, item.of, "checking the files")
-    if shares.documents:  # else all is left out, which the counts tell in the end
+    # Where all is left out, or some may be yet, only the counts in the end tell which fraction splits the rest.
+    if shares.documents and not _drops(data):
         shares.refuse_empty(data)
     return with_text
+
+
+def _drops(data: FilesData) -> bool:
+    """Whether documents are left out for what they hold."""
+    return data.drop_exact_duplicates or data.near_duplicate_threshold is not None or data.leave_out_ngrams is not None
 
 
 def files_read(found: FilesFound, files: int, place: SourcePlace | None, max_bytes: int | None) -> FilesRead:
@@ -114,25 +127,45 @@ def files_read(found: FilesFound, files: int, place: SourcePlace | None, max_byt
     }
 
 
-def empty_split(data: DataConfig, split: str, documents: int, size: int, shares: list[int], more: str = "") -> Fault:
+def empty_split(
+    data: DataConfig,
+    split: str,
+    documents: int,
+    size: int,
+    shares: list[int],
+    found: Mapping[str, int],
+    dropped: str = "",
+) -> Fault:
     """The refusal of a corpus with an empty split, with a fraction that splits it.
 
     Args:
         split: "train" or "val"; shares: the smallest and the largest of the documents that are left; none: none is.
+        found: how often marks stand in them; dropped: what became of those that are not left.
     """
     name = {"train": "training", "val": "validation"}[split]
+    same = documents > 1 and not dropped
     return Fault(
         f"data={data.name}: the {name} split is empty: {documents} documents ({size:,} bytes) at"
-        f" data.val_fraction={data.val_fraction}{more}; {_advice(data, split, shares)}"
+        f" data.val_fraction={data.val_fraction}{dropped}; {_advice(data, split, shares, same)}"
+        f"{_marks_advice(data, found)}"
     )
 
 
-def _advice(data: DataConfig, split: str, shares: list[int]) -> str:
+def _marks_advice(data: DataConfig, found: Mapping[str, int]) -> str:
+    if not found or data.kind == "stdlib":
+        return ""
+    mark, number = max(found.items(), key=lambda item: item[1])
+    return f". {mark} stands {number:,} times in the text: 'data.split_on={mark}' makes a document of each part"
+
+
+def _advice(data: DataConfig, split: str, shares: list[int], same: bool) -> str:
     more_text = "give more text" if data.max_bytes is None else "give more text, by a larger data.max_bytes perhaps"
     if not shares:
         return f"no document is left: {more_text}, or leave out less"
     if (fraction := _fraction_between(shares[0], shares[1], near_high=split == "train")) is not None:
         return f"{more_text}, or data.val_fraction={fraction}, which puts some of them on each side"
+    if same:
+        return f"they are all the same text, which is on one side at any fraction: {more_text}"
     return (
         f"one document cannot be split (a longer text is cut into documents of at most {MAX_DOCUMENT_BYTES >> 10} KiB):"
         f" {more_text}"

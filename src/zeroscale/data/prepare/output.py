@@ -36,6 +36,7 @@ class Batch:
     without_url: int = 0
     marks: Counter[str] = field(default_factory=Counter)
     replaced: int = 0
+    split_at: int = 0
 
 
 def batches(data: DataConfig, place: SourcePlace | None) -> Iterator[Batch]:
@@ -56,6 +57,7 @@ def batches(data: DataConfig, place: SourcePlace | None) -> Iterator[Batch]:
                 for document in item.documents:
                     batch.marks.update(marks.count(document.text))
             batch.replaced += item.replaced
+            batch.split_at += item.marks
         batch.place, batch.done, batch.of = cast(SourcePlace, item.place), item.done or 0, item.of
         if batch.read["bytes"] >= BATCH_BYTES:
             yield batch
@@ -127,6 +129,7 @@ class Output:
         self._counts["without_url"] += batch.without_url
         self._counts["marks"] = dict(Counter(self._counts["marks"]) + batch.marks)
         self._counts["replaced"] += batch.replaced
+        self._counts["split_at"] += batch.split_at
         self._place, self._done = batch.place, batch.done
 
     def grown(self) -> Grown:
@@ -176,6 +179,7 @@ def _no_counts() -> AllCounts:
         "without_url": 0,
         "marks": {},
         "replaced": 0,
+        "split_at": 0,
         "shares": [],
     }
 

@@ -37,7 +37,7 @@ from zeroscale.data.tokenizer import Tokenizer
 BPE_BYTES = 256 << 20
 COMMIT_SECONDS = 10.0
 # Of progress.sqlite: a build of another version's is begun anew.
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 # Below this, starting processes costs more time than they save.
 ALONE_BYTES = 64 << 20
 
@@ -139,6 +139,8 @@ class _CorpusBuilder:
             "without_url": counts["without_url"],
             "splits": splits,
         }
+        if self._data.kind != "stdlib" and self._data.split_on is not None:
+            index["split_at"] = counts["split_at"]
         if (found := self._state.get("found")) is not None:
             number = len(self._state["source"]["files"])
             index["files"] = files_read(found, number, self._state["place"], self._data.max_bytes)
@@ -217,7 +219,9 @@ class _CorpusBuilder:
                 counts = state["counts"]
                 read = counts["read"]
                 dropped = _dropped(counts)
-                raise empty_split(data, split, read["documents"], read["bytes"], counts["shares"], dropped)
+                raise empty_split(
+                    data, split, read["documents"], read["bytes"], counts["shares"], counts["marks"], dropped
+                )
         return splits
 
     def _remember_before(self, batch: output.Batch, grown: output.Output) -> None:

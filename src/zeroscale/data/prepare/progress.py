@@ -61,6 +61,8 @@ class AllCounts(TypedDict):
     without_url: int
     marks: dict[str, int]
     replaced: int
+    split_at: int
+    """Marks at which texts were split."""
     shares: list[int]
     """The smallest and the largest share of the documents in the corpus (`encode.share_of`); nothing at first."""
 

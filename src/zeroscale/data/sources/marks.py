@@ -61,11 +61,14 @@ def _numbered(blocks: Iterable[bytes], mark: bytes) -> Iterator[tuple[int, bytes
             part = part.rstrip(_LINE_ENDS)
             yield number, part.lstrip(_LINE_ENDS) if begins else part
             number, begins = number + 1, True
+        # What may belong to a mark that begins here waits for the next block; so do line ends that may stand before it.
+        certain = held[: max(0, len(held) - len(mark) + 1)]
+        held = held[len(certain) :]
         if begins:
-            held = held.lstrip(_LINE_ENDS)
-        # What may belong to a mark that begins here, and line ends that may stand before it, wait for the next block.
-        safe = len(held[: max(0, len(held) - len(mark) + 1)].rstrip(_LINE_ENDS))
-        if safe:
-            yield number, held[:safe]
-            held, begins = held[safe:], False
+            certain = certain.lstrip(_LINE_ENDS)
+        text = certain.rstrip(_LINE_ENDS)
+        held = certain[len(text) :] + held
+        if text:
+            yield number, text
+            begins = False
     yield number, held.lstrip(_LINE_ENDS) if begins else held

@@ -78,7 +78,9 @@ def items(data: DataConfig, place: SourcePlace | None = None) -> Iterator[Item]:
         done = (count if item.done is None else item.done, item.of)
         if data.max_bytes is not None:
             done = (count, data.max_bytes if item.of is None else min(data.max_bytes, item.of))
-        yield Item(tuple(kept), item.url, {"source": item.place, "bytes": count}, *done, item.texts, item.replaced)
+        yield Item(
+            tuple(kept), item.url, {"source": item.place, "bytes": count}, *done, item.texts, item.replaced, item.marks
+        )
         if count == data.max_bytes:
             return
 
