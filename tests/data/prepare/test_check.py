@@ -18,7 +18,6 @@ from zeroscale.data.corpus_notes import notes
 from zeroscale.data.prepare import check, encode
 from zeroscale.data.prepare.encode import share_of
 from zeroscale.data.prepare.prepare import corpus_directory, prepare
-from zeroscale.data.sources.marks import MARKS
 
 BYTES = BytesTokenizer(kind="bytes")
 
@@ -192,7 +191,7 @@ class TestMarksAndSurrogates:
         split = data(tmp_path / "a.txt", split_on="<|endoftext|>")
         assert prepare(split, BYTES, tmp_path / "c2").index["marks"] == {}
 
-    @pytest.mark.parametrize("mark", MARKS)
+    @pytest.mark.parametrize("mark", ["<|endoftext|>", "</s>", "[EOS]", "<｜end▁of▁sentence｜>"])
     def test_one_small_text_full_of_marks_is_refused_with_the_remedy(self, mark, tmp_path):
         (tmp_path / "text").mkdir()
         (tmp_path / "text" / "a.txt").write_text(f"\n{mark}\n".join(f"story {n}" for n in range(40)))

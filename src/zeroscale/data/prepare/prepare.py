@@ -105,7 +105,8 @@ def _build(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, report
             # Nothing that took long.
             shutil.rmtree(part, ignore_errors=True)
             raise
-        raise ZeroscaleError(f"{error} What is prepared already stays: the same command goes on from there.") from error
+        said = str(error).removesuffix(".")
+        raise ZeroscaleError(f"{said}. What is prepared already stays: the same command goes on from there.") from error
     with files.disk_errors(directory):
         _sync_directory(part)
         os.replace(part, directory)

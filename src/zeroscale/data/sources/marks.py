@@ -14,17 +14,34 @@ MARKS = (
     "<|begin_of_text|>",
     "<|startoftext|>",
     "<|eot_id|>",
+    "<|eom_id|>",
     "<|im_end|>",
+    "<|im_start|>",
+    "<|end|>",
     "<|eos|>",
     "<|bos|>",
+    "<|eod|>",
+    "<|sep|>",
+    "<|endofdocument|>",
+    "<|end_of_document|>",
+    "<|end_of_sentence|>",
+    "<|begin_of_sentence|>",
+    "<end_of_turn>",
     "<eos>",
     "<EOS>",
     "<bos>",
     "<BOS>",
+    "<eod>",
+    "<EOD>",
+    "<sep>",
+    "<SEP>",
     "</s>",
     "<s>",
     "[EOS]",
     "[BOS]",
+    "[EOD]",
+    "[SEP]",
+    "[CLS]",
     "<｜end▁of▁sentence｜>",
     "<｜begin▁of▁sentence｜>",
 )
@@ -35,7 +52,10 @@ def count(text: str) -> dict[str, int]:
     """How often each of `MARKS` stands in a text; those that do not are left out."""
     if "<" not in text and "[" not in text:
         return {}
-    return {mark: number for mark in MARKS if (number := text.count(mark))}
+    # Most texts with a "<" hold no mark: the two characters that many begin with save looking for each of those.
+    begins = "<|" in text
+    likely = [mark for mark in MARKS if begins or not mark.startswith("<|")]
+    return {mark: number for mark in likely if (number := text.count(mark))}
 
 
 def split(blocks: Iterable[bytes], mark: str | None) -> Iterator[Iterator[bytes]]:
