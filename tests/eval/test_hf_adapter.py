@@ -37,7 +37,7 @@ def saved(kind: str, directory: Path) -> Path:
         "opt": lambda: transformers.OPTConfig(
             **shape, max_position_embeddings=64, ffn_dim=64, word_embed_proj_dim=16, init_std=0.3, pad_token_id=1
         ),
-        # Caps its logits after the head.
+        # Caps its logits after the head. The padding token's embedding, and so its logits, are zeros with and without.
         "gemma2": lambda: transformers.Gemma2Config(
             **shape,
             max_position_embeddings=64,
@@ -46,7 +46,7 @@ def saved(kind: str, directory: Path) -> Path:
             head_dim=16,
             initializer_range=0.3,
             final_logit_softcapping=2.0,
-            pad_token_id=1,
+            pad_token_id=0,
         ),
     }
     model = transformers.AutoModelForCausalLM.from_config(configs[kind]())
@@ -84,6 +84,24 @@ def logprobs(model, tokens: list[int]) -> np.ndarray:
 
 def test_the_head_is_computed_apart_only_where_logits_are_nothing_more(engine, kind):
     assert engine.model.split == (kind != "gemma2")
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-3, 0.0])
+def test_a_scale_after_the_head_is_seen_whatever_the_weights_are(weight):
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    for pad in (0, 1, None):
+        cohere = transformers.CohereConfig(
+            vocab_size=40, max_position_embeddings=64, num_key_value_heads=2, logit_scale=0.5, pad_token_id=pad, **shape
+        )
+        torch.manual_seed(0)
+        model = transformers.CohereForCausalLM(cohere).eval()
+        with torch.no_grad():
+            model.get_input_embeddings().weight.mul_(weight)
+        ids = torch.arange(20)[None]
+        ours = hf_adapter.TransformersModel(model, "here")
+        with torch.inference_mode():
+            torch.testing.assert_close(ours(ids), model(ids).logits)
+        assert not ours.split
 
 
 def test_log_likelihoods_are_transformers_own(engine, theirs):

@@ -110,21 +110,40 @@ class TransformersModel(nn.Module):
                 f"{where}: config.json says nowhere how long the context is (looked for {', '.join(CONTEXT_NAMES)}); "
                 'add "max_position_embeddings" to it'
             )
-        probe = torch.zeros((1, 2), dtype=torch.long, device=next(model.parameters()).device)
+        probe = torch.arange(8, device=next(model.parameters()).device)[None] % model.config.vocab_size
         with torch.inference_mode():
-            logits = model(input_ids=probe).logits
-            self.config = Shape(logits.shape[-1], n_positions)
-            self.split = self._head_is_all(probe, logits)
+            self.config = Shape(model(input_ids=probe).logits.shape[-1], n_positions)
+            self.split = self._head_is_all(probe)
         self._takes = set(inspect.signature((model.base_model if self.split else model).forward).parameters)
 
-    def _head_is_all(self, probe: Tensor, logits: Tensor) -> bool:
+    def _head_is_all(self, probe: Tensor) -> bool:
         """Whether logits are the output head of the body's last states and nothing more (no cap, no scale): then the
-        head is computed where a score is needed, and else everywhere."""
+        head is computed where a score is needed, and else everywhere.
+
+        Shown by what goes into the head and by what becomes of large noise that comes out of it, not by the logits: a
+        cap or a scale leaves small ones as they are, and the zeros of a padding token.
+        """
         head = self.model.get_output_embeddings()
-        states = getattr(self.model.base_model(input_ids=probe), "last_hidden_state", None)
-        if head is None or states is None or states.shape[-1] != head.weight.shape[-1]:
+        if head is None:
             return False
-        return torch.equal(head(states), logits)
+        given: list[Tensor] = []
+        noise = 1e4 * torch.randn(
+            (*probe.shape, self.config.vocab_size), generator=torch.Generator().manual_seed(0)
+        ).to(probe.device)
+
+        def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            given.append(inputs[0])
+
+        hooks = [head.register_forward_pre_hook(note), head.register_forward_hook(lambda *_: noise)]
+        try:
+            logits = self.model(input_ids=probe).logits
+        finally:
+            for hook in hooks:
+                hook.remove()
+        states = getattr(self.model.base_model(input_ids=probe), "last_hidden_state", None)
+        if states is None or len(given) != 1 or not bool(states.any()):
+            return False
+        return torch.equal(given[0], states) and torch.equal(logits, noise)
 
     def new_cache(self, batch: int, max_length: int, starts: Sequence[int] | None = None) -> Cache:
         """An empty cache for `batch` rows; it grows as needed."""
