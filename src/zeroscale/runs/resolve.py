@@ -280,6 +280,11 @@ def _verified(location: Checkpoint) -> CheckpointRef:
         config = build_config(TrainConfig, meta["settings"])
     except ZeroscaleError as error:
         raise ZeroscaleError(f"{path}, settings: {error}") from error
+    if meta.get("settings_hash") not in (None, config.hash()):
+        raise ZeroscaleError(
+            f"{path}: its settings are not those that it was written with: their hash is {config.hash()[:12]}, and "
+            f"settings_hash says {str(meta['settings_hash'])[:12]}. Bring back the file as it was"
+        )
     name = layout.run_of(location.directory).name
     return CheckpointRef(name, location.directory, location.results_directory, meta["sha256"][layout.WEIGHTS], config)
 
