@@ -194,6 +194,15 @@ def test_a_token_that_the_model_does_not_know_is_named_where_a_text_holds_it(tra
         found.encode("the town")
 
 
+def test_merges_left_out_at_random_are_refused(trained, tmp_path):
+    def edit(content: dict[str, Any], config: dict[str, Any]) -> None:
+        content["model"]["dropout"] = 0.1
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+
+    with pytest.raises(ZeroscaleError, match=r"leaves out merges at random \(dropout 0.1 in tokenizer.json\)"):
+        hf_tokenizer.load(edited(tmp_path, trained, edit), ROWS)
+
+
 def test_a_gap_in_the_ids_is_no_fault(trained, tmp_path):
     directory = edited(tmp_path, trained, added("[PAD]", 305, special=True), drop="vocab.json merges.txt")
     found = hf_tokenizer.load(directory, ROWS)

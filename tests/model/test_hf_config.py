@@ -194,6 +194,11 @@ def test_other_files_and_code_of_the_hub_are_refused(tmp_path):
         with pytest.raises(ZeroscaleError, match=words):
             read_config_json(write(tmp_path, content))
     write(tmp_path, "{}")
+    write(tmp_path, '{"fast_tokenizer_files": ["tokenizer.4.0.0.json", "tokenizer.json"]}', "tokenizer_config.json")
+    with pytest.raises(ZeroscaleError, match=r"tokenizer_config\.json: fast_tokenizer_files names other files"):
+        read_config_json(tmp_path)
+    write(tmp_path, '{"fast_tokenizer_files": ["tokenizer.json"]}', "tokenizer_config.json")
+    read_config_json(tmp_path)
     write(tmp_path, "{}", "adapter_config.json")
     with pytest.raises(ZeroscaleError, match=r"adapter_config\.json: an adapter belongs to these weights"):
         read_config_json(tmp_path)

@@ -138,3 +138,18 @@ def test_a_directory_that_is_written_while_it_is_read_is_refused(directory):
     change_config(directory, n_head=4)
     with pytest.raises(ZeroscaleError, match=r"config\.json changed while it was read"):
         load(target)
+
+
+def test_every_file_of_transformers_own_tokenizers_is_in_the_key():
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+
+    from zeroscale.core.hub.model_files import TOKENIZER_FILES
+
+    names = {"tokenizer.json", "tiktoken.model", "tekken.json"}
+    for found in set(TOKENIZER_MAPPING_NAMES.values()) - {None}:
+        try:
+            names |= set(getattr(transformers, found).vocab_files_names.values())
+        except (ImportError, AttributeError):  # of a package that is not here
+            continue
+    assert names <= set(TOKENIZER_FILES)

@@ -76,7 +76,9 @@ def load_any(directory: Path, rows: int, why: str = "") -> "TransformersTokenize
         made = transformers.AutoTokenizer.from_pretrained(
             directory, local_files_only=True, trust_remote_code=False, split_special_tokens=True
         )
-    return TransformersTokenizer(made, str(directory), rows)
+    found = TransformersTokenizer(made, str(directory), rows)
+    found.check_encodes_alike()
+    return found
 
 
 @contextmanager
@@ -235,6 +237,20 @@ class TransformersTokenizer:
             return lambda _, text: _sentencepiece_bytes(text)
         before = self.decode([word])
         return lambda token, _: self.decode([word, token]).removeprefix(before).encode("utf-8")
+
+    def check_encodes_alike(self) -> None:
+        """Refuses merges that are left out at random, a means of training: each encoding would be another.
+
+        Raises:
+            ZeroscaleError: it has such a dropout.
+        """
+        dropout = (self._rules().get("model") or {}).get("dropout")
+        if dropout:
+            raise ZeroscaleError(
+                f"{self._where}: the tokenizer's model leaves out merges at random (dropout {dropout} in "
+                f"{files.TOKENIZER}), so that no score could be had twice; set it to null there, as for every use but "
+                "training"
+            )
 
     def _rules(self) -> dict[str, Any]:
         """All that the `tokenizers` library knows; nothing, of a tokenizer in Python."""

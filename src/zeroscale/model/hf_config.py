@@ -36,7 +36,12 @@ REFUSED = {
     "pruned_heads": "all layers have the same heads here",
 }
 # Keys under which transformers reads other files than the usual ones, and keys that can name code of the hub.
-OTHER_FILES = ("configuration_files", "transformers_weights")
+OTHER_FILES: dict[str, list[str]] = {
+    "configuration_files": [CONFIG],
+    "transformers_weights": [],
+    "fast_tokenizer_files": ["tokenizer.json"],
+}
+"""Each with the names that change nothing."""
 KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 # Keys of GPT2Config and of every config of transformers (4 and 5) that the logits do not depend on: dropout and start
 # of training, heads of classifiers, tokens and settings of generation, how and with what the file was saved.
@@ -47,7 +52,7 @@ _HARMLESS = """
     id2label label2id num_labels problem_type finetuning_task task_specific_params classifier_dropout
     tokenizer_class prefix bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id mask_token_id unk_token_id
     decoder_start_token_id is_decoder cross_attention_hidden_size tie_encoder_decoder chunk_size_feed_forward
-    output_attentions output_hidden_states return_dict use_return_dict torchscript use_bfloat16 tf_legacy_loss
+    output_attentions output_hidden_states return_dict use_return_dict torchscript use_bfloat16 tf_legacy_loss loss_type
     xla_device attn_implementation experts_implementation
     assistant_confidence_threshold assistant_lookbehind bad_words_ids begin_suppress_tokens diversity_penalty do_sample
     early_stopping encoder_no_repeat_ngram_size encoder_repetition_penalty epsilon_cutoff eta_cutoff
@@ -104,7 +109,8 @@ def _read_object(path: Path) -> Json:
 def _files_with_faults(directory: Path, content: Json) -> list[tuple[str, list[str]]]:
     found = [(CONFIG, _own_code(content) + _other_files(content) + _bad_values(content))]
     if (directory / "tokenizer_config.json").is_file():
-        found.append(("tokenizer_config.json", _own_code(_read_object(directory / "tokenizer_config.json"))))
+        settings = _read_object(directory / "tokenizer_config.json")
+        found.append(("tokenizer_config.json", _own_code(settings) + _other_files(settings)))
     if (directory / "adapter_config.json").is_file():
         fault = "an adapter belongs to these weights; merge it into them (peft: merge_and_unload), or remove the file"
         found.append(("adapter_config.json", [fault]))
@@ -135,8 +141,8 @@ def _other_files(content: Json) -> list[str]:
     return [
         f"{key} names other files to read than those of the directory; take it out, with those files under their usual"
         " names"
-        for key in OTHER_FILES
-        if content.get(key)
+        for key, usual in OTHER_FILES.items()
+        if content.get(key) and content[key] != usual
     ]
 
 

@@ -34,6 +34,18 @@ TOKENIZER_FILES = (
     "emoji.json",
     "tekken.json",
     "qwen.tiktoken",
+    "tiktoken.model",
+    "spm_char.model",
+    "source.spm",
+    "target.spm",
+    "vocab-src.json",
+    "vocab-tgt.json",
+    "target_vocab.json",
+    "prophetnet.tokenizer",
+    "entity_vocab.json",
+    "word_shape.json",
+    "word_pronunciation.json",
+    "byte_maps.json",
 )
 # In the order in which they are looked for, which is transformers': safetensors before pickles, whole before shards.
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
