@@ -171,6 +171,8 @@ def _decoded(key: str, value: object) -> object:
 
 def _hydra_message(command: str, error: Exception) -> str:
     """Hydra's own message without its advice for programmers, and the nearest key that exists."""
+    if (value := _failing_interpolation(error)) is not None:
+        return value
     text = re.sub(r"\n\s*(full_key|object_type|reference_type)[:=].*", "", str(error))
     text = re.sub(r"\n?Config search path:.*", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*To append to your (config|default list) use .*", "", text)
@@ -183,6 +185,23 @@ def _hydra_message(command: str, error: Exception) -> str:
     match = re.search(r"Could not override '([^']+)'", str(error))
     hint = _nearest_key(command, match.group(1)) if match else ""
     return f"{text}{hint}"
+
+
+def _failing_interpolation(error: Exception) -> str | None:
+    """The message for a `${…}` that has no value, by its key; None of another error."""
+    from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException, UnsupportedInterpolationType
+
+    kinds = (InterpolationResolutionError, UnsupportedInterpolationType)
+    if not isinstance(error, OmegaConfBaseException) or not isinstance(error, kinds):
+        return None
+    key = f"{error.full_key}: " if error.full_key else ""
+    reason = str(error.msg or error).splitlines()[0]
+    # What a resolver itself raised is Python's own: a wrong number of arguments, a variable that is not set.
+    inner = re.match(r"(\w+) raised while resolving interpolation: (.*)", reason)
+    if inner:
+        known = "not found" in inner[2]
+        reason = inner[2].strip('"') if known else "its name or its arguments are not what OmegaConf takes"
+    return f"{key}the interpolation ${{…}} has no value: {reason}. Give the value itself, or \\${{…}} for the text"
 
 
 def _nearest_key(command: str, wrong: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, TypeGuard, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_object
@@ -156,7 +156,7 @@ def _one_of(kinds: tuple[Any, ...], content: object, place: str) -> object:
 def _plain(kind: type, content: object, place: str) -> object:
     """A text, a truth value, a finite number, an integer of 64 bits: none of them stands for another."""
     if kind is float:
-        return content if _is_number(content) else _refuse(content, place, "a finite number")
+        return content if is_finite_number(content) else _refuse(content, place, "a finite number")
     if kind is int:
         whole = isinstance(content, int) and not isinstance(content, bool) and -_INTEGERS <= content < _INTEGERS
         return content if whole else _refuse(content, place, "an integer")
@@ -164,7 +164,8 @@ def _plain(kind: type, content: object, place: str) -> object:
     return content if isinstance(content, kind) else _refuse(content, place, names.get(kind, kind.__name__))
 
 
-def _is_number(content: object) -> bool:
+def is_finite_number(content: object) -> TypeGuard[int | float]:
+    """Whether a value of a JSON file is a number that a float can hold; true and false are none."""
     if isinstance(content, bool) or not isinstance(content, int | float):
         return False
     try:

@@ -191,11 +191,19 @@ def _label(name: str, step: int | None) -> str:
 def _scored_by_name(name: str, outputs: Path) -> Path:
     """The directory with the scores of a name of the hub, by the origin recorded beside them."""
     sources = sorted((outputs / layout.EXTERNAL).glob(f"*/{layout.ORIGIN}"))
-    directories = [source.parent for source in sources if read_origin(source.parent)["checkpoint"] == name]
+    directories, damaged = [], []
+    for source in sources:
+        # A damaged file of another model keeps nobody from this one.
+        try:
+            if read_origin(source.parent)["checkpoint"] == name:
+                directories.append(source.parent)
+        except ZeroscaleError as error:
+            damaged.append(str(error))
     if not directories:
+        unread = "".join(f"\n  not read: {fault}" for fault in damaged)
         raise ZeroscaleError(
             f"{name} is no directory here, and no checkpoint of that name has been scored in "
-            f"{outputs / layout.EXTERNAL}. Score it with: zeroscale eval checkpoint={name} cards=… data_dir=…"
+            f"{outputs / layout.EXTERNAL}. Score it with: zeroscale eval checkpoint={name} cards=… data_dir=…{unread}"
         )
     if len(directories) > 1:
         raise ZeroscaleError(

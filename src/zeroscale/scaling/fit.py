@@ -163,7 +163,8 @@ class StudyRuns:
             laws[name] = law
         if not laws and not benchmarks:
             raise ZeroscaleError("; ".join(f"{entry.law}: {entry.reason}" for entry in not_fitted))
-        laws = _with_run_warnings(_cross_checked(laws), left_out)
+        warnings = [*diagnostics.run_warnings(left_out), *self._flops_warnings()]
+        laws = _with_run_warnings(_cross_checked(laws), warnings)
         return FitFile(
             law=next((law.form for law in laws.values()), None),
             laws=laws,
@@ -175,6 +176,17 @@ class StudyRuns:
                 for run in left_out
             ),
         )
+
+    def _flops_warnings(self) -> list[str]:
+        """That C is 6 N D for all runs, where flops=auto finds exact FLOPs of some alone."""
+        without = [run.name for run in self.table.runs if run.flops is None]
+        if self.options.flops != "auto" or not without or len(without) == len(self.table.runs):
+            return []
+        more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+        return [
+            f"C is counted as 6 N D for all {len(self.table.runs)} runs: {', '.join(without[:3])}{more} "
+            f"{'have' if without[1:] else 'has'} no FLOPs. Fill them in, or leave these runs out, for the runs' own."
+        ]
 
     def _law_names(self) -> list[str]:
         names = list(registry.requested(self.options.law))
@@ -236,11 +248,8 @@ def _cross_checked(laws: dict[str, SizeLaw | DataLaw]) -> dict[str, SizeLaw | Da
     }
 
 
-def _with_run_warnings(
-    laws: Mapping[str, SizeLaw | DataLaw], left_out: Sequence[LeftOutRun]
-) -> dict[str, SizeLaw | DataLaw]:
-    """The laws over data with what the runs left out call for; that over size has its own already."""
-    warnings = diagnostics.run_warnings(left_out)
+def _with_run_warnings(laws: Mapping[str, SizeLaw | DataLaw], warnings: Sequence[str]) -> dict[str, SizeLaw | DataLaw]:
+    """The laws over data with what holds of the runs as a whole; that over size has its own already."""
     return {
         name: replace(law, warnings=(*law.warnings, *warnings)) if isinstance(law, DataLaw) else law
         for name, law in laws.items()

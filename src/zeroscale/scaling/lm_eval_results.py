@@ -5,7 +5,6 @@ The harness writes `DIR/<model>/results_<date>.json` with `results` ({task: {"ac
 from the step in its revision (`step143000`) times the tokens of a step.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -13,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_json
+from zeroscale.core.json_records import is_finite_number
+from zeroscale.core.parsing.plain_values import shown
 from zeroscale.scaling.estimators.downstream import LOSSES
 from zeroscale.scaling.run_selection import Row
 
@@ -66,16 +68,17 @@ def read_results(directory: Path, columns: Mapping[str, str | None], tokens_per_
 
 def _one(path: Path) -> tuple[str, int, float, dict[str, float]]:
     """(model, step, parameters, {task/metric: value}) of one file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ZeroscaleError(f"{path} is not valid JSON: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
         raise ZeroscaleError(f"{path} has no 'results': it was not written by lm-evaluation-harness")
     config = content.get("config") or {}
+    if not isinstance(config, dict):
+        raise ZeroscaleError(f"{path}: config is {shown(config)}, not an object")
     arguments = config.get("model_args") or ""
     if isinstance(arguments, dict):
         arguments = ",".join(f"{key}={value}" for key, value in arguments.items())
+    if not isinstance(arguments, str):
+        raise ZeroscaleError(f"{path}: config.model_args is {shown(arguments)}, not a text or an object")
     options = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
     model = str(content.get("model_name") or options.get("pretrained") or path.parent.name)
     revision = str(options.get("revision") or config.get("model_revision") or "")
@@ -86,16 +89,18 @@ def _one(path: Path) -> tuple[str, int, float, dict[str, float]]:
             f"{path} is of {model}, revision {revision or 'not given'}: the step it was trained to is not in either "
             "(as in revision=step143000), so its tokens are unknown; take the file out"
         )
-    if not isinstance(params, int | float) or params <= 0:
+    if not is_finite_number(params) or params <= 0:
         raise ZeroscaleError(
             f"{path} has no config.model_num_parameters above zero: score {model} again, or take it out"
         )
     scores: dict[str, float] = {}
     for task, metrics in content["results"].items():
+        if not isinstance(metrics, dict):
+            raise ZeroscaleError(f"{path}: results.{task} is {shown(metrics)}, not an object")
         for name, value in metrics.items():
             # "acc,none": the metric and its filter. The first filter of a metric is the task's own.
             metric = name.split(",")[0]
-            if isinstance(value, int | float) and math.isfinite(value) and not metric.endswith("_stderr"):
+            if is_finite_number(value) and not metric.endswith("_stderr"):
                 scores.setdefault(f"{task}/{metric}", float(value))
     return model, int(step[1]), float(params), scores
 

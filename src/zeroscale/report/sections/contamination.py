@@ -24,15 +24,15 @@ def describe(studies: list[StudyView]) -> dict[str, object] | None:
     """Tables and a sentence for each study that has any of it; None where none has."""
     sections = []
     for study in studies:
-        record = _record(study)
+        record, fault = _record(study)
         section = {
             "study": study.name,
-            "said": _sentence(record) if record else "",
+            "said": _sentence(record) if record else fault,
             "shares": _shares(record).json() if record else None,
             "scores": _json(_scores(record)) if record else None,
             "occurrences": _json(_occurrences(study)),
         }
-        if section["shares"] or section["occurrences"]:
+        if section["said"] or section["occurrences"]:
             sections.append(section)
     return {"studies": sections} if sections else None
 
@@ -41,14 +41,17 @@ def _json(table: Table | None) -> dict[str, object] | None:
     return table.json() if table else None
 
 
-def _record(study: StudyView) -> Json | None:
-    """The study's overlap.json; None where there is none, or one that this version does not know."""
+def _record(study: StudyView) -> tuple[Json | None, str]:
+    """The study's overlap.json, or None; then why it is left out, "" where there is none."""
     path = study.directory / layout.OVERLAP / layout.OVERLAP_RECORD
     try:
         record = read_json(path) if path.is_file() else None
-    except ZeroscaleError:
-        return None
-    return record if isinstance(record, dict) and record.get("format") == FORMAT and record.get("cards") else None
+    except ZeroscaleError as error:
+        return None, f"Left out, run zeroscale overlap again: {error}"
+    if isinstance(record, dict) and record.get("format") == FORMAT and record.get("cards"):
+        return record, ""
+    unknown = f"Left out, run zeroscale overlap again: {path} is none that this version knows."
+    return None, unknown if path.exists() else ""
 
 
 def _sentence(record: Json) -> str:
