@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support import study_fixture
@@ -16,6 +17,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import status_table
 from zeroscale.provenance import explain
 from zeroscale.report import page, terminal
+from zeroscale.report.sections import contamination
 from zeroscale.report.views.study import read_study
 from zeroscale.runs.study import Study
 from zeroscale.scaling import Options, fit_study
@@ -167,3 +169,15 @@ def test_a_damaged_fit_and_a_damaged_sweep_are_told_and_the_runs_stand(study: Pa
     first, *others = status_table.read(study)
     assert first.state == "damaged" and "cells[0] has no settings and no steps" in first.reason
     assert len(others) == 5
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"format": 1e999}', '{"format": "x"}'])
+def test_an_overlap_record_that_cannot_be_read_is_said_to_be_left_out(tmp_path, content):
+    path = tmp_path / "overlap" / "overlap.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    record, fault = contamination._record(SimpleNamespace(directory=tmp_path))
+    assert record is None
+    assert str(path) in fault
+    path.unlink()
+    assert contamination._record(SimpleNamespace(directory=tmp_path)) == (None, "")

@@ -68,3 +68,15 @@ def test_every_refusal_says_what_to_do(study, tmp_path):
     (scores / "evals").mkdir(parents=True)
     with pytest.raises(ZeroscaleError, match=r"holds the scores of .*; give that"):
         resolve.resolve_checkpoint(scores, tmp_path)
+
+
+def test_a_damaged_source_keeps_nobody_from_the_others(tmp_path):
+    write_json(tmp_path / "eval" / "good" / "source.json", {"checkpoint": "openai-community/gpt2"})
+    for name, content in {"a": "{", "b": "[1]", "c": '{"checkpoint": NaN}'}.items():
+        (tmp_path / "eval" / name).mkdir(parents=True)
+        (tmp_path / "eval" / name / "source.json").write_text(content)
+    (found,) = resolve.find_results("openai-community/gpt2", tmp_path)
+    assert "good" in str(found.out)
+    with pytest.raises(ZeroscaleError, match="not read") as caught:
+        resolve.find_results("somebody/else", tmp_path)
+    assert all(f"{name}/source.json" in str(caught.value) for name in "abc")

@@ -99,6 +99,11 @@ def test_what_the_results_do_not_say_is_asked_for(suite, options, says):
         ({"results": None}, "has no 'results'"),
         ({"config": {"model_args": "pretrained=EleutherAI/pythia-70m"}}, "the step it was trained to is not in either"),
         ({"config": {"model_args": "revision=step5"}}, "no config.model_num_parameters"),
+        ({"config": {"model_args": "revision=step5", "model_num_parameters": True}}, "no config.model_num_parameters"),
+        ({"config": {"model_args": "revision=step5", "model_num_parameters": math.inf}}, "no config.model_num"),
+        ({"config": [1]}, r"config is \[1\]"),
+        ({"config": {"model_args": 7}}, "config.model_args is 7"),
+        ({"results": {"wikitext": 3}, "config": {"model_args": "revision=step5", "model_num_parameters": 7}}, "is 3"),
     ],
 )
 def test_a_file_that_lacks_something_is_named(suite, changes, says):

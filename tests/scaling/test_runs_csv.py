@@ -7,7 +7,7 @@ import pytest
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs.study import Study
-from zeroscale.scaling import Options, runs_csv
+from zeroscale.scaling import Options, fit_study, runs_csv
 
 GOOD = "params,tokens,loss\n1000000,2e7,4.5\n3000000,2e7,4.1\n"
 
@@ -87,6 +87,7 @@ def test_a_spoilt_results_csv_is_named_too(tmp_path, make_study):
 
 
 # A grid of three sizes and three token counts; row 5 is spoilt in one cell.
+GRID = [(n, d) for n in (10, 40, 160) for d in (5, 20, 80)]
 HEADER = "params,tokens,loss,flops,arc/acc"
 LINES = [
     f"{n:g},{d:g},{1.69 + 406.4 / n**0.34 + 410.7 / d**0.28:.6f},{6 * n * d:g},0.{i}"
@@ -234,3 +235,15 @@ def test_a_ledger_without_a_good_loss_leaves_its_run_out(tmp_path, make_study):
         runs, left_out = select_runs(runs_csv.read_csv(path).frame, "non_embedding")
         assert len(runs) == 2
         assert any(rule in run.rule and run.cell == cells[0] for run in left_out), left_out
+
+
+def test_flops_of_some_runs_alone_are_said_to_be_counted_for_none(tmp_path):
+    rows = [(n * 1e6, d * 1e8, 1.69 + 406.4 / (n * 1e6) ** 0.34 + 410.7 / (d * 1e8) ** 0.28) for n, d in GRID]
+    lines = [f"{n},{d},{loss},{7 * n * d if row else ''}" for row, (n, d, loss) in enumerate(rows)]
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join(["params,tokens,loss,flops", *lines]) + "\n")
+    options = {"law": ("kaplan",), "bootstrap": 100}
+    warnings = fit_study(path, tmp_path / "a.json", options=Options(**options))["laws"]["kaplan"]["warnings"]
+    assert any("6 N D for all 9 runs: row 2 has no FLOPs" in warning for warning in warnings)
+    asked = fit_study(path, tmp_path / "b.json", options=Options(**options, flops="6nd"))
+    assert not any("6 N D for all" in warning for warning in asked["laws"]["kaplan"]["warnings"])

@@ -133,6 +133,7 @@ function overlap() {
       if (data) at("overlap-tables").append(el("h3", {}, name + title), ...(lede ? [el("p", { className: "lede" }, lede)] : []), tables.table(data, name + title, { sortable: true }));
     };
     add("N-grams found", one.said, one.shares);
+    if (one.said && !one.shares) at("overlap-tables").append(el("p", { className: "lede" }, name + one.said));
     add("Scores with and without them", "", one.scores);
     add("What the models give back", "Of 50 tokens, how many agree with the training text before the first that does not, by how often the passage stands in it.", one.occurrences);
   }
