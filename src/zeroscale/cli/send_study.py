@@ -20,7 +20,7 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
     """
     from zeroscale.report.views.study import read_study
     from zeroscale.scaling.fit_schema import to_json
-    from zeroscale.training.trackers import tracker, wandb_start
+    from zeroscale.training.trackers import tracker, wandb_log, wandb_start
 
     view = read_study(study)
     whole = True
@@ -59,7 +59,7 @@ def send_study(study: Path, report: Path, config: TrackerConfig, say: Callable[[
         say(f"the fit could not be sent: W&B does not answer ({away})")
         return False
     entity, project, identity = run.entity, run.project, run.id
-    fit_run.write(view, report, run, mode, wandb_start.checkpoint_artifact, say)
+    fit_run.write(view, report, run, mode, wandb_start.checkpoint_artifact, wandb_log.finish, say)
     if mode == "offline":
         offline = [path for run_view in view.runs for path in wandb_files.offline_runs(run_view.directory)]
         if offline:

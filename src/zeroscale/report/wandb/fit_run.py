@@ -16,7 +16,6 @@ from zeroscale.report.views.loss_curves import curves
 from zeroscale.report.views.study import RunView, StudyView
 from zeroscale.report.wandb import rows as wandb_rows
 from zeroscale.runs import layout
-from zeroscale.training.trackers import wandb_log
 
 if TYPE_CHECKING:
     import wandb
@@ -26,6 +25,8 @@ MAX_CHECKPOINTS = 100
 
 MakeArtifact = Callable[[Path], "wandb.Artifact | None"]
 """A run's directory → the artifact of its last checkpoint, where it has one."""
+Finish = Callable[["wandb.Run", str, int], None]
+"""Ends a W&B run of a mode with an exit code; an offline one is then whole on the disk."""
 
 
 def write(
@@ -34,6 +35,7 @@ def write(
     wandb_run: "wandb.Run",
     mode: str,
     checkpoint: MakeArtifact,
+    finish: Finish,
     say: Callable[[str], None] = print,
 ) -> None:
     """Fills a W&B run that has just begun, and ends it.
@@ -49,7 +51,7 @@ def write(
     try:
         _fill(study, report, wandb_run, mode, checkpoint)
         where = wandb_run.url if mode == "online" else str(Path(wandb_run.dir).parent)
-        wandb_log.finish(wandb_run, mode, 0)
+        finish(wandb_run, mode, 0)
     except (wandb.errors.Error, TimeoutError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ZeroscaleError(f"W&B did not take all of the fit ({first}): the same command sends it anew") from error
