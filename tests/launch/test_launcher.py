@@ -199,7 +199,8 @@ def test_a_run_does_not_go_on_over_a_damaged_record(zeroscale, small, trained, t
     metrics.write_bytes(damaged)
     for command in (["train", *small], ["status", "study=outputs/single"]):
         result = zeroscale(*command, code=None)
-        assert result.returncode and "metrics.jsonl, line 3, is damaged" in result.stderr + result.stdout
+        said = " ".join((result.stderr + result.stdout).split())  # `status` breaks lines to the terminal's width
+        assert result.returncode and "metrics.jsonl, line 3, is damaged" in said
         assert metrics.read_bytes() == damaged
     metrics.write_bytes(damaged.replace(b'{"step": 3 ', b'{"step": 3,'))
     zeroscale("train", *small)

@@ -104,7 +104,8 @@ def test_a_torn_last_line_is_dropped_and_a_torn_middle_named(tmp_path, disk):
     assert len(Study(tmp_path).ledger) == 2
     metrics.write_text('{"step": 1\n' + whole)
     with pytest.raises(ZeroscaleError, match=r"metrics\.jsonl, line 1"):
-        _ = Study(tmp_path).ledger
+        ledger.collect(Study(tmp_path).runs)
+    assert Study(tmp_path).ledger.empty and Study(tmp_path).readable_runs == []
 
 
 def test_half_written_folders_are_not_read(tmp_path, disk):

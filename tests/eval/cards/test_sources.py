@@ -86,7 +86,7 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         examples("lambada", tmp_path)
     for name in ("newstest2014.en", "newstest2014.fr"):
         (tmp_path / name).write_bytes(b"caf\xe9\n")
-    with pytest.raises(ZeroscaleError, match=r"newstest2014.en, .*newstest2014.fr: not UTF-8"):
+    with pytest.raises(ZeroscaleError, match=r"newstest2014.en is not UTF-8"):
         examples("wmt14_en_fr", tmp_path)
 
 
