@@ -153,3 +153,14 @@ def test_every_file_of_transformers_own_tokenizers_is_in_the_key():
         except (ImportError, AttributeError):  # of a package that is not here
             continue
     assert names <= set(TOKENIZER_FILES)
+
+
+def test_the_scores_of_a_run_are_not_those_of_an_edited_meta_json(trained):
+    checkpoint = max((trained / "checkpoints").glob("step-*"))
+    assert resolve_checkpoint(checkpoint, Path("outputs")).weights_hash
+    meta = read_json(checkpoint / "meta.json")
+    model = meta["settings"]["model"]
+    model["n_head"] = 1 if model["n_head"] != 1 else 2
+    write_json(checkpoint / "meta.json", meta)
+    with pytest.raises(ZeroscaleError, match=r"meta\.json: its settings are not those that it was written with"):
+        resolve_checkpoint(checkpoint, Path("outputs"))
