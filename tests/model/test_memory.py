@@ -58,17 +58,23 @@ def tracked_peak(shape: Shape, context: int, step: Step) -> int:
     return before + max(accumulate(change for _, change in changes))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16-mixed", "bf16-true"])
-@pytest.mark.parametrize(
-    ("shape", "context", "change"),
-    [
-        (sizes(4, 128, 4, 2048, 128), 128, {}),
-        (sizes(4, 128, 4, 2048, 128), 128, {"micro_batch_tokens": 8192}),
-        (sizes(4, 128, 4, 2048, 128), 128, {"accumulation": 2}),
-        (sizes(6, 128, 4, 2048, 128), 128, {"micro_batch_tokens": 8192, "activation_checkpointing": True}),
-        (sizes(2, 256, 4, 50257, 256), 256, {}),
-    ],
+SHAPES = (
+    (sizes(4, 128, 4, 2048, 128), 128, {}),
+    (sizes(4, 128, 4, 2048, 128), 128, {"micro_batch_tokens": 8192}),
+    (sizes(4, 128, 4, 2048, 128), 128, {"accumulation": 2}),
+    (sizes(6, 128, 4, 2048, 128), 128, {"micro_batch_tokens": 8192, "activation_checkpointing": True}),
+    (sizes(2, 256, 4, 50257, 256), 256, {}),
 )
+# Without instructions of its own a processor computes bf16 many times slower than fp32: the first shape stands for it.
+SLOW = pytest.mark.slow
+PRECISIONS = [
+    pytest.param(*case, precision, marks=SLOW if precision != "fp32" and number else ())
+    for number, case in enumerate(SHAPES)
+    for precision in ("fp32", "bf16-mixed", "bf16-true")
+]
+
+
+@pytest.mark.parametrize(("shape", "context", "change", "precision"), PRECISIONS)
 def test_the_peak_is_what_torchs_profiler_sees(shape, context, change, precision):
     base = Step(micro_batch_tokens=1024, accumulation=1, devices=1, strategy="auto", precision=precision, device="cpu")
     step = replace(base, **change)
