@@ -6,7 +6,7 @@ from fuzz.record_kinds import bundles
 
 
 def test_bundles(hunter: Hunter) -> None:
-    hunter.by_number(bundles, 25)
+    hunter.by_number(bundles, 12)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from fuzz.hunter import Hunter
 
 
 def test_corpora(hunter: Hunter) -> None:
-    hunter.by_number(corpora, 40)
+    hunter.by_number(corpora, 25)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from hypothesis.strategies import DataObject, data
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=20,
+    max_examples=14,
     suppress_health_check=list(HealthCheck),
     phases=PHASES,
 )

@@ -69,9 +69,13 @@ def test_shares_scores_and_what_is_given_back_have_a_table_each(tmp_path):
     assert {tuple(cells[1:]) for cells in texts(shown["occurrences"])} == {("0.470", "2.50")}
 
 
-def test_a_record_of_another_form_is_left_out(tmp_path):
+def test_a_record_of_another_form_is_left_out_with_a_word(tmp_path):
     folder = study_fixture.write_study(tmp_path / "pocket", n_steps=20)
     for content in (json.dumps({**RECORD, "format": 2}), "{", "[]"):
         (folder / "overlap").mkdir(exist_ok=True)
         (folder / "overlap" / "overlap.json").write_text(content)
-        assert contamination.describe([read_study(folder)]) is None
+        shown = contamination.describe([read_study(folder)])
+        assert shown is not None
+        (study,) = shown["studies"]
+        assert study["said"].startswith("Left out, run zeroscale overlap again:") and "overlap.json" in study["said"]
+        assert study["shares"] is None and study["scores"] is None
