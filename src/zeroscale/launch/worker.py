@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
-from zeroscale.core.machine import check_threads, read_number, thread_count, thread_refusal
+from zeroscale.core.machine import read_number, thread_count, thread_refusal
 from zeroscale.launch import process
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
@@ -125,9 +125,10 @@ def _run(directory: Path, rank: int) -> None:
     config = Run(directory).config
     import torch
 
+    from zeroscale.model.threads import use_threads
+
     if threads := thread_count():
-        check_threads(threads)
-        torch.set_num_threads(threads)
+        use_threads(threads)
     if config.trainer.deterministic:
         torch.use_deterministic_algorithms(True)
     from zeroscale.training import build

@@ -89,11 +89,12 @@ def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
 def _score(settings: EvalConfig, report: Report) -> None:
     from zeroscale.eval import run
     from zeroscale.eval.cards import registry
+    from zeroscale.model.threads import use_threads
     from zeroscale.runs import resolve
 
     cards = settings.cards if settings.cards is not None else run.DEFAULT_CARDS
     report.cards |= {card.name: card for card in registry.resolve(cards)}
-    _set_threads(settings.threads)
+    use_threads(settings.threads)
     for where in _checkpoints(settings, report):
         try:
             target = resolve.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
@@ -215,16 +216,6 @@ def _changes(before: "Result", after: "Result") -> str:
     old, new = (f"{one.key.bootstrap:,} resamples, seed {one.key.interval_seed}" for one in (before, after))
     how = f"{old} → {new}" if old != new else new
     return f"{how}: {'; '.join(parts) or 'the same numbers'}"
-
-
-def _set_threads(threads: int | None) -> None:
-    import torch
-
-    from zeroscale.core import machine
-
-    count = threads or machine.cpu_cores()
-    machine.check_threads(count)
-    torch.set_num_threads(count)
 
 
 def _show(report: Report, directories: set[Path]) -> None:

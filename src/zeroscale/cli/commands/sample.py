@@ -175,11 +175,9 @@ def _json_prompt(line: str, where: str) -> str:
 
 
 def _load(target: resolve.CheckpointRef, config: SampleConfig) -> "tuple[LanguageModel, TextTokenizer]":
-    import torch
+    from zeroscale.model.threads import use_threads
 
-    threads = config.threads or machine.cpu_cores()
-    machine.check_threads(threads)
-    torch.set_num_threads(threads)
+    use_threads(config.threads)
     model, tokenizer = load.load(target)
     if machine.resolve_accelerator(config.accelerator) == "cuda":
         model = model.to("cuda")
