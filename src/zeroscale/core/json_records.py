@@ -1,7 +1,6 @@
 """JSON objects as frozen dataclasses or TypedDicts: checked where they are read, written with the keys they were read
 with. `read` is how every file that this package wrote is read."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal, TypeGuard, TypeVar, Union, cast, get_args, get_
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_object
-from zeroscale.core.parsing.plain_values import shown
+from zeroscale.core.parsing.plain_values import is_finite, shown
 
 T = TypeVar("T")
 # Integers beyond 64 bits are no count, step or seed of anything.
@@ -166,12 +165,7 @@ def _plain(kind: type, content: object, place: str) -> object:
 
 def is_finite_number(content: object) -> TypeGuard[int | float]:
     """Whether a value of a JSON file is a number that a float can hold; true and false are none."""
-    if isinstance(content, bool) or not isinstance(content, int | float):
-        return False
-    try:
-        return math.isfinite(content)
-    except OverflowError:
-        return False
+    return isinstance(content, int | float) and not isinstance(content, bool) and is_finite(content)
 
 
 def _refuse(content: object, place: str, expected: str) -> object:

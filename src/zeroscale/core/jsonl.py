@@ -5,7 +5,6 @@ that is no JSON object is an error that names the file and the line, and no file
 """
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, write_bytes
 from zeroscale.core.parsing import json_text, regular_file
+from zeroscale.core.parsing.plain_values import is_finite
 
 Row = dict[str, Any]
 # How much of a file's end `tail` reads.
@@ -128,21 +128,15 @@ def _object(line: bytes, key: str | None) -> Row | None:
         return None
     if key is not None and not _is_step(value.get(key)):
         return None
-    row = {name: item if item is None or _is_finite(item) else None for name, item in value.items()}
+    row = {
+        name: None if isinstance(item, int | float) and not is_finite(item) else item for name, item in value.items()
+    }
     whole = key is None or all(type(item) in _NUMBERS for item in value.values())
     return row if whole else None
 
 
 def _is_step(value: object) -> bool:
     return type(value) is int and 0 <= value < 1 << 63
-
-
-def _is_finite(value: object) -> bool:
-    """Whether a value is anything but an infinite number, or an integer beyond any that is finite as a float."""
-    try:
-        return not isinstance(value, int | float) or math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def truncate_after(path: Path, step: int) -> list[Row]:

@@ -48,6 +48,14 @@ def _parts(item: object, where: str | Path, place: str) -> Iterator[tuple[str, o
         yield (f"{place}.{key}" if place else key), part
 
 
+def is_finite(number: float) -> bool:
+    """Whether a number is finite as a float: neither NaN nor infinite, nor an integer beyond all floats."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
 def check_text(text: str, where: str | Path) -> None:
     """
     Raises:

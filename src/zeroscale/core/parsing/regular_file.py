@@ -9,7 +9,6 @@ from zeroscale.core.errors import ZeroscaleError
 # JSON and YAML are held in memory whole, several times their size: nothing that is read so is larger.
 LIMIT = 256 << 20
 _PIECE = 1 << 20
-_PIECE = 1 << 20
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a device",
