@@ -250,7 +250,7 @@ def write_layout(directory: Path, vocabulary: object, merges: str) -> None:
     (directory / "merges.txt").write_text(merges, encoding="utf-8")
 
 
-ALPHABET = {character: i for i, character in enumerate(module._BYTE_OF)}
+ALPHABET = {character: i for i, character in enumerate(module.BYTE_OF)}
 
 
 @pytest.mark.parametrize(

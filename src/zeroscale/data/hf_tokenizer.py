@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import tokenizers
-from tokenizers import pre_tokenizers
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
 from zeroscale.data import tokenizer_files as files
 from zeroscale.data.tokenizer import Tokenizer, well_formed
-from zeroscale.data.tokenizer_parts import END_OF_TEXT, splits_as_gpt2
+from zeroscale.data.tokenizer_parts import BYTE_OF, END_OF_TEXT, splits_as_gpt2
 
 # Raised whenever the same files would give other scores: 2, context and target are encoded as one text.
 _VERSION = 2
@@ -225,12 +224,11 @@ class TransformersTokenizer:
         return pieces
 
     def _speller(self, vocabulary: dict[int, str]) -> Callable[[int, str], bytes]:
-        letters = _bytes_by_letter()
         decoders = json.dumps(self._rules().get("decoder"))
-        plain = decoders == "null" and all(letters.keys() >= set(text) for text in vocabulary.values())
+        plain = decoders == "null" and all(BYTE_OF.keys() >= set(text) for text in vocabulary.values())
         if plain or '"ByteLevel"' in decoders:
             return lambda _, text: b"".join(
-                bytes([letters[letter]]) if letter in letters else letter.encode() for letter in text
+                bytes([BYTE_OF[letter]]) if letter in BYTE_OF else letter.encode() for letter in text
             )
         word = next((token for token in vocabulary if self.decode([token]).isalpha()), None)
         if word is None or not any(f'"{kind}"' in decoders for kind in ("WordPiece", "BPEDecoder", "CTC")):
@@ -264,14 +262,6 @@ class TransformersTokenizer:
         read, rules = json.loads(tokenizers.Tokenizer.from_file(str(file)).to_str()), self._rules()
         lost = [part for part in ("normalizer", "pre_tokenizer") if read[part] and read[part] != rules.get(part)]
         return [f"{part} {read[part]['type']}" for part in lost if not splits_as_gpt2(read[part])]
-
-
-def _bytes_by_letter() -> dict[str, int]:
-    """GPT-2's alphabet: a printable letter for each byte; those that print nothing stand from U+0100 on, in order."""
-    letters = set(pre_tokenizers.ByteLevel.alphabet())
-    plain = {letter: ord(letter) for letter in letters if ord(letter) < 0x100}
-    others = sorted(set(range(256)) - set(plain.values()))
-    return plain | {chr(0x100 + place): byte for place, byte in enumerate(others)}
 
 
 def _sentencepiece_bytes(piece: str) -> bytes:

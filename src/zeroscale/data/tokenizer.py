@@ -21,7 +21,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json, write_json, write_text
 from zeroscale.core.paths import expand_home
 from zeroscale.data import tokenizer_files, tokenizer_parts
-from zeroscale.data.tokenizer_parts import END_OF_TEXT
+from zeroscale.data.tokenizer_parts import BYTE_OF, END_OF_TEXT
 
 # `Tokenizer.fingerprint` of OpenAI's released encoder.json and vocab.bpe (sha256 19613966… and 1ce16647…).
 GPT2_FINGERPRINT = "7bb0d56a91a07f0af99787cc8280ba27cf729235e124e0dbbe54887148cdc352"
@@ -33,19 +33,7 @@ BLOCK_CHARACTERS = 1 << 20
 _TOKEN_EDGE = re.compile(r"(?<=\S)(?=[ \n])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 
 
-def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's character for each byte value, in GPT-2's order of ids: printable bytes first, then the others.
-
-    Source: `bytes_to_unicode` in OpenAI's gpt-2/src/encoder.py.
-    """
-    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
-    others = [value for value in range(256) if value not in printable]
-    characters = [chr(value) for value in printable] + [chr(256 + n) for n in range(len(others))]
-    return dict(zip(characters, printable + others, strict=True))
-
-
-_BYTE_OF = _byte_alphabet()
-_CHARACTER_OF = {value: character for character, value in _BYTE_OF.items()}
+_CHARACTER_OF = {value: character for character, value in BYTE_OF.items()}
 
 
 def well_formed(text: str) -> str:
@@ -75,12 +63,12 @@ class Tokenizer:
         Raises:
             ZeroscaleError: when it is no byte-level BPE, an empty one included.
         """
-        if fault := tokenizer_parts.fault(vocabulary, merges, _BYTE_OF):
+        if fault := tokenizer_parts.fault(vocabulary, merges):
             raise ZeroscaleError(f"{where}: not a byte-level BPE tokenizer ({len(vocabulary):,} tokens): {fault}")
         self._tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         self._merges = [(left, right) for left, right in merges]
         self._bytes: list[builtins.bytes] = [
-            bytes(_BYTE_OF[c] for c in token) if token != END_OF_TEXT else b"" for token in self._tokens
+            bytes(BYTE_OF[c] for c in token) if token != END_OF_TEXT else b"" for token in self._tokens
         ]
         self._is_plain_bytes = not self._merges and self._bytes[:256] == [bytes([value]) for value in range(256)]
         self._bpe = tokenizers.Tokenizer(models.BPE(vocab=dict(vocabulary), merges=self._merges))
@@ -152,7 +140,7 @@ class Tokenizer:
         parts = tokenizer_parts.read(directory, rows)
         if parts.more:
             return "; ".join(parts.more[:3])
-        if fault := tokenizer_parts.fault(parts.vocabulary, parts.merges, _BYTE_OF):
+        if fault := tokenizer_parts.fault(parts.vocabulary, parts.merges):
             return fault
         found = cls(parts.vocabulary, parts.merges, str(directory))
         saved = tokenizer_files.read_stamp(directory)

@@ -26,6 +26,20 @@ _OTHERS = [name for name in TOKENIZER_FILES if name not in _KNOWN]
 _MODEL_OPTIONS = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges")
 
 
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's character for each byte value, in GPT-2's order of ids: printable bytes first, then the others.
+
+    Source: `bytes_to_unicode` in OpenAI's gpt-2/src/encoder.py.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
+    others = [value for value in range(256) if value not in printable]
+    characters = [chr(value) for value in printable] + [chr(256 + n) for n in range(len(others))]
+    return dict(zip(characters, printable + others, strict=True))
+
+
+BYTE_OF = _byte_alphabet()
+
+
 @dataclass(frozen=True)
 class TokenizerParts:
     """A vocabulary with merges, and what more than GPT-2 the files ask for, each part in words."""
@@ -90,18 +104,18 @@ def _known(vocabulary: dict[str, int], merges: Merges, rows: int | None) -> dict
     return {t: i for t, i in vocabulary.items() if i < rows or len(t) == 1 or t in made}
 
 
-def fault(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]], letters: dict[str, int]) -> str | None:
+def fault(vocabulary: dict[str, int], merges: Sequence[tuple[str, str]]) -> str | None:
     """Why a vocabulary with merges is no byte-level BPE with `<|endoftext|>`; None where it is one.
 
     Above all it finds the empty tokenizers that other loaders return without a word.
     """
     if sorted(vocabulary.values()) != list(range(len(vocabulary))):
         return "the ids are not 0, 1, 2, … without a gap"
-    if missing := [value for character, value in letters.items() if character not in vocabulary]:
+    if missing := [value for character, value in BYTE_OF.items() if character not in vocabulary]:
         return f"{len(missing)} of the 256 bytes have no token of their own"
     if END_OF_TEXT not in vocabulary:
         return f"there is no {END_OF_TEXT}"
-    if strange := [t for t in vocabulary if t != END_OF_TEXT and not all(c in letters for c in t)]:
+    if strange := [t for t in vocabulary if t != END_OF_TEXT and not all(c in BYTE_OF for c in t)]:
         return f"{strange[0]!r} is neither {END_OF_TEXT} nor written in GPT-2's byte alphabet"
     if lost := [pair for pair in merges if not {*pair, "".join(pair)} <= vocabulary.keys()]:
         return f"the merge {' '.join(lost[0])!r} has no token in the vocabulary"
