@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,16 @@ class StoredTensor:
     load: Callable[[], Tensor]
     fault: str = ""
     """Why it holds no plain floating-point numbers that can be computed with; "" where it does."""
+
+
+def contiguous_copy(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A contiguous tensor in memory of its own, not in a mapped file."""
+    return torch.empty(tensor.shape, dtype=dtype).copy_(tensor)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names for a message, and how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def open_directory(directory: Path) -> dict[str, StoredTensor]:

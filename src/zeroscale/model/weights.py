@@ -14,7 +14,14 @@ from zeroscale.model.config import GPTConfig
 from zeroscale.model.gpt import GPT
 from zeroscale.model.hf_config import config_from_json, read_config_json
 from zeroscale.model.hf_format import BUFFER, EMBEDDING, HEAD, config_to_json, layers_of, plain_name, tensor_names
-from zeroscale.model.tensor_files import StoredTensor, open_directory, open_file, write_safetensors
+from zeroscale.model.tensor_files import (
+    StoredTensor,
+    contiguous_copy,
+    listed,
+    open_directory,
+    open_file,
+    write_safetensors,
+)
 
 
 def read_config(directory: str | Path) -> GPTConfig:
@@ -54,7 +61,7 @@ def from_pretrained(
     for name, hf in names.items():
         tensor = stored[hf.name].load()
         tensor = tensor.t() if hf.transposed else tensor
-        _assign(model, name, _contiguous_copy(tensor, dtype or tensor.dtype))
+        _assign(model, name, contiguous_copy(tensor, dtype or tensor.dtype))
     return model.eval()
 
 
@@ -151,7 +158,7 @@ def _check_layers(stored: Mapping[str, StoredTensor], n_layer: int, directory: P
             f" (h.{min(layers)} to h.{max(layers)})"
         )
     if not layers:
-        shown = _listed(sorted(stored))
+        shown = listed(sorted(stored))
         raise ZeroscaleError(f"{directory} does not hold this model's weights; it has no layer h.0 …, but {shown}")
 
 
@@ -159,29 +166,20 @@ def _check(stored: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int,
     """All faults in one message."""
     faults = []
     if missing := [name for name in expected if name not in stored]:
-        faults.append("missing: " + _listed(missing))
+        faults.append("missing: " + listed(missing))
     if extra := [name for name in stored if name not in expected]:
-        faults.append("not part of the model: " + _listed(extra))
+        faults.append("not part of the model: " + listed(extra))
     wrong = [
         f"{name} is {list(stored[name].shape)}, expected {list(shape)}"
         for name, shape in expected.items()
         if name in stored and stored[name].shape != shape
     ]
     if wrong:
-        faults.append("wrong shape: " + _listed(wrong))
+        faults.append("wrong shape: " + listed(wrong))
     if odd := [f"{name} is {stored[name].fault}" for name in expected if name in stored and stored[name].fault]:
-        faults.append("no plain floating-point numbers: " + _listed(odd))
+        faults.append("no plain floating-point numbers: " + listed(odd))
     if faults:
         raise ZeroscaleError(f"{where} does not hold this model's weights; " + "; ".join(faults))
-
-
-def _listed(items: list[str]) -> str:
-    return ", ".join(items[:8]) + (f" and {len(items) - 8} more" if len(items) > 8 else "")
-
-
-def _contiguous_copy(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """A contiguous tensor in memory of its own, not in a mapped file."""
-    return torch.empty(tensor.shape, dtype=dtype).copy_(tensor)
 
 
 def _assign(model: GPT, name: str, tensor: Tensor) -> None:

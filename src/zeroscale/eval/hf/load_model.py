@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.hub.model_files import CONFIG
 from zeroscale.model.hf_config import Json
-from zeroscale.model.tensor_files import StoredTensor, open_directory
+from zeroscale.model.tensor_files import StoredTensor, contiguous_copy, listed, open_directory
 
 # Sizes that architectures call so; each is a whole number of at least 1 where it is given.
 SIZES = (
@@ -58,9 +58,9 @@ def load_model(directory: Path, content: Json) -> Any:
     )
     faults = []
     if missing := sorted(report["missing_keys"]):
-        faults.append("missing: " + _listed(missing))
+        faults.append("missing: " + listed(missing))
     if extra := sorted(name for name in report["unexpected_keys"] if not _BUFFER.search(name)):
-        faults.append("not part of the model: " + _listed(extra))
+        faults.append("not part of the model: " + listed(extra))
     if faults:
         raise ZeroscaleError(f"{directory} does not hold this model's weights; " + "; ".join(faults))
     return model.float().eval()
@@ -76,7 +76,7 @@ def _check_sizes(content: Json, where: str) -> None:
         and not (type(content[name]) is int and 1 <= content[name] < 2**63)  # type: ignore[operator]
     ]
     if wrong:
-        raise ZeroscaleError(f"{where}: {_listed(wrong)}; it must be a whole number of at least 1")
+        raise ZeroscaleError(f"{where}: {listed(wrong)}; it must be a whole number of at least 1")
     if content.get("quantization_config"):
         raise ZeroscaleError(f"{where}: quantization_config is set; only plain floating-point weights can be read")
 
@@ -92,7 +92,7 @@ def _check_counts(content: Json, stored: Mapping[str, StoredTensor], where: str)
         if type(value) is int and value > most and _COUNT.search(name) and not _NO_COUNT.search(name)
     ]
     if wrong:
-        raise ZeroscaleError(f"{where}: {_listed(wrong)}, but the weights hold {len(stored):,} tensors")
+        raise ZeroscaleError(f"{where}: {listed(wrong)}, but the weights hold {len(stored):,} tensors")
 
 
 def _check_shapes(empty: nn.Module, stored: Mapping[str, StoredTensor], directory: Path) -> None:
@@ -104,9 +104,9 @@ def _check_shapes(empty: nn.Module, stored: Mapping[str, StoredTensor], director
         if name in stored and stored[name].shape != tuple(parameter.shape)
     ]
     if wrong:
-        raise ZeroscaleError(f"{directory} does not hold this model's weights; wrong shape: {_listed(wrong)}")
+        raise ZeroscaleError(f"{directory} does not hold this model's weights; wrong shape: {listed(wrong)}")
     if odd := [f"{name} is {stored[name].fault}" for name in parameters if name in stored and stored[name].fault]:
-        raise ZeroscaleError(f"{directory}: no plain floating-point numbers: {_listed(odd)}")
+        raise ZeroscaleError(f"{directory}: no plain floating-point numbers: {listed(odd)}")
     needed = sum(tensor.numel() for tensor in [*parameters.values(), *empty.buffers()])
     held = sum(torch.Size(tensor.shape).numel() for tensor in stored.values())
     if needed > 4 * held + 2**24:
@@ -118,9 +118,4 @@ def _check_shapes(empty: nn.Module, stored: Mapping[str, StoredTensor], director
 def _copy(tensor: StoredTensor) -> Tensor:
     """In memory of its own, not in a mapped file: floating-point numbers as fp32, others as they are."""
     loaded = tensor.load()
-    dtype = torch.float32 if loaded.is_floating_point() else loaded.dtype
-    return torch.empty(loaded.shape, dtype=dtype).copy_(loaded)
-
-
-def _listed(items: list[str]) -> str:
-    return ", ".join(items[:8]) + (f" and {len(items) - 8} more" if len(items) > 8 else "")
+    return contiguous_copy(loaded, torch.float32 if loaded.is_floating_point() else loaded.dtype)
