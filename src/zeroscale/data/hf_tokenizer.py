@@ -224,7 +224,7 @@ class TransformersTokenizer:
         return pieces
 
     def _speller(self, vocabulary: dict[int, str]) -> Callable[[int, str], bytes]:
-        decoders = json.dumps(self._rules().get("decoder"))
+        decoders = json.dumps(self._rules.get("decoder"))
         plain = decoders == "null" and all(BYTE_OF.keys() >= set(text) for text in vocabulary.values())
         if plain or '"ByteLevel"' in decoders:
             return lambda _, text: b"".join(
@@ -242,7 +242,7 @@ class TransformersTokenizer:
         Raises:
             ZeroscaleError: it has such a dropout.
         """
-        dropout = (self._rules().get("model") or {}).get("dropout")
+        dropout = self._rules.get("model", {}).get("dropout")
         if dropout:
             raise ZeroscaleError(
                 f"{self._where}: the tokenizer's model leaves out merges at random (dropout {dropout} in "
@@ -250,16 +250,22 @@ class TransformersTokenizer:
                 "training"
             )
 
+    @cached_property
     def _rules(self) -> dict[str, Any]:
-        """All that the `tokenizers` library knows; nothing, of a tokenizer in Python."""
+        """What the `tokenizers` library knows beside the vocabulary and its merges; nothing, of a tokenizer in
+        Python."""
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        return json.loads(backend.to_str()) if backend else {}
+        if not backend:
+            return {}
+        rules: dict[str, Any] = json.loads(backend.to_str())
+        model = rules.get("model") or {}
+        return {**rules, "model": {name: model[name] for name in model if name not in ("vocab", "merges")}}
 
     def unused_parts(self, file: Path) -> list[str]:
         """What a tokenizer.json has beyond GPT-2 and transformers did not take from it, in words."""
         if not file.is_file():
             return []
-        read, rules = json.loads(tokenizers.Tokenizer.from_file(str(file)).to_str()), self._rules()
+        read, rules = json.loads(tokenizers.Tokenizer.from_file(str(file)).to_str()), self._rules
         lost = [part for part in ("normalizer", "pre_tokenizer") if read[part] and read[part] != rules.get(part)]
         return [f"{part} {read[part]['type']}" for part in lost if not splits_as_gpt2(read[part])]
 
