@@ -85,7 +85,8 @@ def open_files(corpus: str, text_field: str = "text", first_bytes: int | None = 
         kind="files", name="corpus", path=corpus, val_fraction=0.5, text_field=text_field, max_bytes=first_bytes
     )
     with _renamed_settings():
-        files, not_read = sources.describe(data)["files"], len(list_paths(corpus).left_out)
+        listing = list_paths(corpus)
+        files, not_read = [sources.stamp(name, path) for name, path in listing.files], len(listing.left_out)
     about = {"files": len(files), "bytes": sum(size for _, size, _ in files), "text_field": text_field}
     if not_read:
         about["files_not_read"] = not_read

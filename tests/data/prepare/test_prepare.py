@@ -15,7 +15,7 @@ from zeroscale.config.model import BpeTokenizer
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file
 from zeroscale.data.corpus import Corpus
-from zeroscale.data.prepare.encode import split_of
+from zeroscale.data.prepare.encode import share_of, side_of
 from zeroscale.data.prepare.prepare import corpus_directory, prepare
 from zeroscale.data.prepare.shards import ShardWriter
 from zeroscale.data.sources import sources
@@ -26,6 +26,10 @@ from zeroscale.data.tokenizer import Tokenizer
 OLD_NAME = "files-ed207f54"
 BYTES = SimpleNamespace(kind="bytes")
 BPE = SimpleNamespace(kind="bpe", vocab_size=300)
+
+
+def split_of(text: str, val_fraction: float) -> str:
+    return side_of(share_of(text), val_fraction)
 
 
 def some_files(directory: Path, number: int = 60, **changes) -> FilesData:

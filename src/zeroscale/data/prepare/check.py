@@ -35,13 +35,15 @@ class Shares:
     marks: Counter[str] = field(default_factory=Counter)
     """Marks in the first `_FEW` documents: more of them are hardly ever all on one side."""
 
-    def add(self, text: str) -> None:
+    def add(self, text: str) -> int:
+        """Counts a document; returns its share."""
         share = share_of(text)
         if self.documents < _FEW:
             self.marks.update(marks.count(text))
         self.documents += 1
         self.bytes += len(text.encode("utf-8"))
         self.lowest, self.highest = min(share, self.lowest), max(share, self.highest)
+        return share
 
     def refuse_empty(self, data: DataConfig, splits: tuple[str, ...] = SPLITS) -> None:
         """Refuses documents that all lie on one side."""

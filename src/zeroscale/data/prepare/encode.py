@@ -76,22 +76,15 @@ class EncodeJob:
             lengths=np.array([len(document) + 1 for document in encoded], dtype=np.int64),
             bytes=np.array([len(text.encode("utf-8")) for text in texts], dtype=np.int64),
             words=np.array([len(text.split()) for text in texts], dtype=np.int64),
-            split=[_side(share, self.val_fraction) for share in shares],
+            split=[side_of(share, self.val_fraction) for share in shares],
             share=shares,
             keys=[exact_key(text) for text in texts] if self.exact else None,
             signatures=self.hasher.signatures(texts) if self.hasher else None,
         )
 
 
-def split_of(text: str, val_fraction: float) -> str:
-    """ "train" or "val", decided by the document's content alone: the same text is always on the same side.
-
-    The first 8 bytes of its sha256 as a share of 2^64, against `val_fraction`.
-    """
-    return _side(share_of(text), val_fraction)
-
-
-def _side(share: int, val_fraction: float) -> str:
+def side_of(share: int, val_fraction: float) -> str:
+    """`val` for documents whose share of 2^64 (`share_of`) lies below `val_fraction`, else `train`."""
     return "val" if share < val_fraction * 2**64 else "train"
 
 

@@ -26,7 +26,7 @@ from zeroscale.data.corpus import FORMAT, INDEX, SOURCE, SPLITS, CorpusIndex, Sp
 from zeroscale.data.prepare import deduplicate, output
 from zeroscale.data.prepare.check import Shares, check_files, empty_split, files_read
 from zeroscale.data.prepare.decontaminate import OVERLAP, decontaminator_of
-from zeroscale.data.prepare.encode import EncodeJob, dtype, encode_all, split_of
+from zeroscale.data.prepare.encode import EncodeJob, dtype, encode_all, side_of
 from zeroscale.data.prepare.progress import STATE, AllCounts, BuildState, Progress, ProgressDatabase, database_errors
 from zeroscale.data.prepare.resume import resumable
 from zeroscale.data.sources import sources
@@ -175,8 +175,7 @@ class _CorpusBuilder:
             for document in item.documents:
                 if self._decontaminator is not None and self._decontaminator.matches([document.text])[0]:
                     continue
-                shares.add(document.text)
-                if split_of(document.text, data.val_fraction) == "train":
+                if side_of(shares.add(document.text), data.val_fraction) == "train":
                     yield document.text
                 done += len(document.text.encode("utf-8"))
             limit = BPE_BYTES if item.of is None else min(BPE_BYTES, item.of)
