@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fuzz.drawing import Drawing
 from fuzz.runner import Attempt, Outcome, Runner
-from hypothesis import Phase
+from hypothesis import HealthCheck, Phase, settings
 
 Build = Callable[[random.Random, Path, Path], Attempt]
 """(draw, seeds, work): fills the folder `work` and says what to run there."""
@@ -22,7 +22,21 @@ SEED = int(os.environ.get("ZEROSCALE_FUZZ_SEED", "0"))
 # KIND:NUMBER repeats one attempt.
 ONLY = os.environ.get("ZEROSCALE_FUZZ_ONLY", "")
 # hypothesis makes a finding small where ZEROSCALE_FUZZ_SHRINK is set: minutes.
-PHASES = tuple(phase for phase in Phase if phase is not Phase.shrink or os.environ.get("ZEROSCALE_FUZZ_SHRINK"))
+_PHASES = tuple(phase for phase in Phase if phase is not Phase.shrink or os.environ.get("ZEROSCALE_FUZZ_SHRINK"))
+
+
+def seeded(examples: int) -> settings:
+    """hypothesis' settings of `make test`: the same examples on every machine, however slow it is."""
+    return settings(
+        derandomize=True,
+        deadline=None,
+        database=None,
+        max_examples=examples,
+        suppress_health_check=list(HealthCheck),
+        phases=_PHASES,
+    )
+
+
 # An hour of `make test-all` is shared by the kinds.
 SECONDS = float(os.environ.get("ZEROSCALE_FUZZ_SECONDS", "450"))
 

@@ -2,19 +2,12 @@
 
 import pytest
 from fuzz.csv_kinds import csvs
-from fuzz.hunter import PHASES, Hunter
-from hypothesis import HealthCheck, given, settings
+from fuzz.hunter import Hunter, seeded
+from hypothesis import given
 from hypothesis.strategies import DataObject, data
 
 
-@settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=14,
-    suppress_health_check=list(HealthCheck),
-    phases=PHASES,
-)
+@seeded(examples=14)
 @given(drawn=data())
 def test_csvs(hunter: Hunter, drawn: DataObject) -> None:
     hunter.drawn(csvs, drawn)

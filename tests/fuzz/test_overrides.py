@@ -1,20 +1,13 @@
 """Command lines with strange keys and values."""
 
 import pytest
-from fuzz.hunter import PHASES, Hunter
+from fuzz.hunter import Hunter, seeded
 from fuzz.override_kinds import overrides
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis.strategies import DataObject, data
 
 
-@settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=60,
-    suppress_health_check=list(HealthCheck),
-    phases=PHASES,
-)
+@seeded(examples=60)
 @given(drawn=data())
 def test_overrides(hunter: Hunter, drawn: DataObject) -> None:
     hunter.drawn(overrides, drawn)
