@@ -3,12 +3,12 @@
 import csv
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 from support import study_fixture, wandb_log, wandb_server
+from support.own_wandb import hide_users_wandb
 
 from zeroscale.cli import send_study as send
 from zeroscale.config.trainer import TrackerConfig
@@ -23,12 +23,7 @@ def own_wandb(tmp_path_factory):
     """Nothing of the user's: no login, no settings."""
     folder = tmp_path_factory.mktemp("wandb")
     with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith("WANDB_") and name != "WANDB_SERVICE":
-                patch.delenv(name)
-        for name in ("CONFIG_DIR", "CACHE_DIR", "DATA_DIR"):
-            patch.setenv(f"WANDB_{name}", str(folder / name))
-        patch.setenv("NETRC", str(folder / "netrc"))
+        hide_users_wandb(patch, folder)
         patch.setattr(wandb_start, "SEND_SECONDS", 25.0)
         yield patch
         import wandb

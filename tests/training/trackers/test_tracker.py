@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import wandb_log, wandb_server
+from support.own_wandb import hide_users_wandb
 
 from zeroscale.config.trainer import TrackerConfig
 from zeroscale.core import jsonl
@@ -32,13 +33,7 @@ MANIFEST = {"settings_hash": HASH, "params": {"total": 5000, "non_embedding": 30
 @pytest.fixture(autouse=True)
 def own_wandb(monkeypatch, tmp_path):
     """Nothing of the user's: no login, no settings, no server but ours."""
-    for name in list(os.environ):
-        if name.startswith("WANDB_") and name != "WANDB_SERVICE":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    hide_users_wandb(monkeypatch, tmp_path)
     monkeypatch.setattr(wandb_start, "SEND_SECONDS", 25.0)
     yield
     import wandb

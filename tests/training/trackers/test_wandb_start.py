@@ -1,11 +1,11 @@
 """W&B never keeps a run from training, unless `tracker.mode=online` asks for that."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 from support import wandb_log
+from support.own_wandb import hide_users_wandb
 
 from zeroscale.cli.compose import compose
 from zeroscale.config.train import TrainConfig
@@ -17,12 +17,7 @@ from zeroscale.training.trackers import tracker, wandb_start
 @pytest.fixture(autouse=True)
 def own_wandb(monkeypatch, tmp_path):
     """Nothing of the user's."""
-    for name in list(os.environ):
-        if name.startswith("WANDB_") and name != "WANDB_SERVICE":
-            monkeypatch.delenv(name)
-    for name in ("CONFIG", "CACHE", "DATA"):
-        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    hide_users_wandb(monkeypatch, tmp_path)
     monkeypatch.setattr(wandb_start, "CONNECT_SECONDS", 2.0)
     yield
     if sys.modules.get("wandb") is not None:
