@@ -60,6 +60,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in an order drawn by this seed")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are numbered, not spelt out: packed ones may hold the time, and workers of xdist compare the names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With --shuffle: files, and the tests of each, in another order; the same in every worker of xdist."""
     seed = config.getoption("shuffle")

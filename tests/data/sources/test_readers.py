@@ -199,9 +199,13 @@ class TestOtherContent:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("a.txt", gzip.compress(b"text"), r"it is compressed by gzip: give its name the ending \.gz"),
+            ("a.txt", gzip.compress(b"text", mtime=0), r"it is compressed by gzip: give its name the ending \.gz"),
             ("a.txt", zstandard.compress(b"text"), r"it is compressed by zstd: give its name the ending \.zst"),
-            ("a.jsonl", gzip.compress(b"text"), r"line 1: not UTF-8 at byte 1 \(0x8b\); it is compressed by gzip"),
+            (
+                "a.jsonl",
+                gzip.compress(b"text", mtime=0),
+                r"line 1: not UTF-8 at byte 1 \(0x8b\); it is compressed by gzip",
+            ),
             ("a.txt", "text".encode("utf-16"), r"byte 0 \(0xff\); it is UTF-16: convert it with iconv"),
             ("a.jsonl", "text".encode("utf-16"), r"line 1: not UTF-8 at byte 0 \(0xff\); it is UTF-16"),
             ("a.txt", "text".encode("utf-32"), r"it is UTF-32"),
