@@ -40,18 +40,31 @@ def write_cell(
     results: dict[int, list[dict[str, Any]]] | None = None,
     name: str | None = None,
     manifest: bool = True,
+    settings: dict[str, Any] | None = None,
+    recorded: dict[str, Any] | None = None,
 ) -> Path:
-    """One run of 512 steps; validation losses fall to `loss` at the last step."""
+    """One run of 512 steps; validation losses fall to `loss` at the last step.
+
+    `settings` are further ones by dotted key, `recorded` further keys of its manifest.
+    """
     cell = study / (name or f"pocket-{model}-seed{seed}")
     cell.mkdir(parents=True)
     shape = {**SHAPES[model], "n_positions": 128}
     trainer = {"tokens": 512 * BATCH, "batch_tokens": BATCH}
-    settings = {"study": study.name, "seed": seed, "model": {"name": f"pocket-{model}", **shape}, "trainer": trainer}
-    (cell / "config.yaml").write_text(yaml.safe_dump(settings))
+    config = {"study": study.name, "seed": seed, "model": {"name": f"pocket-{model}", **shape}, "trainer": trainer}
+    for key, value in (settings or {}).items():
+        *groups, leaf = key.split(".")
+        node: dict[str, Any] = config
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[leaf] = value
+    (cell / "config.yaml").write_text(yaml.safe_dump(config))
     if manifest:
         counted = params(**shape, vocab_size=1000)
         per_token = flops_per_token(**shape, vocab_size=1000, context=128)
-        (cell / "manifest.json").write_text(json.dumps({"params": vars(counted), "flops_per_token": per_token}))
+        (cell / "manifest.json").write_text(
+            json.dumps({"params": vars(counted), "flops_per_token": per_token, **(recorded or {})})
+        )
     (cell / "status.json").write_text(json.dumps({"state": state, "reason": "", "step": 512, "time": 0}))
     lines = []
     for step in (128, 256, 384, 512):
@@ -72,10 +85,38 @@ def write_cell(
     return cell
 
 
+RATES = (0.003, 0.01)
+
+
+def write_rates(study: Path, losses: Callable[[str, float, int], float] | None = None) -> Path:
+    """Two learning rates × three sizes × five seeds, all done: each size is best at another rate, by less than the
+    seeds differ for the smallest. `losses` are by size, rate and seed."""
+
+    def loss(model: str, rate: float, seed: int) -> float:
+        best = {"xs": 0.01, "s": 0.003, "m": 0.003}[model]
+        level = {"xs": 4.4, "s": 4.2, "m": 4.0}[model]
+        return level + (0.0 if rate == best else 0.004 if model == "xs" else 0.05) + 0.01 * ((3 * seed + 1) % 5 - 2)
+
+    for model in ("xs", "s", "m"):
+        for rate in RATES:
+            for seed in range(5):
+                write_cell(
+                    study,
+                    model,
+                    seed=seed,
+                    loss=(losses or loss)(model, rate, seed),
+                    name=f"pocket-{model}-seed{seed}-{int(1e4 * rate):08x}",
+                    settings={"optimizer.name": "adamw", "optimizer.lr": rate, "data.name": "books"},
+                    recorded={"corpus": {"name": "books", "fingerprint": "c" * 64}},
+                )
+    return study
+
+
 @pytest.fixture
 def disk() -> SimpleNamespace:
-    """The builders: disk.write_cell(study, model, …), disk.result(card, metrics), disk.score(value)."""
-    return SimpleNamespace(write_cell=write_cell, result=result, score=score)
+    """The builders: disk.write_cell(study, model, …), disk.write_rates(study), disk.result(card, metrics),
+    disk.score(value)."""
+    return SimpleNamespace(write_cell=write_cell, write_rates=write_rates, result=result, score=score)
 
 
 @pytest.fixture

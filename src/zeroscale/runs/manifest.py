@@ -95,6 +95,13 @@ class ParamCounts(TypedDict, total=False):
     matmul: int
 
 
+class CodeFacts(TypedDict, total=False):
+    """The source that can change a training result: a hash over it, and of each file, comments and layout aside."""
+
+    hash: str
+    files: dict[str, str]
+
+
 class Manifest(Environment, total=False):
     """manifest.json. What a version did not record yet has no key; the keys after `init_from` come with the end of
     training."""
@@ -103,6 +110,7 @@ class Manifest(Environment, total=False):
     settings_hash: str
     micro_batch_tokens: int
     seed: int
+    code: CodeFacts
     corpus: CorpusFacts
     tokenizer: TokenizerFacts
     params: ParamCounts

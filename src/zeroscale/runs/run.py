@@ -167,6 +167,11 @@ class Run:
         return self._known.get("seed")
 
     @property
+    def code_hash(self) -> str | None:
+        """Of the source that trained it, as far as that can change a result; None where that was not recorded."""
+        return self.manifest.get("code", {}).get("hash")
+
+    @property
     def batch_tokens(self) -> int | None:
         """Tokens of an optimizer step."""
         return self._known.get("trainer", {}).get("batch_tokens")

@@ -8,6 +8,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_object
 from zeroscale.core.jsonl import Row
 from zeroscale.runs import layout, ledger
+from zeroscale.runs.axes import Axes
 from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Study:
         score CARD/METRIC with …/low, …/high (95 %) and …/n. Read from the runs, not from results.csv; a run of which a
         file is damaged has no rows."""
         return ledger.collect(self.readable_runs)
+
+    @cached_property
+    def axes(self) -> Axes:
+        """In which settings its runs differ; a run of which a file is damaged does not count."""
+        return Axes(self.readable_runs)
 
     @property
     def ledger_path(self) -> Path:
