@@ -129,6 +129,14 @@ def test_a_thread_that_the_system_refuses_is_a_message_and_the_others_end(monkey
     assert machine.thread_refusal(RuntimeError("other")) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "is_refusal"), [("… ThreadPoolBuildError { kind: IOError(…) }", True), ("index", False)]
+)
+def test_a_refused_thread_of_a_rust_library_is_known_by_its_panic(text, is_refusal):
+    panic = type("PanicException", (BaseException,), {})
+    assert (machine.thread_refusal(panic(text)) == machine.THREAD_REFUSED) is is_refusal
+
+
 def test_a_refused_thread_anywhere_is_one_message(monkeypatch, capsys):
     def refuse(*_):
         raise RuntimeError("can't start new thread")

@@ -46,6 +46,11 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except Exception as error:
         return _report(error)
+    except BaseException as error:
+        if (refusal := thread_refusal(error)) is None:
+            raise
+        streams.say_error(f"zeroscale: {refusal}")
+        return 2
 
 
 def _report(error: Exception) -> int:

@@ -48,6 +48,8 @@ def begin_process() -> None:
             # Closed by the shell (`>&-`): else the next file that is opened would be standard output to every library.
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = _open(sys.stdout, 1, "standard output"), _open(sys.stderr, 2, "standard error")
+    # Where the system refuses it a thread, OpenBLAS sends its own process SIGINT; numpy's products are small here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ["PYTHONIOENCODING"] = f"{sys.stdout.encoding}:replace"
     if codecs.lookup(sys.getfilesystemencoding()).name != "utf-8" and not sys.flags.utf8_mode:
         os.environ["PYTHONUTF8"] = "1"

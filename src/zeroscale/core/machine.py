@@ -15,6 +15,10 @@ from zeroscale.core.errors import ZeroscaleError
 MAX_THREADS = 1024
 """More than any machine has cores; at some ten thousand the thread pool of torch ends its process."""
 
+THREAD_REFUSED = (
+    "the system refuses another thread (`ulimit -u`, or the container's limit): raise it, or give fewer threads"
+)
+
 # What torchrun tells each of its ranks. A run of one device inside somebody else's torchrun or SLURM job is no rank.
 OF_RANKS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE")
 
@@ -183,7 +187,9 @@ def check_threads(count: int) -> None:
 
 
 def thread_refusal(error: BaseException) -> str | None:
-    """What Python's refusal of a thread means; None of another error."""
-    if not (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
+    """What a refused thread means, of Python's or of a Rust library's (whose panics are no Exceptions); None of another
+    error."""
+    of_python = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    if not of_python and not (type(error).__name__ == "PanicException" and "ThreadPoolBuildError" in str(error)):
         return None
-    return "the system refuses another thread (`ulimit -u`, or the container's limit): raise it, or give fewer threads"
+    return THREAD_REFUSED

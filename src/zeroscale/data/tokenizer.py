@@ -19,6 +19,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from zeroscale.core import hub
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json, write_json, write_text
+from zeroscale.core.machine import check_threads, cpu_cores
 from zeroscale.core.paths import expand_home
 from zeroscale.data import tokenizer_files, tokenizer_parts
 from zeroscale.data.tokenizer_parts import BYTE_OF, END_OF_TEXT
@@ -99,6 +100,7 @@ class Tokenizer:
             raise ZeroscaleError(
                 f"tokenizer.vocab_size={vocab_size}: byte-level BPE needs 257 at least (256 + {END_OF_TEXT})"
             )
+        check_threads(cpu_cores())  # the library ends the process where one is refused
         learner = tokenizers.Tokenizer(models.BPE())
         learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         alphabet = pre_tokenizers.ByteLevel.alphabet()

@@ -21,6 +21,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, try_lock, write_text
+from zeroscale.core.jsonl import last_bytes
 from zeroscale.launch.process import (
     GRACE_SECONDS,
     die_with_parent,
@@ -250,6 +251,9 @@ def _outcome(directory: Path, code: int) -> RunOutcome:
     # The child recorded nothing: killed, out of memory, or torchrun could not start it.
     end = f"was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
     hint = "; out of memory is the usual cause" if code == -signal.SIGKILL else ""
+    if not hint and "Thread creation failed" in last_bytes(directory / layout.LOG)[0].decode("utf-8", "replace"):
+        # libgomp's word, which ends the process.
+        hint = f"; {machine.THREAD_REFUSED}"
     reason = f"its process {end}{hint}; see {directory / layout.LOG}"
     with contextlib.suppress(ZeroscaleError):
         status.write(directory, "failed", reason, recorded.step)

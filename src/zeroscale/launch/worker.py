@@ -91,7 +91,9 @@ def _guarded(directory: Path, rank: int) -> int:
                 f"{directory.name}: stopped after step {stopped.step}; the same command goes on from there", flush=True
             )
         return 0
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and thread_refusal(error) is None:
+            raise
         with contextlib.suppress(OSError):  # the log may lie on the disk that is full
             traceback.print_exc()
         if rank:
@@ -102,7 +104,7 @@ def _guarded(directory: Path, rank: int) -> int:
         return 1
 
 
-def _reason(error: Exception, directory: Path) -> str:
+def _reason(error: BaseException, directory: Path) -> str:
     if isinstance(error, ZeroscaleError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from zeroscale.cli.commands import LabelledConfig
 from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
+from zeroscale.core import machine
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import layout
 
@@ -122,7 +123,7 @@ def _report_once(report: Report, label: str) -> "OnFault":
 def _plain(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "out of memory; what was answered is kept. Try a smaller batch_tokens"
-    return str(error) or type(error).__name__
+    return machine.thread_refusal(error) or str(error) or type(error).__name__
 
 
 def _say(text: str) -> None:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-import torch
-
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.machine import thread_refusal
 from zeroscale.eval.engine import requests as rq
 from zeroscale.eval.engine.backend import Progress
 from zeroscale.eval.engine.cost import Usage
 from zeroscale.eval.engine.engine import Engine
+from zeroscale.model.threads import use_threads
 
 if TYPE_CHECKING:
     from zeroscale.model.protocol import LanguageModel, TextTokenizer
@@ -163,8 +163,8 @@ def _cost(request: rq.Request) -> int:
 def _serve(line: Connection, load: Load, device: str, threads: int, options: EngineOptions) -> None:
     """Runs in a device's process: loads the model, then answers lists of requests until the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives Ctrl-C too, and ends this process
-    torch.set_num_threads(threads)
     try:
+        use_threads(threads)
         model, tokenizer = load()
         engine = Engine(model.to(device), tokenizer, threads=threads, **options)
         line.send(("ready", (engine.n_positions, engine.batch_tokens, engine.fixed_threads, tokenizer)))
@@ -179,13 +179,17 @@ def _serve(line: Connection, load: Load, device: str, threads: int, options: Eng
                 line.send(("answers", (answers, engine.usage)))
     except (EOFError, ConnectionError):
         return  # the parent is gone
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and thread_refusal(error) is None:
+            raise
         line.send(("fault", _message(device, error)))
 
 
-def _message(device: str, error: Exception) -> str:
+def _message(device: str, error: BaseException) -> str:
     if isinstance(error, ZeroscaleError):
         return str(error)
+    if refusal := thread_refusal(error):
+        return refusal
     if isinstance(error, ConnectionError):
         raise error
     traceback.print_exception(error)

@@ -81,10 +81,10 @@ def score(
     Args:
         threads: CPU threads of all devices together; None: those of this process.
     """
-    import torch
+    from zeroscale.model.threads import use_threads
 
     if threads:
-        torch.set_num_threads(threads)
+        use_threads(threads)
     groups: dict[tuple[Any, ...], list[str]] = {}
     for result in results:
         groups.setdefault((result.source, *_options(result).items()), []).append(result.card)
