@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support import law_fixture, study_fixture
+from support.made_study import disk  # noqa: F401
 from support.once import once
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

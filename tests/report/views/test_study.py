@@ -1,40 +1,26 @@
-"""Runs are called by the shortest name that tells them apart."""
-
-from pathlib import Path
+"""Runs are called by what was varied."""
 
 from support import study_fixture
 
 from zeroscale.report.views import study
-from zeroscale.runs.run import Run
 
 
-def run(name: str, model: str | None, seed: int = 0, tokens: int | None = None) -> Run:
-    settings = {"model": {"name": model}, "seed": seed, "trainer": {"tokens": tokens}} if model else {}
-    made = Run(Path(name))
-    made.settings = settings
-    return made
+def test_runs_are_called_by_what_was_varied(tmp_path, disk):
+    runs = study.read_study(disk.write_rates(tmp_path / "rates")).runs
+    assert len({run.label for run in runs}) == 30
+    assert [run.label for run in runs[:2]] == ["pocket-xs lr=0.003 seed=0", "pocket-xs lr=0.01 seed=0"]
 
 
-def test_a_model_with_one_run_is_its_name():
-    runs = [run("pocket-s-seed0-9b9ac34f", "pocket-s"), run("pocket-l-seed0-719900df", "pocket-l")]
-    assert list(study.labels(runs).values()) == ["pocket-s", "pocket-l"]
+def test_a_model_with_one_run_is_its_name(tmp_path, disk):
+    for size in ("s", "l"):
+        disk.write_cell(tmp_path, size)
+    assert [run.label for run in study.read_study(tmp_path).runs] == ["pocket-s", "pocket-l"]
 
 
-def test_seeds_are_told_where_a_model_has_several():
-    runs = [run("s-0", "pocket-s"), run("s-1", "pocket-s", 1), run("l-0", "pocket-l")]
-    assert list(study.labels(runs).values()) == ["pocket-s seed 0", "pocket-s seed 1", "pocket-l"]
-
-
-def test_budgets_are_told_by_their_tokens():
-    runs = [run("s-aa", "s", tokens=2_000_000), run("s-bb", "s", tokens=4_000_000), run("l-cc", "l", tokens=4_000_000)]
-    assert list(study.labels(runs).values()) == ["s, 2\u00a0M tokens", "s, 4\u00a0M tokens", "l"]
-    again = [*runs, run("s-dd", "s", 1, 4_000_000), run("s-ee", "s", 1, 8_000_000)]
-    assert list(study.labels(again).values())[1:4] == ["s, 4\u00a0M tokens, seed 0", "l", "s, 4\u00a0M tokens, seed 1"]
-
-
-def test_what_stays_ambiguous_keeps_the_runs_own_name():
-    runs = [run("s-0-aa", "pocket-s"), run("s-0-bb", "pocket-s"), run("s-1-cc", "pocket-s", 1), run("old", None)]
-    assert list(study.labels(runs).values()) == ["s-0-aa", "s-0-bb", "pocket-s seed 1", "old"]
+def test_a_run_without_settings_is_called_by_its_own_name(tmp_path, disk):
+    disk.write_cell(tmp_path, "s")
+    (disk.write_cell(tmp_path, "s", name="old") / "config.yaml").write_text("{}")
+    assert sorted(run.label for run in study.read_study(tmp_path).runs) == ["old", "pocket-s seed=0"]
 
 
 def test_the_last_words_of_a_log_are_plain_and_bounded(tmp_path):

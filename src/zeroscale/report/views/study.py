@@ -2,17 +2,17 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from zeroscale.core import format
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import number
 from zeroscale.report.views.results import Json, ResultView
 from zeroscale.runs import layout, ledger
 from zeroscale.runs import study as studies
+from zeroscale.runs.axes import Axes
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.run import Run
 from zeroscale.scaling.fit_schema import FitFile, read_fit
@@ -30,7 +30,8 @@ class RunView:
     """One run. `metrics` are the rows of metrics.jsonl, `results` the results by step, `rows` its rows of results.csv.
 
     In `rows` a field that reads as a number is a float, and an empty one is left out; `line` is its line in the file.
-    `label` is what a reader calls the run; `name`, its directory, is what identifies it.
+    `label` is what a reader calls the run: its model and what was varied, "pocket-s lr=0.003 seed=0" (`Axes.label`);
+    `name`, its directory, is what identifies it.
     """
 
     run: Run
@@ -115,6 +116,11 @@ class StudyView:
     fit: FitFile | None
     left_out: tuple[str, ...] = ()
 
+    @cached_property
+    def axes(self) -> Axes:
+        """In which settings its runs differ."""
+        return Axes(run.run for run in self.runs)
+
     @property
     def shown_path(self) -> str:
         """The folder as one would type it: relative to the working directory where it lies below it."""
@@ -144,8 +150,8 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
             "study=outputs/pocket, or train one with `zeroscale train +sweeps=pocket`"
         )
     ledger = _ledger(study, keep)
-    names = labels(runs)
-    views = [_run_view(run, ledger.get(run.name, []), names[run.name]) for run in runs]
+    labels = study.axes.labels
+    views = [_run_view(run, ledger.get(run.name, []), labels[run.name]) for run in runs]
     views.sort(key=lambda view: (view.params or math.inf, view.name))
     try:
         fit = read_fit(directory / layout.FIT) if (directory / layout.FIT).exists() else None
@@ -153,39 +159,6 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
         fit = None
         left_out.append(f"The laws are left out: {error}.")
     return StudyView(study.name, directory, views, fit, tuple(left_out))
-
-
-def labels(runs: list[Run]) -> dict[str, str]:
-    """A short name for each run: the model's, with the seed, the tokens or both where a model has several runs; the
-    run's own name where those are not unique."""
-    unique: dict[str, str] = {}
-    for make_label in (_model, _with_seed, _with_tokens, _with_both):
-        candidates = {run.name: make_label(run) for run in runs}
-        uses = Counter(candidates.values())
-        unique = {name: label for name, label in candidates.items() if label and uses[label] == 1} | unique
-    return {run.name: unique.get(run.name, run.name) for run in runs}
-
-
-def _model(run: Run) -> str:
-    return run.model or ""
-
-
-def _with_seed(run: Run) -> str:
-    return f"{run.model} seed {run.seed}" if run.model else ""
-
-
-def _with_tokens(run: Run) -> str:
-    return f"{run.model}, {_tokens(run)}" if run.model and _tokens(run) else ""
-
-
-def _with_both(run: Run) -> str:
-    return f"{_with_tokens(run)}, seed {run.seed}" if _with_tokens(run) else ""
-
-
-def _tokens(run: Run) -> str:
-    """What the run trains on in all; "" where its settings do not say."""
-    tokens = run.tokens
-    return f"{format.scaled(tokens)} tokens" if tokens else ""
 
 
 def _run_view(run: Run, rows: list[LedgerRow], label: str) -> RunView:
