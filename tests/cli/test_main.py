@@ -19,6 +19,7 @@ from zeroscale.cli.commands.provenance.explain import ExplainConfig
 from zeroscale.cli.commands.provenance.reproduce import ReproduceConfig
 from zeroscale.cli.commands.provenance.verify import VerifyConfig
 from zeroscale.cli.commands.report import ReportConfig
+from zeroscale.cli.commands.runs import RunsConfig
 from zeroscale.cli.commands.sample import SampleConfig
 from zeroscale.cli.commands.status import StatusConfig
 from zeroscale.config.commands.compare import CompareConfig
@@ -73,6 +74,7 @@ def test_every_command_has_settings_that_work():
         "fit": (FitConfig, ["runs=x"]),
         "report": (ReportConfig, ["study=x"]),
         "status": (StatusConfig, ["study=x"]),
+        "runs": (RunsConfig, ["study=x"]),
         "reproduce": (ReproduceConfig, ["run=x"]),
         "explain": (ExplainConfig, ["study=x", "metric=lambada/acc"]),
         "bundle": (BundleConfig, ["study=x"]),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from zeroscale.config.study import LaunchConfig
+    from zeroscale.runs.where import Wanted
 
 # Verbatim text passes Hydra and OmegaConf as hexadecimal: no quoting survives all backslashes before a `${`.
 AS_HEX = "bytes in hexadecimal: "
@@ -49,6 +50,27 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for an error message: the known word that is most like this one, if any is."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def read_value(text: str) -> "Wanted":
+    """A value by Hydra's grammar: a number, true, null, a text; several as `a,b` or `[a,b]` are a list. What the
+    grammar does not know is a text."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+    from hydra.errors import HydraException
+
+    try:
+        override = OverridesParser.create().parse_override(f"value={quote_homes(text)}")
+    except HydraException:
+        return text
+    value = override._value
+    parts = value.list if isinstance(value, ChoiceSweep) else value if isinstance(value, list) else None
+
+    def plain(part: object) -> str | int | float | bool | None:
+        part = part.text if isinstance(part, QuotedString) else part
+        return part if part is None or isinstance(part, str | int | float | bool) else str(part)
+
+    return plain(value) if parts is None else [plain(part) for part in parts]
 
 
 class Jobs(NamedTuple):

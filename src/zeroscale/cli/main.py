@@ -7,15 +7,22 @@ import os
 import re
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 from zeroscale import __version__
 from zeroscale.cli import commands, help, streams
 from zeroscale.cli.commands import COMMANDS
-from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes
+from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes, read_value
 from zeroscale.cli.help import FREE_TEXT, NEVER_LISTS, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
 from zeroscale.core.machine import thread_refusal
+
+if TYPE_CHECKING:
+    from zeroscale.runs.where import Wanted
+
+# Of the filters of runs (`zeroscale.cli.select_runs`).
+PREFIX = "where."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -87,7 +94,12 @@ def _run(arguments: list[str]) -> int:
     if "-h" in rest or "--help" in rest:
         help.print_help(command)
         return 0
-    multirun, overrides = _split(rest)
+    from zeroscale.cli import select_runs
+
+    filters = {key: value for key, value in map(_filter, rest) if key}
+    multirun, overrides = _split([argument for argument in rest if not argument.startswith(PREFIX)])
+    if filters:
+        select_runs.check(command, filters)
     jobs = compose(command, overrides, multirun)
     if command == "train" and jobs.sweep:
         from zeroscale.cli.commands import train
@@ -95,7 +107,17 @@ def _run(arguments: list[str]) -> int:
         elsewhere = None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, multirun, study)
         assert jobs.study is not None
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
-    return commands.run(command, jobs.configs)
+    return commands.run(command, select_runs.resolve(command, jobs.configs, filters))
+
+
+def _filter(argument: str) -> "tuple[str, Wanted]":
+    """A filter of runs, `where.KEY=VALUE`, as key and value; ("", None) of another argument."""
+    key, separator, value = argument.partition("=")
+    if not key.startswith(PREFIX):
+        return "", None
+    if not separator or not value:
+        raise ZeroscaleError(f"{argument!r} is no filter; write where.KEY=VALUE, such as where.optimizer.lr=0.003")
+    return key.removeprefix(PREFIX), read_value(value)
 
 
 def _split(arguments: list[str]) -> tuple[bool, list[str]]:

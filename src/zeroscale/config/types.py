@@ -37,6 +37,10 @@ CardNames = tuple[
 ]
 """Cards or suites by name, or the paths of cards of one's own."""
 
+Setting = str | int | float | bool | None
+Filters = dict[str, Setting | Annotated[tuple[Setting, ...], Field(strict=False, min_length=1)]]
+"""Of runs: a setting by dotted key (or what tables call it) and the value, or the values, that it must have."""
+
 Accelerator = Literal["auto", "cpu", "cuda"]
 CardSource = Literal["files", "hub", "sample"]
 Protocol = Literal["paper", "lm-eval"]

@@ -1,6 +1,6 @@
 """How far a study is, read from its files: a row per run, with what its last logged steps say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -13,6 +13,7 @@ from zeroscale.core.jsonl import last_bytes
 from zeroscale.core.tables import Column, Table
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
+from zeroscale.runs.where import Wanted
 
 if TYPE_CHECKING:
     import rich.table
@@ -59,15 +60,17 @@ class Sweep(TypedDict, total=False):
     cells: list[Planned]
 
 
-def read(directory: Path) -> list[Row]:
-    """Every run of a study, first those of its last sweep in that order, those that have not begun too.
+def read(directory: Path, filters: Mapping[str, Wanted] | None = None) -> list[Row]:
+    """Every run of a study, first those of its last sweep in that order, those that have not begun too; with filters
+    those that have these settings, as far as they have begun.
 
     Raises:
-        ZeroscaleError: it is no directory.
+        ZeroscaleError: it is no directory, or no run has these settings.
     """
-    study = Study(directory)
+    study = Study(directory, filters)
     runs = {run.name: run for run in study.runs}
     listed, rows = _planned(study)
+    listed = [run for run in listed if run["cell"] in runs] if filters else listed
     planned = {run["cell"]: run for run in listed}
     for name in [*planned, *(name for name in runs if name not in planned)]:
         label = planned[name]["settings"] if name in planned else ""

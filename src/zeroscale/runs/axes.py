@@ -167,7 +167,7 @@ class Axes:
         found = {self._values[run.name].get(key, _neutral(key)) for run in self.runs}
         if key in (CODE, CORPUS):
             found.discard(None)
-        return tuple(sorted(found, key=_value_order))
+        return tuple(sorted(found, key=value_order))
 
     def _is_explained(self, key: str) -> bool:
         if key == SIZE or key in SEEDS or key in (CODE, CORPUS):
@@ -254,7 +254,8 @@ def _order(key: str) -> tuple[int, int, str]:
     return rank, 0 if key.endswith(_NAMES) else 1, key
 
 
-def _value_order(value: Value) -> tuple[int, float, str]:
+def value_order(value: Value) -> tuple[int, float, str]:
+    """What values are sorted by: null, then numbers, then texts."""
     if value is None:
         return 0, 0.0, ""
     if isinstance(value, int | float):

@@ -1,5 +1,6 @@
 """A study: the runs in one directory, their ledger and the laws fitted to them."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,9 +8,10 @@ from typing import TYPE_CHECKING
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_object
 from zeroscale.core.jsonl import Row
-from zeroscale.runs import layout, ledger
+from zeroscale.runs import layout, ledger, where
 from zeroscale.runs.axes import Axes
 from zeroscale.runs.run import Run
+from zeroscale.runs.where import Wanted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 class Study:
     """A study's directory. Runs and ledger are read when first asked for, and once: `Study(directory)` looks again."""
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, filters: Mapping[str, Wanted] | None = None) -> None:
+        """`filters` are settings that the runs must have: the others are as if they were not there."""
         self.directory = Path(directory)
+        self.filters = filters or {}
 
     def __repr__(self) -> str:
         return f"Study({str(self.directory)!r})"
@@ -42,7 +46,8 @@ class Study:
         """
         if not self.directory.is_dir():
             raise ZeroscaleError(f"{self.directory} is not a directory: give a study's, such as outputs/pocket")
-        return [Run(path) for path in layout.run_directories(self.directory)]
+        runs = [Run(path) for path in layout.run_directories(self.directory)]
+        return where.matching(Axes(run for run in runs if run.fault is None), self.filters) if self.filters else runs
 
     @cached_property
     def readable_runs(self) -> list[Run]:
@@ -86,7 +91,8 @@ class Study:
 
     def write_ledger(self) -> Path:
         """Writes results.csv, whole or not at all; the same runs give the same bytes."""
-        return ledger.write(self.ledger_path, self.ledger)
+        whole = Study(self.directory).ledger if self.filters else self.ledger
+        return ledger.write(self.ledger_path, whole)
 
     @property
     def fit_path(self) -> Path:

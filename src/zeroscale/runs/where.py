@@ -1,5 +1,6 @@
 """Runs chosen by their settings (`where.optimizer.lr=0.003`), or by a part of their name."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -45,15 +46,19 @@ def one(axes: Axes, part: str) -> Run:
     found = [
         run for run in axes.runs if words and all(word in f"{run.name} {axes.label(run)}".lower() for word in words)
     ]
-    # "lr=0.003" is a part of "lr=0.0035", too: whole words decide.
-    exact = [run for run in found if set(words) <= {run.name.lower(), *axes.label(run).lower().split()}]
-    chosen = exact if len(exact) == 1 else found
+    # "s" is a part of "seed", and "lr=0.003" of "lr=0.0035": what is a whole part of a name decides.
+    whole = [run for run in found if set(words) <= _parts(f"{run.name} {axes.label(run)}".lower())]
+    chosen = whole or found
     if len(chosen) == 1:
         return chosen[0]
     names = [axes.label(run) for run in (chosen or axes.runs)]
     shown = "; ".join(names[:MOST_NAMES]) + (f"; and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
     what = f"belongs to {len(chosen)} runs: {shown}" if chosen else f"is part of no run's name here: {shown}"
     raise ZeroscaleError(f"{part!r} {what}")
+
+
+def _parts(text: str) -> set[str]:
+    return {*text.split(), *text.replace("-", " ").split(), *text.replace("=", " ").split()}
 
 
 def _key(axes: Axes, given: str) -> str:
@@ -72,6 +77,8 @@ def _key(axes: Axes, given: str) -> str:
 
 def _is_among(value: Value, wanted: Wanted) -> bool:
     several = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
+    if isinstance(value, str) and value.startswith("[") and value == json.dumps(list(several)):
+        return True
     return any(_equal(value, one) for one in several)
 
 

@@ -50,6 +50,7 @@ COMMANDS = {
     "fit": Command("fits the scaling law of a study, or of any CSV of params,tokens,loss", "fit"),
     "report": Command("the dashboard of a study: as a page, live, as text, in Weights & Biases", "report"),
     "status": Command("which cells of a study are done, failed, resumable or running", "status"),
+    "runs": Command("the runs of a study as a table: chosen, sorted, with what was varied", "runs"),
     "reproduce": Command("makes a recorded run again and compares, bit for bit", "provenance.reproduce"),
     "explain": Command("the chain behind a number: run, weights, data, card, source, command", "provenance.explain"),
     "bundle": Command("packs a study into one file with checksums", "provenance.bundle"),

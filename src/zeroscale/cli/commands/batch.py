@@ -23,6 +23,8 @@ from zeroscale.runs.run import open_run
 class BatchConfig:
     """A run and a step of it."""
 
+    study: FilePath | None = None
+    """The study that a run is named in by a part of its name, or chosen by filters."""
     run: FilePath
     step: Positive
     """As metrics.jsonl counts: the first is 1."""

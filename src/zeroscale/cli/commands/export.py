@@ -42,6 +42,8 @@ NOT_RECORDED = "not recorded"
 class ExportConfig:
     """A run, or one of its checkpoints, and the directory to write."""
 
+    study: FilePath | None = None
+    """The study that a run is named in by a part of its name, or chosen by filters."""
     checkpoint: FilePath
     out: FilePath
     """New, or empty."""

@@ -46,6 +46,8 @@ def _unescape(value: object) -> object:
 class SampleConfig:
     """A checkpoint, prompts, and how the next token is chosen."""
 
+    study: FilePath | None = None
+    """The study that a run is named in by a part of its name, or chosen by filters."""
     checkpoint: FilePath
     revision: str | None
     """Of a hub name: a branch, a tag or a commit."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
-from zeroscale.config.types import STRICT, FilePath, PositiveFloat
+from zeroscale.config.types import STRICT, FilePath, Filters, PositiveFloat
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import status_table
@@ -24,6 +24,8 @@ class StatusConfig:
     """A study's directory, and how often its table is redrawn."""
 
     study: FilePath
+    where: Filters
+    """Settings that the runs must have; runs that have not begun are not listed then."""
     every: PositiveFloat | None
     """Seconds between two looks on a terminal; None: once."""
 
@@ -35,7 +37,7 @@ def run(raw: RawConfig) -> int:
     from rich.live import Live
 
     study = Path(config.study)
-    rows = status_table.read(study)
+    rows = status_table.read(study, config.where)
     if not rows:
         raise ZeroscaleError(f"{study} has no cells yet")
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
@@ -44,7 +46,7 @@ def run(raw: RawConfig) -> int:
             with Live(status_table.progress(rows), console=console, auto_refresh=False) as live:
                 while not _all_done(rows):
                     time.sleep(config.every)
-                    rows = status_table.read(study)
+                    rows = status_table.read(study, config.where)
                     live.update(status_table.progress(rows), refresh=True)
         except KeyboardInterrupt:
             pass

@@ -51,6 +51,8 @@ class CompareConfig:
     """Two runs, checkpoints, directories or hub names that have been scored, and the cards to compare them on; or two
     studies or CSVs of runs, each with a law of its own."""
 
+    study: FilePath | None = None
+    """The study that runs are named in by parts of their names, or chosen by filters."""
     runs: tuple[FilePath, ...]
     studies: tuple[FilePath, ...]
     laws: CompareLawsConfig
