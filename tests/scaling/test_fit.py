@@ -91,14 +91,14 @@ def test_held_out_intervals_enter_as_measured_uncertainty(tmp_path, disk):
     assert "measured uncertainty" in law["intervals"]["method"]
 
 
-def test_of_runs_that_differ_in_other_settings_the_best_counts(make_study, disk):
+def test_runs_that_nothing_tells_apart_are_repeats(make_study, disk):
     study = make_study(**LADDER)
-    disk.write_cell(study, "s", loss=4.9, name="pocket-s-seed0-high-lr")
+    disk.write_cell(study, "s", loss=4.8, name="pocket-s-seed0-again")
     fit = fit_study(study, bootstrap=200)
     law = fit["laws"]["val/loss"]
-    assert "pocket-s-seed0-high-lr" not in {point["cell"] for point in law["points"]}
-    assert any(entry["rule"].startswith("same size, tokens and seed as pocket-s-seed0") for entry in fit["left_out"])
-    assert any("differ in other settings" in warning for warning in law["warnings"])
+    assert fit["choice"] is None and law["n_runs"] == 5
+    assert law["sizes"][1]["loss"] == pytest.approx(4.7)
+    assert any("pocket-s-seed0-again has size, tokens, seed" in warning for warning in law["warnings"])
 
 
 @pytest.mark.parametrize("convention", ["non_embedding", "total", "matmul"])

@@ -28,7 +28,7 @@ def test_two_studies_are_compared_by_a_surface_or_over_compute():
 @pytest.mark.parametrize("name", registry.LAWS)
 def test_an_entry_says_how_the_law_is_fitted(name):
     law = registry.LAWS[name]
-    assert (law.fit is None) == (law.kind == "downstream")
+    assert (law.fit is None) == (law.kind in ("downstream", "data"))
     assert (law.surface is not None) == (law.kind == "surface")
     assert (law.figure is None) == (law.lead is None)
 

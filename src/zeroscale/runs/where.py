@@ -25,7 +25,7 @@ def matching(axes: Axes, filters: Mapping[str, Wanted]) -> list[Run]:
     runs = [
         run
         for run in axes.runs
-        if all(_is_among(axes.value(run, keys[given]), wanted) for given, wanted in filters.items())
+        if all(is_among(axes.value(run, keys[given]), wanted) for given, wanted in filters.items())
     ]
     if not runs and axes.runs:
         raise ZeroscaleError(_none_has(axes, {keys[given]: wanted for given, wanted in filters.items()}))
@@ -75,7 +75,8 @@ def _key(axes: Axes, given: str) -> str:
     raise ZeroscaleError(f"where.{given}: no run has this setting{hint}. Settings that differ here: {varied}")
 
 
-def _is_among(value: Value, wanted: Wanted) -> bool:
+def is_among(value: Value, wanted: Wanted) -> bool:
+    """Whether a setting's value is the wanted one, or one of several; numbers to nine digits."""
     several = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
     if isinstance(value, str) and value.startswith("[") and value == json.dumps(list(several)):
         return True

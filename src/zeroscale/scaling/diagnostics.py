@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zeroscale.core.format import compact
+from zeroscale.scaling.laws.power_law import SIZE, Subject
 from zeroscale.scaling.numerics import arrays
 
 if TYPE_CHECKING:
@@ -35,84 +36,86 @@ def power_law_warnings(
     *,
     chosen: bool,
     needed_sizes: int,
+    subject: Subject = SIZE,
 ) -> list[str]:
     """Warnings about a fit that follow from its numbers alone.
 
     Args:
         fit: the `PowerLawFit`; tried: E's `Estimate` where it was not carried; held: the `HoldOut`, if any.
         chosen: whether the form was left to the data; needed_sizes: for an irreducible term.
+        subject: what the law is over.
     """
-    sizes = fit.n_sizes
+    sizes, nouns, letter = fit.n_sizes, f"{subject.noun}s", subject.letter
     warnings = []
     if fit.draws is None:
         warnings.append(
-            "Two sizes fix the law exactly: nothing is left to judge its error by. Train at least one more."
+            f"Two {nouns} fix the law exactly: nothing is left to judge its error by. Train at least one more."
         )
     if sizes < needed_sizes and (chosen or fit.irreducible):
-        warnings.append(_too_few_for_floor(sizes, needed_sizes, fit.irreducible))
+        warnings.append(_too_few_for_floor(sizes, needed_sizes, fit.irreducible, subject))
     if tried is not None:
         warnings.append(
-            f"{capitalize(in_words(sizes))} sizes, but the data do not tell the irreducible term from zero (E = "
+            f"{capitalize(in_words(sizes))} {nouns}, but the data do not tell the irreducible term from zero (E = "
             f"{tried.value:.3g}, 95 % interval {tried.low:.3g} to {tried.high:.3g}): the law goes without it, and its "
-            "extrapolation is optimistic. More sizes, a wider range or repeated seeds would decide."
+            f"extrapolation is optimistic. More {nouns}, a wider range or repeated seeds would decide."
         )
     reach = float(params.max() / params.min())
     if reach < SMALLEST_RANGE:
         warnings.append(
-            f"The sizes span only a factor of {reach:.3g} in N; below a factor of {SMALLEST_RANGE:.0f} the exponent is "
-            "loosely held."
+            f"The {nouns} span only a factor of {reach:.3g} in {letter}; below a factor of {SMALLEST_RANGE:.0f} the "
+            "exponent is loosely held."
         )
-    warnings += _rises(params, loss)
-    alpha = fit.parameters["alpha"]
+    warnings += _rises(params, loss, subject)
+    alpha = fit.parameters[subject.exponent]
     if alpha.low is not None and alpha.high is not None and alpha.low <= 0 <= alpha.high:
         warnings.append(
             f"The exponent's interval, {alpha.low:.3g} to {alpha.high:.3g}, includes zero: the data do not show that "
-            "loss depends on size."
+            f"loss depends on {subject.cause}."
         )
     if not fit.converged:
         warnings.append("The solver stopped before its optimum: treat the parameters as approximate.")
     if held is not None and held.inside is False:
         warnings.append(
-            f"Hold-out failed: from the smaller sizes the law predicts {held.predicted:.4g} at N = "
+            f"Hold-out failed: from the {subject.smaller} the law predicts {held.predicted:.4g} at {letter} = "
             f"{compact(held.params)} (95 % interval {held.low:.4g} to {held.high:.4g}), measured {held.measured:.4g}."
         )
     return warnings
 
 
-def _too_few_for_floor(sizes: int, needed: int, fitted: bool) -> str:
+def _too_few_for_floor(sizes: int, needed: int, fitted: bool, subject: Subject) -> str:
     few = capitalize(in_words(sizes))
     if fitted:
         return (
-            f"{few} sizes cannot carry an irreducible term: E was fitted because it was asked for, and is hardly more "
-            f"than a guess. Train at least {in_words(needed)} sizes."
+            f"{few} {subject.noun}s cannot carry an irreducible term: E was fitted because it was asked for, and is "
+            f"hardly more than a guess. Train at least {in_words(needed)} {subject.noun}s."
         )
     return (
-        f"{few} sizes cannot carry an irreducible term: the law goes without E, so it promises too much far beyond the "
-        f"largest size. Train at least {in_words(needed)} sizes."
+        f"{few} {subject.noun}s cannot carry an irreducible term: the law goes without E, so it promises too much far "
+        f"beyond the {subject.largest}. Train at least {in_words(needed)} {subject.noun}s."
     )
 
 
-def _rises(params: "FloatArray", loss: "FloatArray") -> list[str]:
-    """Where a larger size has no lower loss, by the means of each size."""
+def _rises(params: "FloatArray", loss: "FloatArray", subject: Subject) -> list[str]:
+    """Where a larger size (or a longer run) has no lower loss, by the means of each size."""
     import numpy
 
     sizes = numpy.unique(params)
     means = [float(loss[params == size].mean()) for size in sizes]
     steps = [
-        f"{means[i]:.4g} at N = {compact(sizes[i])} to {means[i + 1]:.4g} at {compact(sizes[i + 1])}"
+        f"{means[i]:.4g} at {subject.letter} = {compact(sizes[i])} to {means[i + 1]:.4g} at {compact(sizes[i + 1])}"
         for i in range(len(sizes) - 1)
         if means[i + 1] >= means[i]
     ]
     if not steps:
         return []
     return [
-        f"Loss is not monotone in size: it goes from {', and from '.join(steps)}. A power law only falls: look at "
-        "these runs (learning rate, tokens, divergence) before using it."
+        f"Loss is not monotone in {subject.cause}: it goes from {', and from '.join(steps)}. A power law only falls: "
+        "look at these runs (learning rate, tokens, divergence) before using it."
     ]
 
 
 def recipe_warnings(sizes: "Sequence[SizeGroup]", left_out: "Sequence[LeftOutRun]") -> list[str]:
-    """Warnings about which runs the law rests on: unequal tokens, runs that are not done, twins of one seed."""
+    """Warnings about which runs the law rests on: unequal tokens, runs that are not done."""
     warnings = []
     tokens = [size.tokens for size in sizes]
     if max(tokens) > 1.01 * min(tokens):
@@ -124,19 +127,13 @@ def recipe_warnings(sizes: "Sequence[SizeGroup]", left_out: "Sequence[LeftOutRun
 
 
 def run_warnings(left_out: "Sequence[LeftOutRun]") -> list[str]:
-    """Warnings about runs that no law rests on: those that are not done, and twins of one seed."""
+    """Warnings about runs that no law rests on: those that are not done."""
     warnings = []
     undone = {run.cell: run.state for run in left_out if run.state}
     if undone:
         names = ", ".join(f"{cell} ({state})" for cell, state in undone.items())
         warnings.append(
             f"{capitalize(in_words(len(undone)))} {'runs are' if len(undone) > 1 else 'run is'} not done: {names}."
-        )
-    twins = [run.cell for run in left_out if run.is_twin]
-    if twins:
-        warnings.append(
-            "Runs with the same size, tokens and seed differ in other settings; of each the one with the lowest loss "
-            f"counts (left out: {', '.join(twins)})."
         )
     return warnings
 

@@ -9,10 +9,12 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_object, sha256_file, write_json
 from zeroscale.core.json_records import to_json
 from zeroscale.runs import layout, ledger, manifest
-from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
 from zeroscale.scaling import conventions, diagnostics, lm_eval_results, registry, runs_csv
+from zeroscale.scaling.choice.chosen_runs import RunChooser
+from zeroscale.scaling.choice.widen import widen
 from zeroscale.scaling.estimators import downstream
+from zeroscale.scaling.estimators.length_law import LEAST_LENGTHS, fit_data_laws
 from zeroscale.scaling.fit_schema import (
     BenchmarkLaw,
     ConventionExponent,
@@ -20,13 +22,21 @@ from zeroscale.scaling.fit_schema import (
     FitFile,
     Json,
     LeftOut,
+    LengthLaw,
     NotFitted,
     SizeLaw,
 )
 from zeroscale.scaling.numerics.arrays import group_values
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.registry import LAWS, FitData
-from zeroscale.scaling.run_selection import COLUMN_OF, LeftOutRun, SelectedRun, Selection, select_longest, select_runs
+from zeroscale.scaling.run_selection import (
+    COLUMN_OF,
+    LeftOutRun,
+    SelectedRun,
+    Selection,
+    select_lengths,
+    select_longest,
+)
 from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.runs_csv import RunRows
 from zeroscale.scaling.summary import describe
@@ -78,7 +88,7 @@ def fit_study(
     is_study = runs.is_dir() and not study.imported
     table = ledger.write(Study(runs).ledger_path, study.rows.frame) if is_study else runs
     fit = replace(
-        study.fit(str(runs)),
+        study.fit(),
         study=_study_name(runs, study),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
@@ -102,13 +112,12 @@ def _study_name(runs: Path, study: "StudyRuns") -> str:
 def load_runs(runs: Path, options: Options) -> "StudyRuns":
     """A study, a CSV, or a directory of lm-evaluation-harness' results, as the laws take it; writes nothing."""
     study = Study(runs) if runs.is_dir() else None
-    study_runs = study.readable_runs if study is not None else []
     imported = study is not None and not study.runs and lm_eval_results.is_results(runs)
     if imported:
         rows = RunRows(lm_eval_results.read_results(runs, options.columns, options.tokens_per_step))
     else:
         rows = runs_csv.read(runs, options)
-    return StudyRuns(rows, study_runs, options, imported)
+    return StudyRuns(rows, None if imported else study, options, imported, str(runs))
 
 
 class StudyRuns:
@@ -116,32 +125,26 @@ class StudyRuns:
 
     Args:
         rows: those of the ledger, or of another CSV.
-        study_runs: the runs of a study's directory; none of another source.
+        study: the study's directory; None of another source.
         imported: whether the rows come from lm-evaluation-harness' results.
+        source: what messages call the runs.
     """
 
-    def __init__(self, rows: RunRows, study_runs: Sequence[Run], options: Options, imported: bool) -> None:
-        self.rows, self.study_runs, self.options, self.imported = rows, study_runs, options, imported
+    def __init__(self, rows: RunRows, study: Study | None, options: Options, imported: bool, source: str) -> None:
+        self.rows, self.options, self.imported, self.source = rows, options, imported, source
+        self.study_runs = study.readable_runs if study else []
         self.from_ledger = "val/loss" in rows.frame.columns
-        self.runs, self.left_out = self._select(options.convention)
+        self.chooser = RunChooser(rows, study, options, source)
+        self.chosen = self.chooser.choose(options.convention)
+        self.runs, self.left_out = self.chosen.runs, self.chosen.left_out
         self.table = RunTable.of(self.runs, options.flops)
 
-    def _select(self, convention: str) -> tuple[list[SelectedRun], list[LeftOutRun]]:
-        return select_runs(
-            self.rows.frame,
-            convention,
-            self.study_runs,
-            checkpoints=self.options.checkpoints,
-            keep=self.options.keep,
-            leave_out=self.options.leave_out,
-            left_out_before=self.rows.left_out,
-        )
-
-    def fit(self, source: str) -> FitFile:
-        """The laws, the benchmarks' laws, what was not fitted and what was left out; `source` is what messages say."""
+    def fit(self) -> FitFile:
+        """The laws, the benchmarks' laws, what was not fitted, chosen and left out."""
         laws: dict[str, SizeLaw | DataLaw] = {}
         not_fitted: list[NotFitted] = []
         benchmarks: dict[str, BenchmarkLaw] = {}
+        data_laws: dict[str, LengthLaw] = {}
         longest = select_longest(self.runs, self.left_out)
         left_out: Sequence[LeftOutRun] = self.left_out
         for name in self._law_names():
@@ -150,7 +153,10 @@ class StudyRuns:
                     benchmarks, skipped = self._fit_benchmarks(longest)
                     not_fitted += skipped
                     continue
-                law = self._fit_law(name, longest, source)
+                if name == "data":
+                    data_laws = fit_data_laws(self.runs, self.options, self.chosen.repeat)
+                    continue
+                law = self._fit_law(name, longest)
             except ZeroscaleError as error:
                 if self.options.is_required(name):
                     raise
@@ -161,13 +167,14 @@ class StudyRuns:
                 name = "val/loss" if self.from_ledger else "power"
                 left_out = longest.left_out
             laws[name] = law
-        if not laws and not benchmarks:
+        if not laws and not benchmarks and not data_laws:
             raise ZeroscaleError("; ".join(f"{entry.law}: {entry.reason}" for entry in not_fitted))
         warnings = [*diagnostics.run_warnings(left_out), *self._flops_warnings()]
-        laws = _with_run_warnings(_cross_checked(laws), warnings)
+        laws = _with_run_warnings(_cross_checked(laws), warnings, self._repeats_warnings())
         return FitFile(
             law=next((law.form for law in laws.values()), None),
             laws=laws,
+            data_laws=data_laws,
             benchmarks=benchmarks,
             by_convention=tuple(self._by_convention(laws)),
             not_fitted=tuple(not_fitted),
@@ -175,6 +182,7 @@ class StudyRuns:
                 LeftOut(keys=("cell", "steps", "rule"), cell=run.cell, steps=run.steps, rule=run.rule)
                 for run in left_out
             ),
+            choice=self.chosen.choice,
         )
 
     def _flops_warnings(self) -> list[str]:
@@ -188,22 +196,45 @@ class StudyRuns:
             f"{'have' if without[1:] else 'has'} no FLOPs. Fill them in, or leave these runs out, for the runs' own."
         ]
 
+    def _repeats_warnings(self) -> list[str]:
+        """That runs with one seed count as repeats of each other, where nothing tells them apart."""
+        names = self.chosen.repeated
+        if not names:
+            return []
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return [
+            f"{', '.join(names[:3])}{more} {'have' if names[1:] else 'has'} size, tokens, seed and every setting known "
+            "here in common with another run: all of them count, as repeats. Where they differ in other settings, fit "
+            "the study's directory, or leave some out with leave_out."
+        ]
+
     def _law_names(self) -> list[str]:
         names = list(registry.requested(self.options.law))
         sizes, data = (int(group_values(column).max()) + 1 for column in (self.table.params, self.table.tokens))
         ladder = min(sizes, data) < AUTO_LEVELS
         if "auto" in self.options.law and "all" not in self.options.law and ladder:
             names = [name for name in names if not LAWS[name].needs_data or self.options.is_required(name)]
+        if not {"all", "data"} & set(self.options.law) and not self._has_lengths():
+            names = [name for name in names if name != "data"]
         if self.from_ledger and "power" not in names:
             # The report of a study stands on it, and it costs a second.
             names.insert(0, "power")
         return names
 
-    def _fit_law(self, name: str, selection: Selection, source: str) -> SizeLaw | DataLaw:
+    def _has_lengths(self) -> bool:
+        """Whether auto fits laws over data alone: not to checkpoints on the way, where the rate has not come down."""
+        return self.options.checkpoints == "last" and bool(select_lengths(self.runs, LEAST_LENGTHS))
+
+    def _fit_law(self, name: str, selection: Selection) -> SizeLaw | DataLaw:
         fit = LAWS[name].fit
         assert fit is not None, f"{name} is not fitted as one law"
         variable = COLUMN_OF[self.options.convention] if self.from_ledger else "params"
-        return fit(FitData(self.table, selection, variable, source, self.options))
+        data = FitData(self.table, selection, variable, self.source, self.options, self.chosen.repeat)
+        law, bias = fit(data), self.chosen.bias()
+        if bias is None or not isinstance(law, DataLaw):
+            return law
+        unbiased = fit(replace(data, table=replace(self.table, loss=self.table.loss + bias)))
+        return widen(law, unbiased) if isinstance(unbiased, DataLaw) else law
 
     def _fit_benchmarks(self, selection: Selection) -> tuple[dict[str, BenchmarkLaw], list[NotFitted]]:
         chance = {**downstream.chances(self.study_runs), **self.options.chance}
@@ -220,7 +251,7 @@ class StudyRuns:
         runs_by: dict[str, list[SelectedRun]] = {}
 
         def counted(convention: str, flops: str) -> RunTable | None:
-            runs = runs_by.setdefault(convention, self._select(convention)[0])
+            runs = runs_by.setdefault(convention, list(self.chooser.choose(convention).runs))
             if flops == "exact" and any(run.flops is None for run in runs):
                 return None
             return RunTable.of(runs, flops)
@@ -248,12 +279,12 @@ def _cross_checked(laws: dict[str, SizeLaw | DataLaw]) -> dict[str, SizeLaw | Da
     }
 
 
-def _with_run_warnings(laws: Mapping[str, SizeLaw | DataLaw], warnings: Sequence[str]) -> dict[str, SizeLaw | DataLaw]:
-    """The laws over data with what holds of the runs as a whole; that over size has its own already."""
-    return {
-        name: replace(law, warnings=(*law.warnings, *warnings)) if isinstance(law, DataLaw) else law
-        for name, law in laws.items()
-    }
+def _with_run_warnings(
+    laws: Mapping[str, SizeLaw | DataLaw], warnings: Sequence[str], of_all: Sequence[str]
+) -> dict[str, SizeLaw | DataLaw]:
+    """The laws with what holds of the runs as a whole: those over data get `warnings`, which that over size has."""
+    more = {name: [*(warnings if isinstance(law, DataLaw) else []), *of_all] for name, law in laws.items()}
+    return {name: replace(law, warnings=(*law.warnings, *more[name])) for name, law in laws.items()}
 
 
 def _default_out(runs: Path, from_ledger: bool) -> Path:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from zeroscale.core import json_records
 from zeroscale.core.json_records import Record, to_json
 from zeroscale.runs.source import SourceFacts
+from zeroscale.scaling.choice.record import Choice, RecordedOptions
 from zeroscale.scaling.laws.estimate import Estimate
 
 Json = dict[str, Any]
@@ -61,6 +62,7 @@ class HoldOut(Record):
 
     cell: str | None = None
     params: float | None = None
+    tokens: float | None = None
     n_runs: int | None = None
     measured: float | None = None
     predicted: float | None = None
@@ -124,9 +126,10 @@ class SizeMean(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class BandPoint(Record):
-    """A law over size and the ends of its 95 % interval at one N."""
+    """A law over size, or over data, and the ends of its 95 % interval at one N, or D."""
 
     params: float | None = None
+    tokens: float | None = None
     low: float | None = None
     value: float | None = None
     high: float | None = None
@@ -216,6 +219,21 @@ class SizeLaw(Law):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LengthLaw(Law):
+    """A law over data alone, L(D), of one size: `lengths` are the means over seeds of its runs of each length."""
+
+    model: str | None = None
+    params: float | None = None
+    irreducible: bool | None = None
+    irreducible_tried: Estimate | None = None
+    converged: bool | None = None
+    rms_log_residual: float | None = None
+    n_runs: int | None = None
+    lengths: tuple[SizeMean, ...] = ()
+    band: tuple[BandPoint, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataLaw(Law):
     """A law over size and data. What its method does not give is None or empty."""
 
@@ -265,27 +283,6 @@ class NotFitted(Record):
     reason: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class IsoflopOptions(Record):
-    """What belongs to a budget's parabola: nats above its lowest loss, and how far runs may differ in C."""
-
-    window: float | None = None
-    tolerance: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordedOptions(Record):
-    """What decides which runs count, and how."""
-
-    law: tuple[str, ...] = ()
-    flops: str | None = None
-    checkpoints: str | None = None
-    delta: float | None = None
-    keep: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
-    leave_out: tuple[str, ...] = ()
-    isoflop: IsoflopOptions | None = None
-
-
 def law_type(name: str) -> type[Law]:
     """Of a law by its name: one over size alone is called after the loss that it is of, as the ledger calls that."""
     return SizeLaw if name == "power" or "/" in name else DataLaw
@@ -308,10 +305,14 @@ class FitFile(Record):
     seed: int | None = None
     options: RecordedOptions | None = None
     laws: dict[str, SizeLaw | DataLaw] = field(default_factory=dict, metadata={"choose": law_type})
+    data_laws: dict[str, LengthLaw] = field(default_factory=dict)
+    """L(D) of each size that was trained on three numbers of tokens or more, by the size's name."""
     benchmarks: dict[str, BenchmarkLaw] = field(default_factory=dict)
     by_convention: tuple[ConventionExponent, ...] = ()
     not_fitted: tuple[NotFitted, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    choice: Choice | None = None
+    """Which of several settings count, by what rule; None where no size has several."""
 
 
 def read_fit(path: Path) -> FitFile:

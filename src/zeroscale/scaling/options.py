@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from zeroscale.runs.where import Wanted
+from zeroscale.scaling.choice.record import IsoflopOptions, RecordedOptions
 from zeroscale.scaling.estimators.isoflop import TOLERANCE, WINDOW
-from zeroscale.scaling.fit_schema import IsoflopOptions, RecordedOptions
 from zeroscale.scaling.numerics.chinchilla_objective import HUBER_DELTA
 from zeroscale.scaling.run_selection import Range
 
@@ -26,6 +27,10 @@ class Options:
     budgets: Sequence[float] = ()
     keep: Mapping[str, Range | None] = field(default_factory=dict)
     leave_out: Sequence[str] = ()
+    select: str = "best-mean"
+    where: Mapping[str, Wanted] = field(default_factory=dict)
+    axes: Sequence[str] = ()
+    """Columns of a CSV that are settings."""
     columns: Mapping[str, str | None] = field(default_factory=lambda: dict(COLUMNS))
     window: float = WINDOW
     tolerance: float = TOLERANCE
@@ -39,6 +44,8 @@ class Options:
     def recorded(self) -> RecordedOptions:
         """For fit.json: what decides which runs count, and how."""
         return RecordedOptions(
+            select=self.select,
+            where={key: list(value) if isinstance(value, list | tuple) else value for key, value in self.where.items()},
             law=tuple(self.law),
             flops=self.flops,
             checkpoints=self.checkpoints,

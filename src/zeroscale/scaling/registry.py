@@ -18,11 +18,12 @@ from zeroscale.scaling.estimators.results import SurfaceFit
 from zeroscale.scaling.estimators.variable_projection import fit_vpnls
 from zeroscale.scaling.fit_schema import DataLaw, SizeLaw
 from zeroscale.scaling.options import Options
-from zeroscale.scaling.run_selection import Selection
+from zeroscale.scaling.run_selection import Selection, SizeGroup
 from zeroscale.scaling.run_table import RunTable
 from zeroscale.scaling.size_law_json import size_law
 
 if TYPE_CHECKING:
+    from zeroscale.scaling.choice.resampling import ChoiceDraws
     from zeroscale.scaling.numerics.arrays import Column
 
 # An envelope is read off anew for each resample, which is slow: more of them than this change no digit that counts.
@@ -40,6 +41,8 @@ class FitData:
     source: str
     """What the messages call the runs."""
     options: Options
+    repeat_choice: "Callable[[Sequence[SizeGroup]], ChoiceDraws | None]" = lambda sizes: None
+    """What choosing among settings does to these means."""
 
     @property
     def budgets(self) -> tuple[float, ...]:
@@ -63,10 +66,12 @@ class LawInfo:
     """In the terminal."""
     label: str
     """On the page of the report, in its figures and tables."""
-    kind: Literal["size", "surface", "optimum", "size_and_data", "downstream"]
-    """L(N); L(N, D) with five parameters; N_opt(C) alone; another L(N, D); each benchmark's loss and accuracy."""
+    kind: Literal["size", "surface", "optimum", "size_and_data", "data", "downstream"]
+    """L(N); L(N, D) with five parameters; N_opt(C) alone; another L(N, D); L(D) of each size; each benchmark's loss and
+    accuracy."""
     fit: Callable[[FitData], SizeLaw | DataLaw] | None = None
-    """Runs → the law's entry in fit.json. None: `downstream.fit_benchmarks` gives an entry for each benchmark."""
+    """Runs → the law's entry in fit.json. None: `downstream.fit_benchmarks` gives an entry for each benchmark,
+    `length_law.fit_data_laws` one for each size."""
     surface: SurfaceFitter | None = None
     """The fit on plain arrays, of a surface: two studies are compared by it."""
     figure: str | None = None
@@ -93,6 +98,7 @@ def _power(data: FitData) -> SizeLaw:
         loss_sd=[size.loss_sd or 0.0 for size in sizes],
         bootstrap=data.options.bootstrap,
         seed=data.options.seed,
+        choice=data.repeat_choice(sizes),
     )
     return size_law(fit, data.selection, data.variable)
 
@@ -205,6 +211,7 @@ LAWS: dict[str, LawInfo] = {
         lead=4,
     ),
     "kaplan": LawInfo(title="kaplan", label="kaplan", kind="size_and_data", fit=_kaplan),
+    "data": LawInfo(title="power over data alone", label="power over data alone", kind="data"),
     "benchmarks": LawInfo(title="benchmarks", label="benchmarks", kind="downstream"),
 }
 # Five parameters, with an optimum of their own at every budget.

@@ -18,7 +18,7 @@ NOT_DONE = "the run is not done"
 NO_LOSS = "no val/loss at its last checkpoint"
 NO_LOSS_HERE = "no val/loss at this checkpoint"
 EARLIER = "not the last checkpoint of its run"
-TWIN = "same size, tokens and seed as {}, which has the lower loss"
+NOT_CHOSEN = "another setting of its size has the better mean loss"
 SHORTER = "the same size was trained on more tokens in another run"
 BY_NAME = "left out by leave_out"
 OUTSIDE = "its {0} is outside keep.{0} ({1} to {2})"
@@ -65,7 +65,6 @@ class LeftOutRun:
     rule: str
     steps: tuple[int, ...] = ()
     state: str | None = None
-    is_twin: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def select_runs(
     leave_out: Sequence[str] = (),
     left_out_before: Sequence[LeftOutRun] = (),
 ) -> tuple[list[SelectedRun], list[LeftOutRun]]:
-    """(runs, left out): finished runs that no rule leaves out; of twins the better one.
+    """(runs, left out): finished runs that no rule leaves out, of whatever setting.
 
     Args:
         frame: what `runs_csv.read` gives.
@@ -127,7 +126,6 @@ def select_runs(
     else:
         runs = [_from_csv(row) for row in _rows(frame)]
     runs = _within(_not_named(runs, left_out, leave_out), left_out, keep or {})
-    runs = _drop_duplicates(runs, left_out)
     if not runs:
         reasons = "; ".join(f"{entry.cell}: {entry.rule}" for entry in left_out)
         raise ZeroscaleError(f"no run can be fitted ({reasons}): finish at least two sizes")
@@ -283,17 +281,6 @@ def outside(value: float, name: str, ends: Range) -> str | None:
     return None
 
 
-def _drop_duplicates(runs: Sequence[SelectedRun], left_out: list[LeftOutRun]) -> list[SelectedRun]:
-    """Of runs that differ in other settings than size, tokens and seed (a learning-rate sweep), the best counts."""
-    best: dict[tuple[float, float, int | None], SelectedRun] = {}
-    for run in sorted(runs, key=lambda run: run.loss):
-        key = (run.params, run.tokens, run.seed)
-        if key in best:
-            left_out.append(LeftOutRun(run.cell, TWIN.format(best[key].cell), is_twin=True))
-        best.setdefault(key, run)
-    return list(best.values())
-
-
 def _longest(runs: Sequence[SelectedRun], left_out: list[LeftOutRun]) -> list[SelectedRun]:
     """L(N) is a law of size: where one size was trained on several numbers of tokens, the largest counts."""
     most: dict[float, float] = {}
@@ -307,17 +294,30 @@ def _sizes(runs: Sequence[SelectedRun]) -> list[SizeGroup]:
     runs_of: dict[float, list[SelectedRun]] = {}
     for run in runs:
         runs_of.setdefault(run.params, []).append(run)
+    return [_mean(group) for _, group in sorted(runs_of.items())]
+
+
+def select_lengths(runs: Sequence[SelectedRun], least: int) -> list[tuple[tuple[SelectedRun, ...], list[SizeGroup]]]:
+    """(its runs, their means by training tokens) of each size that was trained on `least` numbers of tokens or more."""
+    runs_of: dict[float, dict[float, list[SelectedRun]]] = {}
+    for run in sorted(runs, key=lambda run: (run.tokens, run.cell)):
+        runs_of.setdefault(run.params, {}).setdefault(run.tokens, []).append(run)
     return [
-        SizeGroup(
-            cells=tuple(run.cell for run in group),
-            seeds=tuple(run.seed for run in group),
-            params=params,
-            tokens=group[0].tokens,
-            loss=math.fsum(run.loss for run in group) / len(group),
-            loss_sd=_loss_sd(group),
-        )
-        for params, group in sorted(runs_of.items())
+        (tuple(run for group in lengths.values() for run in group), [_mean(group) for group in lengths.values()])
+        for _, lengths in sorted(runs_of.items())
+        if len(lengths) >= least
     ]
+
+
+def _mean(group: Sequence[SelectedRun]) -> SizeGroup:
+    return SizeGroup(
+        cells=tuple(run.cell for run in group),
+        seeds=tuple(run.seed for run in group),
+        params=group[0].params,
+        tokens=group[0].tokens,
+        loss=math.fsum(run.loss for run in group) / len(group),
+        loss_sd=_loss_sd(group),
+    )
 
 
 def _loss_sd(group: Sequence[SelectedRun]) -> float | None:

@@ -20,6 +20,7 @@ SIZE = (
     "rms_log_residual", "n_points", "n_runs", "points", "sizes", "band", "hold_out", "intervals", "warnings",
     "variable",
 )  # fmt: skip
+BAND = ("params", "low", "value", "high")
 SIZE_HOLD_OUT = ("params", "measured", "predicted", "low", "high", "error", "inside", "form", "n_points")
 
 
@@ -76,5 +77,5 @@ def _band(fit: PowerLawFit, sizes: Sequence[SizeGroup]) -> tuple[BandPoint, ...]
     points = []
     for i, params in enumerate(grid.tolist()):
         low, high = (None, None) if ends is None else (finite(ends[0][i]), finite(ends[1][i]))
-        points.append(BandPoint(params=params, low=low, value=float(value[i]), high=high))
+        points.append(BandPoint(keys=BAND, params=params, low=low, value=float(value[i]), high=high))
     return tuple(points)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from zeroscale.core.format import NOTHING, compact, general, interval
+from zeroscale.scaling.choice.record import Choice
 from zeroscale.scaling.fit_schema import (
     BenchmarkLaw,
     ConventionExponent,
@@ -14,13 +15,14 @@ from zeroscale.scaling.fit_schema import (
     Json,
     Law,
     LeftOut,
+    LengthLaw,
     Optimum,
     SizeLaw,
     from_json,
 )
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.registry import LAWS
-from zeroscale.scaling.run_selection import EARLIER, SHORTER
+from zeroscale.scaling.run_selection import EARLIER, NOT_CHOSEN, SHORTER
 
 N_MEANS = {
     "params_non_embedding": "parameters without embeddings",
@@ -42,18 +44,58 @@ COUNTED_BY_STUDY = ("non_embedding", "total", "matmul")
 def describe(fit: FitFile | Json) -> str:
     """The laws, their intervals, the hold-outs, what was left out and every warning, of a fit.json or what is in it."""
     fit = fit if isinstance(fit, FitFile) else from_json(fit)
-    lines: list[str] = []
+    lines: list[str] = _choice(fit.choice)
     for name, law in fit.laws.items():
         lines += _size_law(name, law, fit) if isinstance(law, SizeLaw) else _data_law(name, law, fit)
         lines.append("")
+    lines += _data_laws(fit)
     lines += _conventions(fit.by_convention)
     lines += _benchmarks(fit.benchmarks)
     lines += _left_out(fit.left_out)
     lines += [f"Not fitted: {entry.law}: {entry.reason}." for entry in fit.not_fitted]
     for name, benchmark in fit.benchmarks.items():
         lines += [f"Warning ({name}): {warning}" for warning in benchmark.warnings]
-    lines += _warnings(fit.laws)
+    lines += _warnings({**fit.laws, **{f"L(D) of {name}": law for name, law in fit.data_laws.items()}})
     return "\n".join(lines).rstrip()
+
+
+def _choice(choice: Choice | None) -> list[str]:
+    if choice is None:
+        return []
+    return [f"{choice.summary}.", *(f"  {note}." for note in choice.notes), ""]
+
+
+def _data_laws(fit: FitFile) -> list[str]:
+    """L(D): of one size in full, of several a line each."""
+    loss = "val/loss" if fit.convention in COUNTED_BY_STUDY else "loss"
+    if len(fit.data_laws) == 1:
+        ((name, law),) = fit.data_laws.items()
+        return [
+            f"{fit.study}: {loss} over D (training tokens) of {name}, {_span(law)}, {law.n_points} lengths, "
+            f"{law.n_runs} runs",
+            "",
+            f"  {law.form}",
+            *_parameters(law.parameters),
+            f"  residuals {law.rms_log_residual:.2%} of the loss (root mean square)",
+            "",
+            *(_hold_out(law.hold_out) if law.hold_out else []),
+            *_intervals(law.intervals),
+            "",
+        ]
+    lines = [f"{fit.study}: {loss} over D (training tokens) of each size"] if fit.data_laws else []
+    for name, law in fit.data_laws.items():
+        beta = law.parameters["beta"]
+        held = law.hold_out
+        error = f"; longest run predicted with error {held.error:+.1%}" if held and held.error is not None else ""
+        lines.append(
+            f"  {name}: {law.form}, beta {general(beta.value)} ({_interval(beta.low, beta.high)}), {_span(law)}, "
+            f"{law.n_points} lengths{error}"
+        )
+    return [*lines, ""] if lines else []
+
+
+def _span(law: LengthLaw) -> str:
+    return f"{_compact(law.lengths[0].tokens)} to {_compact(law.lengths[-1].tokens)}"
 
 
 def _size_law(name: str, law: SizeLaw, fit: FitFile) -> list[str]:
@@ -143,9 +185,12 @@ def _compact(value: float | None) -> str:
 
 def _hold_out(held: HoldOut) -> list[str]:
     verdict = {True: "inside", False: "OUTSIDE", None: "no interval to judge it by"}[held.inside]
-    basis = "the smaller sizes" if held.n_points is None else f"the {held.n_points} smaller sizes"
+    number = "" if held.n_points is None else f"{held.n_points} "
+    smaller, at = ("smaller sizes", f"N = {_compact(held.params)}")
+    if held.tokens is not None:
+        smaller, at = ("shorter lengths", f"D = {_compact(held.tokens)}")
     return [
-        f"Hold-out: fitted to {basis}, the law predicts {held.predicted:.4g} at N = {_compact(held.params)}"
+        f"Hold-out: fitted to the {number}{smaller}, the law predicts {held.predicted:.4g} at {at}"
         f" ({_interval(held.low, held.high)}); measured {held.measured:.4g}, error {held.error:+.1%}: {verdict}."
     ]
 
@@ -206,6 +251,8 @@ def _benchmarks(laws: Mapping[str, BenchmarkLaw]) -> list[str]:
 def _left_out(left_out: Sequence[LeftOut]) -> list[str]:
     lines = []
     for rule, cells in _cells_by_rule(left_out).items():
+        if rule == NOT_CHOSEN:
+            continue  # said with what was chosen
         if rule == SHORTER:
             continue  # said with the law over size alone, which is the only one to leave these out
         if rule == EARLIER:

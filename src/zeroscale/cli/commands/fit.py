@@ -12,6 +12,7 @@ from zeroscale.config.raw import RawConfig
 from zeroscale.config.types import (
     STRICT,
     FilePath,
+    Filters,
     FlopsConvention,
     Fraction,
     OneOrMany,
@@ -20,6 +21,7 @@ from zeroscale.config.types import (
     PositiveFloat,
     Resamples,
     Seed,
+    Text,
 )
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
@@ -54,6 +56,13 @@ class IsoflopConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class FitColumns(CsvColumns):
+    """What a CSV calls its columns, and which of the others are settings."""
+
+    axes: tuple[Text, ...]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class FitConfig:
     """Runs to fit laws to, a study's directory or a CSV with the columns params, tokens, loss; and which laws, how."""
 
@@ -75,9 +84,13 @@ class FitConfig:
     """FLOPs to give the compute-optimal N and D for; empty: 1, 10 and 100 times the largest run's."""
     leave_out: tuple[str, ...]
     """Runs to leave out, by name or by row of a CSV."""
+    select: Literal["best-mean", "all"]
+    """Which settings of a size count."""
+    where: Filters
+    """Settings that the runs must have."""
     keep: KeepConfig
     isoflop: IsoflopConfig
-    columns: CsvColumns
+    columns: FitColumns
     chance: dict[str, Fraction] | None
     """By benchmark: the accuracy of guessing."""
     tokens_per_step: PositiveFloat | None
@@ -101,7 +114,10 @@ def run(raw: RawConfig) -> int:
         budgets=config.budgets,
         keep=vars(config.keep),
         leave_out=config.leave_out,
-        columns=vars(config.columns),
+        select=config.select,
+        where=config.where,
+        columns={name: column for name, column in vars(config.columns).items() if name != "axes"},
+        axes=config.columns.axes,
         window=config.isoflop.window,
         tolerance=config.isoflop.tolerance,
         chance=config.chance or {},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import ledger
-from zeroscale.scaling.csv_runs.cells import Cells, meant, number_in, shown
+from zeroscale.scaling.csv_runs.cells import Cells, is_setting, meant, number_in, setting_in, shown
 from zeroscale.scaling.csv_runs.columns import named_columns, refuse_doubled
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_selection import BY_NAME, LARGEST, NO_NUMBER, LeftOutRun, Range, Row, outside
@@ -89,8 +89,14 @@ class PlainRows(RowReader):
     def __init__(self, path: Path, header: list[str], options: Options) -> None:
         super().__init__(options)
         self.named = named_columns(path, header, options.columns)
-        self.keys = ("params", "tokens", "seed") if "seed" in self.named else ("params", "tokens")
-        self.columns = ["row", *self.named]
+        absent = [name for name in options.axes if name not in header]
+        if absent:
+            raise ZeroscaleError(
+                f"{path} has no column {' and no '.join(absent)} (columns.axes); it has {', '.join(header)}"
+            )
+        refuse_doubled(path, header, set(options.axes))
+        self.keys = ("params", "tokens", *(["seed"] if "seed" in self.named else []), *options.axes)
+        self.columns = ["row", *self.named, *options.axes]
         self.uses_flops = options.flops != "6nd" and any(name in FLOPS_LAWS for name in options.law)
 
     def read(self, number: int, cells: Cells) -> Row | None:
@@ -120,7 +126,9 @@ class PlainRows(RowReader):
         if self.named["tokens"] is None and row.get("flops") and row.get("params"):
             row["tokens"] = row["flops"] / (6 * row["params"])
         for column, text in cells.items():
-            if "/" in column and column not in self.named.values():
+            if column in self.options.axes:
+                row[column] = setting_in(text)
+            elif "/" in column and column not in self.named.values():
                 row[column] = self._score(number, name, column, text)
         return row
 
@@ -174,6 +182,8 @@ class LedgerRows(RowReader):
                 row[name] = self._number(number, cell, name, text, _step if name == "step" else _positive)
             elif name in ledger.FIXED_COLUMNS:
                 row[name] = self._if_any(number, cell, name, text, True, _whole if name == "seed" else _any)
+            elif is_setting(name):
+                row[name] = setting_in(text)
             else:
                 row[name] = self._score(number, cell, name, text)
         return row

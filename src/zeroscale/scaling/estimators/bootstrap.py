@@ -8,6 +8,7 @@ from zeroscale.scaling.estimators.power_law_solver import HUBER_DELTA, PowerLawS
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from zeroscale.scaling.choice.resampling import ChoiceDraws
     from zeroscale.scaling.numerics.arrays import FloatArray
 
 LEVEL = 0.95
@@ -24,6 +25,8 @@ class PowerLawDraws:
     scatter: "FloatArray"
     tail: float
     method: str
+    repeats_choice: bool = False
+    """Whether each draw chose among settings anew: then the choice's bias is taken out."""
 
     def interval(self, values: "FloatArray") -> tuple["FloatArray", "FloatArray"]:
         """The ends, [...] each, of the 95 % interval of a quantity whose draws are `values` [S, ...]."""
@@ -43,6 +46,7 @@ def draw_fits(
     count: int,
     seed: int,
     delta: float = HUBER_DELTA,
+    choice: "ChoiceDraws | None" = None,
 ) -> PowerLawDraws | None:
     """Refits `count` resampled data sets; None where the data say nothing about their own scatter.
 
@@ -55,6 +59,8 @@ def draw_fits(
 
     Args:
         params, log_loss, fitted, log_sd: N, measured and fitted ln L and its measured standard deviation, [n] each.
+        choice: where settings were chosen among: the choice is repeated in each draw. With few sizes the noise has the
+            scatter and the shape of the chosen mean; always its bias is taken out.
     """
     import numpy
 
@@ -64,21 +70,28 @@ def draw_fits(
     squares = float(((log_loss - fitted) ** 2).sum())
     if sizes >= RESAMPLE_RUNS_FROM:
         weights = _drawn_runs(params, 3 if irreducible else 2, count, generator)
-        targets = numpy.broadcast_to(log_loss, (count, n))
+        targets = numpy.broadcast_to(log_loss if choice is None else log_loss + choice.bias, (count, n))
         scatter = numpy.full(count, (squares / freedom) ** 0.5)
         tail = _expanded_tail(n, freedom)
         method = f"{count} times, {n} of the {n} runs drawn with replacement (quantiles expanded for so many runs)"
     elif freedom > 0 or log_sd.any():
         scale = squares / generator.chisquare(freedom, count) if freedom > 0 else numpy.zeros(count)
-        noise = numpy.sqrt(numpy.maximum(scale[:, None], log_sd**2))
+        own = log_sd if choice is None else numpy.fmax(log_sd, choice.sd)
+        noise = numpy.sqrt(numpy.maximum(scale[:, None], own**2))
+        if choice is None:
+            moved = fitted + noise * generator.standard_normal((count, n))
+        else:
+            moved = fitted + choice.bias + noise * choice.shapes
         # The tails of one degree of freedom are long: e^300 nats is as good as infinity and still a number.
-        targets = numpy.clip(fitted + noise * generator.standard_normal((count, n)), -300.0, 300.0)
+        targets = numpy.clip(moved, -300.0, 300.0)
         weights, scatter, tail = None, numpy.sqrt(scale), (1 - LEVEL) / 2
         method = _small_ladder_method(count, n, freedom, bool(log_sd.any()))
     else:
         return None
+    if choice is not None:
+        method += "; the choice among settings is repeated in each, with seeds drawn anew"
     fits = solve_power_law(params, targets, weights, irreducible=irreducible, delta=delta)
-    return PowerLawDraws(fits, scatter, tail, method)
+    return PowerLawDraws(fits, scatter, tail, method, choice is not None)
 
 
 def _drawn_runs(params: "FloatArray", needed: int, count: int, generator: "Generator") -> "FloatArray":

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from zeroscale.scaling.numerics.arrays import FloatArray
 
 HUBER_DELTA = 1e-2
-FORMS = {False: "L(N) = (N_c/N)^alpha", True: "L(N) = E + (N_c/N)^alpha"}
 # Shares of the smallest loss that the irreducible term is tried at: the one variable that the fit is not linear in.
 _TRIED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.997, 0.999)
 _POLISHED = 2

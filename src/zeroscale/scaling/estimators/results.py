@@ -72,7 +72,11 @@ class PowerLawFit:
         curves = self.draws.fits.log_loss(numpy.asarray(params, float))
         low, high = self.draws.interval(curves)
         with numpy.errstate(over="ignore"):
-            return numpy.exp(low), numpy.exp(high)
+            low, high = numpy.exp(low), numpy.exp(high)
+        if self.draws.repeats_choice:
+            value = self.predict(params)
+            low, high = numpy.minimum(low, value), numpy.maximum(high, value)
+        return low, high
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,16 @@ class Estimate:
     low: float | None
     high: float | None
 
+    def around(self, other: "Estimate | None" = None) -> "Estimate":
+        """The same number with an interval that holds it, and all of another one's interval; an end that one of the two
+        lacks stays away."""
+        others = [self] if other is None else [self, other]
+        value = [] if self.value is None else [self.value]
+        lows, highs = [one.low for one in others], [one.high for one in others]
+        low = None if None in lows else min([end for end in lows if end is not None] + value)
+        high = None if None in highs else max([end for end in highs if end is not None] + value)
+        return Estimate(self.value, low, high)
+
     @classmethod
     def of(cls, value: "Numbers", draws: "Numbers | None") -> "Estimate":
         """The interval is between the 2.5 % and 97.5 % quantiles of the draws [S]."""

@@ -1,10 +1,35 @@
-"""L(N) = E + A N^-alpha."""
+"""L(N) = E + A N^-alpha, and the same of data: L(D) = E + A D^-beta."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zeroscale.scaling.numerics.arrays import Column, FloatArray
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a law of one variable is over: the letters of its formula and the words of its messages."""
+
+    letter: str
+    exponent: str
+    noun: str
+    cause: str
+    """What loss depends on."""
+    largest: str
+    smaller: str
+
+    @property
+    def constant(self) -> str:
+        return f"{self.letter}_c"
+
+    def form(self, irreducible: bool) -> str:
+        floor = "E + " if irreducible else ""
+        return f"L({self.letter}) = {floor}({self.constant}/{self.letter})^{self.exponent}"
+
+
+SIZE = Subject("N", "alpha", "size", "size", "largest size", "smaller sizes")
+DATA = Subject("D", "beta", "length", "data", "longest run", "shorter runs")
 
 
 @dataclass(frozen=True)
