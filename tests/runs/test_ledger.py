@@ -1,6 +1,8 @@
 """The ledger of a made-up study: a row per checkpoint, whatever state its run is in."""
 
+import hashlib
 import json
+import shutil
 
 import pandas
 import pytest
@@ -16,7 +18,8 @@ def test_a_row_for_each_checkpoint_sorted_by_size_then_step(make_study):
     frame = Study(make_study(m=4.2, xs=5.0, l=3.8, s=4.6)).ledger
     assert list(frame["model"]) == [f"pocket-{size}" for size in ("xs", "s", "m", "l") for _ in range(2)]
     assert list(frame["step"]) == [256, 512] * 4
-    assert tuple(frame.columns) == ledger.FIXED_COLUMNS
+    settings = ("model.name", "model.d_model", "model.n_layer")
+    assert tuple(frame.columns) == (*ledger.FIXED_COLUMNS, *settings)
     last = frame.iloc[-1]
     shape = dict(n_layer=5, d_model=176, n_positions=128, vocab_size=1000)
     counted = params(**shape)
@@ -40,6 +43,68 @@ def test_scores_become_columns_with_their_interval_and_count(tmp_path, disk):
     assert row["sample_cards"] == "lambada"
     scores = list(row.index[len(ledger.FIXED_COLUMNS) :])
     assert scores[:4] == ["lambada/acc", "lambada/acc/low", "lambada/acc/high", "lambada/acc/n"]
+
+
+def test_a_setting_in_which_runs_differ_is_a_column_of_its_type(tmp_path, disk):
+    disk.write_rates(tmp_path)
+    frame = Study(tmp_path).ledger
+    settings = ["model.name", "model.d_model", "model.n_layer", "optimizer.lr"]
+    assert list(frame.columns[len(ledger.FIXED_COLUMNS) :]) == settings, "the seed has its column already"
+    assert [str(frame[key].dtype) for key in settings[1:]] == ["Int64", "Int64", "float64"]
+    row = frame[frame["cell"] == "pocket-s-seed0-0000001e"].iloc[-1]
+    assert (row["label"], row["model.name"], row["optimizer.lr"]) == ("pocket-s lr=0.003 seed=0", "pocket-s", 0.003)
+    means = frame[frame["step"] == 512].groupby(["model", "optimizer.lr"])["val/loss"].mean()
+    assert means["pocket-m", 0.003] == pytest.approx(4.0)
+    path = Study(tmp_path).write_ledger()
+    back = pandas.read_csv(path)
+    pandas.testing.assert_frame_equal(back, frame, check_dtype=False, check_exact=True)
+    again = runs_csv.read(path).frame
+    assert set(zip(again["optimizer.lr"], again["model.n_layer"], strict=True)) == {
+        (r, n) for r in (0.003, 0.01) for n in (2, 3)
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "back"),
+    [
+        ((True, False, None), "boolean", [True, False, None]),
+        ((1, 2, None), "Int64", [1, 2, None]),
+        ((1, 0.5, None), "float64", [1.0, 0.5, None]),
+        (("a b", "c,d", None), "string", ["a b", "c,d", None]),
+        (("auto", 0.5, True), "string", ["auto", 0.5, "true"]),
+        (([1, 2], [1], None), "string", ["[1, 2]", "[1]", None]),
+        ((2**70, 1, None), "float64", [2.0**70, 1.0, None]),
+    ],
+)
+def test_the_type_of_a_settings_column_is_that_of_its_values(tmp_path, disk, values, dtype, back):
+    for i, value in enumerate(values):
+        disk.write_cell(tmp_path, "s", name=f"run-{i}", settings={"optimizer.x": value}, checkpoints=(512,))
+    study = Study(tmp_path)
+    assert str(study.ledger["optimizer.x"].dtype) == dtype
+    rows = [row for _, row in ledger.read_rows(study.write_ledger())]
+    assert [ledger.setting(row["optimizer.x"]) for row in rows] == back
+
+
+def test_a_run_that_is_gone_leaves_no_trace(tmp_path, disk):
+    for seed in range(3):
+        disk.write_cell(tmp_path, "s", seed=seed)
+    before = Study(tmp_path).write_ledger().read_bytes()
+    gone = disk.write_cell(tmp_path, "s", name="other", settings={"optimizer.lr": 0.1})
+    assert Study(tmp_path).write_ledger().read_bytes() != before
+    shutil.rmtree(gone)
+    assert Study(tmp_path).write_ledger().read_bytes() == before
+
+
+def test_a_ledger_is_known_by_the_hash_of_what_an_earlier_version_wrote(tmp_path, disk):
+    disk.write_rates(tmp_path)
+    result = disk.result("lambada", {"acc": disk.score(0.3)})
+    disk.write_cell(tmp_path, "l", results={512: [result]}, name='with "quotes", and a comma')
+    study = Study(tmp_path)
+    settings = [key for key in study.axes.columns if key != "seed"]
+    earlier = ledger.as_csv(study.ledger.drop(columns=["label", *settings]))
+    assert hashlib.sha256(earlier.encode()).hexdigest() in ledger.hashes(study.write_ledger())
+    study.ledger_path.write_text(earlier)
+    assert ledger.hashes(study.ledger_path) == {hashlib.sha256(earlier.encode()).hexdigest()}
 
 
 def test_held_out_text_overrules_the_validation_on_the_way(tmp_path, disk):

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import read_object, sha256_file
+from zeroscale.core.files import read_object
 from zeroscale.provenance.lineage import Lineage, describe_source
-from zeroscale.runs import layout
+from zeroscale.runs import layout, ledger
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
 from zeroscale.scaling.fit_schema import read_fit
@@ -67,7 +67,7 @@ def _add_ledger(lineage: Lineage, study: Path, fit: Json) -> None:
     if expected is None or not path.is_file():
         lineage.add("ledger", f"{path} is not there" if expected else "fitted to results that no results.csv held")
         return
-    unchanged = sha256_file(path) == expected
+    unchanged = expected in ledger.hashes(path)
     changed = (
         "" if unchanged else ": it is another since the fit (more runs or scores?); `zeroscale fit` makes both again"
     )

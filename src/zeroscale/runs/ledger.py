@@ -1,16 +1,20 @@
 """The ledger of a study, results.csv: a row per run and checkpoint, made from the run directories and nothing else."""
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import write_text
+from zeroscale.core.files import sha256_file, write_text
+from zeroscale.core.format import number
 from zeroscale.core.jsonl import Row
 from zeroscale.core.parsing import regular_file
 from zeroscale.model.flops import flops_6nd
+from zeroscale.runs.axes import Axes, Value, show
 from zeroscale.runs.results import ENDS, ResultFile
 from zeroscale.runs.run import Run
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 FIXED_COLUMNS = (
     "cell",
+    "label",
     "model",
     "status",
     "step",
@@ -36,34 +41,54 @@ FIXED_COLUMNS = (
     "sample_cards",
     "partial_cards",
 )
-WORDS = ("cell", "model", "status", "sample_cards", "partial_cards")
+WORDS = ("cell", "label", "model", "status", "sample_cards", "partial_cards")
 INTEGERS = ("step", "seed", "params", "params_non_embedding", "params_matmul", "tokens")
 
 
-def collect(runs: Iterable[Run]) -> "DataFrame":
+def collect(runs: Iterable[Run], axes: Axes | None = None) -> "DataFrame":
     """The ledger of a study's runs.
 
     One row for each step of a run that has a checkpoint or a result, sorted by non-embedding parameters, then run,
-    then step; the column `cell` names the run. FLOPs are tokens · flops_per_token (full attention, exact) and
-    6 · params_non_embedding · tokens; `seconds` are training seconds up to the step; `sample_cards` names the cards of
-    the row that were scored on embedded samples and are no benchmark, `partial_cards` those that were scored on a part
-    of theirs.
+    then step; the column `cell` names the run, `label` is what a reader calls it. FLOPs are tokens · flops_per_token
+    (full attention, exact) and 6 · params_non_embedding · tokens; `seconds` are training seconds up to the step;
+    `sample_cards` names the cards of the row that were scored on embedded samples and are no benchmark,
+    `partial_cards` those that were scored on a part of theirs. Then comes a column for each setting in which the runs
+    differ, by its dotted key (`optimizer.lr`, `model.n_layer`), and then the scores.
 
     `val/loss` and `val/bits_per_byte` come from the step's `held_out` result, else from its line in metrics.jsonl.
+
+    Args:
+        axes: in what the runs differ, where that is known already.
 
     Raises:
         ZeroscaleError: a run's file is damaged.
     """
     import pandas
 
-    rows = [row for run in runs for row in _rows(run)]
-    scores = sorted({column for row in rows for column in row} - set(FIXED_COLUMNS), key=_column_order)
-    frame = pandas.DataFrame(rows, columns=[*FIXED_COLUMNS, *scores])
-    whole = [*INTEGERS, *(column for column in scores if column.endswith("/n"))]
-    frame = frame.astype({column: "Int64" for column in whole})
-    decimal = [column for column in frame.columns if column not in (*whole, *WORDS)]
-    frame = frame.astype({column: "float64" for column in decimal})
-    return frame.sort_values(["params_non_embedding", "cell", "step"], ignore_index=True)
+    runs = list(runs)
+    axes = axes or Axes(runs)
+    settings = [key for key in axes.columns if key not in FIXED_COLUMNS and "/" not in key]
+    rows = [row for run in runs for row in _rows(run, axes, settings)]
+    scores = sorted({column for row in rows for column in row} - {*FIXED_COLUMNS, *settings}, key=_column_order)
+    frame = pandas.DataFrame(rows, columns=[*FIXED_COLUMNS, *settings, *scores])
+    types = {column: "float64" for column in [*FIXED_COLUMNS, *scores] if column not in WORDS}
+    types |= {column: "Int64" for column in [*INTEGERS, *(column for column in scores if column.endswith("/n"))]}
+    for column in settings:
+        types[column] = _type_of([row[column] for row in rows])
+        if types[column] == "string":
+            frame[column] = [None if row[column] is None else show(row[column]) for row in rows]
+    return frame.astype(types).sort_values(["params_non_embedding", "cell", "step"], ignore_index=True)
+
+
+def _type_of(values: Iterable[Value]) -> str:
+    """The pandas type that holds a setting's values: truth values, integers, floats, else words."""
+    given = [value for value in values if value is not None]
+    if given and all(isinstance(value, bool) for value in given):
+        return "boolean"
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+        return "string"
+    whole = all(isinstance(value, int) and abs(value) < 1 << 63 for value in given)
+    return "Int64" if given and whole else "float64"
 
 
 def as_csv(frame: "DataFrame") -> str:
@@ -75,6 +100,22 @@ def write(path: Path, frame: "DataFrame") -> Path:
     """Writes results.csv, whole or not at all."""
     write_text(path, as_csv(frame))
     return path
+
+
+def hashes(path: Path) -> set[str]:
+    """The sha256 of a results.csv, and that of the same rows as a version wrote them that knew neither labels nor
+    columns of settings: a fit.json may name either.
+
+    Raises:
+        ZeroscaleError: it is no CSV.
+    """
+    rows = [row for _, row in read_rows(path)]
+    columns = [name for name in (rows[0] if rows else ()) if name != "label" and ("/" in name or name in FIXED_COLUMNS)]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return {sha256_file(path), hashlib.sha256(text.getvalue().encode()).hexdigest()}
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -98,10 +139,21 @@ def parse_rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
         raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
 
 
-def _rows(run: Run) -> list[Row]:
+def setting(text: str) -> Value:
+    """A field of a setting's column as it was typed; None where it is empty."""
+    if text in ("True", "False"):
+        return text == "True"
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    value = number(text)
+    return value if value is not None else text or None
+
+
+def _rows(run: Run, axes: Axes, settings: Sequence[str]) -> list[Row]:
     steps = run.recorded_steps
     metrics = run.metrics if steps else {}
-    return [_row(run, step, metrics.get(step, {})) for step in steps]
+    shared = {"label": axes.label(run), **{key: axes.value(run, key) for key in settings}}
+    return [{**_row(run, step, metrics.get(step, {})), **shared} for step in steps]
 
 
 def _row(run: Run, step: int, logged: Row) -> Row:

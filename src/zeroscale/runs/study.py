@@ -74,11 +74,11 @@ class Study:
 
     @cached_property
     def ledger(self) -> "DataFrame":
-        """A row for each run and checkpoint, as in results.csv: cell (the run's name), model, status, step, seed,
-        params, params_non_embedding, tokens, flops, train/loss and val/loss (nats per token), seconds, and for each
-        score CARD/METRIC with …/low, …/high (95 %) and …/n. Read from the runs, not from results.csv; a run of which a
-        file is damaged has no rows."""
-        return ledger.collect(self.readable_runs)
+        """A row for each run and checkpoint, as in results.csv: cell (the run's name), label, model, status, step,
+        seed, params, params_non_embedding, tokens, flops, train/loss and val/loss (nats per token), seconds, for each
+        setting in which the runs differ its dotted key, and for each score CARD/METRIC with …/low, …/high (95 %) and
+        …/n. Read from the runs, not from results.csv; a run of which a file is damaged has no rows."""
+        return ledger.collect(self.readable_runs, self.axes)
 
     @cached_property
     def axes(self) -> Axes:

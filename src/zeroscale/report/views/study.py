@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,8 +130,8 @@ class StudyView:
 
 
 def read_study(directory: Path, keep: bool = True) -> StudyView:
-    """Reads everything the report shows. A results.csv that is missing or old is written anew, unless `keep` is false:
-    then nothing is written into the study.
+    """Reads everything the report shows. A results.csv that is missing, or not what the runs' files say, is written
+    anew, unless `keep` is false: then nothing is written into the study.
 
     A run of which a file is damaged, and a damaged fit.json, are left out with a word.
 
@@ -177,20 +176,18 @@ def _results(run: Run, step: int) -> list[ResultView]:
 
 
 def _ledger(study: studies.Study, keep: bool) -> dict[str, list[LedgerRow]]:
-    """results.csv's rows by run; collected again where it is missing, older than what it is made from, or calls a run
-    running whose process is gone."""
-    path = study.ledger_path
-    if path.is_file() and path.stat().st_mtime >= _newest_record(study.runs):
-        try:
-            rows = _by_run(ledger.read_rows(path))
-        except ZeroscaleError:
-            rows = {"": [{"status": "damaged: it is collected again"}]}
-        states = {run.name: run.state for run in study.readable_runs}
-        if all(row.get("status") == states.get(name) for name, listed in rows.items() for row in listed):
-            return rows
-    if keep:
+    """The rows of results.csv by run, collected from the runs; the file is written anew where it says otherwise."""
+    path, text = study.ledger_path, ledger.as_csv(study.ledger)
+    if keep and not _holds(path, text):
         study.write_ledger()
-    return _by_run(ledger.parse_rows(path, ledger.as_csv(study.ledger)))
+    return _by_run(ledger.parse_rows(path, text))
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 def _by_run(table: list[tuple[int, dict[str, str]]]) -> dict[str, list[LedgerRow]]:
@@ -206,12 +203,3 @@ def _by_run(table: list[tuple[int, dict[str, str]]]) -> dict[str, list[LedgerRow
 def _field(text: str) -> float | str:
     value = number(text)
     return text if value is None else value
-
-
-def _newest_record(runs: Iterable[Run]) -> float:
-    times = [0.0]
-    for run in runs:
-        records = [run.directory / name for name in (layout.MANIFEST, layout.STATUS, layout.METRICS, layout.DONE)]
-        records += [result for step in run.scored_steps for result in layout.result_files(run.results_directory(step))]
-        times += [path.stat().st_mtime for path in records if path.is_file()]
-    return max(times)
