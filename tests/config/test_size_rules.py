@@ -78,12 +78,18 @@ def test_a_word_that_is_no_rule_stands_beside_the_other_faults():
     assert "model.n_layer" in str(caught.value) and "optimizer.lr" not in str(caught.value)
 
 
+def pasted(error: ZeroscaleError) -> list[str]:
+    """The overrides that a message says to train the study with."""
+    return str(error).partition("train the study with ")[2].partition(" as well")[0].split(" and ")[0].split()
+
+
 @pytest.fixture
 def study(tmp_path):
     """Finished runs of one size at four rates, two seeds each, as their directories would hold them."""
 
     def add(lr: float, seed: int, loss: float, *overrides: str, done: bool = True) -> None:
-        run = settings(f"optimizer.lr={lr}", "optimizer.lr_reference_params=null", f"seed={seed}", *overrides)
+        size = [] if any("reference" in text for text in overrides) else ["optimizer.lr_reference_params=null"]
+        run = settings(f"optimizer.lr={lr}", *size, f"seed={seed}", *overrides)
         cell = tmp_path / "rates" / run.cell
         cell.mkdir(parents=True)
         (cell / "config.yaml").write_text(yaml.safe_dump(as_dict(run)))
@@ -111,12 +117,51 @@ def test_the_rate_with_the_lowest_mean_held_out_loss_is_taken(study, tmp_path):
 def test_a_best_rate_at_an_end_of_those_tried_is_no_answer(study, tmp_path):
     for lr, loss in ((0.001, 4.2), (0.002, 4.0)):
         study(lr, 0, loss)
-    with pytest.raises(
-        ZeroscaleError, match=r"the best rate for pocket-s, 0.002, is the largest of 2 tried: add 0.004"
-    ):
+    with pytest.raises(ZeroscaleError) as caught:
         settings(f"optimizer.lr=study:{tmp_path}/rates")
+    said = "the best rate for pocket-s, 0.002, is the largest of 2 tried: train the study with "
+    assert said in str(caught.value)
+    assert settings(*pasted(caught.value)).lr == pytest.approx(0.004)
     with pytest.raises(ZeroscaleError, match="has no finished run of pocket-l"):
         settings(f"optimizer.lr=study:{tmp_path}/rates", "model=pocket-l")
+
+
+def test_what_to_add_is_typed_as_the_study_types_its_rates(study, tmp_path):
+    # With a reference size the peak is lr (N / reference)^(-1/3): what is advised is typed, and gives the peak beyond.
+    rule = "optimizer.lr_reference_params=100000"
+    for lr, loss in ((0.006, 4.2), (0.012, 4.0)):
+        study(lr, 0, loss, "model=pocket-m", rule)
+    largest = settings("model=pocket-m", "optimizer.lr=0.012", rule)
+    assert largest.lr != pytest.approx(0.012, rel=0.05)
+    with pytest.raises(ZeroscaleError) as caught:
+        settings(f"optimizer.lr=study:{tmp_path}/rates", "model=pocket-m")
+    assert f"for pocket-m, {largest.lr:.6g} (optimizer.lr=0.012 at this size), is the largest" in str(caught.value)
+    overrides = pasted(caught.value)
+    assert overrides == ["model=pocket-m", "optimizer.lr=0.024", "optimizer.lr_reference_params=100000"]
+    further = settings(*overrides)
+    assert further.lr == pytest.approx(2 * largest.lr) and further.model.name == "pocket-m"
+    # Such a run is one more of the same study: the best lies inside now, and its peak is taken as it is.
+    study(0.024, 0, 4.1, "model=pocket-m", rule)
+    chosen = settings(f"optimizer.lr=study:{tmp_path}/rates", "model=pocket-m")
+    assert chosen.lr == pytest.approx(largest.lr) and chosen.optimizer.lr_reference_params is None
+
+
+def test_the_best_rate_is_that_of_the_best_setting(study, tmp_path):
+    for decay, losses in ((0.1, (4.2, 4.1, 4.3)), (0.0, (4.0, 3.9, 3.8))):
+        for lr, loss in zip((0.001, 0.002, 0.004), losses, strict=True):
+            study(lr, 0, loss, f"optimizer.weight_decay={decay}")
+    # The best setting of all has the largest rate that was tried with its weight decay.
+    with pytest.raises(ZeroscaleError, match=r"0\.004, is the largest of 3 tried"):
+        settings(f"optimizer.lr=study:{tmp_path}/rates")
+    study(0.008, 0, 5.0, "optimizer.weight_decay=0.0")
+    assert settings(f"optimizer.lr=study:{tmp_path}/rates").lr == 0.004
+
+
+def test_one_rate_alone_is_no_choice(study, tmp_path):
+    study(0.002, 0, 4.0)
+    with pytest.raises(ZeroscaleError, match=r"0\.002, is the only one tried") as caught:
+        settings(f"optimizer.lr=study:{tmp_path}/rates")
+    assert settings(*pasted(caught.value)).lr == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize("sweep", ["gpt2_four_sizes", "lr_by_size"])

@@ -5,15 +5,18 @@ validated: config.yaml and the settings hash hold what the run is trained with, 
 
     optimizer.lr=porian           a rule of `published_rules`; also schedule.warmup_tokens and trainer.batch_tokens
     optimizer.lr={gpt2-small: 0.0006, gpt2-medium: 0.0003}     by the model's name
-    optimizer.lr=study:DIR        of the study's finished runs of this model, the rate with the lowest held-out loss
+    optimizer.lr=study:DIR        of the study's finished runs of this model, the rate with the best mean held-out loss
 """
 
 import copy
-import statistics
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
+from zeroscale.config.hashing import hashed
 from zeroscale.config.published_rules import RULES, Recommendation
 from zeroscale.config.raw import RawConfig
+from zeroscale.core import best_mean
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.paths import expand_home
 from zeroscale.model import flops
@@ -104,31 +107,59 @@ def _rate(settings: RawConfig, given: str | dict[str, object], faults: list[str]
     return recommended.lr if recommended else 1.0
 
 
+@dataclass(frozen=True)
+class _Finished:
+    """A finished run: its settings but for seed and rate, its peak rate, how that was typed, and its last loss."""
+
+    setting: str
+    peak: float
+    typed: float
+    reference: float | None
+    tokens: int
+    seed: int
+    loss: float
+
+
 def best_rate(study: Path, settings: RawConfig) -> float:
-    """The learning rate whose finished runs of this model, on this corpus, ended with the lowest mean held-out loss.
+    """The peak learning rate of the setting whose finished runs of this model, on this corpus, ended with the best mean
+    held-out loss: the choice that laws make (`core.best_mean`). Of several lengths of training the longest counts.
 
     Raises:
         ZeroscaleError: there are none, or the best lies at an end of what was tried: the true best may lie beyond it.
     """
-    losses: dict[float, list[float]] = {}
-    for done in sorted(study.glob("*/DONE")):
-        if (result := _finished(done.parent, settings)) is not None:
-            rate, loss = result
-            losses.setdefault(rate, []).append(loss)
+    found = [run for done in sorted(study.glob("*/DONE")) if (run := _finished(done.parent, settings)) is not None]
     name = _setting(settings, "model", "name")
-    if not losses:
+    if not found:
         raise ZeroscaleError(f"{study} has no finished run of {name} on this corpus with this tokenizer")
-    best = min(losses, key=lambda rate: statistics.fmean(losses[rate]))
-    if best in (min(losses), max(losses)):
-        end, beyond = ("smallest", best / 2) if best == min(losses) else ("largest", best * 2)
-        raise ZeroscaleError(
-            f"the best rate for {name}, {best:g}, is the {end} of {len(losses)} tried: add {beyond:g} to the study"
-        )
+    longest = max(run.tokens for run in found)
+    groups: dict[tuple[str, float], list[_Finished]] = {}
+    for run in found:
+        if run.tokens == longest:
+            groups.setdefault((run.setting, run.peak), []).append(run)
+    tried = list(groups)
+    order, _ = best_mean.rank([{run.seed: run.loss for run in groups[key]} for key in tried])
+    setting, best = tried[order[0]]
+    rates = sorted(rate for other, rate in tried if other == setting)
+    if best in (rates[0], rates[-1]):
+        raise ZeroscaleError(_at_the_end(str(name), rates, groups[setting, best][0]))
     return best
 
 
-def _finished(run: Path, settings: RawConfig) -> tuple[float, float] | None:
-    """(learning rate, last held-out loss) of a run of the same model and corpus."""
+def _at_the_end(name: str, rates: list[float], best: _Finished) -> str:
+    """What to say where the best rate is the smallest or the largest, with overrides that can be pasted."""
+    further = [best_mean.beyond(rates, best.peak)] if len(rates) > 1 else [best.peak / 2, best.peak * 2]
+    # The study's own way of writing a rate: with a reference size, what is typed is scaled by size.
+    typed = [f"{rate * best.typed / best.peak:.3g}" for rate in further if rate is not None]
+    reference = "null" if best.reference is None else f"{best.reference:.10g}"
+    end = "smallest" if best.peak == rates[0] else "largest"
+    which = f"is the {end} of {len(rates)} tried" if len(rates) > 1 else "is the only one tried"
+    adds = " and ".join(f"model={name} optimizer.lr={rate} optimizer.lr_reference_params={reference}" for rate in typed)
+    scaled = "" if best.typed == best.peak else f" (optimizer.lr={best.typed:g} at this size)"
+    return f"the best rate for {name}, {best.peak:.6g}{scaled}, {which}: train the study with {adds} as well"
+
+
+def _finished(run: Path, settings: RawConfig) -> _Finished | None:
+    """A run of the same model and corpus; None where it is of another, or where a number is missing."""
     from zeroscale.core import jsonl
     from zeroscale.core.parsing import yaml_text
 
@@ -141,9 +172,27 @@ def _finished(run: Path, settings: RawConfig) -> tuple[float, float] | None:
                 if recorded[group].get(key) != settings[group].get(key):
                     return None
         losses = [row.get("val/loss") for row in jsonl.read(run / "metrics.jsonl", "step")]
-        return _peak(recorded), [loss for loss in losses if loss is not None][-1]
-    except (KeyError, TypeError, AttributeError, IndexError):
+        optimizer = recorded["optimizer"]
+        return _Finished(
+            setting=_other_settings(recorded),
+            peak=_peak(recorded),
+            typed=float(optimizer["lr"]),
+            reference=optimizer["lr_reference_params"],
+            tokens=int(recorded["trainer"]["tokens"]),
+            seed=int(recorded["seed"]),
+            loss=[loss for loss in losses if loss is not None][-1],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return None
+
+
+def _other_settings(recorded: RawConfig) -> str:
+    """All that can change a result but the seed and the rate, as one text."""
+    part = hashed(recorded)
+    part.pop("seed", None)
+    for key in ("lr", "lr_reference_params"):
+        part["optimizer"].pop(key, None)
+    return json.dumps(part, sort_keys=True, default=str)
 
 
 def _peak(recorded: RawConfig) -> float:
