@@ -16,6 +16,8 @@ from zeroscale.core import json_records, machine
 from zeroscale.core.files import sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.runs import layout, numerics
 from zeroscale.runs import source as sources
+from zeroscale.runs.identity import code
+from zeroscale.runs.identity.code import CodeFacts
 from zeroscale.runs.source import SourceFacts
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ PACKAGES = (
     "wandb",
 )
 # What may be another when a stopped run goes on; all else is part of its settings: the keys of `Environment`.
-VARYING = ("made", "command", "source", "packages", "hardware", "threads", "numerics", "variables")
+VARYING = ("made", "command", "source", "code", "packages", "hardware", "threads", "numerics", "variables")
 
 
 class Hardware(TypedDict, total=False):
@@ -61,6 +63,7 @@ class Environment(TypedDict, total=False):
     made: str
     command: str
     source: SourceFacts
+    code: CodeFacts
     packages: dict[str, str]
     hardware: Hardware
     threads: int
@@ -95,13 +98,6 @@ class ParamCounts(TypedDict, total=False):
     matmul: int
 
 
-class CodeFacts(TypedDict, total=False):
-    """The source that can change a training result: a hash over it, and of each file, comments and layout aside."""
-
-    hash: str
-    files: dict[str, str]
-
-
 class Manifest(Environment, total=False):
     """manifest.json. What a version did not record yet has no key; the keys after `init_from` come with the end of
     training."""
@@ -110,7 +106,6 @@ class Manifest(Environment, total=False):
     settings_hash: str
     micro_batch_tokens: int
     seed: int
-    code: CodeFacts
     corpus: CorpusFacts
     tokenizer: TokenizerFacts
     params: ParamCounts
@@ -208,6 +203,7 @@ def make(
         "format": FORMAT,
         "settings_hash": settings.hash(),
         **environment(gpu, threads, source, settings.trainer, environ),  # type: ignore[typeddict-item]  # (a ** of some of the keys)
+        "code": code.of(settings),
         "devices": settings.trainer.devices,
         "micro_batch_tokens": micro_batch_tokens,
         "seed": settings.seed,
@@ -234,6 +230,10 @@ def write(run: Path, manifest: Manifest, source: sources.Source, first_step: int
     before = json_records.read(Manifest, path) if first_step and path.is_file() else None
     if before is not None:
         earlier, went_on = _earlier(before, first_step)
+        for part in earlier:
+            if "code" in part and part["code"].get("hash") == manifest.get("code", {}).get("hash"):
+                # Its files are listed once.
+                part["code"] = {"hash": part["code"]["hash"]}
         manifest = {**manifest, "earlier": earlier}
         if went_on and diff.is_file() and diff.read_bytes() != source.diff:
             diff.rename(run / layout.diff_until(first_step))
