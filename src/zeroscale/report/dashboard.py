@@ -23,7 +23,17 @@ from zeroscale.report.sections.examples import CardExamples
 from zeroscale.runs import layout
 
 ASSETS = ("index.html", "style.css")
-SCRIPTS = ("app.js", "charts.js", "curves.js", "dom.js", "examples.js", "laws.js", "origins.js", "tables.js")
+SCRIPTS = (
+    "app.js",
+    "charts.js",
+    "curves.js",
+    "dom.js",
+    "examples.js",
+    "laws.js",
+    "origins.js",
+    "sweep.js",
+    "tables.js",
+)
 MAX_NAME_LENGTH = 80
 
 

@@ -22,6 +22,7 @@ from zeroscale.report.sections import (
     score_notes,
 )
 from zeroscale.report.sections.run_health import RunHealth
+from zeroscale.report.sweep import answers, plots, view
 from zeroscale.report.tables import paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.benchmarks import Card
@@ -108,6 +109,7 @@ def describe(data: PageData, example_files: list[Json]) -> Json:
         **_first_screen(data, health),
         "cells": _runs(data),
         "laws": _laws(data),
+        "sweep": _sweep(data),
         "curves": plotly_curves.describe(data.curves, order),
         "paper": benchmark_panels.describe_paper_figures(cards, order, study if data.is_single else None, data.curves),
         "benchmarks": [benchmark_panels.describe_card(card, order) for card in cards],
@@ -209,6 +211,22 @@ def _runs(data: PageData) -> list[RunJson]:
         }
         for index, run in enumerate(data.merged.runs)
     ]
+
+
+def _sweep(data: PageData) -> Json | None:
+    """What a single study of several settings answers; None of a ladder of sizes alone, and of several studies."""
+    found = view.read(data.studies[0]) if data.is_single else None
+    if found is None:
+        return None
+    study, table = data.studies[0], answers.chosen(found)
+    curves_by = [(axis.short, axis) for axis in study.axes.varied if axis.kind in ("size", "setting")]
+    drawn = plots.curves(study)
+    return {
+        "answers": [answer._asdict() for answer in answers.answers(study, found)],
+        "figures": [scaling_laws.figure(plot) for plot in plots.over_settings(found)],
+        "chosen": table and table.json(),
+        "curves": [{**scaling_laws.figure(plot), "by": by} for plot, (by, _) in zip(drawn, curves_by, strict=False)],
+    }
 
 
 def _laws(data: PageData) -> list[Json]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from zeroscale.core import format
 from zeroscale.core.tables import Table
 from zeroscale.report.sections import headline, run_health, scaling_laws, score_notes
+from zeroscale.report.sweep import answers
+from zeroscale.report.sweep import view as sweep
 from zeroscale.report.tables import law_tables, paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.fit_file import LAW_LABELS
@@ -60,9 +62,12 @@ def _summary(study: StudyView, by_size: size_law.Law, width: int) -> Block:
     """What the first screen of the page says."""
     done = sum(run.done for run in study.runs)
     held = None if scaling_laws.leading(scaling_laws.laws_of(study)) else size_law.hold_out_sentence(by_size)
+    found = sweep.read(study)
+    answered = [f"{one.question}: {one.answer}" for one in answers.answers(study, found)] if found else []
     sentences = [
         f"{study.name}: {done} of {len(study.runs)} runs done ({study.shown_path}).",
         headline.verdict(study, by_size),
+        *answered,
         *(f"{fact['label']}: {fact['value']}; {fact['note']}" for fact in scaling_laws.facts(study)),
         held,
     ]
@@ -81,6 +86,8 @@ def _warnings(study: StudyView, by_size: size_law.Law, width: int) -> Block:
 def _sections(
     study: StudyView, cards: list[benchmarks.Card], by_size: size_law.Law, width: int
 ) -> Iterator[tuple[str, Block]]:
+    found = sweep.read(study)
+    yield "Chosen settings", _table(answers.chosen(found) if found else None, width)
     if by_size.form:
         first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
         yield "Law over size", first + _table(paper_tables.by_size(by_size), width)

@@ -17,6 +17,7 @@ function first() {
   at("study-name").append(`/ ${page.study}`);
   at("title").append(several ? `Studies ${page.study}` : `Study ${page.study}`);
   at("verdict").append(...rich(page.verdict));
+  sweep.answers();
   if (page.facts.length) at("facts").append(...page.facts.map(fact));
   else at("facts").remove();
   if (page.hold_out) at("hold-out").append(...rich(page.hold_out));
@@ -228,6 +229,8 @@ function live() {
 }
 
 first();
+sweep.section();
+sweep.groups();
 lawFigures.section();
 curves.section();
 runs();

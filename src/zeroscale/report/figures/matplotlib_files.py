@@ -31,6 +31,8 @@ from zeroscale.report.figures.paper_figures import perplexity
 from zeroscale.report.figures.plot import Plot
 from zeroscale.report.figures.plotly_panels import LONG_LABEL, label_sides, loss_reach, size_reach
 from zeroscale.report.sections.scaling_laws import laws_of
+from zeroscale.report.sweep import plots as sweep_plots
+from zeroscale.report.sweep import view as sweep
 from zeroscale.report.views.benchmarks import Card, Panel
 from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.views.size_law import HoldOut, Law, greek
@@ -102,6 +104,8 @@ def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: 
 def _plots(study: StudyView, curves: list[Curve]) -> list[Plot]:
     """The figures of the laws, and the paper's figure 4 with this study's models."""
     made = [*plots(laws_of(study), study.runs), by_convention(study.fit), perplexity(study, curves)]
+    if (varied := sweep.read(study)) is not None:
+        made += [*sweep_plots.over_settings(varied), *sweep_plots.curves(study)]
     return [plot for plot in made if plot is not None]
 
 

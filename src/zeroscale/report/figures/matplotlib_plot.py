@@ -23,7 +23,8 @@ def draw(axes: "Axes", plot: Plot) -> None:
     for layer in plot.layers:
         if layer.kind == "band":
             low, high = _gaps(layer.low), _gaps(layer.high)
-            axes.fill_between(layer.x, low, high, color="#444444", alpha=0.14, linewidth=0, label=_name(layer))
+            color = _color(layer) if layer.ink == "ramp" else "#444444"
+            axes.fill_between(layer.x, low, high, color=color, alpha=0.14, linewidth=0, label=_name(layer))
         else:
             _layer(axes, layer)
     _scale(axes.set_xlim, axes.set_xticks, plot.x)

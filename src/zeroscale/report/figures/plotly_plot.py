@@ -88,7 +88,9 @@ def _bars(layer: Layer) -> Trace:
 def _band(layer: Layer) -> list[Trace]:
     """Two edges without a line, and what is between them filled."""
     edge = {"type": "scatter", "mode": "lines", "x": layer.x, "line": {"width": 0}, "hoverinfo": "skip"}
-    meta = {"ink": "muted"}
+    meta: Trace = {"ink": layer.ink} if layer.ink == "ramp" else {"ink": "muted"}
+    if layer.ink == "ramp":
+        meta |= {"place": layer.place[0], "of": layer.place[1]}
     legend = {"name": plain(layer.name), "showlegend": True} if layer.name else {"showlegend": False}
     return [
         edge | {"y": layer.low, "meta": meta, "showlegend": False},

@@ -46,9 +46,12 @@ def _states(runs: list[RunView]) -> str:
 def _lowest(law: Law) -> list[Fact]:
     if not law.points:
         return []
-    run, params, loss = min(law.points, key=lambda point: point[2])
-    note = f"{law.label(run)}, {format.scaled(params)} parameters"
-    return [{"label": "lowest loss", "value": f"{loss:.3f}", "note": note, "from": {"run": run, **LEDGER}}]
+    params, loss, runs = min(size_law.by_size(law.points), key=lambda size: size[1])
+    size = f"{format.scaled(params)} parameters"
+    if len(runs) > 1:
+        return [{"label": "lowest mean loss", "value": f"{loss:.3f}", "note": f"{size}, {len(runs)} runs"}]
+    note, origin = f"{law.label(runs[0])}, {size}", {"run": runs[0], **LEDGER}
+    return [{"label": "lowest loss", "value": f"{loss:.3f}", "note": note, "from": origin}]
 
 
 def _exponent(study: StudyView, law: Law) -> list[Fact]:

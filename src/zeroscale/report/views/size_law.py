@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 from zeroscale.core import format
 from zeroscale.core.format import number
+from zeroscale.report.sweep import view as sweep
 from zeroscale.report.views.study import StudyView
 from zeroscale.scaling import fit_schema
 from zeroscale.scaling.fit_schema import SizeLaw
@@ -105,6 +107,7 @@ def greek(text: str) -> str:
 
 def read_law(study: StudyView) -> Law:
     """L(N) of the validation loss from fit.json, on the runs that it rests on; without one, every finished run."""
+    chosen = sweep.chosen_runs(study)
     measured = [
         SizePoint(run.name, run.params, loss)
         for run in study.runs
@@ -113,7 +116,8 @@ def read_law(study: StudyView) -> Law:
     labels = {run.name: run.label for run in study.runs}
     fitted = study.fit.laws.get(LOSS) if study.fit else None
     if not isinstance(fitted, SizeLaw):
-        return Law(measured, warnings=_missing(study), labels=labels)
+        points = [point for point in measured if chosen is None or point.run in chosen]
+        return Law(points, warnings=_missing(study), labels=labels)
     points = _points(fitted.points, {run.name for run in study.runs})
     return Law(
         points=points,
@@ -187,13 +191,22 @@ def _hold_out(held: fit_schema.HoldOut | None, points: list[SizePoint]) -> HoldO
     return HoldOut(run, params, predicted, number(held.low), number(held.high), measured)
 
 
+def by_size(points: Iterable[SizePoint]) -> list[tuple[float, float, list[str]]]:
+    """(N, mean loss, runs) of each size, the smallest first: the runs of a size are repeats of each other."""
+    groups: dict[float, tuple[list[float], list[str]]] = {}
+    for run, params, loss in points:
+        losses, runs = groups.setdefault(params, ([], []))
+        losses.append(loss)
+        runs.append(run)
+    return [(params, fmean(losses), runs) for params, (losses, runs) in sorted(groups.items())]
+
+
 def verdict(law: Law) -> str:
     """One sentence that answers whether the law holds; `^{…}` marks a superscript."""
     if not law.points:
         return "No run of this study has finished with a validation loss yet."
     sizes = sorted({params for _, params, _ in law.points})
-    best = {n: min(loss for _, params, loss in law.points if params == n) for n in sizes}
-    losses = [best[n] for n in sizes]
+    losses = [mean for _, mean, _ in by_size(law.points)]
     name = format.count(len(sizes), "size").capitalize()
     if len(sizes) == 1:
         return f"{name}, {format.scaled(sizes[0])} parameters: validation loss {format.figure(losses[0])}."
