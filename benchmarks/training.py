@@ -143,7 +143,7 @@ class Framework:
         from zeroscale.data.loader import Steps
         from zeroscale.training import build, callbacks, guards, throughput
         from zeroscale.training.async_writer import AsyncCheckpointWriter
-        from zeroscale.training.progress_bar import ProgressLine
+        from zeroscale.training.progress_events import ProgressReporter
         from zeroscale.training.trackers.tracker import Silent
         from zeroscale.training.train import TrainingLoop
 
@@ -158,7 +158,7 @@ class Framework:
                 stopwatch,
                 writer=metrics,
                 tracker=Silent(),
-                progress=ProgressLine("", steps, quiet=True),
+                progress=ProgressReporter("", steps, quiet=True),
                 spikes=guards.LossSpikeDetector(),
                 device_name=None,
             )

@@ -37,7 +37,7 @@ def test_a_study_killed_in_the_middle_is_finished_by_the_same_command(zeroscale,
     (first,) = study.glob("*/DONE")
     before = first.stat().st_mtime_ns
     second = zeroscale(*sweep)
-    assert first.stat().st_mtime_ns == before and f"{first.parent.name}: done already" in second.stdout
+    assert first.stat().st_mtime_ns == before and "1 run: done already" in second.stdout
     assert len(list(study.glob("*/DONE"))) == 3
     assert zeroscale("status", "study=outputs/tiny").stdout.count("done") == 3
 

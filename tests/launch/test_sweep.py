@@ -38,7 +38,8 @@ def ledger(study: Path) -> list[dict[str, str]]:
 
 
 def steps_said(output: str) -> list[str]:
-    return sorted(re.findall(r"(\S+)  step 20/20", output))
+    """The runs that were trained to their end, by label."""
+    return sorted(re.findall(r"^run \d of \d  (.+?)  step 20/20", output, re.MULTILINE))
 
 
 @pytest.mark.parametrize("widths", ["8,16", pytest.param("8,16,24", marks=pytest.mark.slow, id="and as one shell")])
@@ -48,9 +49,10 @@ def test_two_shells_share_a_study_and_run_no_cell_twice(zeroscale, running, smal
     outputs = [shell.process.communicate(timeout=600)[0] for shell in shells]
     assert [shell.process.returncode for shell in shells] == [0, 0], outputs
     cells = sorted(path.parent.name for path in tmp_path.glob("outputs/tiny/*/DONE"))
-    assert len(cells) == len(widths.split(",")) and steps_said("".join(outputs)) == cells
-    # Both end with all cells in their tables.
-    assert all(output.rindex("why") < output.rindex(cell) for output in outputs for cell in cells)
+    labels = sorted(f"pocket-s d_model={width}" for width in widths.split(","))
+    assert len(cells) == len(labels) and steps_said("".join(outputs)) == labels
+    # Both end with all runs in their tables.
+    assert all(output.rindex("val/loss") < output.rindex(label) for output in outputs for label in labels)
     if len(cells) > 2:
         zeroscale(*arguments, "output_dir=alone")
         assert ledger(tmp_path / "outputs" / "tiny") == ledger(tmp_path / "alone" / "tiny")

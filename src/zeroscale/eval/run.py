@@ -201,7 +201,7 @@ def _score_held_out(target: CheckpointRef, model: "GPT", config: EvalConfig) -> 
     ]
 
 
-def score_run(path: Path, run: TrainConfig) -> "list[Result]":
+def score_run(path: Path, run: TrainConfig, say: Say | None = None) -> "list[Result]":
     """Scores one of a run's own checkpoints as its config says: during training and at its end."""
     with open(_defaults(), encoding="utf-8") as file:
         defaults = yaml.safe_load(file)
@@ -215,7 +215,7 @@ def score_run(path: Path, run: TrainConfig) -> "list[Result]":
         "checkpoint": str(path),
     }
     config = build_config(EvalConfig, {**defaults, **chosen})
-    return score(resolve_checkpoint(path, Path(run.output_dir)), config)
+    return score(resolve_checkpoint(path, Path(run.output_dir)), config, say)
 
 
 def _defaults() -> Path:

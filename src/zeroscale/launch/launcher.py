@@ -28,11 +28,12 @@ from zeroscale.launch.process import (
     install_sigterm_handler,
     stop,
     stream,
-    terminal_width,
 )
+from zeroscale.launch.progress import Display
 from zeroscale.runs import layout, manifest, status
 from zeroscale.runs.run import Run
 from zeroscale.training import init_from
+from zeroscale.training.progress_events import EVENTS_VARIABLE
 
 _BUSY = "another process is training it; wait for it, or stop it"
 
@@ -83,34 +84,45 @@ def rank_environment(config: TrainConfig, placement: Placement, kind: str, ranks
     return environment
 
 
-def run(config: TrainConfig, placement: Placement = SINGLE, stop_after: int | None = None) -> RunOutcome:
+def run(
+    config: TrainConfig,
+    placement: Placement = SINGLE,
+    stop_after: int | None = None,
+    display: Display | None = None,
+) -> RunOutcome:
     """Train and score one run in a child process; errors inside the child are an outcome, not an exception.
 
     A run that another process has locked is `busy`, at once. With `stop_after` it is stopped after that step:
     `resumable`.
+
+    Args:
+        display: shows the progress; without it the run has one of its own.
 
     Raises:
         ZeroscaleError: the run's directory cannot be written.
         KeyboardInterrupt: passed on after the child has been stopped.
     """
     install_sigterm_handler()
+    if display is None:
+        with Display.of([config]) as display:
+            return run(config, placement, stop_after, display)
     directory = layout.run_directory(config)
     if Run(directory).is_finished_with(config):
-        return _skip_finished(directory)
+        return _skip_finished(directory, display)
     cluster = nodes.detect_nodes()
     if not directory.exists() and cluster.rank == 0:
-        _report_changed_settings(config, directory)
+        _report_changed_settings(config, directory, display)
     if cluster.rank:
-        return _train(config, directory, placement, cluster, stop_after)
+        return _train(config, directory, placement, cluster, display, stop_after)
     launch_lock = try_lock(directory / layout.LAUNCH_LOCK)
     if launch_lock is None:
         return RunOutcome(directory, "busy", _BUSY)
     with launch_lock:
         # Another process may have finished it a moment ago.
         return (
-            _skip_finished(directory)
+            _skip_finished(directory, display)
             if Run(directory).is_finished_with(config)
-            else _train(config, directory, placement, cluster, stop_after)
+            else _train(config, directory, placement, cluster, display, stop_after)
         )
 
 
@@ -131,18 +143,18 @@ def terminate_children() -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _skip_finished(directory: Path) -> RunOutcome:
+def _skip_finished(directory: Path, display: Display) -> RunOutcome:
     done = status.read_done(directory)
     made_by, revision = done.get("revision") if done else None, manifest.source()["revision"]
     note = f" (made by source revision {made_by or 'unknown'}, this is {revision})" if made_by != revision else ""
-    print(f"{directory.name}: done already, nothing to run{note}", flush=True)
+    display.skip(directory.name, note)
     return RunOutcome(directory, "skipped", note.strip())
 
 
-def _train_trunk(config: TrainConfig, placement: Placement) -> RunOutcome:
+def _train_trunk(config: TrainConfig, placement: Placement, display: Display) -> RunOutcome:
     directory = layout.run_directory(config)
     if directory not in _FAILED_TRUNKS:
-        outcome = run(config, placement)
+        outcome = run(config, placement, display=display)
         if outcome.state == "busy":
             # Locked by a launcher whose worker may not hold its own lock yet: look again in a moment.
             time.sleep(1)
@@ -153,13 +165,16 @@ def _train_trunk(config: TrainConfig, placement: Placement) -> RunOutcome:
 
 
 def _train(
-    config: TrainConfig, directory: Path, placement: Placement, cluster: nodes.Nodes, stop_after: int | None = None
+    config: TrainConfig,
+    directory: Path,
+    placement: Placement,
+    cluster: nodes.Nodes,
+    display: Display,
+    stop_after: int | None = None,
 ) -> RunOutcome:
     """Train and score a run that no other launcher has locked."""
     if config.init_from.run is not None:
-        missing = init_from.wait(
-            config, lambda trunk: _train_trunk(trunk, placement), lambda text: print(text, flush=True)
-        )
+        missing = init_from.wait(config, lambda trunk: _train_trunk(trunk, placement, display), display.say)
         if missing and _HALTED.is_set():
             return RunOutcome(directory, "resumable", missing)
         if missing:
@@ -177,7 +192,7 @@ def _train(
     environment["ZEROSCALE_STOP_AFTER"] = str(stop_after or 0)
     # torchrun kills ranks that have not left after so long.
     environment.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(int(GRACE_SECONDS)))
-    environment["ZEROSCALE_TERMINAL"] = str(terminal_width() if placement.at_once == 1 else 0)
+    environment[EVENTS_VARIABLE] = "1"
     with disk_errors(directory), open(directory / layout.rank_log(cluster.rank), "ab") as log:
         child = subprocess.Popen(
             [sys.executable, *worker],
@@ -190,20 +205,23 @@ def _train(
             preexec_fn=die_with_parent,
         )
         _CHILDREN.add(child)
+        display.begin(directory.name)
         if _HALTED.is_set():
             child.terminate()
         try:
-            stream(child, log, placement.at_once > 1)
+            stream(child, directory.name, log, display)
             code = child.wait()
         except BaseException:
             stop(child)
             raise
         finally:
             _CHILDREN.discard(child)
-    return _outcome(directory, code) if cluster.rank == 0 else _outcome_on_other_machine(directory, code, cluster)
+    outcome = _outcome(directory, code) if cluster.rank == 0 else _outcome_on_other_machine(directory, code, cluster)
+    display.end(directory.name, outcome.state, outcome.reason)
+    return outcome
 
 
-def _report_changed_settings(config: TrainConfig, directory: Path) -> None:
+def _report_changed_settings(config: TrainConfig, directory: Path, display: Display) -> None:
     """Print how a new run differs from an unfinished one of the same model and seed, which the user may have meant."""
     from zeroscale.config.diff import differences
 
@@ -216,11 +234,10 @@ def _report_changed_settings(config: TrainConfig, directory: Path) -> None:
                 unfinished.append((differences(Run(other).settings, as_dict(config)), other))
     if unfinished:
         changed, other = min(unfinished, key=lambda pair: len(pair[0]))
-        print(
+        display.say(
             f"{directory.name}: a new run. {other.name} is unfinished (step {status.read(other).step}) and has other "
             f"settings: {'; '.join(changed)}. To go on with it, put them back; a run may change only "
-            f"{', '.join(NOT_HASHED)}",
-            flush=True,
+            f"{', '.join(NOT_HASHED)}"
         )
 
 

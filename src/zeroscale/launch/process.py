@@ -7,7 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from zeroscale.training.progress_events import Pace, read_event
+
+if TYPE_CHECKING:
+    from zeroscale.launch.progress import Display
 
 # How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
 GRACE_SECONDS = 300.0
@@ -35,26 +40,24 @@ def install_sigterm_handler() -> None:
         signal.signal(signal.SIGTERM, leave)
 
 
-def terminal_width() -> int:
-    """Columns of the terminal that watches, 0 where none does."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
-    except (OSError, ValueError):
-        return 0
-
-
-def stream(child: subprocess.Popen[bytes], log: BinaryIO, by_line: bool) -> None:
-    """Passes the child's progress on as it comes (of several, by line), and keeps the plain lines in its log."""
+def stream(child: subprocess.Popen[bytes], name: str, log: BinaryIO, display: "Display") -> None:
+    """Shows what a run's worker tells, and keeps it in the run's log: of its steps a line now and then."""
     assert child.stdout is not None
-    plain = by_line or terminal_width() == 0
-    rest = b""
-    while chunk := os.read(child.stdout.fileno(), 65536):
-        whole, end, rest = (rest + chunk).rpartition(b"\n") if by_line else (chunk, b"", b"")
-        sys.stdout.write((whole + end).decode("utf-8", errors="replace"))
-        sys.stdout.flush()
-        if plain:
-            log.write(chunk)
-            log.flush()
+    pace = Pace()
+    for content in child.stdout:
+        line = content.decode("utf-8", errors="replace").rstrip("\n")
+        event = read_event(line)
+        if event is None:
+            display.say(line)
+        else:
+            display.event(name, event)
+            line = event.text
+            if (progress := event.progress) is not None:
+                if progress.step < progress.steps and not pace.is_due():
+                    continue
+                line = f"{name}  {progress.line}"
+        log.write(f"{line}\n".encode())
+        log.flush()
 
 
 def stop(child: subprocess.Popen[bytes]) -> None:

@@ -12,6 +12,7 @@ from zeroscale.core.jsonl import Row as Metrics
 from zeroscale.core.jsonl import last_bytes
 from zeroscale.core.tables import Column, Table
 from zeroscale.runs.run import Run
+from zeroscale.runs.status import cause
 from zeroscale.runs.study import Study
 from zeroscale.runs.where import Wanted
 
@@ -157,23 +158,12 @@ def progress(rows: Sequence[Row]) -> "rich.table.Table":
             _number(row.val_loss, ".3f"),
             _number(row.tokens_per_s, ",.0f"),
             "" if row.seconds_left is None else duration(row.seconds_left, "short"),
-            row.reason,
+            row.reason if row.state == DAMAGED else cause(row.reason),
         )
         for row in rows
     ]
     done = sum(row.state == "done" for row in rows)
     return Table.of_texts(columns, texts, f"{done} of {len(rows)} finished").rich()
-
-
-def outcome_row(directory: Path, label: str, state: str, reason: str) -> Row:
-    """How a run ended, as a row: what was done already is done."""
-    return Row(directory, label, "done" if state == "skipped" else state, reason)
-
-
-def outcomes(rows: Sequence[Row]) -> "rich.table.Table":
-    """The table at the end of a sweep."""
-    texts = [(row.directory.name, row.settings, row.state, row.reason) for row in rows]
-    return Table.of_texts([*COLUMNS, WHY], texts).rich()
 
 
 def _steps(row: Row) -> str:

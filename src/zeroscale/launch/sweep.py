@@ -19,6 +19,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import try_lock, write_json
 from zeroscale.launch import launcher, process
 from zeroscale.launch.launcher import Placement, RunOutcome
+from zeroscale.launch.progress import Display
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
 from zeroscale.training import init_from
@@ -86,6 +87,7 @@ class Sweep:
         self._retry = retry_failed
         self._began = time.time()
         self._gpus = Gpus(machine.gpus())
+        self._display = Display.of(configs, self._at_once)
         self._changed = threading.Condition()
         self._halted = False
         self._printed: set[str] = set()
@@ -99,6 +101,13 @@ class Sweep:
             SystemExit: likewise, on SIGTERM.
         """
         process.install_sigterm_handler()
+        with self._display:
+            self._run_all()
+        if self._fault is not None:
+            raise self._fault
+        return [self._outcomes[number] for number in range(self._count)]
+
+    def _run_all(self) -> None:
         workers = [threading.Thread(target=self._work, daemon=True) for _ in range(self._at_once)]
         for worker in workers:
             worker.start()
@@ -114,18 +123,16 @@ class Sweep:
             for worker in workers:
                 worker.join(2)
             raise
-        if self._fault is not None:
-            raise self._fault
-        return [self._outcomes[number] for number in range(self._count)]
 
     def _work(self) -> None:
         try:
             while (next_run := self._next()) is not None:
                 number, config, placement = next_run
                 try:
-                    outcome = launcher.run(config, placement)
+                    outcome = launcher.run(config, placement, display=self._display)
                 except (ZeroscaleError, OSError) as error:
                     outcome = RunOutcome(layout.run_directory(config), "failed", str(error))
+                    self._display.end(config.cell, outcome.state, outcome.reason)
                 self._record_outcome(number, config, placement, outcome)
         except BaseException as error:
             with self._changed:
@@ -155,14 +162,15 @@ class Sweep:
             directories = self._required_directories(config, directory) if nodes.detect_nodes().rank == 0 else []
             locked = next((path for path in directories if status.is_locked(path)), None)
             if locked is not None:
-                self._print_once(f"{config.cell}: later, for {locked.parent.name}/{locked.name} is being trained")
+                name, busy = self._display.label(config.cell), f"{locked.parent.name}/{locked.name}"
+                self._print_once(f"{name}: later, for {busy} is being trained")
                 return None
             recorded = status.read(directory)
             if recorded.state == "failed" and (not self._retry or recorded.time >= self._began):
                 why = ""
                 if recorded.time < self._began:
                     why = NOT_RETRIED
-                    self._print_once(f"{config.cell}: failed: {recorded.reason}{why}")
+                    self._print_once(f"{self._display.label(config.cell)}: failed: {recorded.reason}{why}")
                 self._outcomes[number] = RunOutcome(directory, "failed", recorded.reason + why)
                 self._pending.remove((number, config))
                 return None
@@ -170,7 +178,7 @@ class Sweep:
             return Placement(self._at_once)
         gpus = self._gpus.take(nodes.detect_nodes().local_world_size(config.trainer.devices))
         if gpus is None:
-            self._print_once(f"{config.cell}: waits for {config.trainer.devices} free GPUs")
+            self._print_once(f"{self._display.label(config.cell)}: waits for {config.trainer.devices} free GPUs")
             return None
         return Placement(self._at_once, gpus)
 
@@ -192,10 +200,8 @@ class Sweep:
             else:
                 self._outcomes[number] = outcome
             self._changed.notify_all()
-        if not outcome.good and outcome.state != "busy":
-            print(f"{outcome.directory.name}: {outcome.state}: {outcome.reason}", flush=True)
 
     def _print_once(self, text: str) -> None:
         if text not in self._printed:
             self._printed.add(text)
-            print(text, flush=True)
+            self._display.say(text)

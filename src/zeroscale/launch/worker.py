@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,6 +24,7 @@ from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
 
 if TYPE_CHECKING:
+    from zeroscale.training.progress_events import ProgressReporter
     from zeroscale.training.trackers.tracker import Tracker
 
 # A killed parent's worker needs a moment to write its checkpoint and leave before a rerun can lock the run.
@@ -95,13 +97,21 @@ def _guarded(directory: Path, rank: int) -> int:
         if not isinstance(error, Exception) and thread_refusal(error) is None:
             raise
         with contextlib.suppress(OSError):  # the log may lie on the disk that is full
-            traceback.print_exc()
+            _log_error(error)
         if rank:
             # Rank 0 records an error of all ranks; and torchrun stops the others when the first has left.
             time.sleep(_FIRST_WORD_SECONDS)
         if rank == 0 or status.read(directory).state != "failed":
             _record_failure(directory, _reason(error, directory))
         return 1
+
+
+def _log_error(error: BaseException) -> None:
+    """Writes an error to the run's log: what the user can mend in its own words, all else with its traceback."""
+    if isinstance(error, ZeroscaleError) and not os.environ.get("ZEROSCALE_TRACEBACK"):
+        print(error, file=sys.stderr, flush=True)
+    else:
+        traceback.print_exc()
 
 
 def _reason(error: BaseException, directory: Path) -> str:
@@ -138,11 +148,11 @@ def _run(directory: Path, rank: int) -> None:
     build.quiet_libraries()
     from zeroscale.data.corpus_notes import notes
     from zeroscale.runs import checkpoint
-    from zeroscale.training.progress_bar import ProgressLine
+    from zeroscale.training.progress_events import ProgressReporter
     from zeroscale.training.trackers import tracker as trackers
     from zeroscale.training.train import train
 
-    progress = ProgressLine(config.cell, config.steps, quiet=rank != 0)
+    progress = ProgressReporter(config.cell, config.steps, quiet=rank != 0)
     tracker: trackers.Tracker = trackers.Silent()
     code = 1
     try:
@@ -151,17 +161,15 @@ def _run(directory: Path, rank: int) -> None:
         if rank == 0 and not trained:
             # Before the corpus is read: a login that fails should fail now.
             tracker = trackers.start(config, directory)
-        tokens = build.corpus(config.data, config.tokenizer, config.output_dir, progress_callback(progress.say))
+        tokens = build.corpus(config.data, config.tokenizer, config.output_dir, progress_callback(progress.stage))
         for note in notes(tokens.index):
             progress.say(f"corpus: {note}")
         if not trained:
-            train(directory, config, tokens, progress, tracker, _score)
-        progress.close()
+            train(directory, config, tokens, progress, tracker, partial(_score, say=progress.stage))
         if rank == 0:
-            _finish(directory, config, final, tracker)
+            _finish(directory, config, final, tracker, progress)
         code = 0
     finally:
-        progress.close()
         tracker.finish(code)
 
 
@@ -180,19 +188,22 @@ def progress_callback(say: Callable[[str], None]) -> Callable[[int, int | None, 
     return progress
 
 
-def _score(config: TrainConfig, path: Path) -> dict[str, float | None]:
+def _score(config: TrainConfig, path: Path, say: Callable[[str], None]) -> dict[str, float | None]:
     """Scores a checkpoint; returns its metrics under the names of the ledger's columns."""
     from zeroscale.eval import run as scoring
 
-    results = scoring.score_run(path, config)
+    results = scoring.score_run(path, config, say)
     return {f"{result.key.card}/{name}": score.value for result in results for name, score in result.metrics.items()}
 
 
-def _finish(directory: Path, config: TrainConfig, final: Path, tracker: "Tracker") -> None:
+def _finish(
+    directory: Path, config: TrainConfig, final: Path, tracker: "Tracker", progress: "ProgressReporter"
+) -> None:
     """Scores the last checkpoint and marks the run done."""
     from zeroscale.runs import manifest
 
-    scores = _score(config, final)
+    progress.stage("scoring")
+    scores = _score(config, final, progress.stage)
     tracker.log({"tokens": config.trainer.tokens, **scores})
     status.write(directory, "done", step=config.steps)
     status.write_done(

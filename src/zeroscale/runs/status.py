@@ -3,6 +3,7 @@
 `Run.state` says in which state a run is: it asks the locks, too.
 """
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,3 +115,9 @@ def read_done_file(run: Path) -> Done | None:
     """
     path = run / layout.DONE
     return json_records.read(Done, path) if path.exists() else None
+
+
+def cause(reason: str) -> str:
+    """The first sentence of a reason: why a run failed, without what may be done about it."""
+    first = re.split(r"(?<=[^.])[.;] (?=[A-Z`]|the traceback|see )", " ".join(reason.split()), maxsplit=1)[0]
+    return first.rstrip(".")

@@ -100,10 +100,15 @@ def batches(
 def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
     """Lightning's Trainer: devices, strategy and process group are its part; what `TrainingLoop` does is switched off,
     and precision is `module`'s."""
+    import logging
+
     import pytorch_lightning as pl
 
     from zeroscale.training import distributed
 
+    # Now, for Lightning sets its own level as it is imported: its tips and its lists of absent devices are for nobody.
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     options = settings.trainer
     kind = machine.resolve_accelerator(options.accelerator)
     machines, devices = distributed.machines(options)
@@ -130,15 +135,10 @@ def trainer(settings: TrainConfig, directory: Path) -> "pl.Trainer":
 
 
 def quiet_libraries() -> None:
-    """Keeps Lightning's hints on loggers and loaders out of the terminal, and imports it faster; to be called before it
-    is imported."""
-    import logging
-
+    """Keeps the warnings of Lightning and torchmetrics on loggers and loaders out of the log, and imports Lightning
+    faster; to be called before it is imported."""
     from zeroscale.training.fast_import import load_torchmetrics
 
     load_torchmetrics()
-
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric|torchmetrics")

@@ -18,7 +18,7 @@ from zeroscale.training import train_state
 from zeroscale.training.async_writer import AsyncCheckpointWriter
 from zeroscale.training.guards import LossSpikeDetector, Stopped
 from zeroscale.training.module import LanguageModel
-from zeroscale.training.progress_bar import ProgressLine
+from zeroscale.training.progress_events import ProgressReporter
 from zeroscale.training.throughput import Stopwatch, mfu, peak_memory_bytes
 from zeroscale.training.trackers.tracker import Tracker
 
@@ -73,7 +73,7 @@ class MetricsLogger:
         *,
         writer: JsonlWriter | None,
         tracker: Tracker,
-        progress: ProgressLine,
+        progress: ProgressReporter,
         spikes: LossSpikeDetector,
         device_name: str | None,
     ) -> None:

@@ -35,7 +35,7 @@ from zeroscale.training import build, callbacks, guards, init_from, throughput, 
 from zeroscale.training.async_writer import AsyncCheckpointWriter
 from zeroscale.training.callbacks import StepResult
 from zeroscale.training.module import LanguageModel
-from zeroscale.training.progress_bar import ProgressLine
+from zeroscale.training.progress_events import ProgressReporter
 from zeroscale.training.throughput import Stopwatch
 from zeroscale.training.trackers.tracker import Tracker
 
@@ -46,7 +46,7 @@ def train(
     directory: Path,
     settings: TrainConfig,
     corpus: Corpus,
-    progress: ProgressLine,
+    progress: ProgressReporter,
     tracker: Tracker,
     score: Callable[[TrainConfig, Path], object],
 ) -> None:
@@ -227,7 +227,7 @@ def _write_manifest(
 
 
 def _log_summary(
-    directory: Path, settings: TrainConfig, stopwatch: Stopwatch, gpu: str | None, progress: ProgressLine
+    directory: Path, settings: TrainConfig, stopwatch: Stopwatch, gpu: str | None, progress: ProgressReporter
 ) -> None:
     """Adds throughput, MFU, time by phase and peak memory to the manifest, and prints them."""
     options, rate = settings.trainer, stopwatch.rate()
@@ -241,4 +241,4 @@ def _log_summary(
         "peak_memory_bytes": peak_memory,
     }
     write_json(directory / layout.MANIFEST, facts)
-    progress.say(f"{settings.cell}: {throughput.format_throughput(stopwatch, mfu, peak_memory)}")
+    progress.detail(f"{settings.cell}: {throughput.format_throughput(stopwatch, mfu, peak_memory)}")

@@ -14,6 +14,7 @@ from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch import status_table
 from zeroscale.runs import layout
+from zeroscale.runs import status as recorded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,9 +58,12 @@ def run(raw: RawConfig) -> int:
 
 
 def print_logs(console: "Console", failed: Sequence[Path]) -> None:
-    """Prints the last lines of the logs of failed runs, given by their directories."""
+    """Prints the last lines of the logs of failed runs, given by their directories, where the reason that is recorded
+    sends its reader there."""
     for directory in failed:
         log = directory / layout.LOG
+        if layout.LOG not in recorded.read(directory).reason:
+            continue
         if lines := status_table.last_lines(log):
             console.print(f"{log} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
 

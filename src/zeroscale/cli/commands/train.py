@@ -57,10 +57,13 @@ def run(config: RawConfig) -> int:
     """Trains one model and scores it."""
     (cell,) = cells_of([("", config)], machine.device_counts())
     outcome = launcher.run(cell)
+    if outcome.good:
+        _write_ledger(outcome.directory.parent)
+    if nodes.detect_nodes().rank == 0:
+        _print_outcomes([cell], [outcome])
     if not outcome.good:
         print(f"zeroscale: {outcome.directory.name} {outcome.state}: {outcome.reason}", file=sys.stderr)
         return 1
-    _write_ledger(outcome.directory.parent)
     return 0
 
 
@@ -107,7 +110,7 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
     finally:
         # After Ctrl-C too: what is done is done.
         _write_ledger(folder)
-    _print_outcomes(outcomes, [label for label, _ in configs])
+    _print_outcomes(cells, outcomes)
     bad = [outcome for outcome in outcomes if not outcome.good]
     if not bad:
         return 0
@@ -134,15 +137,16 @@ def _write_ledger(study: Path) -> None:
     Study(study).write_ledger()
 
 
-def _print_outcomes(outcomes: Sequence[launcher.RunOutcome], labels: Sequence[str]) -> None:
+def _print_outcomes(cells: Sequence[TrainConfig], outcomes: Sequence[launcher.RunOutcome]) -> None:
+    """The closing table, the end of the logs that say more, and the commands that come next."""
     from rich.console import Console
 
-    from zeroscale.launch import status_table
+    from zeroscale.launch import closing_table, run_labels
 
-    rows = [
-        status_table.outcome_row(outcome.directory, label, outcome.state, outcome.reason)
-        for outcome, label in zip(outcomes, labels, strict=True)
-    ]
+    axes = run_labels.planned_axes(cells)
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
-    console.print(status_table.outcomes(rows))
+    console.print(closing_table.table(outcomes, axes.labels))
     print_logs(console, [outcome.directory for outcome in outcomes if outcome.state == "failed"])
+    sizes = len(axes.size.values) if axes.size else 1
+    if commands := closing_table.next_commands(layout.run_directory(cells[0]).parent, outcomes, sizes):
+        console.print("next:", *(f"  {command}" for command in commands), sep="\n", soft_wrap=True)
