@@ -1,5 +1,9 @@
 """Slow proofs: how often 95 % intervals of simulated studies hold the truth. The table is in docs/scaling-laws.md."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy
 import pytest
 
@@ -49,3 +53,20 @@ def test_the_held_out_size_lies_in_its_interval_at_least_nine_times_in_ten():
     for seed in range(60):
         inside += bool(fit_chinchilla(*noisy(crossed(6, 6), seed), bootstrap=400, random_seed=seed).hold_out.inside)
     assert inside >= 54
+
+
+def simulation():
+    """benchmarks/choice.py, which makes the table of the docs."""
+    path = Path(__file__).parents[2] / "benchmarks" / "choice.py"
+    spec = importlib.util.spec_from_file_location("choice_coverage", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["choice_coverage"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.01])
+@pytest.mark.parametrize("design", ["equal rates", "unequal rates", "equal at the smallest size"])
+def test_a_law_of_chosen_settings_covers_at_least_nine_times_in_ten(design, noise):
+    found = simulation().coverage(design, sizes=3, noise=noise, studies=100, bootstrap=500)
+    assert (found.hits[0] >= 0.9).all(), found.hits

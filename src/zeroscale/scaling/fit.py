@@ -45,6 +45,8 @@ __all__ = ["describe", "fit_study", "load_runs"]
 
 # "auto" fits laws over size and data from so many sizes and token counts on.
 AUTO_LEVELS = 3
+# and laws over data alone to so many sizes.
+AUTO_CURVES = 8
 CSV_CONVENTION = "as given in the CSV"
 
 
@@ -222,8 +224,9 @@ class StudyRuns:
         return names
 
     def _has_lengths(self) -> bool:
-        """Whether auto fits laws over data alone: not to checkpoints on the way, where the rate has not come down."""
-        return self.options.checkpoints == "last" and bool(select_lengths(self.runs, LEAST_LENGTHS))
+        """Whether auto fits laws over data alone: not to checkpoints on the way, where the rate has not come down, nor
+        to the many sizes of a grid, which the surfaces describe."""
+        return self.options.checkpoints == "last" and 0 < len(select_lengths(self.runs, LEAST_LENGTHS)) <= AUTO_CURVES
 
     def _fit_law(self, name: str, selection: Selection) -> SizeLaw | DataLaw:
         fit = LAWS[name].fit

@@ -41,8 +41,8 @@ class FitData:
     source: str
     """What the messages call the runs."""
     options: Options
-    repeat_choice: "Callable[[Sequence[SizeGroup]], ChoiceDraws | None]" = lambda sizes: None
-    """What choosing among settings does to these means."""
+    repeat_choice: "Callable[[Sequence[SizeGroup], int], ChoiceDraws | None]" = lambda sizes, count: None
+    """What choosing among settings does to these means, in so many draws."""
 
     @property
     def budgets(self) -> tuple[float, ...]:
@@ -98,7 +98,7 @@ def _power(data: FitData) -> SizeLaw:
         loss_sd=[size.loss_sd or 0.0 for size in sizes],
         bootstrap=data.options.bootstrap,
         seed=data.options.seed,
-        choice=data.repeat_choice(sizes),
+        choice=data.repeat_choice(sizes, data.options.bootstrap),
     )
     return size_law(fit, data.selection, data.variable)
 

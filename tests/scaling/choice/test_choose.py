@@ -128,6 +128,32 @@ def test_a_csv_says_which_of_its_columns_are_settings(tmp_path):
         fit_study(path, options=Options(**FEW, axes=("lr", "beta2")))
 
 
+def test_what_to_add_can_be_typed(rates):
+    from zeroscale.cli.compose import compose
+    from zeroscale.config.train import TrainConfig
+    from zeroscale.config.validate import build_config
+
+    size = fit_study(rates, options=Options(**FEW))["choice"]["sizes"][0]
+    assert size["edges"] == {"optimizer.lr": "largest"} and size["further"] == ["model=pocket-xs optimizer.lr=0.0333"]
+    config = build_config(TrainConfig, compose("train", size["further"][0].split()).configs[0][1])
+    assert config.model.name == "pocket-xs" and config.optimizer.lr == pytest.approx(0.01**2 / 0.003, rel=0.01)
+
+
+def test_batches_of_another_size_make_no_other_length(tmp_path):
+    # 1,000,000 tokens in whole batches of 3,000 and of 7,000.
+    rows = ["params,tokens,loss,seed,batch"]
+    for params in (1e6, 1e7, 1e8):
+        for batch, tokens in ((3000, 999_000), (7000, 1_001_000)):
+            for seed in (0, 1):
+                loss = 8.4 - 0.5 * numpy.log10(params) + batch / 1e5 + 0.01 * seed
+                rows.append(f"{params:.0f},{tokens},{loss},{seed},{batch}")
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(rows) + "\n")
+    fit = fit_study(path, options=Options(**FEW, axes=("batch",)))
+    assert [size["chosen"]["label"] for size in fit["choice"]["sizes"]] == ["batch=3000"] * 3
+    assert fit["choice"]["sizes"][0]["name"] == "N = 1.00M" and fit["laws"]["power"]["n_runs"] == 6
+
+
 def test_a_law_over_size_and_data_chooses_for_each_length(tmp_path):
     rows = ["params,tokens,loss,seed,lr"]
     noise = numpy.random.default_rng(0)

@@ -13,6 +13,8 @@ from zeroscale.scaling.choice.settings import RunSettings, refuse_incomparable
 from zeroscale.scaling.choice.words import notes, summary
 from zeroscale.scaling.run_selection import NOT_CHOSEN, LeftOutRun, SelectedRun
 
+# Lengths this close are one: whole batches of another size make a slightly other number of tokens.
+SAME_LENGTH = 1.01
 BEST_MEAN, ALL = "best-mean", "all"
 Setting = tuple[Value, ...]
 Runs = list[SelectedRun]
@@ -54,8 +56,8 @@ def choose(
     kept: set[str] = set()
     sizes, losses = [], []
     several = len({tokens for _, tokens in groups}) > 1
-    for (params, tokens), found in groups.items():
-        size, own = _size(params, tokens, found, settings, several)
+    for (params, _), found in groups.items():
+        size, own = _size(params, found, settings, several)
         sizes.append(size)
         losses.append(own)
         assert size.chosen is not None
@@ -85,15 +87,18 @@ def _groups(runs: Sequence[SelectedRun], settings: RunSettings) -> dict[tuple[fl
         if run.cell not in last or run.tokens > last[run.cell].tokens:
             last[run.cell] = run
     groups: dict[tuple[float, float], dict[Setting, Runs]] = {}
+    params, tokens = 0.0, 0.0
     for run in sorted(last.values(), key=lambda run: (run.params, run.tokens, run.cell)):
+        if run.params != params or run.tokens > SAME_LENGTH * tokens:
+            params, tokens = run.params, run.tokens
         # Two models of one size are two settings of it.
         key = (run.model, *settings.of(run.cell))
-        groups.setdefault((run.params, run.tokens), {}).setdefault(key, []).append(run)
+        groups.setdefault((params, tokens), {}).setdefault(key, []).append(run)
     return groups
 
 
 def _size(
-    params: float, tokens: float, found: Mapping[Setting, Runs], settings: RunSettings, several_lengths: bool
+    params: float, found: Mapping[Setting, Runs], settings: RunSettings, several_lengths: bool
 ) -> tuple[SizeChoice, Losses]:
     candidates = list(found.items())
     losses = [by_seed(own) for _, own in candidates]
@@ -123,6 +128,7 @@ def _size(
                 within_noise=None if apart is None else apart.within_noise,
             )
         )
+    tokens = candidates[order[0]][1][0].tokens
     model = str(candidates[order[0]][0][0]) if len(models) == 1 and None not in models else None
     edges, further = _edges(means, keys, model)
     name = model or f"N = {compact(params)}"

@@ -37,14 +37,14 @@ class ChosenRuns:
     repeated: tuple[str, ...] = field(default=())
     """Names of runs that have size, tokens, seed and settings in common with another."""
 
-    def repeat(self, means: Sequence[SizeGroup]) -> ChoiceDraws | None:
-        """What choosing does to these means, for the intervals of a law; None where nothing was chosen, or where no
-        setting has two seeds."""
-        known = [draw for draw in self.draws if draw is not None]
-        if self.choice is None or not known:
+    def repeat(self, means: Sequence[SizeGroup], count: int) -> ChoiceDraws | None:
+        """What choosing does to these means, for the intervals of a law, in `count` draws; None where nothing was
+        chosen, or where no setting has two seeds."""
+        if self.choice is None or all(draw is None for draw in self.draws):
             return None
         points = [(mean.params, mean.tokens, mean.loss) for mean in means]
-        return choice_draws(self.choice, self.draws, points, len(known[0]), self.seed)
+        draws = [None if draw is None else draw[:count] for draw in self.draws]
+        return choice_draws(self.choice, draws, points, count, self.seed)
 
     def bias(self) -> "FloatArray | None":
         """[n]: by how many nats choosing is expected to lower each run's loss; None where by nothing."""

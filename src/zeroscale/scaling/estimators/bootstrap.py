@@ -47,6 +47,7 @@ def draw_fits(
     seed: int,
     delta: float = HUBER_DELTA,
     choice: "ChoiceDraws | None" = None,
+    noun: str = "size",
 ) -> PowerLawDraws | None:
     """Refits `count` resampled data sets; None where the data say nothing about their own scatter.
 
@@ -61,6 +62,7 @@ def draw_fits(
         params, log_loss, fitted, log_sd: N, measured and fitted ln L and its measured standard deviation, [n] each.
         choice: where settings were chosen among: the choice is repeated in each draw. With few sizes the noise has the
             scatter and the shape of the chosen mean; always its bias is taken out.
+        noun: what the description calls the values of `params`.
     """
     import numpy
 
@@ -85,7 +87,7 @@ def draw_fits(
         # The tails of one degree of freedom are long: e^300 nats is as good as infinity and still a number.
         targets = numpy.clip(moved, -300.0, 300.0)
         weights, scatter, tail = None, numpy.sqrt(scale), (1 - LEVEL) / 2
-        method = _small_ladder_method(count, n, freedom, bool(log_sd.any()))
+        method = _small_ladder_method(count, n, freedom, bool(log_sd.any()), noun)
     else:
         return None
     if choice is not None:
@@ -112,8 +114,8 @@ def _drawn_runs(params: "FloatArray", needed: int, count: int, generator: "Gener
     return weights
 
 
-def _small_ladder_method(count: int, n: int, freedom: int, measured: bool) -> str:
-    description = f"{count} times, the {n} sizes kept and each loss moved from the law by normal noise"
+def _small_ladder_method(count: int, n: int, freedom: int, measured: bool, noun: str) -> str:
+    description = f"{count} times, the {n} {noun}s kept and each loss moved from the law by normal noise"
     if freedom <= 0:
         return (
             f"{description} of its own measured uncertainty alone, because the law passes through every point: too "

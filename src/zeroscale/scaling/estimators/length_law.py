@@ -23,32 +23,36 @@ if TYPE_CHECKING:
     from zeroscale.scaling.choice.resampling import ChoiceDraws
 
 LEAST_LENGTHS = 3
+# Of each of several sizes: more resamples than this change no digit that a line of text shows.
+BOOTSTRAP = 1000
 LENGTH_HOLD_OUT = ("measured", "predicted", "low", "high", "error", "inside", "form", "n_points")
 
 
 def fit_data_laws(
     runs: Sequence[SelectedRun],
     options: Options,
-    repeat_choice: "Callable[[Sequence[SizeGroup]], ChoiceDraws | None]",
+    repeat_choice: "Callable[[Sequence[SizeGroup], int], ChoiceDraws | None]",
 ) -> dict[str, LengthLaw]:
     """L(D) = E + (D_c/D)^beta, E only where five lengths or more carry it, of each size, by the size's name.
 
     Args:
-        repeat_choice: what choosing among settings does to the means of a size.
+        repeat_choice: what choosing among settings does to the means of a size, in so many draws.
 
     Raises:
         ZeroscaleError: no size has three lengths.
     """
     laws: dict[str, LengthLaw] = {}
-    for own, lengths in select_lengths(runs, LEAST_LENGTHS):
+    sizes = select_lengths(runs, LEAST_LENGTHS)
+    bootstrap = options.bootstrap if len(sizes) == 1 else min(options.bootstrap, BOOTSTRAP)
+    for own, lengths in sizes:
         fit = fit_power_law(
             [length.tokens for length in lengths],
             [length.loss for length in lengths],
             loss_sd=[length.loss_sd or 0.0 for length in lengths],
-            bootstrap=options.bootstrap,
+            bootstrap=bootstrap,
             seed=options.seed,
             subject=DATA,
-            choice=repeat_choice(lengths),
+            choice=repeat_choice(lengths, bootstrap),
         )
         models = {run.model for run in own}
         model = own[0].model if len(models) == 1 else None

@@ -142,6 +142,7 @@ def _fit(
         seed=seed,
         delta=delta,
         choice=choice,
+        noun=subject.noun,
     )
     return PowerLawFit(
         law=solutions.law(0),
