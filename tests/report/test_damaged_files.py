@@ -14,7 +14,7 @@ import pytest
 from support import study_fixture
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.launch import status_table
+from zeroscale.launch import status_report, status_table
 from zeroscale.provenance import explain
 from zeroscale.report import page, terminal
 from zeroscale.report.sections import contamination
@@ -82,8 +82,7 @@ def damage(path: Path, draw: random.Random) -> None:
 
 def everything(study: Path) -> None:
     """All that reads a whole study."""
-    rows = status_table.read(study)
-    status_table.progress(rows)
+    status_report.describe(status_table.read(study))
     terminal.render(read_study(study))
     page.describe(page.read([study], keep=False), [])
     fit_study(study, study / "again.json", options=Options(law=("power", "benchmarks"), bootstrap=100))
@@ -135,7 +134,7 @@ def test_a_runs_fault_names_file_and_key(study: Path, name: str, content: str, s
     assert str(run / name) in sentence
     assert re.search(says, sentence), sentence
     if not name.startswith(("evals", "manifest")):
-        (row,) = [row for row in status_table.read(study) if row.directory.name == "pocket-m"]
+        (row,) = [row for row in status_table.read(study).rows if row.directory.name == "pocket-m"]
         assert row.state == "damaged" and name in row.reason
     if name == "metrics.jsonl":
         return  # the loss of a run's last checkpoint stands in its results
@@ -157,7 +156,7 @@ def test_a_study_of_which_nothing_can_be_read_says_so_once(study: Path) -> None:
         path.write_text("[", encoding="utf-8")
     with pytest.raises(ZeroscaleError, match="no run can be read"):
         read_study(study)
-    assert {row.state for row in status_table.read(study)} == {"damaged"}
+    assert {row.state for row in status_table.read(study).rows} == {"damaged"}
 
 
 def test_a_damaged_fit_and_a_damaged_sweep_are_told_and_the_runs_stand(study: Path) -> None:
@@ -166,7 +165,7 @@ def test_a_damaged_fit_and_a_damaged_sweep_are_told_and_the_runs_stand(study: Pa
     assert view.fit is None and len(view.runs) == 5
     assert "has no low and no high" in view.left_out[0]
     (study / "sweep.json").write_text('{"cells": [{"cell": "pocket-s"}]}')
-    first, *others = status_table.read(study)
+    first, *others = status_table.read(study).rows
     assert first.state == "damaged" and "cells[0] has no settings and no steps" in first.reason
     assert len(others) == 5
 

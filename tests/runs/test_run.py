@@ -47,7 +47,7 @@ def hold():
 def states(study):
     """A run's state as the study, the status table, the ledger on disk and the report give it."""
     (run,) = Study(study).runs
-    (row,) = status_table.read(study)
+    (row,) = status_table.read(study).rows
     (cell,) = views.read_study(study).runs
     with open(study / "results.csv", newline="") as file:
         ledger = {row["status"] for row in csv.DictReader(file)}

@@ -1,32 +1,26 @@
 """How far a study is, read from its files: a row per run, with what its last logged steps say."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
 
-from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.format import duration
 from zeroscale.core.jsonl import Row as Metrics
 from zeroscale.core.jsonl import last_bytes
-from zeroscale.core.tables import Column, Table
+from zeroscale.launch import sweep_record
+from zeroscale.runs import layout, where
+from zeroscale.runs.axes import Axes, Value, show
 from zeroscale.runs.run import Run
-from zeroscale.runs.status import cause
 from zeroscale.runs.study import Study
 from zeroscale.runs.where import Wanted
-
-if TYPE_CHECKING:
-    import rich.table
 
 # Lines of a failed run's log that are shown.
 LOG_LINES = 5
 # Logged steps that the speed is taken from.
 _RECENT = 20
 
-DAMAGED = "damaged"
-COLUMNS = (Column("cell"), Column("settings", wraps=True), Column("state"))
-WHY = Column("why", wraps=True)
+DAMAGED, MISSING = "damaged", "missing"
+STATES = ("done", "running", "resumable", "failed", DAMAGED, MISSING)
 
 
 @dataclass(frozen=True)
@@ -35,7 +29,7 @@ class Row:
 
     directory: Path
     settings: str
-    """What sets it apart in its sweep."""
+    """What set it apart in the command that asked for it."""
     state: str
     reason: str = ""
     step: int | None = None
@@ -44,62 +38,103 @@ class Row:
     val_loss: float | None = None
     tokens_per_s: float | None = None
     seconds_left: float | None = None
+    model: str | None = None
+    """With its hash, where nothing that was varied tells it from another run; None where its settings are not known."""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    """What it has of what the study varied, by dotted key."""
 
 
-class Planned(TypedDict):
-    """A run of a sweep, as sweep.json lists it: its name, what sets it apart, and its steps."""
+@dataclass(frozen=True)
+class Status:
+    """The runs of a study, and what it varied."""
 
-    cell: str
-    settings: str
-    steps: int
+    rows: Sequence[Row]
+    axes: Axes
+
+    @property
+    def done(self) -> int:
+        return sum(row.state == "done" for row in self.rows)
+
+    @property
+    def all_done(self) -> bool:
+        return self.done == len(self.rows)
+
+    @property
+    def caption(self) -> str:
+        """ "28 of 30 finished"."""
+        return f"{self.done} of {len(self.rows)} finished"
 
 
-class Sweep(TypedDict, total=False):
-    """sweep.json."""
+def read(directory: Path, filters: Mapping[str, Wanted] | None = None) -> Status:
+    """Every run of a study: first those that its commands asked for, in that order, those that have not begun too; then
+    the others by name. With filters those that have these settings.
 
-    command: str
-    cells: list[Planned]
-
-
-def read(directory: Path, filters: Mapping[str, Wanted] | None = None) -> list[Row]:
-    """Every run of a study, first those of its last sweep in that order, those that have not begun too; with filters
-    those that have these settings, as far as they have begun.
+    Only the ends of the metrics are read: of a file that is damaged before, `Run.fault` tells.
 
     Raises:
         ZeroscaleError: it is no directory, or no run has these settings.
     """
-    study = Study(directory, filters)
+    study = Study(directory)
+    rows: list[Row] = []
     runs = {run.name: run for run in study.runs}
-    listed, rows = _planned(study)
-    listed = [run for run in listed if run["cell"] in runs] if filters else listed
-    planned = {run["cell"]: run for run in listed}
-    for name in [*planned, *(name for name in runs if name not in planned)]:
-        label = planned[name]["settings"] if name in planned else ""
-        if name in runs:
-            rows.append(_row_or_fault(runs[name], label))
-        else:
-            rows.append(Row(directory / name, label, "missing", step=0, steps=planned[name]["steps"]))
-    return rows
-
-
-def _planned(study: Study) -> tuple[list[Planned], list[Row]]:
-    """The runs of the last sweep; and a row for sweep.json itself, where that is damaged."""
-    path = study.sweep_path
     try:
-        return (json_records.read(Sweep, path).get("cells", []) if path.exists() else []), []
+        record = sweep_record.read(directory)
     except ZeroscaleError as error:
-        return [], [Row(path, "", DAMAGED, f"{error}; runs that have not begun are not known")]
+        record = {}
+        rows.append(Row(study.sweep_path, "", DAMAGED, f"{error}; runs that have not begun are not known"))
+    runs |= {run.name: run for run in sweep_record.missing(study, record)}
+    planned = {run["cell"]: run for run in record.get("cells", [])}
+    runs = {name: runs[name] for name in [*planned, *sorted(runs.keys() - planned.keys())]}
+    faults = {name: fault for name, run in runs.items() if (fault := _fault(run))}
+    axes = Axes(run for name, run in runs.items() if name not in faults and run.settings)
+    chosen = {run.name for run in where.matching(axes, filters)} if filters else set(runs)
+    for name, run in runs.items():
+        if name not in chosen:
+            continue
+        row = _row(run, planned.get(name)) if name not in faults else Row(run.directory, "", DAMAGED, faults[name])
+        rows.append(row if row.state == DAMAGED else _with_settings(row, run, axes))
+    return Status(rows, axes)
 
 
-def _row_or_fault(run: Run, label: str) -> Row:
-    """A run's row; of one whose files are damaged, which and how."""
+def _fault(run: Run) -> str | None:
+    """Why what the axes are made from cannot be read."""
     try:
-        return _row(run, label)
+        _ = run.settings, run.manifest
+    except ZeroscaleError as error:
+        return str(error)
+    return None
+
+
+def _with_settings(row: Row, run: Run, axes: Axes) -> Row:
+    if not run.settings or not run.model:
+        return replace(row, values=_from_words(row.settings, axes))
+    values = {axis.key: axes.value(run, axis.key) for axis in axes.varied}
+    return replace(row, model=run.model + axes.suffix(run), values=values)
+
+
+def _from_words(settings: str, axes: Axes) -> dict[str, Value]:
+    """The values that a command's words ("optimizer.lr=0.003 seed=0") name, of what other runs varied."""
+    words = settings.split()
+    return {
+        axis.key: value
+        for axis in axes.varied
+        for value in axis.values
+        if not {f"{axis.key}={show(value)}", f"{axis.short}={show(value)}"}.isdisjoint(words)
+    }
+
+
+def _row(run: Run, planned: sweep_record.Planned | None) -> Row:
+    """A run's row; of one whose files are damaged, which and how."""
+    label = planned["settings"] if planned else ""
+    if planned and not layout.is_run(run.directory):
+        return Row(run.directory, label, MISSING, step=0, steps=planned["steps"])
+    try:
+        return _begun(run, label)
     except ZeroscaleError as error:
         return Row(run.directory, label, DAMAGED, str(error))
 
 
-def _row(run: Run, label: str) -> Row:
+def _begun(run: Run, label: str) -> Row:
     batch, tokens = run.batch_tokens, run.tokens
     steps = tokens // batch if batch and tokens else None
     logged = run.last_metrics()
@@ -139,38 +174,3 @@ def last_lines(log: Path) -> list[str]:
     """The end of a run's log."""
     lines = last_bytes(log)[0].decode("utf-8", "replace").splitlines()
     return [line.rstrip() for line in lines if line.strip()][-LOG_LINES:]
-
-
-def progress(rows: Sequence[Row]) -> "rich.table.Table":
-    """The table of `status`."""
-    columns = [
-        *COLUMNS,
-        *(Column(label, number=True) for label in ("step", "loss", "val loss", "tokens/s", "left")),
-        WHY,
-    ]
-    texts = [
-        (
-            row.directory.name,
-            row.settings,
-            row.state,
-            _steps(row),
-            _number(row.loss, ".3f"),
-            _number(row.val_loss, ".3f"),
-            _number(row.tokens_per_s, ",.0f"),
-            "" if row.seconds_left is None else duration(row.seconds_left, "short"),
-            row.reason if row.state == DAMAGED else cause(row.reason),
-        )
-        for row in rows
-    ]
-    done = sum(row.state == "done" for row in rows)
-    return Table.of_texts(columns, texts, f"{done} of {len(rows)} finished").rich()
-
-
-def _steps(row: Row) -> str:
-    if row.steps is None:
-        return "" if row.step is None else f"{row.step:,}"
-    return f"{row.step or 0:,}/{row.steps:,}"
-
-
-def _number(value: float | None, spec: str) -> str:
-    return "" if value is None else f"{value:{spec}}"

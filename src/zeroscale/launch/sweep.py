@@ -16,7 +16,7 @@ from pathlib import Path
 from zeroscale.config.train import TrainConfig
 from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.files import try_lock, write_json
+from zeroscale.core.files import try_lock
 from zeroscale.launch import launcher, process
 from zeroscale.launch.launcher import Placement, RunOutcome
 from zeroscale.launch.progress import Display
@@ -26,19 +26,6 @@ from zeroscale.training import init_from
 
 _POLL_SECONDS = 1.0
 NOT_RETRIED = "; retry_failed=true tries it again"
-
-
-def write_record(study: Path, configs: Sequence[TrainConfig], labels: Sequence[str]) -> None:
-    """Record which runs the last sweep of a study consists of, so that `status` lists those that have not begun.
-
-    Raises:
-        ZeroscaleError: the study's directory cannot be written.
-    """
-    runs = [
-        {"cell": config.cell, "settings": label, "steps": config.steps}
-        for config, label in zip(configs, labels, strict=True)
-    ]
-    write_json(study / layout.SWEEP, {"command": os.environ.get("ZEROSCALE_COMMAND", ""), "cells": runs})
 
 
 class Gpus:

@@ -4,6 +4,7 @@ Read from the runs' own config.yaml and manifest.json, never from a command: a s
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,13 +134,15 @@ class Axes:
     @cached_property
     def labels(self) -> dict[str, str]:
         """What a reader calls each run, by its name; unique."""
-        plain = {run.name: self._plain_label(run) for run in self.runs}
-        uses: dict[str, int] = {}
-        for label in plain.values():
-            uses[label] = uses.get(label, 0) + 1
-        return {
-            name: label if uses[label] == 1 else f"{label} ({name.rpartition('-')[2]})" for name, label in plain.items()
-        }
+        return {run.name: self._plain_label(run) + self.suffix(run) for run in self.runs}
+
+    def suffix(self, run: "Run") -> str:
+        """ " (9b9ac34f)", the hash of a run's name, where nothing that was varied tells it from another; else ""."""
+        return f" ({run.name.rpartition('-')[2]})" if self._uses[self._plain_label(run)] > 1 else ""
+
+    @cached_property
+    def _uses(self) -> Counter[str]:
+        return Counter(self._plain_label(run) for run in self.runs)
 
     def label(self, run: "Run") -> str:
         """ "pocket-s lr=0.003 seed=0": the model and what was varied. The hash of its name comes last, where nothing

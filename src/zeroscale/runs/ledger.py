@@ -3,14 +3,12 @@
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_text
-from zeroscale.core.format import number
 from zeroscale.core.jsonl import Row
 from zeroscale.core.parsing import regular_file
 from zeroscale.model.flops import flops_6nd
@@ -70,8 +68,10 @@ def collect(runs: Iterable[Run], axes: Axes | None = None) -> "DataFrame":
     settings = [key for key in axes.columns if key not in FIXED_COLUMNS and "/" not in key]
     rows = [row for run in runs for row in _rows(run, axes, settings)]
     scores = sorted({column for row in rows for column in row} - {*FIXED_COLUMNS, *settings}, key=_column_order)
-    frame = pandas.DataFrame(rows, columns=[*FIXED_COLUMNS, *settings, *scores])
-    types = {column: "float64" for column in [*FIXED_COLUMNS, *scores] if column not in WORDS}
+    # Where nothing differs, the file is what it was before there were labels.
+    fixed = [column for column in FIXED_COLUMNS if column != "label" or axes.columns]
+    frame = pandas.DataFrame(rows, columns=[*fixed, *settings, *scores])
+    types = {column: "float64" for column in [*fixed, *scores] if column not in WORDS}
     types |= {column: "Int64" for column in [*INTEGERS, *(column for column in scores if column.endswith("/n"))]}
     for column in settings:
         types[column] = _type_of([row[column] for row in rows])
@@ -137,16 +137,6 @@ def parse_rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
         return [(line, {name: cell for name, cell in row.items() if name}) for line, row in enumerate(reader, start=2)]
     except csv.Error as error:
         raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
-
-
-def setting(text: str) -> Value:
-    """A field of a setting's column as it was typed; None where it is empty."""
-    if text in ("True", "False"):
-        return text == "True"
-    if re.fullmatch(r"-?[0-9]{1,18}", text):
-        return int(text)
-    value = number(text)
-    return value if value is not None else text or None
 
 
 def _rows(run: Run, axes: Axes, settings: Sequence[str]) -> list[Row]:

@@ -113,7 +113,7 @@ class Study:
 
     @property
     def sweep_path(self) -> Path:
-        """The record of the last sweep: which runs it consists of."""
+        """The record of its commands: which runs they asked for."""
         return self.directory / layout.SWEEP
 
     @property

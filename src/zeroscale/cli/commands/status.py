@@ -12,12 +12,15 @@ from zeroscale.config.raw import RawConfig
 from zeroscale.config.types import STRICT, FilePath, Filters, PositiveFloat
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.launch import status_table
+from zeroscale.launch import status_report, status_table
 from zeroscale.runs import layout
 from zeroscale.runs import status as recorded
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+MOST_LOGS = 10
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -26,7 +29,7 @@ class StatusConfig:
 
     study: FilePath
     where: Filters
-    """Settings that the runs must have; runs that have not begun are not listed then."""
+    """Settings that the runs must have."""
     every: PositiveFloat | None
     """Seconds between two looks on a terminal; None: once."""
 
@@ -38,35 +41,33 @@ def run(raw: RawConfig) -> int:
     from rich.live import Live
 
     study = Path(config.study)
-    rows = status_table.read(study, config.where)
-    if not rows:
+    status = status_table.read(study, config.where)
+    if not status.rows:
         raise ZeroscaleError(f"{study} has no cells yet")
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
-    if sys.stdout.isatty() and config.every is not None and not _all_done(rows):
+    if sys.stdout.isatty() and config.every is not None and not status.all_done:
         try:
-            with Live(status_table.progress(rows), console=console, auto_refresh=False) as live:
-                while not _all_done(rows):
+            with Live(status_report.describe(status), console=console, auto_refresh=False) as live:
+                while not status.all_done:
                     time.sleep(config.every)
-                    rows = status_table.read(study, config.where)
-                    live.update(status_table.progress(rows), refresh=True)
+                    status = status_table.read(study, config.where)
+                    live.update(status_report.describe(status), refresh=True)
         except KeyboardInterrupt:
             pass
     else:
-        console.print(status_table.progress(rows))
-    print_logs(console, [row.directory for row in rows if row.state == "failed"])
-    return 0 if _all_done(rows) else 1
+        console.print(status_report.describe(status))
+    print_logs(console, [row.directory for row in status.rows if row.state == "failed"])
+    return 0 if status.all_done else 1
 
 
 def print_logs(console: "Console", failed: Sequence[Path]) -> None:
     """Prints the last lines of the logs of failed runs, given by their directories, where the reason that is recorded
-    sends its reader there."""
-    for directory in failed:
+    sends its reader there; of so many as can be read."""
+    for directory in failed[:MOST_LOGS]:
         log = directory / layout.LOG
         if layout.LOG not in recorded.read(directory).reason:
             continue
         if lines := status_table.last_lines(log):
             console.print(f"{log} ends with", *(f"  {line}" for line in lines), sep="\n", soft_wrap=True)
-
-
-def _all_done(rows: Sequence[status_table.Row]) -> bool:
-    return all(row.state == "done" for row in rows)
+    if len(failed) > MOST_LOGS:
+        console.print(f"{len(failed) - MOST_LOGS} more failed; each has its own {layout.LOG}")

@@ -90,7 +90,7 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
 
     `elsewhere` starts the jobs of a study's folder by another launcher of Hydra's; None runs the cells on this machine.
     """
-    from zeroscale.launch import sweep
+    from zeroscale.launch import sweep, sweep_record
 
     cells = cells_of(configs, machine.device_counts() if elsewhere is None else None)
     names = [cell.cell for cell in cells]
@@ -100,7 +100,7 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
     if study.cells_at_once > 1 and nodes.detect_nodes().count > 1:
         raise ZeroscaleError("cells_at_once is for one machine: several that train a cell together run one at a time")
     folder = layout.run_directory(cells[0]).parent
-    sweep.write_record(folder, cells, [label for label, _ in configs])
+    sweep_record.add(folder, cells, [label for label, _ in configs])
     try:
         if elsewhere is None:
             outcomes = sweep.Sweep(cells, study.cells_at_once, study.retry_failed).run()

@@ -180,8 +180,6 @@ class LedgerRows(RowReader):
                 row[name] = text
             elif name in LEDGER_REQUIRED:
                 row[name] = self._number(number, cell, name, text, _step if name == "step" else _positive)
-            elif name not in ledger.FIXED_COLUMNS and "/" not in name:
-                row[name] = ledger.setting(text)
             elif name in ledger.FIXED_COLUMNS:
                 row[name] = self._if_any(number, cell, name, text, True, _whole if name == "seed" else _any)
             elif is_setting(name):

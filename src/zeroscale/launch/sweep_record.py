@@ -1,0 +1,156 @@
+"""sweep.json: which runs the commands of a study asked for, so that those that have not begun are known."""
+
+import contextlib
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict, cast
+
+from zeroscale.config.hashing import as_dict
+from zeroscale.config.train import TrainConfig
+from zeroscale.core import json_records
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import lock, write_json
+from zeroscale.runs import layout
+from zeroscale.runs.axes import flat
+from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
+
+_WAIT_SECONDS = 30.0
+
+
+class Planned(TypedDict):
+    """A run that a command asked for: its name, what set it apart in that command, and its steps."""
+
+    cell: str
+    settings: str
+    steps: int
+    values: NotRequired[dict[str, Any]]
+    """Its settings by dotted key, less those in `SweepFile.shared`; versions before did not record them."""
+
+
+class Command(TypedDict):
+    """A command and the runs that it asked for."""
+
+    command: str
+    cells: list[str]
+
+
+class SweepFile(TypedDict, total=False):
+    """sweep.json; `command` is the last. Versions before knew that one alone, with its cells."""
+
+    command: str
+    cells: list[Planned]
+    commands: list[Command]
+    shared: dict[str, Any]
+
+
+def add(study: Path, configs: Sequence[TrainConfig], labels: Sequence[str]) -> None:
+    """Records what a command asks for beside what the commands before it asked for.
+
+    A run that several asked for is listed once, as the last of them called it. A record that is damaged is replaced.
+
+    Raises:
+        ZeroscaleError: the study's directory cannot be written.
+    """
+    command = os.environ.get("ZEROSCALE_COMMAND", "")
+    new = {
+        config.cell: Planned(cell=config.cell, settings=label, steps=config.steps, values=dict(flat(as_dict(config))))
+        for config, label in zip(configs, labels, strict=True)
+    }
+    with _held(study):
+        before: SweepFile = {}
+        with contextlib.suppress(ZeroscaleError):
+            before = read(study)
+        cells = {run["cell"]: _whole(run, before.get("shared", {})) for run in before.get("cells", [])}
+        entry = Command(command=command, cells=list(new))
+        commands = [*(known for known in _commands(before) if known != entry), entry]
+        _write(study, command, commands, cells | new)
+
+
+def forget(study: Path, cells: Collection[str]) -> None:
+    """Takes runs out of the record, so that they are no longer missing.
+
+    Raises:
+        ZeroscaleError: the record is damaged, or cannot be written.
+    """
+    if not (study / layout.SWEEP).exists():
+        return
+    with _held(study):
+        found = read(study)
+        shared = found.get("shared", {})
+        left = {run["cell"]: _whole(run, shared) for run in found.get("cells", []) if run["cell"] not in cells}
+        commands = [
+            Command(command=known["command"], cells=[cell for cell in known["cells"] if cell not in cells])
+            for known in _commands(found)
+        ]
+        _write(study, found.get("command", ""), [known for known in commands if known["cells"]], left)
+
+
+def read(study: Path) -> SweepFile:
+    """The record; {} where there is none.
+
+    Raises:
+        ZeroscaleError: it is damaged.
+    """
+    path = study / layout.SWEEP
+    return json_records.read(SweepFile, path) if path.exists() else {}
+
+
+def missing(study: Study, record: SweepFile) -> list[Run]:
+    """The runs that were asked for and have no directory, in the order of the commands; each with the settings that it
+    will have, as far as they were recorded.
+    """
+    begun = {path.name for path in layout.run_directories(study.directory)}
+    return [
+        _planned_run(study, _whole(planned, record.get("shared", {})))
+        for planned in record.get("cells", [])
+        if planned["cell"] not in begun
+    ]
+
+
+def _planned_run(study: Study, planned: Planned) -> Run:
+    run = Run(study.directory / planned["cell"])
+    settings: dict[str, Any] = {}
+    for key, value in planned.get("values", {}).items():
+        *groups, leaf = key.split(".")
+        node = settings
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[leaf] = value
+    run.settings = settings
+    return run
+
+
+def _commands(record: SweepFile) -> list[Command]:
+    """The commands; of an older version's record the last."""
+    if "commands" in record or not record:
+        return record.get("commands", [])
+    return [Command(command=record.get("command", ""), cells=[run["cell"] for run in record.get("cells", [])])]
+
+
+def _whole(planned: Planned, shared: Mapping[str, Any]) -> Planned:
+    """A planned run with the settings that it shares with all others."""
+    return cast(Planned, {**planned, "values": {**shared, **planned["values"]}}) if "values" in planned else planned
+
+
+def _write(study: Path, command: str, commands: list[Command], cells: Mapping[str, Planned]) -> None:
+    """Writes the record: settings that all runs share stand there once."""
+    known = [run["values"] for run in cells.values() if "values" in run]
+    first = known[0] if known else {}
+    shared = {
+        key: value for key, value in first.items() if all(key in values and values[key] == value for values in known)
+    }
+    listed = [
+        {**run, **({"values": _without(run["values"], shared)} if "values" in run else {})} for run in cells.values()
+    ]
+    record = {"command": command, "commands": commands, "shared": shared, "cells": listed}
+    write_json(study / layout.SWEEP, record)
+
+
+def _without(values: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}
+
+
+def _held(study: Path) -> contextlib.AbstractContextManager[None]:
+    return lock(study / f".{layout.SWEEP}.lock", _WAIT_SECONDS, f"{study}: another command is writing {layout.SWEEP}")
