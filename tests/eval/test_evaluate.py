@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
+from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.marks import Mark
 from zeroscale.data.tokenizer import Tokenizer
 from zeroscale.eval import evaluate, load, results, tasks
 from zeroscale.eval.cards import registry as cards
 from zeroscale.eval.engine.engine import Engine
 from zeroscale.eval.metrics import bootstrap
 from zeroscale.model.gpt import GPT
+from zeroscale.runs.results import read_directory
 
 FAST = ["lambada", "wikitext2"]
 
@@ -94,7 +98,7 @@ def test_what_is_finished_is_not_scored_again(
     assert [result.to_json() for result in again] == [result.to_json() for result in first]
 
 
-@pytest.mark.parametrize("change", [{"weights_hash": "other"}, {"limit": 3}, {"seed": 1}])
+@pytest.mark.parametrize("change", [{"weights_hash": "other"}, {"seed": 1}])
 def test_what_is_stale_is_redone(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, counted: list[int], change: dict[str, Any]
 ) -> None:
@@ -123,7 +127,7 @@ def test_a_limit_that_leaves_nothing_out_is_none(
     assert [note for note in again.notes if "limited" in note] == []
 
 
-def test_a_whole_benchmark_gives_way_to_a_part_of_it_and_comes_back(
+def test_a_part_never_takes_the_place_of_the_whole_benchmark(
     model: GPT, tokenizer: Tokenizer, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A card without a pin: its files are then whatever the reader has, and the whole of it.
@@ -137,10 +141,29 @@ def test_a_whole_benchmark_gives_way_to_a_part_of_it_and_comes_back(
     (part,) = score(model, tokenizer, tmp_path / "out", ["lambada"], limit=4, **files)
     (sample,) = score(model, tokenizer, tmp_path / "out", ["lambada"])
     assert (whole.mark, part.mark, sample.mark) == ("", "LIMITED to the first 4", "SAMPLE, no benchmark")
-    assert results.load(tmp_path / "out", "lambada", "paper") == sample
-    assert score(model, tokenizer, tmp_path / "out", ["lambada"], **files) == [whole] and len(counted) == 3
     assert results.load(tmp_path / "out", "lambada", "paper") == whole
     assert len(results.records_of(tmp_path / "out", whole)) == 9
+    assert score(model, tokenizer, tmp_path / "out", ["lambada"], **files) == [whole] and len(counted) == 3
+    assert score(model, tokenizer, tmp_path / "out", ["lambada"]) == [sample] and len(counted) == 3
+    assert [file.content["n"] for file in read_directory(tmp_path / "out")] == [9]
+
+
+def test_more_of_a_benchmark_replaces_less_of_it_in_whatever_order(
+    model: GPT, tokenizer: Tokenizer, tmp_path: Path, counted: list[int]
+) -> None:
+    # Without a pin the card's files are whatever the reader has: nothing says that they are the benchmark.
+    card = yaml.safe_load((paths.evals() / "lambada.yaml").read_text())
+    card |= {"name": "mine", "sources": {"files": {"directory": "mine", "names": [["mine.jsonl"]]}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(card))
+    (tmp_path / "mine.jsonl").write_text("".join(f'{{"text": "one two {n}"}}\n' for n in range(9)))
+    files = {"source": "files", "data_dir": tmp_path}
+    standing = []
+    for limit in (2, 5, 3, None, 4):
+        score(model, tokenizer, tmp_path / "out", [str(tmp_path / "mine.yaml")], limit=limit, **files)
+        standing += [file.content["n"] for file in read_directory(tmp_path / "out")]
+    assert standing == [2, 5, 5, 9, 9]
+    (file,) = read_directory(tmp_path / "out")
+    assert [reason.mark for reason in file.marks] == [Mark.UNPINNED] and not file.is_part
 
 
 def test_one_bad_card_does_not_stop_the_others(model: GPT, tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -21,10 +21,18 @@ class Mark(StrEnum):
     """Examples drawn by a suite."""
     LIMITED = "LIMITED"
     """The first examples only, as `limit=` asked."""
+    UNPINNED = "UNPINNED"
+    """Rows that the card pins by nothing: they may be the benchmark, or not."""
 
 
+PARTS = (Mark.PART, Mark.OTHER_DATA, Mark.SUBSET, Mark.LIMITED)
+"""Of scores on less than the benchmark, or on something else."""
 # How a result's field `data` begins where the rows are known not to be the benchmark.
 _DATA_PREFIXES = {Mark.PART: "part", Mark.OTHER_DATA: "other data"}
+
+
+NO_PIN = "the card pins no content"
+"""How a result's field `data` begins where nothing says what the rows should be."""
 
 
 class SubsetJson(TypedDict):
@@ -55,6 +63,8 @@ def reasons(source: str, data: str, subset: SubsetJson | None, limit: int | None
         found.append(Reason(Mark.HELD_OUT, "held-out text"))
     if (mark := data_mark(data)) is not None:
         found.append(Reason(mark, mark.value + data.removeprefix(_DATA_PREFIXES[mark])))
+    if source != "sample" and data.startswith(NO_PIN):
+        found.append(Reason(Mark.UNPINNED, "UNPINNED, " + NO_PIN))
     if subset:
         found.append(Reason(Mark.SUBSET, f"SUBSET {subset['suite']}, {subset['examples']:,} drawn"))
     if limit is not None:

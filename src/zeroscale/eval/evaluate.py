@@ -201,10 +201,11 @@ def _finished(item: _PreparedCard, scoring: _Scoring) -> Result | None:
     """The result that is on disk; where its intervals are made otherwise, with new ones made from the records."""
     if scoring.out is None:
         return None
-    result = results.answered(scoring.out, item.key, scoring.token_logprobs)
-    if result is None or result.key == item.key:
-        return result
-    return rescore.renew(scoring.out, result, item.key.interval_seed, item.key.bootstrap)
+    found = results.answered(scoring.out, item.key, scoring.token_logprobs)
+    if found is None or found[0].key == item.key:
+        return found and found[0]
+    result, folder = found
+    return rescore.renew(folder, result, item.key.interval_seed, item.key.bootstrap)
 
 
 def _requests(item: _PreparedCard, token_logprobs: bool) -> list[list[Request]]:
@@ -264,6 +265,8 @@ def _score(
     if progress:
         usage = cost.describe(result.cost)
         progress(f"{card.name}: {result.n} scored in {result.seconds:.1f} s" + (f"; {usage}" if usage else ""))
+        if scoring.out is not None and results.is_aside(scoring.out, result):
+            progress(f"{card.name}: scores of more of it are there, and stay in the ledger and on the page")
     return result
 
 

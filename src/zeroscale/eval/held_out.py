@@ -164,8 +164,9 @@ def score_held_out(
         interval_seed=seed,
         bootstrap=bootstrap,
     )
-    if finished := results.answered(out, key):
-        return finished if finished.key == key else rescore.renew(out, finished, seed, bootstrap)
+    if found := results.answered(out, key):
+        finished, folder = found
+        return finished if finished.key == key else rescore.renew(folder, finished, seed, bootstrap)
     started = time.monotonic()
     sums = text.score(model, batch_tokens)
     if not np.isfinite(sums.nll).all():

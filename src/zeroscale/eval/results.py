@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.core import marks
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import disk_errors, sha256_file, sha256_json, write_bytes, write_json
-from zeroscale.core.marks import Reason, SubsetJson
+from zeroscale.core.marks import Mark, Reason, SubsetJson
 from zeroscale.eval.metrics.bootstrap import Interval
 from zeroscale.runs import manifest
 from zeroscale.runs.results import read_result, read_rows
@@ -30,8 +30,9 @@ HARNESS_VERSION = 3
 # Fields of `Key` that results written before them lack, where they say nothing.
 _LATER = ("threads",)
 
-# Where a whole benchmark's scores wait while those of a part of it stand in their place.
-_WHOLE = ".whole"
+# Where scores of a sample or a part of a benchmark lie while those of more of it stand in their place; and, written by
+# earlier versions, the other way round.
+_ASIDE, _WHOLE = ".part", ".whole"
 
 
 @dataclass(frozen=True)
@@ -219,17 +220,38 @@ def load(out: Path, card: str, protocol: str) -> Result | None:
         return None
 
 
-def answered(out: Path, key: Key, token_logprobs: bool = False) -> Result | None:
-    """The result whose records are the answers to this key, whole and unchanged; its intervals may differ in seed."""
-    for folder in (out, out / _WHOLE):
+def answered(out: Path, key: Key, token_logprobs: bool = False) -> tuple[Result, Path] | None:
+    """(the result whose records are the answers to this key, whole and unchanged; the folder that it lies in). Its
+    intervals may differ in seed."""
+    for folder in (out, out / _ASIDE, out / _WHOLE):
         result = load(folder, key.card, key.protocol)
         if result is None or result.key.answers != key.answers or token_logprobs > result.token_logprobs:
             continue
         if _intact(folder, result):
-            if folder != out:
+            if folder == out / _WHOLE:
                 _move(result, folder, out)
-            return result
+                return result, out
+            return result, folder
     return None
+
+
+def is_aside(out: Path, result: Result) -> bool:
+    """Whether scores of more of the benchmark stand in the result's place."""
+    before = load(out, result.card, result.protocol)
+    return before is not None and before.key.answers != result.key.answers and _is_more(before, result)
+
+
+def _is_more(before: Result, result: Result) -> bool:
+    """Whether `before` are scores of the same model on more of the benchmark: on the whole where the others are on a
+    sample or a part, or on more of the same rows."""
+    if before.key.weights_hash != result.key.weights_hash or before.key.tokenizer != result.key.tokenizer:
+        return False
+    parts, parts_now = ([one for one in each.reasons if one.mark is not Mark.UNPINNED] for each in (before, result))
+    if not parts or not parts_now:
+        return not parts and bool(parts_now)
+    if before.is_sample != result.is_sample:
+        return result.is_sample
+    return before.key.data_hash == result.key.data_hash and before.n > result.n
 
 
 def _move(result: Result, source: Path, target: Path) -> None:
@@ -253,8 +275,8 @@ def write(out: Path | None, result: Result, rows: "Sequence[Record]") -> Result:
     """Writes the records first, then the result with their hash; a stale result is removed before new records replace
     its own. Returns the result with that hash and what it was scored with.
 
-    The scores of a whole benchmark are set aside, not lost, where those of a sample or a part take their place; they
-    come back when they are asked for again. Without `out` nothing is written, and the result has no records.
+    Scores never go backwards: those of a sample or a part of a benchmark are set aside where scores of the same model
+    on the whole, or on more of it, stand in their place. Without `out` nothing is written: the result has no records.
     """
     made: manifest.Environment = {**manifest.scored_with(), **result.made}
     if out is None:
@@ -263,10 +285,11 @@ def write(out: Path | None, result: Result, rows: "Sequence[Record]") -> Result:
     import pyarrow.parquet
 
     before = load(out, result.card, result.protocol)
-    if before is not None and not before.reasons and result.reasons and _intact(out, before):
-        _move(before, out, out / _WHOLE)
+    if before is not None and _is_more(before, result) and _intact(out, before):
+        out = out / _ASIDE
     summary, records = paths(out, result.card, result.protocol)
     with disk_errors(summary):
+        out.mkdir(parents=True, exist_ok=True)
         summary.unlink(missing_ok=True)
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), buffer, compression="zstd")

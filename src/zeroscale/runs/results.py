@@ -6,7 +6,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.marks import Reason, SubsetJson, reasons_of
+from zeroscale.core.marks import PARTS, Reason, SubsetJson, reasons_of
 from zeroscale.runs import layout
 from zeroscale.runs.manifest import Environment
 
@@ -134,7 +134,7 @@ class ResultFile:
     @property
     def is_part(self) -> bool:
         """Whether it was scored on a part of a benchmark, or on data that are not the card's."""
-        return bool(self.content.get("mark")) and not self.is_sample and self.source != "corpus"
+        return any(reason.mark in PARTS for reason in self.marks) and not self.is_sample and self.source != "corpus"
 
     @property
     def made(self) -> Environment | None:

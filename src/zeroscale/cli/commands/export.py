@@ -15,7 +15,7 @@ from zeroscale.config.validate import build_config
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import NOT_FINITE, general, interval
-from zeroscale.core.marks import Mark
+from zeroscale.core.marks import PARTS, Mark
 from zeroscale.core.tables import Table
 from zeroscale.eval import load
 from zeroscale.runs import checkpoint, layout, resolve
@@ -231,7 +231,9 @@ def _scores(target: resolve.CheckpointRef) -> list[str]:
             "Rows marked SAMPLE come from a dozen hand-written examples that test the machinery: they are no benchmark "
             "results and say nothing about the model."
         )
-    if any(reason.mark not in (Mark.SAMPLE, Mark.HELD_OUT) for result in results for reason in result.reasons):
+    if any(reason.mark is Mark.UNPINNED for result in results for reason in result.reasons):
+        notes.append("UNPINNED: the card pins no content, so that nothing says whether its data are the benchmark's.")
+    if any(reason.mark in PARTS for result in results for reason in result.reasons):
         notes.append(
             "Other words in capitals mark scores of a part of a benchmark, or of other data: no results of it."
         )

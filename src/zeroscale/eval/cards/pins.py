@@ -59,7 +59,7 @@ def check(card: Card, data: Rows, columns: Sequence[str] | None, allow_other_dat
     pin = source.pin if source else None
     difference = _difference(pin, len(data.rows), sha256, data.excerpt)
     if difference is None and pin is None:
-        return DataCheck(False, f"the card pins no content (sha256 here: {sha256})", sha256)
+        return DataCheck(False, f"{marks.NO_PIN} (sha256 here: {sha256})", sha256)
     if difference is None and pin is not None and pin.sha256 is None:
         words = f"as many {pin.called} as published ({pin.rows:,}); no copy was at hand to compare the content with"
         return DataCheck(False, words, sha256)

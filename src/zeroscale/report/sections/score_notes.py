@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from zeroscale.core.marks import Mark
+from zeroscale.core.marks import PARTS, Mark
 from zeroscale.report.views.benchmarks import Card, Point
 from zeroscale.report.views.results import badge
 
@@ -27,6 +27,11 @@ def sample_note(cards: list[Card]) -> str:
             f"Scores marked {' or '.join(_partial(partial))} are on a part of a benchmark, or on other data, and are "
             f"not its results: {', '.join(card.card for card in partial)}."
         )
+    if unpinned := [card.card for card in scored if any(Mark.UNPINNED in marks for marks in card.marks)]:
+        notes.append(
+            "Scores marked UNPINNED are of cards that pin no content, so that nothing says whether their data are the "
+            f"benchmark's: {', '.join(unpinned)}."
+        )
     if whole := [card for card in scored if () in card.marks]:
         names = [card.card + ("" if card.kind == "benchmark" else " (of some runs)") for card in whole]
         notes.append(f"Real benchmarks here: {', '.join(names)}.")
@@ -45,4 +50,5 @@ def marked(cards: Iterable[Card]) -> list[tuple[Mark, ...]]:
 
 def _partial(cards: Sequence[Card]) -> list[str]:
     """The badges of scores on a part of a benchmark, or on other data."""
-    return [badge(marks) for marks in marked(cards) if Mark.SAMPLE not in marks]
+    parts = [marks for marks in marked(cards) if any(mark in PARTS for mark in marks)]
+    return [badge(marks) for marks in parts if Mark.SAMPLE not in marks]
