@@ -1,5 +1,8 @@
-"""What a corpus' counts tell that its author may not have meant, in words."""
+"""What a corpus' counts tell that its author may not have meant, in words; and what of a run is less than was asked."""
 
+import math
+
+from zeroscale.config.train import TrainConfig
 from zeroscale.core.format import escaped
 from zeroscale.data.corpus import CorpusIndex, NamedCount
 
@@ -27,6 +30,47 @@ def notes(index: CorpusIndex) -> list[str]:
         )
     if replaced := index.get("replaced_surrogates"):
         lines.append(f"{replaced:,} lone surrogates in texts, which no UTF-8 can hold, have become U+FFFD")
+    return lines
+
+
+FEW_DOCUMENTS = 4
+"""A held-out split of so few is said: its loss tells of them more than of the corpus."""
+
+
+def reductions(settings: TrainConfig, index: CorpusIndex) -> list[str]:
+    """What of a run is smaller than its settings ask for, and what is so small that a number rests on little, a line
+    each."""
+    trainer, lines = settings.trainer, []
+    train, held_out = index["splits"]["train"], index["splits"]["val"]
+    if 0 < (scored := held_out["tokens"] - 1) < trainer.val_tokens:
+        asked, windows = (math.ceil(tokens / settings.context) for tokens in (trainer.val_tokens, scored))
+        lines.append(
+            f"held-out text: {windows:,} windows of {settings.context} tokens instead of the {asked:,} of "
+            f"trainer.val_tokens={trainer.val_tokens}: the held-out split has no more; a larger data.val_fraction "
+            "holds out more"
+        )
+    if 0 < held_out["documents"] <= FEW_DOCUMENTS:
+        number = held_out["documents"]
+        what = "one document" if number == 1 else f"{number} documents"
+        lines.append(
+            f"held-out text: all of it is {what}: the loss on it tells little of other text; a larger "
+            "data.val_fraction holds out more"
+        )
+    if train["tokens"] and trainer.tokens > train["tokens"]:
+        passes = trainer.tokens / train["tokens"]
+        lines.append(
+            f"training text: {train['tokens']:,} tokens, read {passes:.3g} times for trainer.tokens={trainer.tokens}"
+        )
+    if trainer.score_every is not None and trainer.score_every >= settings.steps:
+        lines.append(
+            f"cards are scored at the end only: trainer.score_every={trainer.score_every} is not below the run's "
+            f"{settings.steps:,} steps"
+        )
+    if trainer.keep_every_tokens is not None and trainer.keep_every_tokens >= trainer.tokens:
+        lines.append(
+            f"no checkpoint is kept on the way: trainer.keep_every_tokens={trainer.keep_every_tokens} is not below "
+            f"trainer.tokens={trainer.tokens}"
+        )
     return lines
 
 

@@ -226,7 +226,7 @@ def _score(
     card, key, task = item.card, item.key, item.task
     folder = results.journal(scoring.out, card.name, key.protocol) if scoring.out else None
     answered = run_requests.run_requests(
-        requests(), engine, folder, key.answers, prefetch.progress_printer(card.name, progress)
+        requests(), engine, folder, key.answers, prefetch.progress_printer(card.name, len(item.examples), progress)
     )
     if answered.from_before and progress:
         progress(f"{card.name}: {answered.from_before:.0%} had been answered before")

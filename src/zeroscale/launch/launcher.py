@@ -29,7 +29,7 @@ from zeroscale.launch.process import (
     stop,
     stream,
 )
-from zeroscale.launch.progress import Display
+from zeroscale.launch.progress.display import Display
 from zeroscale.runs import layout, manifest, status
 from zeroscale.runs.run import Run
 from zeroscale.training import init_from

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from zeroscale.training.progress_events import Pace, read_event
 
 if TYPE_CHECKING:
-    from zeroscale.launch.progress import Display
+    from zeroscale.launch.progress.display import Display
 
 # How long a child may take to write its checkpoint and leave after SIGTERM; GPT-2 XL's are 19 GB.
 GRACE_SECONDS = 300.0
@@ -48,7 +48,7 @@ def stream(child: subprocess.Popen[bytes], name: str, log: BinaryIO, display: "D
         line = content.decode("utf-8", errors="replace").rstrip("\n")
         event = read_event(line)
         if event is None:
-            display.say(line)
+            display.say_once(line)
         else:
             display.event(name, event)
             line = event.text

@@ -19,7 +19,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import try_lock
 from zeroscale.launch import launcher, process
 from zeroscale.launch.launcher import Placement, RunOutcome
-from zeroscale.launch.progress import Display
+from zeroscale.launch.progress.display import Display
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
 from zeroscale.training import init_from

@@ -146,7 +146,7 @@ def _run(directory: Path, rank: int) -> None:
     from zeroscale.training import build
 
     build.quiet_libraries()
-    from zeroscale.data.corpus_notes import notes
+    from zeroscale.data.corpus_notes import notes, reductions
     from zeroscale.runs import checkpoint
     from zeroscale.training.progress_events import ProgressReporter
     from zeroscale.training.trackers import tracker as trackers
@@ -164,6 +164,8 @@ def _run(directory: Path, rank: int) -> None:
         tokens = build.corpus(config.data, config.tokenizer, config.output_dir, progress_callback(progress.stage))
         for note in notes(tokens.index):
             progress.say(f"corpus: {note}")
+        for note in reductions(config, tokens.index):
+            progress.say(f"note: {note}")
         if not trained:
             train(directory, config, tokens, progress, tracker, partial(_score, say=progress.stage))
         if rank == 0:

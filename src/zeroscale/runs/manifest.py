@@ -112,6 +112,8 @@ class Manifest(Environment, total=False):
     flops_per_token: float
     earlier: list[EarlierPart]
     init_from: Parent
+    reductions: list[str]
+    """What of the run is less than its settings ask for, in words."""
     train_seconds: float
     tokens_per_s: float
     mfu: float | None

@@ -27,6 +27,7 @@ from zeroscale.core.jsonl import Row
 from zeroscale.core.machine import read_number
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.corpus import Corpus
+from zeroscale.data.corpus_notes import reductions
 from zeroscale.data.loader import MicroBatch
 from zeroscale.eval.held_out import held_out_text
 from zeroscale.runs import checkpoint, layout, manifest
@@ -219,6 +220,8 @@ def _write_manifest(
     facts, source = manifest.make(
         settings, gpu=gpu, threads=torch.get_num_threads(), micro_batch_tokens=micro_batch_tokens, corpus=corpus
     )
+    if smaller := reductions(settings, corpus.index):
+        facts["reductions"] = smaller
     if settings.init_from.run is not None:
         facts["init_from"] = {**settings.parent()}
     resumed = start is not None and start.is_relative_to(directory)

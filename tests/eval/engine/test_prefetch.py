@@ -45,10 +45,13 @@ def test_a_fault_is_raised_where_its_own_is_asked_for_and_the_others_go_on():
 
 
 def test_time_left_counts_what_this_attempt_did(monkeypatch):
-    clock = iter([0.0, 0.0, 30.0, 31.0, 60.0, 70.0])
+    clock = iter([0.0, 0.0, 30.0, 30.9, 60.0, 70.0])
     monkeypatch.setattr(prefetch.time, "monotonic", lambda: next(clock))
     said: list[str] = []
-    tick = prefetch.progress_printer("lambada", said.append)
+    tick = prefetch.progress_printer("lambada", 5153, said.append)
     for share in (0.4, 0.5, 0.52, 0.6, 1.0):  # an earlier attempt did the first 40 %
         tick(share)
-    assert said == ["lambada: 50%, 150 s left", "lambada: 60%, 120 s left"]
+    assert said == [
+        "lambada: 50 % of 5,153 examples, 2:30 left",
+        "lambada: 60 % of 5,153 examples, 2:00 left",
+    ]

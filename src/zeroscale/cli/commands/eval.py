@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroscale.cli.commands import LabelledConfig
+from zeroscale.cli.eval_progress import EvalProgress
 from zeroscale.config.commands.eval import EvalConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core import machine
@@ -63,7 +64,12 @@ def score_checkpoints(jobs: list[EvalConfig]) -> int:
             )
     report = Report({card.name: card for job in jobs for card in registry.resolve(job.cards or ())})
     for settings in jobs:
-        _rescore(settings, report) if settings.rescore else _score(settings, report)
+        if settings.rescore:
+            _rescore(settings, report)
+    scored = [(job, where) for job in jobs if not job.rescore for where in _checkpoints(job, report)]
+    with EvalProgress(len(scored)) as progress:
+        for settings, where in scored:
+            _score(settings, where, report, progress)
     for study in sorted(report.studies):
         from zeroscale.runs.study import Study
 
@@ -87,7 +93,7 @@ def shipped(results: "Iterable[Result]") -> "dict[str, Card]":
     return cards
 
 
-def _score(settings: EvalConfig, report: Report) -> None:
+def _score(settings: EvalConfig, where: str, report: Report, progress: EvalProgress) -> None:
     from zeroscale.eval import run
     from zeroscale.eval.cards import registry
     from zeroscale.model.threads import use_threads
@@ -96,16 +102,16 @@ def _score(settings: EvalConfig, report: Report) -> None:
     cards = settings.cards if settings.cards is not None else run.DEFAULT_CARDS
     report.cards |= {card.name: card for card in registry.resolve(cards)}
     use_threads(settings.threads)
-    for where in _checkpoints(settings, report):
-        try:
-            target = resolve.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
-            results = run.score(target, settings, _say, _report_once(report, target.label))
-        except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
-            report.fault(where, _plain(error))
-            continue
-        report.add(target.label, results, target.out)
-        if target.study:
-            report.studies.add(target.study)
+    try:
+        target = resolve.resolve_checkpoint(where, Path(settings.output_dir), settings.revision)
+        progress.begin(target)
+        results = run.score(target, settings, progress.say, _report_once(report, target.label))
+    except (ZeroscaleError, OSError, RuntimeError, MemoryError) as error:
+        report.fault(where, _plain(error))
+        return
+    report.add(target.label, results, target.out)
+    if target.study:
+        report.studies.add(target.study)
 
 
 def _report_once(report: Report, label: str) -> "OnFault":
@@ -124,10 +130,6 @@ def _plain(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return "out of memory; what was answered is kept. Try a smaller batch_tokens"
     return machine.thread_refusal(error) or str(error) or type(error).__name__
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _checkpoints(settings: EvalConfig, report: Report) -> list[str]:

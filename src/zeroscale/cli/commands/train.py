@@ -141,9 +141,9 @@ def _print_outcomes(cells: Sequence[TrainConfig], outcomes: Sequence[launcher.Ru
     """The closing table, the end of the logs that say more, and the commands that come next."""
     from rich.console import Console
 
-    from zeroscale.launch import closing_table, run_labels
+    from zeroscale.launch.progress import closing_table, labels
 
-    axes = run_labels.planned_axes(cells)
+    axes = labels.planned_axes(cells)
     console = Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False)
     console.print(closing_table.table(outcomes, axes.labels))
     print_logs(console, [outcome.directory for outcome in outcomes if outcome.state == "failed"])

@@ -70,6 +70,12 @@ class Task(ABC, Generic[ExampleT, OptionsT, AnswerT]):
         self.adds_special = False
         """Whether texts keep the special tokens that their tokenizer puts around them (OPT's </s>): lm-eval's way."""
         self.notes: list[str] = []
+        asked = getattr(options, "max_new_tokens", 0)
+        if asked > n_positions // 2 and not getattr(options, "new_first", False):
+            self.notes.append(
+                f"answers of at most {max(1, n_positions // 2)} tokens instead of {asked}: half of the model's "
+                f"{n_positions} positions"
+            )
         """Where the protocol had to give way, for the result."""
 
     @staticmethod

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from support.made_study import write_rates
 
-from zeroscale.launch import closing_table
 from zeroscale.launch.launcher import RunOutcome
+from zeroscale.launch.progress import closing_table
 from zeroscale.runs.status import cause
 from zeroscale.runs.study import Study
 
@@ -36,6 +36,8 @@ def test_the_next_commands_are_those_that_there_is_something_for(monkeypatch, tm
     assert closing_table.next_commands(study, [done], sizes=1) == [report]
     assert closing_table.next_commands(study, [done], sizes=3) == [f"zeroscale fit runs='{study}'", report]
     assert closing_table.next_commands(study, [failed], 3) == ["zeroscale train -m seed=0,1 retry_failed=true"]
+    diverged = RunOutcome(tmp_path, "failed", "training has diverged at step 12: loss nan. Lower optimizer.lr.")
+    assert closing_table.next_commands(study, [diverged], 3) == []
     assert closing_table.next_commands(study, [stopped, done], 1) == ["zeroscale train -m seed=0,1", report]
 
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from zeroscale.launch import progress_bars
-from zeroscale.launch.progress import Display
-from zeroscale.launch.time_left import Cost
+from zeroscale.launch.progress import bars
+from zeroscale.launch.progress.display import Display
+from zeroscale.launch.progress.time_left import Cost
 from zeroscale.training.progress_events import MARK, Event, Pace, Progress, ProgressReporter, read_event
 
 HALF = Progress(step=128, steps=256, loss=5.4134, val_loss=5.6, tokens_per_s=43_100, seconds_left=12)
@@ -23,7 +23,7 @@ def drawn(renderable: object, width: int) -> list[str]:
 
 @pytest.mark.parametrize(("width", "lines"), [(80, 2), (120, 1), (200, 1)])
 def test_one_bar_says_everything_at_every_width(width, lines):
-    text = drawn(progress_bars.single(width, "run 3 of 30", "pocket-s lr=0.003 seed=0", HALF, "", "4:12"), width)
+    text = drawn(bars.single(width, "run 3 of 30", "pocket-s lr=0.003 seed=0", HALF, "", "4:12"), width)
     assert len(text) == lines and all(len(line) <= width for line in text)
     whole = " ".join(text)
     for part in ("run 3 of 30", "pocket-s lr=0.003 seed=0", "50 %", "loss 5.413", "43.1k tokens/s", "0:12 left"):
@@ -35,16 +35,16 @@ def test_one_bar_says_everything_at_every_width(width, lines):
 def test_of_several_at_once_each_has_a_line(width):
     names = ["pocket-s lr=0.003 seed=0", "pocket-xs lr=0.01 seed=1"]
     for name in names:
-        (line,) = drawn(progress_bars.row(width, name, HALF, "", names), width)
+        (line,) = drawn(bars.row(width, name, HALF, "", names), width)
         assert len(line) <= width
         if width >= 80:
             assert name in line and "loss 5.413" in line and "0:12 left" in line
-    assert drawn(progress_bars.total(width, 2, 2, 30, "4:12"), width)[0].startswith("2 of 30 runs done  2 running")
+    assert drawn(bars.total(width, 2, 2, 30, "4:12"), width)[0].startswith("2 of 30 runs done  2 running")
 
 
 def test_a_long_word_of_the_scoring_does_not_push_the_rest_off_the_line():
     stage = "lambada: 14 scored in 0.1 s; 448 tokens computed (57,154/s), peak memory 0.4 GiB"
-    text = drawn(progress_bars.single(80, "run 3 of 30", "pocket-s lr=0.003 seed=0", END, stage, "4:12"), 80)
+    text = drawn(bars.single(80, "run 3 of 30", "pocket-s lr=0.003 seed=0", END, stage, "4:12"), 80)
     assert "lambada: 14 scored in 0.1 s" in text[1] and "all 4:12 left" in text[1]
 
 

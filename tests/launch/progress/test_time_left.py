@@ -2,7 +2,7 @@
 
 import pytest
 
-from zeroscale.launch.time_left import Cost, TimeLeft
+from zeroscale.launch.progress.time_left import Cost, TimeLeft
 
 
 class Clock:

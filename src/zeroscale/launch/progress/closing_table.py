@@ -18,6 +18,7 @@ from zeroscale.runs.status import cause
 if TYPE_CHECKING:
     import rich.table
 
+DIVERGED = "training has diverged"
 _FIT_SIZES = 2
 """Sizes from which on a law can be fitted."""
 
@@ -78,7 +79,8 @@ def next_commands(study: Path, outcomes: Sequence[RunOutcome], sizes: int) -> li
     Args:
         sizes: models of different size in the study.
     """
-    states = {outcome.state for outcome in outcomes if not outcome.good}
+    # What has diverged would diverge again.
+    states = {outcome.state for outcome in outcomes if not outcome.good and DIVERGED not in outcome.reason}
     again = os.environ.get("ZEROSCALE_COMMAND", "")
     if again and "failed" in states and "retry_failed=true" not in again:
         again += " retry_failed=true"

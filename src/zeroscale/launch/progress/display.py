@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from zeroscale.config.train import TrainConfig
 from zeroscale.core.format import duration
-from zeroscale.launch.run_labels import labels
-from zeroscale.launch.time_left import Cost, TimeLeft
+from zeroscale.launch.progress.labels import labels
+from zeroscale.launch.progress.time_left import Cost, TimeLeft
 from zeroscale.training.progress_events import Event, Pace, Progress
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Display:
         self._ended = 0
         self._skipped: dict[str, int] = {}
         self._lines: list[str] = []
+        self._said: set[str] = set()
         self._lock = threading.Lock()
         self._live: Live | None = None
 
@@ -100,6 +101,14 @@ class Display:
         with self._changing():
             self._say_skipped()
             self._lines.append(text)
+
+    def say_once(self, text: str) -> None:
+        """A line that the runs of a sweep share: its first saying stays."""
+        with self._lock:
+            known = text in self._said
+            self._said.add(text)
+        if not known:
+            self.say(text)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -181,7 +190,7 @@ class Display:
         from rich.console import Group
         from rich.text import Text
 
-        from zeroscale.launch import progress_bars
+        from zeroscale.launch.progress import bars
 
         with self._lock:
             width = self._console.width
@@ -193,7 +202,7 @@ class Display:
             if self._at_once == 1:
                 run = active[-1]
                 head = f"run {run.number} of {total}" if self.several and run.number is not None else ""
-                return progress_bars.single(width, head, run.label, run.progress, run.stage, whole)
+                return bars.single(width, head, run.label, run.progress, run.stage, whole)
             names = [run.label for run in active]
-            rows = [progress_bars.row(width, run.label, run.progress, run.stage, names) for run in active]
-            return Group(*rows, progress_bars.total(width, self._ended, len(active), total, whole))
+            rows = [bars.row(width, run.label, run.progress, run.stage, names) for run in active]
+            return Group(*rows, bars.total(width, self._ended, len(active), total, whole))
