@@ -54,7 +54,8 @@ def explain_parameter(study: Path, name: str) -> Lineage:
 def parameters(fit: Json) -> dict[str, tuple[Json, Json]]:
     """LAW/PARAMETER → its law and {value, low, high}."""
     by_name: dict[str, tuple[Json, Json]] = {}
-    for law, entry in {**(fit.get("laws") or {}), **(fit.get("benchmarks") or {})}.items():
+    over_data = {f"data/{size}": law for size, law in (fit.get("data_laws") or {}).items()}
+    for law, entry in {**(fit.get("laws") or {}), **over_data, **(fit.get("benchmarks") or {})}.items():
         for group in ("parameters", "exponents"):
             for name, estimate in (entry.get(group) or {}).items():
                 if isinstance(estimate, dict) and "value" in estimate:

@@ -12,6 +12,7 @@ from zeroscale.core.paths import local_path
 from zeroscale.report import dashboard, page
 from zeroscale.report.figures import matplotlib_files
 from zeroscale.runs import study
+from zeroscale.runs.where import Wanted
 from zeroscale.scaling.fit import fit_study
 from zeroscale.scaling.summary import describe
 
@@ -95,15 +96,19 @@ class Study(study.Study):
         convention: Literal["non_embedding", "total", "matmul"] = "non_embedding",
         bootstrap: int = 4000,
         seed: int = 0,
+        select: Literal["best-mean", "all"] = "best-mean",
+        where: Mapping[str, Wanted] | None = None,
         out: str | Path | None = None,
     ) -> StudyFit:
         """Fits laws to the study's finished runs and writes fit.json, as `zeroscale fit` does.
 
         Args:
-            law: power, chinchilla, vpnls, isoflop, envelope, kaplan, benchmarks, or several; "all"; "auto": what the
-                number of sizes and token counts can carry. Sources: docs/scaling-laws.md.
+            law: power, chinchilla, vpnls, isoflop, envelope, kaplan, data, benchmarks, or several; "all"; "auto": what
+                the number of sizes and token counts can carry. Sources: docs/scaling-laws.md.
             convention: what counts as N: parameters without embeddings (Kaplan's), all, or those in matrix products.
             bootstrap: refits behind each 95 % interval.
+            select: of a size's runs those of the setting with the best mean over seeds count, or all, as repeats.
+            where: settings that the runs must have: {"optimizer.lr": 0.003}.
             out: where to write; by default fit.json in the study.
 
         Raises:
@@ -116,6 +121,8 @@ class Study(study.Study):
             convention=convention,
             bootstrap=bootstrap,
             seed=seed,
+            select=select,
+            where=where,
             command=None,
         )
         if out is None:

@@ -10,6 +10,7 @@ from zeroscale.core.files import read_object, sha256_file, write_json
 from zeroscale.core.json_records import to_json
 from zeroscale.runs import layout, ledger, manifest
 from zeroscale.runs.study import Study
+from zeroscale.runs.where import Wanted
 from zeroscale.scaling import conventions, diagnostics, lm_eval_results, registry, runs_csv
 from zeroscale.scaling.choice.chosen_runs import RunChooser
 from zeroscale.scaling.choice.widen import widen
@@ -58,6 +59,8 @@ def fit_study(
     convention: str = "non_embedding",
     bootstrap: int = 4000,
     seed: int = 0,
+    select: str = "best-mean",
+    where: Mapping[str, Wanted] | None = None,
     command: str | None = None,
     options: Options | None = None,
 ) -> Json:
@@ -74,8 +77,10 @@ def fit_study(
             there are three sizes and three token counts.
         convention: which count is N: non_embedding (Kaplan's), total or matmul. A CSV of runs has its own.
         bootstrap, seed: of the intervals.
+        select: of a size's runs those of the setting with the "best-mean" over seeds, or "all".
+        where: settings that the runs must have: {"optimizer.lr": 0.003}.
         command: recorded in the file.
-        options: everything at once, instead of law, convention, bootstrap and seed.
+        options: everything at once, instead of law, convention, bootstrap, seed, select and where.
 
     Raises:
         ZeroscaleError: nothing to fit, faults in the CSV, one size only, a law asked for by name that the runs cannot
@@ -83,7 +88,12 @@ def fit_study(
     """
     runs = Path(runs)
     options = options or Options(
-        law=(law,) if isinstance(law, str) else tuple(law), convention=convention, bootstrap=bootstrap, seed=seed
+        law=(law,) if isinstance(law, str) else tuple(law),
+        convention=convention,
+        bootstrap=bootstrap,
+        seed=seed,
+        select=select,
+        where=where or {},
     )
     registry.check_names(options.law)
     study = load_runs(runs, options)

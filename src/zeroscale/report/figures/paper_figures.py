@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zeroscale.core import format
 from zeroscale.core.format import number
 from zeroscale.report.figures.plot import Axis, Layer, Plot, log_reach
+from zeroscale.report.sweep.view import chosen_runs
 from zeroscale.report.views.benchmarks import Card, Panel, latest
 from zeroscale.report.views.fit_file import SIZE
 from zeroscale.report.views.loss_curves import Curve
@@ -60,9 +61,10 @@ MAX_LOSS = 700.0
 def perplexity(study: StudyView, curves: list[Curve]) -> Plot | None:
     """Figure 4: perplexity per token of the training text and of held-out text against size; None under two sizes.
 
-    Of several runs of one size the one with the lowest loss counts.
+    Of several runs of one size the one with the lowest loss counts, where they have several settings of the one chosen.
     """
-    rows = _best(study.runs)
+    chosen = chosen_runs(study)
+    rows = _best([run for run in study.runs if chosen is None or run.name in chosen])
     if len(rows) < 2:
         return None
     test = _test(rows)

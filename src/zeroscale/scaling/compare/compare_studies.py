@@ -11,7 +11,7 @@ from zeroscale.core.format import NOTHING, general, interval
 from zeroscale.core.tables import Column, Table, Value, csv_text, paragraph
 from zeroscale.runs.run import Run
 from zeroscale.scaling.compare.compare_laws import LawComparison, compare_laws
-from zeroscale.scaling.fit import load_runs
+from zeroscale.scaling.fit import StudyRuns, load_runs
 from zeroscale.scaling.laws.estimate import Estimate
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_table import RunTable
@@ -94,13 +94,19 @@ def compare_studies(
         convention=options.convention,
         bootstrap=options.bootstrap,
         seed=options.seed,
-        warnings=[*differences, *laws.warnings],
+        warnings=[*differences, *_choices(sources, names), *laws.warnings],
         left_out=[
             {"study": name, "cell": run.cell, "rule": run.rule}
             for name, source in zip(names, sources, strict=True)
             for run in source.left_out
         ],
     )
+
+
+def _choices(sources: Sequence[StudyRuns], names: Sequence[str]) -> list[str]:
+    """What was chosen among several settings, by study."""
+    choices = [(name, source.chosen.choice) for name, source in zip(names, sources, strict=True)]
+    return [f"{name}: {choice.summary}." for name, choice in choices if choice is not None]
 
 
 def _name(path: Path) -> str:

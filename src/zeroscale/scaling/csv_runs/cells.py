@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs.axes import CODE, CORPUS, Value
 
 Cells = dict[str, str]
 # What people write behind a number. Only to say in a message how to write it.
@@ -102,23 +101,3 @@ def meant(text: str) -> str:
     whole = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits)
     value = float(digits.replace(",", "" if whole else ".")) * THOUSANDS[match[2].upper()]
     return f": write {value:.15g}"
-
-
-def is_setting(column: str) -> bool:
-    """Whether a column of results.csv holds a setting in which the runs differ: "optimizer.lr", "code"."""
-    return "/" not in column and ("." in column or column in (CODE, CORPUS))
-
-
-def setting_in(text: str) -> Value:
-    """A setting's value as it was typed: "0.003", "true", "adamw"; an empty cell is none."""
-    if text in ("", "null"):
-        return None
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    if not math.isfinite(number):
-        return text
-    return int(number) if number.is_integer() and text.lstrip("+-").isdigit() else number
