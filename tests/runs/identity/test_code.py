@@ -82,7 +82,7 @@ def package(folder: Path) -> Path:
         "data/stream.py": "ORDER = 1\n",
         "training/train.py": "STEPS = 1\n",
         "training/trackers/tracker.py": "NAME = 1\n",
-        "training/progress_bar.py": "WIDTH = 1\n",
+        "training/progress_events.py": "WIDTH = 1\n",
         "config/optimizer.py": "LR = 1\n",
         "config/train.py": "SEED = 1\n",
         "config/types.py": "TEXT = 1\n",
@@ -125,7 +125,7 @@ def test_the_code_of_a_result_is_that_of_the_rooms_that_compute_it(tree):
         "training/train.py",
     ]
     assert before["hash"] == sha256_json(before["files"])
-    for name in ("training/trackers/tracker.py", "training/progress_bar.py", "report/page.py", "config/types.py"):
+    for name in ("training/trackers/tracker.py", "training/progress_events.py", "report/page.py", "config/types.py"):
         (tree / name).write_text("OTHER = 2\n")
     assert look() == before
     (tree / "model/gpt.py").write_text("# one\nSCALE = 1\n")

@@ -33,7 +33,7 @@ NOT_COMPUTING = (
     "model/hf_format.py",
     "model/memory.py",
     "training/fast_import.py",
-    "training/progress_bar.py",
+    "training/progress_events.py",
     "training/throughput.py",
     "training/trackers",
 )
