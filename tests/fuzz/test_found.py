@@ -27,6 +27,9 @@ def build(entry: dict[str, Any], seed: Path, work: Path) -> Attempt:
     for place, values in entry.get("set", {}).items():
         path = work / place
         path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    for place, line in entry.get("append", {}).items():
+        with open(work / place, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
     return Attempt(entry["argv"], entry["name"], ("*",), frozenset({entry["code"]}))
 
 

@@ -26,10 +26,12 @@ def check_text(override: str) -> None:
     """Checks one override before it is parsed.
 
     Raises:
-        ZeroscaleError: brackets nested too deeply, a number too long to be one, or a setting of Hydra's own.
+        ZeroscaleError: brackets nested too deeply, a number too long to be one, no key, or a setting of Hydra's own.
     """
     key, _, value = override.partition("=")
     bare = key.lstrip("+~")
+    if not bare.strip():
+        raise ZeroscaleError(f"{override[:80]!r} names no setting; write key=value")
     if bare.partition(".")[0].partition("/")[0].partition("@")[0] == "hydra" and not bare.startswith(_OF_HYDRA):
         raise ZeroscaleError(
             f"{bare}: of Hydra's own settings the command line takes hydra/launcher=NAME and hydra.launcher.KEY=VALUE"

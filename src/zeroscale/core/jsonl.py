@@ -131,8 +131,13 @@ def _object(line: bytes, key: str | None) -> Row | None:
     row = {
         name: None if isinstance(item, int | float) and not is_finite(item) else item for name, item in value.items()
     }
-    whole = key is None or all(type(item) in _NUMBERS for item in value.values())
+    whole = key is None or all(_is_metric(item) for item in value.values())
     return row if whole else None
+
+
+def _is_metric(item: object) -> bool:
+    """A number, of an integer one of 64 bits, or null."""
+    return type(item) in _NUMBERS and not (isinstance(item, int) and not -(1 << 63) <= item < 1 << 63)
 
 
 def _is_step(value: object) -> bool:

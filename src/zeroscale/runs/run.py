@@ -199,6 +199,8 @@ class Run:
         """metrics.jsonl by step, in the file's order; of a step that was logged twice the last value counts."""
         rows: dict[int, jsonl.Row] = {}
         for row in jsonl.read(self.metrics_path, "step"):
+            if not isinstance(row.get("tokens", 0), int | None):
+                raise ZeroscaleError(f"{self.metrics_path}, step {row['step']}: tokens is {row['tokens']}, no integer")
             rows.setdefault(row["step"], {}).update(row)
         return rows
 
