@@ -65,7 +65,7 @@ def test_a_record_of_an_older_version_is_read_and_added_to(tmp_path, second):
     (row,) = status_table.read(tmp_path).rows
     assert (row.state, row.settings, row.steps, row.model) == ("missing", "seed=0", 8, None)
     sweep_record.add(tmp_path, *second)
-    record = sweep_record.read(tmp_path)
+    record = Study(tmp_path).sweep
     assert [known["cells"] for known in record["commands"]] == [["old-seed0-abc"], [run.cell for run in second[0]]]
     assert "0 of 3 finished" in drawn(tmp_path)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.jsonl import Row as Metrics
 from zeroscale.core.jsonl import last_bytes
-from zeroscale.launch import sweep_record
 from zeroscale.runs import layout, where
 from zeroscale.runs.axes import Axes, Value, show
 from zeroscale.runs.run import Run
-from zeroscale.runs.study import Study
+from zeroscale.runs.study import Planned, Study
 from zeroscale.runs.where import Wanted
 
 # Lines of a failed run's log that are shown.
@@ -62,7 +61,8 @@ class Status:
     @property
     def caption(self) -> str:
         """ "28 of 30 finished"."""
-        return f"{self.done} of {len(self.rows)} finished"
+        runs = [row for row in self.rows if row.directory.name != layout.SWEEP]
+        return f"{self.done} of {len(runs)} finished"
 
 
 def read(directory: Path, filters: Mapping[str, Wanted] | None = None) -> Status:
@@ -77,16 +77,15 @@ def read(directory: Path, filters: Mapping[str, Wanted] | None = None) -> Status
     study = Study(directory)
     rows: list[Row] = []
     runs = {run.name: run for run in study.runs}
+    planned: dict[str, Planned] = {}
     try:
-        record = sweep_record.read(directory)
+        runs |= {run.name: run for run in study.missing_runs}
+        planned = {run["cell"]: run for run in study.sweep.get("cells", [])}
     except ZeroscaleError as error:
-        record = {}
         rows.append(Row(study.sweep_path, "", DAMAGED, f"{error}; runs that have not begun are not known"))
-    runs |= {run.name: run for run in sweep_record.missing(study, record)}
-    planned = {run["cell"]: run for run in record.get("cells", [])}
     runs = {name: runs[name] for name in [*planned, *sorted(runs.keys() - planned.keys())]}
     faults = {name: fault for name, run in runs.items() if (fault := _fault(run))}
-    axes = Axes(run for name, run in runs.items() if name not in faults and run.settings)
+    axes = study.planned_axes
     chosen = {run.name for run in where.matching(axes, filters)} if filters else set(runs)
     for name, run in runs.items():
         if name not in chosen:
@@ -123,7 +122,7 @@ def _from_words(settings: str, axes: Axes) -> dict[str, Value]:
     }
 
 
-def _row(run: Run, planned: sweep_record.Planned | None) -> Row:
+def _row(run: Run, planned: Planned | None) -> Row:
     """A run's row; of one whose files are damaged, which and how."""
     label = planned["settings"] if planned else ""
     if planned and not layout.is_run(run.directory):

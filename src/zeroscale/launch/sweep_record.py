@@ -4,45 +4,17 @@ import contextlib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, cast
 
 from zeroscale.config.hashing import as_dict
 from zeroscale.config.train import TrainConfig
-from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, write_json
 from zeroscale.runs import layout
 from zeroscale.runs.axes import flat
-from zeroscale.runs.run import Run
-from zeroscale.runs.study import Study
+from zeroscale.runs.study import Command, Planned, Study, SweepFile
 
 _WAIT_SECONDS = 30.0
-
-
-class Planned(TypedDict):
-    """A run that a command asked for: its name, what set it apart in that command, and its steps."""
-
-    cell: str
-    settings: str
-    steps: int
-    values: NotRequired[dict[str, Any]]
-    """Its settings by dotted key, less those in `SweepFile.shared`; versions before did not record them."""
-
-
-class Command(TypedDict):
-    """A command and the runs that it asked for."""
-
-    command: str
-    cells: list[str]
-
-
-class SweepFile(TypedDict, total=False):
-    """sweep.json; `command` is the last. Versions before knew that one alone, with its cells."""
-
-    command: str
-    cells: list[Planned]
-    commands: list[Command]
-    shared: dict[str, Any]
 
 
 def add(study: Path, configs: Sequence[TrainConfig], labels: Sequence[str]) -> None:
@@ -61,7 +33,7 @@ def add(study: Path, configs: Sequence[TrainConfig], labels: Sequence[str]) -> N
     with _held(study):
         before: SweepFile = {}
         with contextlib.suppress(ZeroscaleError):
-            before = read(study)
+            before = Study(study).sweep
         cells = {run["cell"]: _whole(run, before.get("shared", {})) for run in before.get("cells", [])}
         entry = Command(command=command, cells=list(new))
         commands = [*(known for known in _commands(before) if known != entry), entry]
@@ -77,7 +49,7 @@ def forget(study: Path, cells: Collection[str]) -> None:
     if not (study / layout.SWEEP).exists():
         return
     with _held(study):
-        found = read(study)
+        found = Study(study).sweep
         shared = found.get("shared", {})
         left = {run["cell"]: _whole(run, shared) for run in found.get("cells", []) if run["cell"] not in cells}
         commands = [
@@ -85,41 +57,6 @@ def forget(study: Path, cells: Collection[str]) -> None:
             for known in _commands(found)
         ]
         _write(study, found.get("command", ""), [known for known in commands if known["cells"]], left)
-
-
-def read(study: Path) -> SweepFile:
-    """The record; {} where there is none.
-
-    Raises:
-        ZeroscaleError: it is damaged.
-    """
-    path = study / layout.SWEEP
-    return json_records.read(SweepFile, path) if path.exists() else {}
-
-
-def missing(study: Study, record: SweepFile) -> list[Run]:
-    """The runs that were asked for and have no directory, in the order of the commands; each with the settings that it
-    will have, as far as they were recorded.
-    """
-    begun = {path.name for path in layout.run_directories(study.directory)}
-    return [
-        _planned_run(study, _whole(planned, record.get("shared", {})))
-        for planned in record.get("cells", [])
-        if planned["cell"] not in begun
-    ]
-
-
-def _planned_run(study: Study, planned: Planned) -> Run:
-    run = Run(study.directory / planned["cell"])
-    settings: dict[str, Any] = {}
-    for key, value in planned.get("values", {}).items():
-        *groups, leaf = key.split(".")
-        node = settings
-        for group in groups:
-            node = node.setdefault(group, {})
-        node[leaf] = value
-    run.settings = settings
-    return run
 
 
 def _commands(record: SweepFile) -> list[Command]:

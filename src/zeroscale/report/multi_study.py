@@ -40,7 +40,8 @@ def merge(studies: Sequence[StudyView]) -> StudyView:
     names = unique_names(studies)
     runs = [run for study, name in zip(studies, names, strict=True) for run in _prefixed_runs(study, name)]
     runs.sort(key=lambda run: run.params or float("inf"))
-    return StudyView(JOINED.join(names), parent, runs, None)
+    missing, damaged = (sum(getattr(study, name) for study in studies) for name in ("missing", "damaged"))
+    return StudyView(JOINED.join(names), parent, runs, None, missing=missing, damaged=damaged)
 
 
 def unique_names(studies: Sequence[StudyView]) -> list[str]:
@@ -181,7 +182,7 @@ def _row(study: StudyView, law: tuple[str, Law], worst: RunHealth) -> list[Cell]
         error = Cell(f"{held:+.1f}{format.SPACE}%".replace("-", format.MINUS), held)
     return [
         Cell(name, origin=study.shown_path),
-        Cell(f"{done} of {len(study.runs)}", done),
+        Cell(f"{done} of {study.total}", done),
         Cell(f"{best[2]:.3f}", best[2], note=by_size.label(best[0])) if best else Cell(NOTHING),
         fitted,
         error,

@@ -65,7 +65,7 @@ def _summary(study: StudyView, by_size: size_law.Law, width: int) -> Block:
     found = sweep.read(study)
     answered = [f"{one.question}: {one.answer}" for one in answers.answers(study, found)] if found else []
     sentences = [
-        f"{study.name}: {done} of {len(study.runs)} runs done ({study.shown_path}).",
+        f"{study.name}: {done} of {study.total} runs done ({study.shown_path}).",
         headline.verdict(study, by_size),
         *answered,
         *(f"{fact['label']}: {fact['value']}; {fact['note']}" for fact in scaling_laws.facts(study)),

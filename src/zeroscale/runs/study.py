@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
+from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import read_object
 from zeroscale.core.jsonl import Row
@@ -15,6 +16,32 @@ from zeroscale.runs.where import Wanted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+
+class Planned(TypedDict):
+    """A run that a command asked for: its name, what set it apart in that command, and its steps."""
+
+    cell: str
+    settings: str
+    steps: int
+    values: NotRequired[dict[str, Any]]
+    """Its settings by dotted key, less those in `SweepFile.shared`; versions before did not record them."""
+
+
+class Command(TypedDict):
+    """A command and the runs that it asked for."""
+
+    command: str
+    cells: list[str]
+
+
+class SweepFile(TypedDict, total=False):
+    """sweep.json; `command` is the last. Versions before knew that one alone, with its cells."""
+
+    command: str
+    cells: list[Planned]
+    commands: list[Command]
+    shared: dict[str, Any]
 
 
 class Study:
@@ -58,6 +85,50 @@ class Study:
     def unreadable_runs(self) -> list[Run]:
         """Those that are left out of `readable_runs`; `Run.fault` says why."""
         return [run for run in self.runs if run.fault is not None]
+
+    @cached_property
+    def sweep(self) -> SweepFile:
+        """Which runs its commands asked for; {} where that is not recorded.
+
+        Raises:
+            ZeroscaleError: sweep.json is damaged.
+        """
+        return json_records.read(SweepFile, self.sweep_path) if self.sweep_path.exists() else {}
+
+    @cached_property
+    def missing_runs(self) -> list[Run]:
+        """The runs that its commands asked for and that have no directory, in the commands' order; each with the
+        settings that it will have, as far as they were recorded.
+
+        Raises:
+            ZeroscaleError: sweep.json is damaged.
+        """
+        begun = {path.name for path in layout.run_directories(self.directory)}
+        return [self._planned(run) for run in self.sweep.get("cells", []) if run["cell"] not in begun]
+
+    def _planned(self, planned: Planned) -> Run:
+        run = Run(self.directory / planned["cell"])
+        settings: dict[str, Any] = {}
+        known = {**self.sweep.get("shared", {}), **planned["values"]} if "values" in planned else {}
+        for key, value in known.items():
+            *groups, leaf = key.split(".")
+            node = settings
+            for group in groups:
+                node = node.setdefault(group, {})
+            node[leaf] = value
+        run.settings = settings
+        return run
+
+    @cached_property
+    def planned_axes(self) -> Axes:
+        """In which settings its runs differ, those that have not begun too; of runs that have begun only settings and
+        manifest are read, and those where these are damaged do not count."""
+        begun = [run for run in self.runs if _says_what_it_is(run)]
+        try:
+            missing = self.missing_runs
+        except ZeroscaleError:
+            missing = []
+        return Axes(run for run in [*begun, *missing] if run.settings)
 
     def require_runs(self) -> list[Run]:
         """`runs`, of which there must be one.
@@ -120,3 +191,11 @@ class Study:
     def overlap_directory(self) -> Path:
         """What its corpora and benchmarks share, by n-grams."""
         return self.directory / layout.OVERLAP
+
+
+def _says_what_it_is(run: Run) -> bool:
+    try:
+        _ = run.settings, run.manifest
+    except ZeroscaleError:
+        return False
+    return True

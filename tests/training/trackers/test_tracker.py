@@ -96,6 +96,19 @@ def test_offline_one_run_holds_every_step_once_after_each_resumption(cell):
     assert scored["lambada/acc/low"] == 0.1 and scored["tokens"] == 50 * BATCH
 
 
+def test_a_run_is_called_and_tagged_by_what_its_study_varied(cell):
+    for rate in (0.003, 0.01):
+        folder = cell if rate == 0.003 else cell.with_name("other")
+        folder.mkdir(exist_ok=True)
+        model = {"name": "pocket-s", "d_model": 64}
+        write_json(folder / layout.CONFIG, {"seed": 0, "model": model, "optimizer": {"lr": rate}})
+    train(cell, 1, 3)
+    send(cell, "offline")
+    log = wandb_log.Log(wandb_log.only(cell))
+    assert log.run.display_name == "pocket-s lr=0.003"
+    assert list(log.run.tags) == ["pocket-s", "stdlib", "lr=0.003"]
+
+
 def test_a_run_says_what_it_is(cell):
     train(cell, 1, 3)
     save(cell, 3)

@@ -6,7 +6,7 @@ from zeroscale.report.sections.run_health import RunHealth
 from zeroscale.report.views import size_law
 from zeroscale.report.views.loss_curves import Curve
 from zeroscale.report.views.size_law import Law
-from zeroscale.report.views.study import RunView, StudyView
+from zeroscale.report.views.study import StudyView
 from zeroscale.scaling.registry import SURFACES
 
 Fact = dict[str, object]
@@ -35,11 +35,12 @@ def facts(study: StudyView, law: Law, health: list[RunHealth]) -> list[Fact]:
 
 def _done(study: StudyView) -> Fact:
     done = sum(run.done for run in study.runs)
-    return {"label": "runs done", "value": f"{done} of {len(study.runs)}", "note": _states(study.runs)}
+    return {"label": "runs done", "value": f"{done} of {study.total}", "note": _states(study)}
 
 
-def _states(runs: list[RunView]) -> str:
-    states = [run.state for run in runs if not run.done]
+def _states(study: StudyView) -> str:
+    states = [run.state for run in study.runs if not run.done]
+    states += ["damaged"] * study.damaged + ["missing"] * study.missing
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 

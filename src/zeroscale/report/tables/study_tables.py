@@ -12,13 +12,16 @@ from zeroscale.core.tables import NO_MFU, Cell, Column, Table
 from zeroscale.report.views.benchmarks import Card, Point
 from zeroscale.report.views.results import Json
 from zeroscale.report.views.study import RunView, StudyView
+from zeroscale.runs.axes import Axis, Value, show
 
 
 def results(study: StudyView, cards: list[Card]) -> Table:
     """A row per run: size, compute, loss, and every card's main metric with its interval."""
     scored = [card for card in cards if card.kind != "held-out" and card.panels]
+    axes = _settings_axes(study)
     columns = [
         Column("run"),
+        *_axis_columns(axes),
         Column("parameters", note="without embeddings", number=True),
         Column("tokens", number=True),
         Column("compute", number=True),
@@ -30,11 +33,37 @@ def results(study: StudyView, cards: list[Card]) -> Table:
         better = "higher is better" if main.higher_is_better else "lower is better"
         note = f"{main.metric.replace('_', ' ')}, n = {card.count}, {better}"
         columns.append(Column(card.card, number=True, note=note, badge=card.badge, kind=card.kind))
-    rows = [_result_row(run, scored) for run in study.runs if run.rows or run.results]
+    rows = [_result_row(run, scored, _axis_cells(study, axes, run)) for run in study.runs if run.rows or run.results]
     return Table(columns, rows, "Every run: size, compute, loss, and each benchmark's main score.")
 
 
-def _result_row(run: RunView, scored: list[Card]) -> list[Cell]:
+def _settings_axes(study: StudyView) -> list[Axis]:
+    """What was varied, where that is more than the size: a run is called by it, and a column of its own holds each."""
+    axes = [axis for axis in study.axes.varied if axis.kind != "tokens"]  # (tokens have their column already)
+    return axes if any(axis.kind != "size" for axis in axes) else []
+
+
+def _axis_columns(axes: Sequence[Axis]) -> list[Column]:
+    return [Column(axis.short, number=_is_number(axis)) for axis in axes]
+
+
+def _is_number(axis: Axis) -> bool:
+    given = [value for value in axis.values if value is not None]
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
+
+
+def _axis_cells(study: StudyView, axes: Sequence[Axis], run: RunView) -> list[Cell]:
+    return [_setting(study.axes.value(run.run, axis.key), axis.key) for axis in axes]
+
+
+def _setting(value: Value, key: str) -> Cell:
+    if value is None:
+        return Cell(NOTHING)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Cell(show(value), value if is_number else None, key)
+
+
+def _result_row(run: RunView, scored: list[Card], settings: list[Cell]) -> list[Cell]:
     row = run.row
     origin = (
         f"results.csv line {row['line']}, column {{}}; run {run.name}, step {row.get('step', 0):.0f}" if row else ""
@@ -49,6 +78,7 @@ def _result_row(run: RunView, scored: list[Card]) -> list[Cell]:
 
     cells = [
         Cell(run.label, origin=run.name, note="" if run.done else run.state),
+        *settings,
         value("params_non_embedding", format.scaled),
         value("tokens", format.scaled),
         value("flops", format.flops),
@@ -98,8 +128,10 @@ def unfinished(study: StudyView) -> list[dict[str, str]]:
 
 def cost(study: StudyView) -> Table:
     """A row per run: speed, time, memory, compute, utilisation. No hardware peak known, no MFU: never a guess."""
+    axes = _settings_axes(study)
     columns = [
         Column("run"),
+        *_axis_columns(axes),
         Column("tokens/s", note="median over logged steps", number=True, bar=True),
         Column("training time", number=True),
         Column("compute", number=True),
@@ -121,6 +153,7 @@ def cost(study: StudyView) -> Table:
         unknown = Cell(NO_MFU, -1)
         cells = [
             Cell(run.label, origin=run.name),
+            *_axis_cells(study, axes, run),
             Cell("–" if per_second is None else f"{per_second:,.0f}", per_second or 0),
             Cell(format.duration(seconds), seconds or 0),
             Cell(format.flops(flops), flops or 0),
@@ -166,9 +199,11 @@ def provenance(study: StudyView) -> Provenance:
     shared_names = [name for name in names if len({f[name] for f in facts.values()}) == 1]
     alone = len(study.runs) == 1
     differing = names if alone else [name for name in names if name not in shared_names]
-    rows = [[runs[run], *(_fact(name, f[name]) for name in differing)] for run, f in facts.items()]
+    axes = [axis for axis in _settings_axes(study) if axis.short not in names]
+    settings = {run.name: _axis_cells(study, axes, run) for run in study.runs}
+    rows = [[runs[run], *settings[run], *(_fact(name, f[name]) for name in differing)] for run, f in facts.items()]
     shared = [] if alone else [(name, _fact(name, facts[study.runs[0].name][name])) for name in shared_names]
-    return Provenance(shared, Table([Column("run"), *(Column(name) for name in differing)], rows))
+    return Provenance(shared, Table([Column("run"), *_axis_columns(axes), *(Column(name) for name in differing)], rows))
 
 
 def _fact(name: str, text: str) -> Cell:

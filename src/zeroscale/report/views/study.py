@@ -114,6 +114,15 @@ class StudyView:
     runs: list[RunView]
     fit: FitFile | None
     left_out: tuple[str, ...] = ()
+    missing: int = 0
+    """Runs that its commands asked for and that have no directory: not begun, or deleted."""
+    damaged: int = 0
+    """Runs that are left out because a file of theirs is damaged."""
+
+    @property
+    def total(self) -> int:
+        """Its runs, those that are not shown too: as many as `status` counts."""
+        return len(self.runs) + self.missing + self.damaged
 
     @cached_property
     def axes(self) -> Axes:
@@ -157,7 +166,12 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     except ZeroscaleError as error:
         fit = None
         left_out.append(f"The laws are left out: {error}.")
-    return StudyView(study.name, directory, views, fit, tuple(left_out))
+    try:
+        missing = len(study.missing_runs)
+    except ZeroscaleError as error:
+        missing = 0
+        left_out.append(f"Runs that have not begun are not known: {error}.")
+    return StudyView(study.name, directory, views, fit, tuple(left_out), missing, len(study.unreadable_runs))
 
 
 def _run_view(run: Run, rows: list[LedgerRow], label: str) -> RunView:

@@ -125,17 +125,27 @@ def _log10(values: list[float]) -> list[float]:
 
 
 def scores(study: StudyView, cards: list[Card]) -> tuple[Columns, Rows]:
-    """A row for every metric of every benchmark of every run, with its interval and where it stands on disk."""
+    """A row for every metric of every benchmark of every run, with what was varied, its interval and where it stands on
+    disk."""
     runs = {run.name: run for run in study.runs}
+    axes = [axis.key for axis in study.axes.varied if axis.kind != "size"]
     rows: Rows = []
     for card in cards:
         for panel in card.panels:
             for point in panel.points:
                 run = runs[point.run]
-                row: list[Value] = [run.name, run.label, point.params, run.row.get("tokens"), run.row.get("flops")]
+                settings = [study.axes.value(run.run, key) for key in axes]
+                row: list[Value] = [
+                    run.name,
+                    run.label,
+                    *settings,
+                    point.params,
+                    run.row.get("tokens"),
+                    run.row.get("flops"),
+                ]
                 row += [card.card, card.protocol, panel.metric, point.value, point.low, point.high, point.n]
                 rows.append([*row, panel.higher_is_better, panel.chance, point.badge, point.step, point.path])
-    return list(SCORE_COLUMNS), typed(rows)
+    return [*SCORE_COLUMNS[:2], *axes, *SCORE_COLUMNS[2:]], typed(rows)
 
 
 def examples(study: StudyView) -> tuple[Columns, Rows]:
@@ -205,7 +215,7 @@ def _text(value: Value) -> str:
 def summary(study: StudyView, by_size: Law) -> dict[str, float]:
     """The numbers of the first screen, for W&B's table of runs and its panels."""
     done = sum(run.done for run in study.runs)
-    numbers: dict[str, float | None] = {"runs": len(study.runs), "runs_done": done}
+    numbers: dict[str, float | None] = {"runs": study.total, "runs_done": done}
     for name, (value, low, high) in by_size.parameters.items():
         numbers |= _ends(f"L(N)/{name}", value, low, high)
     held = by_size.hold_out

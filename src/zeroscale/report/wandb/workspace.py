@@ -9,6 +9,7 @@ from zeroscale.core.files import read_object, write_json
 from zeroscale.report.sections import scaling_laws
 from zeroscale.report.views import size_law
 from zeroscale.report.views.study import StudyView
+from zeroscale.runs.axes import CODE, CORPUS
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
@@ -65,7 +66,11 @@ def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple
         project=project,
         name=f"{study.name}: scaling",
         sections=[ws.Section(name=name, panels=panels, is_open=True) for name, panels in _panels().items()],
-        runset_settings=ws.RunsetSettings(filters=[of_study]),
+        runset_settings=ws.RunsetSettings(
+            filters=[of_study],
+            groupby=[ws.Config(key) for key in grouped(study)],
+            pinned_columns=[_column(key) for key in _varied(study)],
+        ),
     )
     page = wr.Report(
         entity=entity,
@@ -75,6 +80,24 @@ def describe(study: StudyView, entity: str, project: str, fit_run: str) -> tuple
         blocks=_blocks(of_study, study, entity, project, fit_run),
     )
     return view, page
+
+
+def grouped(study: StudyView) -> list[str]:
+    """The settings by which runs are one group, of which W&B draws the mean: all that was varied but the seed; none
+    where no run was repeated by another seed."""
+    seeds = [axis.key for axis in study.axes.seeds]
+    return [key for key in _varied(study) if key not in seeds] if seeds else []
+
+
+def _varied(study: StudyView) -> list[str]:
+    """What was varied, as far as W&B's config of a run holds it."""
+    return [axis.key for axis in study.axes.varied if axis.key not in (CODE, CORPUS)]
+
+
+def _column(key: str) -> str:
+    """ "config:optimizer.value.lr": W&B keeps each top-level key's content under `value`."""
+    first, *rest = key.split(".")
+    return "config:" + ".".join([first, "value", *rest])
 
 
 def _panels() -> dict[str, list["wr.PanelTypes"]]:
@@ -105,7 +128,8 @@ def _blocks(
 
     by_size = size_law.read_law(study)
     sentences = [scaling_laws.verdict(study) or size_law.verdict(by_size), size_law.hold_out_sentence(by_size) or ""]
-    runs = wr.Runset(entity=entity, project=project, name=study.name, filters=[of_study])
+    groups = [f"config.{key}" for key in grouped(study)]
+    runs = wr.Runset(entity=entity, project=project, name=study.name, filters=[of_study], groupby=groups)
     sections = _panels()
     blocks: list[wr.BlockTypes] = [wr.P(format.flat(text)) for text in sentences if text]
     blocks += [wr.P(f"Warning: {format.flat(text)}") for text in scaling_laws.warnings(study, by_size)]

@@ -18,6 +18,7 @@ from zeroscale.core.jsonl import Row
 from zeroscale.runs import layout, status
 from zeroscale.runs.results import Json
 from zeroscale.runs.run import Run
+from zeroscale.runs.study import Study
 from zeroscale.training.trackers import wandb_log, wandb_start
 from zeroscale.training.trackers.follower import SCORED, Follower, Sink, SyncState
 from zeroscale.training.trackers.local import Files, TensorBoard
@@ -204,7 +205,8 @@ def _open_run(
         )
         print("  on with that one instead: zeroscale report study=… tracker=wandb, online", flush=True)
         identity = run_id(directory, settings_hash[:12] or "cell")
-    names = [(settings.get(part) or {}).get("name") for part in ("model", "data")]
+    label, varied = _called(directory)
+    names = [*((settings.get(part) or {}).get("name") for part in ("model", "data")), *varied]
     params = {f"params_{name}": count for name, count in (manifest.get("params") or {}).items()}
     return connect(
         tracker,
@@ -214,7 +216,19 @@ def _open_run(
         live=live,
         group=settings.get("study") or directory.parent.name,
         job_type="train",
-        name=directory.name,
+        name=label,
         tags=[str(name) for name in names if name],
         config={**settings, **params, "settings_hash": settings_hash, "cell": directory.name},
     )
+
+
+def _called(directory: Path) -> tuple[str, list[str]]:
+    """What a reader calls a run, and a tag for each setting that its study varied: "lr=0.003"."""
+    study = Study(directory.parent)
+    run = next((run for run in study.planned_axes.runs if run.name == directory.name), None)
+    if run is None:
+        return directory.name, []
+    axes = study.planned_axes
+    return axes.label(run), [
+        axes.text(axis.key, axes.value(run, axis.key)) for axis in axes.varied if axis.kind != "size"
+    ]
