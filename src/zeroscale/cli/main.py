@@ -107,6 +107,10 @@ def _run(arguments: list[str]) -> int:
         elsewhere = None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, multirun, study)
         assert jobs.study is not None
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
+    if command == "plan":
+        from zeroscale.cli.commands import plan
+
+        return plan.run(jobs.configs, jobs.study)
     return commands.run(command, select_runs.resolve(command, jobs.configs, filters))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from zeroscale.core import accelerators as table
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.launch.speed import Speed
 from zeroscale.model.flops import Params, flops_6nd, flops_per_token, params
 from zeroscale.model.memory import Device, Memory, Precision, Shape, Step, Strategy, memory_per_device
 from zeroscale.training.optimizer import OPTIMIZERS
@@ -44,6 +45,19 @@ class Plan:
     """hours · devices · price, in the price's currency."""
     price: float | None
     warnings: tuple[str, ...]
+    speed: Speed | None = None
+    """Of this machine, where the hours are by that."""
+
+    def at(self, speed: Speed) -> "Plan":
+        """The same with the hours that this machine takes at a speed that was seen on it."""
+        middle, _, _ = speed.hours(self.tokens)
+        cost = None if self.price is None else middle * self.devices * self.price
+        return replace(self, hours=middle, speed=speed, cost=cost)
+
+    @property
+    def hours_range(self) -> tuple[float, float] | None:
+        """The fewest and the most hours by the speeds that were seen on this machine."""
+        return None if self.speed is None else self.speed.hours(self.tokens)[1:]
 
 
 def plan_run(

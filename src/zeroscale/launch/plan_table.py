@@ -10,12 +10,16 @@ from zeroscale.launch.plan import Plan
 from zeroscale.model.memory import Memory
 
 
-def render(plans: Sequence[Plan]) -> str:
-    """One row per plan, a total, what the columns mean, and every warning once; for the terminal, without colours."""
+def render(plans: Sequence[Plan], at_once: int = 1) -> str:
+    """One row per plan, a total, what the columns mean, and every warning once; for the terminal, without colours.
+
+    Args:
+        at_once: runs that are trained at a time; the total of the hours is by the clock.
+    """
     from rich.console import Console
 
     rows = [_row(plan) for plan in plans]
-    totals = _totals(plans)
+    totals = _totals(plans, at_once)
     # A column that is empty in every row (cost without a price, DDP and FSDP on one device) is left out.
     titles = [title for title in TITLES if any(row.get(title) for row in rows)]
     columns = [Column(title, number=title != "run", total=totals.get(title, "")) for title in titles]
@@ -24,7 +28,7 @@ def render(plans: Sequence[Plan]) -> str:
     # A plain stream and as wide as it needs: what `plan` prints is the same in a terminal, a pipe and a file.
     Console(file=text, width=400, color_system=None, force_terminal=False).print(table.rich())
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join([*lines, *_notes(plans), *_rules(plans)]).strip("\n")
+    return "\n".join([*lines, *_notes(plans, at_once), *_rules(plans)]).strip("\n")
 
 
 def _rules(plans: Sequence[Plan]) -> list[str]:
@@ -61,6 +65,7 @@ TITLES = (
     "GiB ddp",
     "GiB fsdp",
     "hours",
+    "range",
     "cost",
 )
 
@@ -83,8 +88,40 @@ def _row(plan: Plan) -> dict[str, str]:
         "GiB ddp": _peak(plan.memory_ddp) if several else "",
         "GiB fsdp": _peak(plan.memory_fsdp) if several else "",
         "hours": _hours(plan.hours),
+        "range": _range(plan.hours_range),
         "cost": "" if plan.cost is None else money(plan.cost),
     }
+
+
+def _hours_here(plans: Sequence[Plan], at_once: int) -> list[str]:
+    """What hours on this machine stand on, or how to get some."""
+    here = [plan for plan in plans if plan.hardware is None]
+    if not here:
+        return []
+    together = f"; the total is with {at_once} at a time" if at_once > 1 else ""
+    lines = [
+        f"hours: on this machine, by {seen}; range: by the fastest and the slowest of them. Start and scoring are not "
+        f"counted{together}."
+        for seen in _seen(here)
+    ]
+    if unknown := [plan for plan in here if plan.speed is None]:
+        runs = "none" if len(unknown) == len(here) else f"none for {len(unknown)} of {len(here)} runs"
+        lines.append(
+            f"hours: {runs}, for no run of this size has been trained on this machine. measure=true times a few steps "
+            "here; hardware=H100_SXM mfu=0.4 reckons for other hardware."
+        )
+    return lines
+
+
+def _seen(plans: Sequence[Plan]) -> list[str]:
+    """ "2 to 5 earlier runs of the same size": what the speeds of this machine are taken from."""
+    texts = []
+    for measured, noun in ((False, "earlier runs of the same size"), (True, "steps measured now")):
+        counts = [plan.speed.count for plan in plans if plan.speed is not None and plan.speed.measured == measured]
+        if counts:
+            number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+            texts.append(f"{number} {noun.replace('runs', 'run') if number == '1' else noun}")
+    return texts
 
 
 def _peak(memory: Memory | None) -> str:
@@ -95,8 +132,17 @@ def _hours(hours: float | None) -> str:
     return duration(None if hours is None else 3600 * hours, "short")
 
 
-def _totals(plans: Sequence[Plan]) -> dict[str, str]:
+def _range(hours: tuple[float, float] | None) -> str:
+    if hours is None:
+        return ""
+    fewest, most = map(_hours, hours)
+    return fewest if fewest == most else f"{fewest} to {most}"
+
+
+def _totals(plans: Sequence[Plan], at_once: int) -> dict[str, str]:
     hours = [plan.hours for plan in plans if plan.hours is not None]
+    ranges = [plan.hours_range for plan in plans if plan.hours_range is not None]
+    fewest, most = (sum(ends) / at_once for ends in zip(*ranges, strict=True)) if ranges else (0.0, 0.0)
     costs = [plan.cost for plan in plans if plan.cost is not None]
     totals = {
         "run": f"total of {len(plans)}",
@@ -104,7 +150,8 @@ def _totals(plans: Sequence[Plan]) -> dict[str, str]:
         "steps": f"{sum(plan.steps for plan in plans):,}",
         "FLOPs": f"{sum(plan.flops for plan in plans):.2e}",
         "6ND": f"{sum(plan.flops_6nd for plan in plans):.2e}",
-        "hours": _hours(sum(hours) if plans and len(hours) == len(plans) else None),
+        "hours": _hours(sum(hours) / at_once if plans and len(hours) == len(plans) else None),
+        "range": _range((fewest, most)) if ranges and len(ranges) == len(plans) else "",
         "cost": money(sum(costs)) if len(costs) == len(plans) else "",
     }
     for title, memory in (
@@ -116,20 +163,23 @@ def _totals(plans: Sequence[Plan]) -> dict[str, str]:
     return totals
 
 
-def _notes(plans: Sequence[Plan]) -> list[str]:
+def _notes(plans: Sequence[Plan], at_once: int) -> list[str]:
     lines = [
         "params: all weights; non-emb.: without embeddings (Kaplan's N); matmul: with the head, without positions.",
         "FLOPs: tokens x (6 matmul + 12 L d T), both passes, full attention; 6ND leaves head and attention out.",
         "micro-batch: rows of one forward pass on one device × passes of a step.",
         "GiB: the most that a device holds at once of weights, gradients, optimizer states, activations and logits.",
     ]
-    where = {(plan.devices, plan.hardware, plan.mfu, plan.precision): None for plan in plans if plan.hours is not None}
+    where = {
+        (plan.devices, plan.hardware, plan.mfu, plan.precision): None
+        for plan in plans
+        if plan.hours is not None and plan.speed is None
+    }
     lines += [
         f"hours: on {devices} x {hardware}, {precision}, at {mfu:.0%} of the dense peak; scoring not counted."
         for devices, hardware, mfu, precision in where
     ]
-    if plans and all(plan.hardware is None for plan in plans):
-        lines.append("hours: none without hardware; name it, such as hardware=H100_SXM mfu=0.4.")
+    lines += _hours_here(plans, at_once)
     if any(plan.device == "cpu" for plan in plans):
         lines.append("On a CPU the process itself takes some 0.4 GiB besides, and its allocator keeps gaps.")
     lines += [

@@ -1,11 +1,14 @@
 """`zeroscale plan`: what each run will cost, before it starts."""
 
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import cast
+from pathlib import Path
+from typing import Literal, cast
 
 from pydantic.dataclasses import dataclass
 
 from zeroscale.cli.commands import LabelledConfig
+from zeroscale.config.study import LaunchConfig
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.types import STRICT, Devices, NonNegativeFloat, Share
 from zeroscale.config.validate import build_config
@@ -19,33 +22,69 @@ class PlanConfig:
     """What `plan` needs beside a run's own settings."""
 
     hardware: str | None
-    """A device of the table of peaks; None: this machine, without hours."""
+    """A device of the table of peaks; None: this machine."""
     devices: Devices | None
     """Of each run; None: `trainer.devices`."""
     mfu: Share
     """The share of the peak that the run is assumed to reach."""
     price: NonNegativeFloat | None
     """Of one device for an hour."""
+    measure: Literal["auto", True, False]
+    """Hours on this machine: True from a few steps measured now, "auto" from earlier runs, False none."""
 
 
-def run(configs: list[LabelledConfig]) -> int:
+def run(configs: list[LabelledConfig], study: LaunchConfig | None = None) -> int:
     """Prints what each run will cost, as one table."""
     from zeroscale.launch import plan_table
 
-    plans, faults = [], []
+    runs, faults = [], []
     for label, raw in configs:
         own = {field.name: raw.pop(field.name) for field in fields(PlanConfig) if field.name in raw}
         try:
             config = build_config(PlanConfig, own)
             if config.devices is not None:
                 raw["trainer"]["devices"] = config.devices
-            plans.append(_plan(build_config(TrainConfig, raw), config))
+            if config.hardware is not None and config.measure is True:
+                raise ZeroscaleError("measure=true measures this machine, and hardware names another: leave one out")
+            train = build_config(TrainConfig, raw)
+            runs.append((train, config, _plan(train, config)))
         except ZeroscaleError as error:
             faults.append(f"{label}: {error}" if label else str(error))
     if faults:
         raise ZeroscaleError("\n".join(dict.fromkeys(faults)))
-    print(plan_table.render(plans))
+    at_once = min(study.cells_at_once if study else 1, len(runs))
+    print(plan_table.render(_with_hours(runs, at_once), at_once))
     return 0
+
+
+def _with_hours(runs: Sequence[tuple[TrainConfig, PlanConfig, Plan]], at_once: int) -> list[Plan]:
+    """The plans, those for this machine with the hours that earlier runs or a measurement give."""
+    from zeroscale.launch import speed
+
+    speeds: dict[int, speed.Speed | None] = {}
+    for measure in (True, "auto"):
+        here = [place for place, (_, config, _) in enumerate(runs) if not config.hardware and config.measure == measure]
+        trains = [runs[place][0] for place in here]
+        if measure is True:
+            for place in here:
+                _check_fits(runs[place][2])
+            speeds |= dict(zip(here, speed.from_measurement(trains, at_once), strict=True))
+        elif here:
+            found = speed.from_earlier_runs(Path(trains[0].output_dir), trains, at_once)
+            speeds |= dict(zip(here, found, strict=True))
+    known = [speeds.get(place) for place in range(len(runs))]
+    return [plan.at(rate) if rate else plan for (_, _, plan), rate in zip(runs, known, strict=True)]
+
+
+def _check_fits(plan: Plan) -> None:
+    """A step that does not fit would make this machine swap, or end other processes."""
+    from zeroscale.core import machine
+
+    if plan.device == "cpu" and plan.memory.peak > machine.free_memory():
+        raise ZeroscaleError(
+            f"{plan.name}: a step takes {plan.memory.peak / 2**30:.1f} GiB, and this machine has "
+            f"{machine.free_memory() / 2**30:.1f} GiB free: it cannot be measured here"
+        )
 
 
 def _plan(train: TrainConfig, config: PlanConfig) -> Plan:
