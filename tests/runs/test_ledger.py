@@ -12,7 +12,6 @@ from zeroscale.model.flops import flops_per_token, params
 from zeroscale.runs import ledger
 from zeroscale.runs.study import Study
 from zeroscale.scaling import runs_csv
-from zeroscale.scaling.csv_runs.cells import setting_in
 
 
 def test_a_row_for_each_checkpoint_sorted_by_size_then_step(make_study):
@@ -83,7 +82,7 @@ def test_the_type_of_a_settings_column_is_that_of_its_values(tmp_path, disk, val
     study = Study(tmp_path)
     assert str(study.ledger["optimizer.x"].dtype) == dtype
     rows = [row for _, row in ledger.read_rows(study.write_ledger())]
-    assert [setting_in(row["optimizer.x"]) for row in rows] == back
+    assert [ledger.setting(row["optimizer.x"]) for row in rows] == back
 
 
 def test_a_run_that_is_gone_leaves_no_trace(tmp_path, disk):

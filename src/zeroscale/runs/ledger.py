@@ -3,12 +3,14 @@
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_file, write_text
+from zeroscale.core.format import number
 from zeroscale.core.jsonl import Row
 from zeroscale.core.parsing import regular_file
 from zeroscale.model.flops import flops_6nd
@@ -137,6 +139,17 @@ def parse_rows(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
         return [(line, {name: cell for name, cell in row.items() if name}) for line, row in enumerate(reader, start=2)]
     except csv.Error as error:
         raise ZeroscaleError(f"{path} cannot be read ({error}): delete it, the next report writes it anew") from error
+
+
+def setting(text: str) -> Value:
+    """A field of a setting's column as it was typed: an integer, a float, a truth value, a word; None where it is
+    empty."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    value = number(text)
+    return value if value is not None else text or None
 
 
 def _rows(run: Run, axes: Axes, settings: Sequence[str]) -> list[Row]:
