@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_yaml_travels_inside(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ("conf", "evals", "sweeps"):
+    for folder in ("conf", "evals", "sweeps", "template"):
         for path in (ROOT / folder).rglob("*.*"):
             assert f"zeroscale/_share/{path.relative_to(ROOT).as_posix()}" in names
     assert any(name.startswith("zeroscale/report/assets/") for name in names)

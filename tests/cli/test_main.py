@@ -106,7 +106,7 @@ def test_no_key_bears_the_name_of_a_group_or_folder():
 def test_free_text_reaches_the_settings_as_it_was_typed(text):
     if text[0] in "'\"[" or text in ("null", "???"):
         return  # already quoted, or a value of Hydra's own grammar: nothing, and a value that is still to be given
-    _, overrides = main._split([f"runs={text}"])
+    overrides = main._overrides([f"runs={text}"], False)
     (job,) = compose.compose("fit", overrides).configs
     assert job[1]["runs"] == text
 
@@ -114,14 +114,14 @@ def test_free_text_reaches_the_settings_as_it_was_typed(text):
 @pytest.mark.parametrize("key", ["data.split_on", "data.document_start", "data.path"])
 def test_a_bracket_begins_a_mark_or_a_pattern_and_no_list(key):
     for typed, text in [("[EOS]", "[EOS]"), ("[A-Z]*.txt", "[A-Z]*.txt"), ("'[EOS]'", "[EOS]"), ('"[x]"', "[x]")]:
-        _, overrides = main._split(["data=files", "data.path=x", f"{key}={typed}"])
+        overrides = main._overrides(["data=files", "data.path=x", f"{key}={typed}"], False)
         (job,) = compose.compose("data", overrides).configs
         assert job[1]["data"][key.removeprefix("data.")] == text
 
 
 def test_with_multirun_a_comma_separates_free_text():
-    multirun, overrides = main._split(["-m", "checkpoint=a b,c:d", "cards=core"])
-    jobs = compose.compose("eval", overrides, multirun)
+    overrides = main._overrides(["checkpoint=a b,c:d", "cards=core"], True)
+    jobs = compose.compose("eval", overrides, True)
     assert [config["checkpoint"] for _, config in jobs.configs] == ["a b", "c:d"]
 
 

@@ -56,7 +56,7 @@ DIGITS = "9" * 5000
         (["=x"], "Could not override"),
         (["++x"], "write key=value"),
         ([""], "write key=value"),
-        (["--config-name", "x"], "unknown option"),
+        (["--config-name", "x"], "--config-name x"),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -180,7 +180,7 @@ def test_a_terminal_is_not_commanded_by_a_text(sample, monkeypatch):
 @example("${x} \\${y} \\\\'", False)
 def test_a_prompt_arrives_as_it_was_typed(text, multirun):
     for prompt in (text, f"'{text}"):
-        _, overrides = main._split([f"prompt={prompt}", "checkpoint=x"])
+        overrides = main._overrides([f"prompt={prompt}", "checkpoint=x"], False)
         (job,) = compose.compose("sample", overrides, multirun).configs
         assert job[1]["prompt"] == prompt
 

@@ -100,20 +100,20 @@ def test_keys_of_a_path_reach_hydra_as_free_text():
     ],
 )
 def test_it_is_expanded_wherever_it_is_given(home, command, kind, overrides, get, value):
-    _, quoted = main._split(overrides)
+    quoted = main._overrides(overrides, False)
     (job,) = compose(command, quoted).configs
     assert get(build_config(kind, job[1])) == value.replace("~", str(home))
 
 
 def test_each_value_of_a_multirun_is_expanded(home):
-    multirun, quoted = main._split(["-m", "checkpoint=~/a,~/b"])
+    multirun, quoted = True, main._overrides(["checkpoint=~/a,~/b"], True)
     jobs = compose("eval", quoted, multirun).configs
     assert [build_config(EvalConfig, raw).checkpoint for _, raw in jobs] == [f"{home}/a", f"{home}/b"]
 
 
 def test_what_the_settings_hash_holds_stays_as_it_was_typed(home):
     def train(*overrides):
-        (job,) = compose("train", main._split(list(overrides))[1]).configs
+        (job,) = compose("train", main._overrides(list(overrides), False)).configs
         return build_config(TrainConfig, job[1])
 
     files = train("data=files", "data.path=~/texts", "tokenizer=gpt2", "tokenizer.path=~/gpt2")

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
-from zeroscale.cli import compose, main
+from zeroscale.cli import compose, main, options
 from zeroscale.config.train import TrainConfig
 from zeroscale.config.validate import build_config
 from zeroscale.core.files import try_lock
@@ -161,7 +161,8 @@ def test_a_cell_of_a_killed_shell_is_taken_up_when_its_orphan_has_left(zeroscale
 
 
 def _cells(arguments: list[str]) -> list[TrainConfig]:
-    multirun, overrides = main._split(arguments)
+    given = options.parse(arguments)
+    multirun, overrides = given.multirun, main._overrides(given.rest, given.multirun)
     return [build_config(TrainConfig, config) for _, config in compose.compose("train", overrides, multirun).configs]
 
 

@@ -94,17 +94,19 @@ def _hydra() -> Iterator[None]:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    from zeroscale.cli.composing import search_path
+
+    search_path.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(paths.conf()), version_base="1.3"):
         yield
 
 
-def _searchpath() -> str:
-    return f"hydra.searchpath=[{quote('file://' + str(paths.share()))}]"
-
-
-def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
+def compose(command: str, overrides: list[str], multirun: bool = False, config_name: str | None = None) -> Jobs:
     """Composes every job of a command line without running one, so that all faults are known before the first starts.
+
+    Args:
+        config_name: of the file in conf/ that is composed in place of the command's own.
 
     Raises:
         ZeroscaleError: an override that Hydra cannot place, with the nearest key.
@@ -115,6 +117,7 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    name = config_name or command
     with _hydra():
         try:
             for text in overrides:
@@ -123,13 +126,13 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
             loader = GlobalHydra.instance().config_loader()
             override_checks.check_choices(parsed, loader)
             fixed = [text for text, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
-            base = _compose_one(command, fixed, with_hydra=True)
+            base = _compose_one(name, fixed, with_hydra=True)
             sweep = multirun or str(base.hydra.mode or "").endswith("MULTIRUN")
             if not sweep:
                 swept = [text for text in overrides if text not in fixed]
                 if swept:
                     raise ZeroscaleError(f"{swept[0]} names several values; add -m to run once per value")
-                config, study = _settings(command, _compose_one(command, overrides))
+                config, study = _settings(command, _compose_one(name, overrides))
                 return Jobs([("", config)], sweep=False, launcher="basic", study=study)
             given = {override.key_or_group for override in parsed}
             extra = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items() if key not in given]
@@ -141,11 +144,11 @@ def compose(command: str, overrides: list[str], multirun: bool = False) -> Jobs:
             study = None
             for batch in batches:
                 label = " ".join(text for text in batch if text.lstrip("+").partition("=")[0] in varying)
-                config, study = _settings(command, _compose_one(command, batch))
+                config, study = _settings(command, _compose_one(name, batch))
                 configs.append((label, config))
             return Jobs(configs, sweep=True, launcher=_launcher(base), study=study)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ZeroscaleError(_hydra_message(command, error)) from error
+            raise ZeroscaleError(_hydra_message(name, error)) from error
 
 
 def _settings(command: str, composed: "DictConfig") -> "tuple[RawConfig, LaunchConfig | None]":
@@ -168,7 +171,7 @@ def _launcher(composed: "DictConfig") -> str:
 def _compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> "DictConfig":
     from hydra import compose
 
-    return compose(command, overrides=[_searchpath(), *overrides], return_hydra_config=with_hydra)
+    return compose(command, overrides=overrides, return_hydra_config=with_hydra)
 
 
 def _plain(config: "DictConfig") -> RawConfig:
@@ -200,6 +203,8 @@ def _hydra_message(command: str, error: Exception) -> str:
     text = re.sub(r"\s*To append to your (config|default list) use .*", "", text)
     text = re.sub(r"See https?://\S+ for details", "", text)
     text = re.sub(r"\n\s*", "\n    ", text.strip())
+    if text.startswith("Cannot find primary config"):
+        return f"--config-name {command}: there is no conf/{command}.yaml, shipped or in your own folder"
     if type(error).__name__ == "OverrideParseException":
         return f"cannot read the override {error.override!r}: {text}. Quote text with spaces or brackets: key='a b'"  # type: ignore[attr-defined]
     if "'hydra/launcher/" in text:
@@ -247,7 +252,7 @@ def _nearest_key(command: str, wrong: str) -> str:
     return f"\n    the nearest key is {near[0]}" if near else ""
 
 
-def launch_sweep(overrides: list[str], multirun: bool, study: Path) -> None:
+def launch_sweep(overrides: list[str], multirun: bool, study: Path, config_name: str) -> None:
     """Hydra's multirun, for launchers that start jobs elsewhere; each leaves its outcome in the run's status.json.
 
     Args:
@@ -256,6 +261,9 @@ def launch_sweep(overrides: list[str], multirun: bool, study: Path) -> None:
     import hydra
 
     from zeroscale.cli.commands import train
+    from zeroscale.cli.composing import search_path
+
+    search_path.register()
 
     def job(composed: "DictConfig") -> None:
         config, launch = _settings("train", composed)
@@ -263,7 +271,6 @@ def launch_sweep(overrides: list[str], multirun: bool, study: Path) -> None:
         train.run_job(config, launch)
 
     own_overrides = [
-        _searchpath(),
         # Hydra's own directories and logs stay out of the study: runs name their directories by their settings.
         "hydra.output_subdir=null",
         "hydra.run.dir=.",
@@ -275,6 +282,6 @@ def launch_sweep(overrides: list[str], multirun: bool, study: Path) -> None:
     argv = sys.argv
     sys.argv = ["zeroscale train", *own_overrides, *overrides, *(["-m"] if multirun else [])]
     try:
-        hydra.main(version_base="1.3", config_path=str(paths.conf()), config_name="train")(job)()
+        hydra.main(version_base="1.3", config_path=str(paths.conf()), config_name=config_name)(job)()
     finally:
         sys.argv = argv

@@ -3,6 +3,7 @@
 from zeroscale import __version__
 from zeroscale.cli.commands import COMMANDS
 from zeroscale.core import paths
+from zeroscale.core.own import folder
 
 USAGE = f"""zeroscale {__version__}: ladders of GPT-2-style models, zero-shot scores, scaling laws.
 
@@ -19,6 +20,9 @@ Start here:
   zeroscale COMMAND --help                   its settings, with their defaults
   -m (or --multirun) with key=a,b,c          once per value
 """
+
+OTHERS = {"init": "makes a folder of your own: configurations, a sweep, a card, an optimizer in Python"}
+"""Commands that compose no configuration."""
 
 # Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a
 # bracket in a path is nothing special.
@@ -60,10 +64,8 @@ VERBATIM = {"prompt"}
 def print_usage() -> None:
     """All commands, one line each."""
     width = max(map(len, COMMANDS))
-    print(
-        USAGE.format(commands="\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())),
-        end="",
-    )
+    summaries = {name: command.summary for name, command in COMMANDS.items()} | OTHERS
+    print(USAGE.format(commands="\n".join(f"  {name:<{width}}  {line}" for name, line in summaries.items())), end="")
 
 
 def print_help(command: str) -> None:
@@ -72,18 +74,20 @@ def print_help(command: str) -> None:
     print(f"zeroscale {command}: {COMMANDS[command].summary}\n")
     print("Settings, as conf/" + f"{command}.yaml composes them (override with key=value):\n")
     print("\n".join("  " + line for line in source.rstrip().splitlines()))
-    groups = sorted(path.name for path in paths.conf().iterdir() if path.is_dir())
+    groups = folder.groups()
     if command in ("train", "plan", "data", "report"):
         shown = {"data": ["data", "tokenizer"], "report": ["tracker"]}.get(command, groups)
         print("\nGroups (choose with group=choice, change inside with group.key=value):\n")
         for group in shown:
-            print(
-                f"  {group + ':':<11}" + ", ".join(sorted(path.stem for path in (paths.conf() / group).glob("*.yaml")))
-            )
+            print(f"  {group + ':':<11}" + ", ".join(folder.choices(group)))
     if command in ("train", "plan"):
         print("\nSweeps (+sweeps=NAME):\n")
-        print("  " + ", ".join(sorted(path.stem for path in (paths.share() / "sweeps").glob("*.yaml"))))
+        print("  " + ", ".join(folder.choices("sweeps")))
     if command in ("eval", "compare", "data", "overlap"):
         print("\nCards (cards=[a,b] or a suite):\n")
-        print("  cards:  " + ", ".join(sorted(path.stem for path in paths.evals().glob("*.yaml"))))
-        print("  suites: " + ", ".join(sorted(path.stem for path in (paths.evals() / "suites").glob("*.yaml"))))
+        print("  cards:  " + ", ".join(_names_in("")))
+        print("  suites: " + ", ".join(_names_in("suites")))
+
+
+def _names_in(kind: str) -> list[str]:
+    return sorted({path.stem for evals in folder.evals() for path in (evals / kind).glob("*.yaml")})

@@ -10,13 +10,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from zeroscale import __version__
-from zeroscale.cli import commands, help, streams
+from zeroscale.cli import commands, help, options, streams
 from zeroscale.cli.commands import COMMANDS
 from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes, read_value
 from zeroscale.cli.help import FREE_TEXT, NEVER_LISTS, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
 from zeroscale.core.machine import thread_refusal
+from zeroscale.core.own.code import place_of
 
 if TYPE_CHECKING:
     from zeroscale.runs.where import Wanted
@@ -74,6 +75,9 @@ def _report(error: Exception) -> int:
     if refusal := thread_refusal(error):
         streams.say_error(f"zeroscale: {refusal}")
         return 2
+    if place := place_of(error):
+        streams.say_error(f"zeroscale: {place}: {type(error).__name__}: {error}")
+        return 2
     streams.say_error(
         f"zeroscale: {type(error).__name__}: {error}\n"
         "This is a fault of zeroscale's own; ZEROSCALE_TRACEBACK=1 shows where."
@@ -89,22 +93,35 @@ def _run(arguments: list[str]) -> int:
         print(f"zeroscale {__version__}")
         return 0
     command, *rest = arguments
+    if command == "init":
+        from zeroscale.cli import init_folder
+
+        return init_folder.run(rest)
     if command not in COMMANDS:
-        raise ZeroscaleError(f"there is no command {command!r}{nearest(command, COMMANDS)}; see zeroscale --help")
-    if "-h" in rest or "--help" in rest:
+        known = [*COMMANDS, *help.OTHERS]
+        raise ZeroscaleError(f"there is no command {command!r}{nearest(command, known)}; see zeroscale --help")
+    given = options.parse(rest)
+    if given.help:
         help.print_help(command)
         return 0
+    return _run_command(command, given)
+
+
+def _run_command(command: str, given: options.Options) -> int:
     from zeroscale.cli import select_runs
 
-    filters = {key: value for key, value in map(_filter, rest) if key}
-    multirun, overrides = _split([argument for argument in rest if not argument.startswith(PREFIX)])
+    filters = {key: value for key, value in map(_filter, given.rest) if key}
+    overrides = _overrides([argument for argument in given.rest if not argument.startswith(PREFIX)], given.multirun)
     if filters:
         select_runs.check(command, filters)
-    jobs = compose(command, overrides, multirun)
+    jobs = compose(command, overrides, given.multirun, given.config_name)
     if command == "train" and jobs.sweep:
         from zeroscale.cli.commands import train
 
-        elsewhere = None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, multirun, study)
+        name = given.config_name or command
+        elsewhere = (
+            None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, given.multirun, study, name)
+        )
         assert jobs.study is not None
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
     if command == "plan":
@@ -124,15 +141,15 @@ def _filter(argument: str) -> "tuple[str, Wanted]":
     return key.removeprefix(PREFIX), read_value(value)
 
 
-def _split(arguments: list[str]) -> tuple[bool, list[str]]:
-    multirun = any(argument in ("-m", "--multirun") for argument in arguments)
-    overrides = [argument for argument in arguments if argument not in ("-m", "--multirun")]
-    for argument in overrides:
+def _overrides(arguments: list[str], multirun: bool) -> list[str]:
+    for argument in arguments:
         if argument.startswith("-"):
-            raise ZeroscaleError(f"unknown option {argument}; overrides are key=value, options are -m and --help")
+            raise ZeroscaleError(
+                f"unknown option {argument}; overrides are key=value, the most used options -m and --help"
+            )
         if "=" not in argument and not argument.startswith("~"):
             raise ZeroscaleError(f"{argument!r} is not an override; write key=value")
-    return multirun, [_quoted(argument, multirun) for argument in overrides]
+    return [_quoted(argument, multirun) for argument in arguments]
 
 
 def _quoted(argument: str, multirun: bool) -> str:

@@ -17,8 +17,8 @@ MAX_DEPTH = 20
 """Brackets in brackets: Hydra's parser descends into each."""
 MAX_DIGITS = 300
 """Of a number: a double has 309 before its point."""
-# Of Hydra's own settings those that mean something here: where a sweep's jobs start.
-_OF_HYDRA = ("hydra/launcher", "hydra.launcher.")
+# Of Hydra's own settings those that mean something here: where a sweep's jobs start, where groups are looked for.
+_OF_HYDRA = ("hydra/launcher", "hydra.launcher.", "hydra.searchpath")
 _TOKENS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\\.|[\[\](){}]|[0-9_.]+", re.DOTALL)
 
 
@@ -34,7 +34,8 @@ def check_text(override: str) -> None:
         raise ZeroscaleError(f"{override[:80]!r} names no setting; write key=value")
     if bare.partition(".")[0].partition("/")[0].partition("@")[0] == "hydra" and not bare.startswith(_OF_HYDRA):
         raise ZeroscaleError(
-            f"{bare}: of Hydra's own settings the command line takes hydra/launcher=NAME and hydra.launcher.KEY=VALUE"
+            f"{bare}: of Hydra's own settings the command line takes hydra/launcher=NAME, "
+            "hydra.launcher.KEY=VALUE and hydra.searchpath=[file://DIR]"
         )
     depth = 0
     for token in _TOKENS.findall(value):

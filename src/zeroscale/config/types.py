@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from zeroscale.core.machine import MAX_THREADS
+from zeroscale.core.own.code import is_own
 from zeroscale.core.paths import check_length
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -36,6 +37,21 @@ CardNames = tuple[
     Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|.+\.ya?ml)$"), AfterValidator(check_length)], ...
 ]
 """Cards or suites by name, or the paths of cards of one's own."""
+
+Options = dict[str, str | int | float | bool | list[int | float | str | bool] | None]
+"""Arguments of Python of the user's own."""
+
+
+def one_of_or_own(*names: str) -> AfterValidator:
+    """One of these names, or `module:name`: Python of the user's own (`core.own.code`)."""
+
+    def check(value: str) -> str:
+        if value not in names and not is_own(value):
+            raise ValueError(f"should be {', '.join(names)}, or module:name of your own folder's Python")
+        return value
+
+    return AfterValidator(check)
+
 
 Setting = str | int | float | bool | None
 Filters = dict[str, Setting | Annotated[tuple[Setting, ...], Field(strict=False, min_length=1)]]

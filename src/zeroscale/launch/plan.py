@@ -7,7 +7,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch.speed import Speed
 from zeroscale.model.flops import Params, flops_6nd, flops_per_token, params
 from zeroscale.model.memory import Device, Memory, Precision, Shape, Step, Strategy, memory_per_device
-from zeroscale.training.optimizer import OPTIMIZERS
+from zeroscale.training.optimizer import states_of
 
 # What CUDA, its libraries' workspaces and the allocator's gaps take beside the tensors: none of it is in `Memory`.
 RESERVED_BYTES = 2**30
@@ -91,7 +91,7 @@ def plan_run(
     Args:
         tokens: trained on in all; a whole number of batches.
         batch_tokens: of one optimizer step, over all devices.
-        optimizer: a name of `training.optimizer.OPTIMIZERS`, for the memory of its states.
+        optimizer: a name of `training.optimizer.OPTIMIZERS` or module:name, for the memory of its states.
         micro_batch_rows: sequences of `context` tokens in one forward pass on one device; None: no accumulation.
         hardware: a device of `scaling.hardware`; others give no hours.
         mfu: share of the dense peak that the run is assumed to reach, of FLOPs with full attention counted.
@@ -126,7 +126,7 @@ def plan_run(
     if mfu is not None and not 0 < mfu <= 1:
         raise ZeroscaleError(f"{name}: mfu={mfu} is impossible: it is a share, such as 0.4")
     sizes = Shape(n_layer, d_model, n_head, 4 * d_model if d_inner is None else d_inner, vocab_size, counts)
-    states = OPTIMIZERS[optimizer].states
+    states = states_of(optimizer)
     step = Step(
         rows * context, accumulation, devices, strategy, precision, device, activation_checkpointing, compiled, states
     )

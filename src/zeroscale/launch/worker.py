@@ -19,6 +19,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock
 from zeroscale.core.machine import read_number, thread_count, thread_refusal
+from zeroscale.core.own.code import place_of
 from zeroscale.launch import process
 from zeroscale.runs import layout, status
 from zeroscale.runs.run import Run
@@ -122,6 +123,8 @@ def _reason(error: BaseException, directory: Path) -> str:
     if refusal := thread_refusal(error):
         return refusal
     first = (str(error).strip() or "no message").splitlines()[0]
+    if place := place_of(error):
+        first = f"{first} ({place})"
     return f"{type(error).__name__}: {first}; the traceback is in {directory / layout.LOG}"
 
 

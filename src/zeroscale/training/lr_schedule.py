@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from zeroscale.config.optimizer import ScheduleConfig
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.own import code as own_code
+from zeroscale.core.own.code import is_own
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,27 @@ def lr_at(
     position = Position(step, steps, batch_tokens, decay_start)
     if position.tokens < schedule.warmup_tokens:
         return peak * position.tokens / schedule.warmup_tokens
+    if is_own(schedule.name):
+        return peak * _own(position, schedule)
     return peak * SCHEDULES[schedule.name](position, schedule)
+
+
+def _own(position: Position, schedule: ScheduleConfig) -> float:
+    """A schedule of the user's own, called as those of `SCHEDULES`.
+
+    Raises:
+        ZeroscaleError: it is no function, or gives no share of the peak.
+    """
+    function = own_code.load(schedule.name, "schedule.name")
+    if not callable(function):
+        raise ZeroscaleError(f"schedule.name={schedule.name}: is no function")
+    share = function(position, schedule)
+    if not isinstance(share, int | float) or not math.isfinite(share) or share < 0:
+        raise ZeroscaleError(
+            f"schedule.name={schedule.name}: gave {share!r} at step {position.step}; a share of the peak is a number "
+            "of at least 0"
+        )
+    return float(share)
 
 
 def constant(position: Position, schedule: ScheduleConfig) -> float:

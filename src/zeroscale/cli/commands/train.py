@@ -15,6 +15,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.paths import expand_home
 from zeroscale.launch import launcher
 from zeroscale.runs import layout, status
+from zeroscale.runs.identity.code import own_files
 from zeroscale.runs.run import Run
 
 
@@ -32,6 +33,7 @@ def cells_of(configs: Sequence[LabelledConfig], devices: dict[str, int] | None) 
         raise ZeroscaleError("\n".join(faults))
     for cell in cells:
         _check_homes(cell)
+        own_files(cell)
         _check_cards(cell)
     return cells
 

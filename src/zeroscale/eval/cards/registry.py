@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.own import folder as own
 from zeroscale.core.parsing import yaml_text
 from zeroscale.eval.cards.card import INTERNAL, Card
 from zeroscale.eval.cards.schema import Part, Subset, Text, fault
@@ -67,6 +68,17 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.evals().glob("*.yaml"))
 
 
+def _files(kind: str = "") -> dict[str, Path]:
+    """Cards, or suites, by name: those of the user's own folder and the shipped ones; the user's win."""
+    found = [path for folder in reversed(own.evals()) for path in sorted((folder / kind).glob("*.yaml"))]
+    return {path.stem: path for path in found}
+
+
+def is_own(card: Card) -> bool:
+    """Whether a card is the user's own: its file is none of the shipped ones."""
+    return card.path.resolve().parent != paths.evals().resolve()
+
+
 class _SubsetSizes(Part):
     seed: int
     examples: dict[str, Annotated[int, Field(gt=0)]]
@@ -82,10 +94,12 @@ class _Suite(Part):
 
 def suites() -> dict[str, list[str]]:
     """The shipped suites: name → cards, as results will name them."""
-    shipped = {path.stem: _suite(path) for path in sorted((paths.evals() / "suites").glob("*.yaml"))}
-    return {
-        name: [f"{card}-{name}" if suite.subset else card for card in suite.cards] for name, suite in shipped.items()
-    }
+    return _members_of({path.stem: path for path in sorted((paths.evals() / "suites").glob("*.yaml"))})
+
+
+def _members_of(suites: dict[str, Path]) -> dict[str, list[str]]:
+    read = {name: _suite(path) for name, path in suites.items()}
+    return {name: [f"{card}-{name}" if suite.subset else card for card in suite.cards] for name, suite in read.items()}
 
 
 def _suite(path: Path) -> _Suite:
@@ -103,10 +117,11 @@ def _suite(path: Path) -> _Suite:
 def _members(suite: Path) -> dict[str, Card]:
     """The cards of a suite by the names they go by in it."""
     content = _suite(suite)
-    unknown = [name for name in content.cards if name not in names()]
+    files = _files()
+    unknown = [name for name in content.cards if name not in files]
     if unknown:
         raise ZeroscaleError(f"suite {suite} names cards that do not exist: {', '.join(unknown)}")
-    cards = [load(paths.evals() / f"{name}.yaml") for name in content.cards]
+    cards = [load(files[name]) for name in content.cards]
     if sizes := content.subset:
         cards = [
             card.with_subset(Subset(suite=suite.stem, examples=sizes.examples[card.name], seed=sizes.seed))
@@ -116,24 +131,25 @@ def _members(suite: Path) -> dict[str, Card]:
 
 
 def resolve(cards: Sequence[str]) -> list[Card]:
-    """Cards by name, suites by name, files by path (ending in .yaml), each once, in the order given.
+    """Cards by name, suites by name, files by path (ending in .yaml), each once, in the order given. Cards and suites
+    of the user's own folder win over shipped ones of the same name.
 
     `CARD-SUITE` is a card as a suite with a subset scores it.
 
     Raises:
         ZeroscaleError: for an unknown name, with the nearest that exists.
     """
-    known = names()
-    collections = suites()
+    known, suite_files = _files(), _files("suites")
+    collections = _members_of(suite_files)
     resolved: dict[str, Card] = {}
     for name in cards:
         card, _, suite = name.rpartition("-")
         if name in collections:
-            resolved |= _members(paths.evals() / "suites" / f"{name}.yaml")
+            resolved |= _members(suite_files[name])
         elif name in known:
-            resolved[name] = load(paths.evals() / f"{name}.yaml")
+            resolved[name] = load(known[name])
         elif card and name in collections.get(suite, []):
-            resolved[name] = _members(paths.evals() / "suites" / f"{suite}.yaml")[name]
+            resolved[name] = _members(suite_files[suite])[name]
         elif name.endswith((".yaml", ".yml")):
             resolved[name] = load(Path(name))
         else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypedDict
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
+from zeroscale.core.own import code as own_code
 
 if TYPE_CHECKING:
     from zeroscale.config.train import TrainConfig
@@ -67,8 +68,13 @@ def of(config: "TrainConfig") -> CodeFacts:
 
 
 def own_files(config: "TrainConfig") -> dict[str, Path]:
-    """The files of the user's own that the settings name, by the names that records give them."""
-    return {}
+    """The files of the user's own that the settings name, by the names that records give them (in its folder)."""
+    named = {"optimizer.name": config.optimizer.name, "schedule.name": config.schedule.name}
+    found: dict[str, Path] = {}
+    for key, name in named.items():
+        if own_code.is_own(name):
+            found |= own_code.files(name, key)
+    return found
 
 
 def is_now(recorded: CodeFacts, own: Own | None = None) -> bool:

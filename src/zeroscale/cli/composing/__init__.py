@@ -1,0 +1,1 @@
+"""What of Hydra's composition is ours: where it looks, and what it shows."""
