@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from zeroscale.cli import override_checks
+from zeroscale.cli import override_checks, slips
 from zeroscale.cli.help import VERBATIM
 from zeroscale.config.raw import RawConfig
 from zeroscale.core import paths
@@ -232,6 +232,8 @@ def _failing_interpolation(error: Exception) -> str | None:
 
 
 def _nearest_key(command: str, wrong: str) -> str:
+    if (other := slips.other_name(command, wrong)) is not None:
+        return f"\n    {other}"
     keys: list[str] = []
 
     def walk(node: RawConfig, prefix: str) -> None:

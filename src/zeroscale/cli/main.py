@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from zeroscale import __version__
-from zeroscale.cli import commands, help, options, streams
+from zeroscale.cli import commands, help, options, slips, streams
 from zeroscale.cli.commands import COMMANDS
 from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes, read_value
 from zeroscale.cli.help import FREE_TEXT, NEVER_LISTS, VERBATIM
@@ -110,14 +110,16 @@ def _run(arguments: list[str]) -> int:
 def _run_command(command: str, given: options.Options) -> int:
     from zeroscale.cli import select_runs
 
-    filters = {key: value for key, value in map(_filter, given.rest) if key}
-    overrides = _overrides([argument for argument in given.rest if not argument.startswith(PREFIX)], given.multirun)
+    rest = slips.mended(command, given.rest)
+    filters = {key: value for key, value in map(_filter, rest) if key}
+    overrides = _overrides([argument for argument in rest if not argument.startswith(PREFIX)], given.multirun)
     if filters:
         select_runs.check(command, filters)
     jobs = compose(command, overrides, given.multirun, given.config_name)
     if command == "train" and jobs.sweep:
         from zeroscale.cli.commands import train
 
+        slips.check_launcher(jobs.launcher)
         name = given.config_name or command
         elsewhere = (
             None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, given.multirun, study, name)
@@ -147,8 +149,6 @@ def _overrides(arguments: list[str], multirun: bool) -> list[str]:
             raise ZeroscaleError(
                 f"unknown option {argument}; overrides are key=value, the most used options -m and --help"
             )
-        if "=" not in argument and not argument.startswith("~"):
-            raise ZeroscaleError(f"{argument!r} is not an override; write key=value")
     return [_quoted(argument, multirun) for argument in arguments]
 
 
