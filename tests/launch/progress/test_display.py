@@ -39,7 +39,8 @@ def test_of_several_at_once_each_has_a_line(width):
         assert len(line) <= width
         if width >= 80:
             assert name in line and "loss 5.413" in line and "0:12 left" in line
-    assert drawn(bars.total(width, 2, 2, 30, "4:12"), width)[0].startswith("2 of 30 runs done  2 running")
+    assert drawn(bars.total(width, 2, 0, 2, 30, "4:12"), width)[0].startswith("2 of 30 runs done  2 running")
+    assert drawn(bars.total(80, 2, 1, 2, 30, ""), 80)[0] == "2 of 30 runs done  1 failed  2 running"
 
 
 def test_a_long_word_of_the_scoring_does_not_push_the_rest_off_the_line():

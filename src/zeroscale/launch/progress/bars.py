@@ -45,11 +45,12 @@ def row(width: int, label: str, progress: Progress | None, stage: str, labels: S
     return _line(name, progress, words, min(_LONGEST, width - used))
 
 
-def total(width: int, ended: int, running: int, count: int, whole: str) -> "RenderableType":
+def total(width: int, done: int, failed: int, running: int, count: int, whole: str) -> "RenderableType":
     """How many of all runs are done, and the time until the last is."""
     from rich.text import Text
 
-    words = [f"{ended} of {count} runs done", f"{running} running", *([f"{whole} left"] if whole else [])]
+    words = [f"{done} of {count} runs done", *([f"{failed} failed"] if failed else [])]
+    words += [*([f"{running} running"] if running else []), *([f"{whole} left"] if whole else [])]
     return Text(_GAP.join(words)[:width], no_wrap=True, overflow="ellipsis")
 
 

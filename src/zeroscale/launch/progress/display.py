@@ -45,7 +45,7 @@ class Display:
         self._at_once = at_once
         self._left = TimeLeft(costs or {}, at_once)
         self._active: dict[str, _Active] = {}
-        self._ended = 0
+        self._done = self._failed = 0
         self._skipped: dict[str, int] = {}
         self._lines: list[str] = []
         self._said: set[str] = set()
@@ -127,7 +127,7 @@ class Display:
         """A run was done already. Of a sweep, the runs that follow each other are counted in one line."""
         with self._changing():
             self._left.end(name, done=False)
-            self._ended += 1
+            self._done += 1
             if self.several:
                 self._skipped[note] = self._skipped.get(note, 0) + 1
             else:
@@ -176,7 +176,8 @@ class Display:
             self._left.end(name, done=state == "done")
             if state == "busy":
                 return
-            self._ended += name in self._numbers
+            self._done += state == "done" and name in self._numbers
+            self._failed += state == "failed" and name in self._numbers
             took = duration(time.monotonic() - run.began, "clock") if run else ""
             if state == "done":
                 progress = run.progress if run else None
@@ -198,11 +199,11 @@ class Display:
             whole = self._whole()
             total = len(self._labels)
             if not active:
-                return Text(f"{self._ended} of {total} done" if self.several else "")
+                return bars.total(width, self._done, self._failed, 0, total, whole) if self.several else Text("")
             if self._at_once == 1:
                 run = active[-1]
                 head = f"run {run.number} of {total}" if self.several and run.number is not None else ""
                 return bars.single(width, head, run.label, run.progress, run.stage, whole)
             names = [run.label for run in active]
             rows = [bars.row(width, run.label, run.progress, run.stage, names) for run in active]
-            return Group(*rows, bars.total(width, self._ended, len(active), total, whole))
+            return Group(*rows, bars.total(width, self._done, self._failed, len(active), total, whole))
