@@ -8,10 +8,11 @@ from pathlib import Path
 from zeroscale.core.files import write_json, write_text
 from zeroscale.core.format import NOT_FINITE, NOTHING, general, interval
 from zeroscale.core.tables import Column, Table, csv_text, paragraph, text_lines
+from zeroscale.eval.metrics.paired_test import LEVEL
 from zeroscale.eval.score_table import count
 
 SCORE_COLUMNS = tuple(Column(label, number=True) for label in ("first", "second", "difference"))
-TEXT_COLUMNS = (Column(""), *SCORE_COLUMNS, Column("95 % interval"), Column("p"), Column("better"))
+TEXT_COLUMNS = (Column(""), *SCORE_COLUMNS, Column("95 % interval"), Column("p"), Column("verdict"))
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,15 @@ class MetricComparison:
 
     @property
     def better(self) -> str:
-        """`first` or `second`; empty where the interval holds 0, or there is none."""
-        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+        """`first` or `second` where p < 0.05, which is where 0 lies outside the interval; else empty."""
+        if self.p is None or self.p >= LEVEL or not self.difference:
             return ""
-        return "second" if (self.low > 0) == self.higher_is_better else "first"
+        return "second" if (self.difference > 0) == self.higher_is_better else "first"
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        return f"{self.better} better" if self.better else "no difference shown"
 
 
 @dataclass(frozen=True)
@@ -89,17 +95,17 @@ def _to_json(comparison: Comparison) -> dict[str, object]:
         "resamples": comparison.resamples,
         "seed": comparison.seed,
         "not_compared": list(comparison.faults),
-        "rows": [{**asdict(metric), "better": metric.better} for metric in comparison.lines],
+        "rows": [{**asdict(metric), "better": metric.better, "verdict": metric.verdict} for metric in comparison.lines],
     }
 
 
 def _as_csv(comparison: Comparison) -> str:
     columns = [field.name for field in fields(MetricComparison) if field.name != "truncated"]
     rows = [
-        [*(getattr(metric, column) for column in columns), metric.better, *metric.truncated]
+        [*(getattr(metric, column) for column in columns), metric.better, *metric.truncated, metric.verdict]
         for metric in comparison.lines
     ]
-    return csv_text([*columns, "better", "truncated_first", "truncated_second"], rows)
+    return csv_text([*columns, "better", "truncated_first", "truncated_second", "verdict"], rows)
 
 
 def _as_markdown(comparison: Comparison) -> str:
@@ -116,7 +122,7 @@ def _texts(metric: MetricComparison) -> tuple[str, ...]:
     """The columns after the metric's name."""
     scores = (general(value, missing=NOT_FINITE) for value in (metric.first, metric.second))
     ends = interval(metric.low, metric.high, show=general, missing=NOTHING)
-    return (*scores, general(metric.difference, signed=True), ends, _p_value(metric.p), metric.better)
+    return (*scores, general(metric.difference, signed=True), ends, _p_value(metric.p), metric.verdict)
 
 
 def _p_value(p: float | None) -> str:
@@ -135,15 +141,19 @@ def _besides(metric: MetricComparison) -> str:
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    exchanges = f"{comparison.resamples:,} exchanges, or all where fewer are possible"
+    exchanges = f"{comparison.resamples:,} exchanges drawn by seed {comparison.seed}, or all where fewer are possible"
     notes = [
-        "difference: the second less the first. Interval: paired bootstrap over the units, "
-        f"{comparison.resamples:,} resamples, seed {comparison.seed}. p: two-sided, from exchanging the two models' "
-        f"outcomes of units ({exchanges}); {len(comparison.lines)} comparisons, not corrected for their number."
+        "difference: the second less the first. p: two-sided, from exchanging the two models' outcomes of units "
+        f"({exchanges}). Interval: the differences that this test does not reject, so that it leaves 0 out where "
+        f"p < 0.05, and only there; {len(comparison.lines)} comparisons, not corrected for their number."
     ]
     if alike := [f"{metric.card} {metric.metric}" for metric in comparison.lines if metric.method == "unanimous"]:
         notes.append(
             f"{', '.join(alike)}: all units differ alike, or not at all, so the interval is the exact bound on what "
             "they leave open (Clopper & Pearson 1934)."
         )
+    unknown = [metric for metric in comparison.lines if metric.method == "none" and metric.difference is not None]
+    if unknown:
+        names = ", ".join(f"{metric.card} {metric.metric}" for metric in unknown)
+        notes.append(f"{names}: too few units, or units too much alike, for an interval.")
     return [*notes, *(f"Not compared: {fault}" for fault in comparison.faults)]

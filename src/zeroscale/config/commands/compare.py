@@ -60,7 +60,7 @@ class CompareConfig:
     """None: all that both have been scored on."""
     protocol: Protocol
     resamples: Resamples
-    """Of the paired bootstrap and the randomisation test."""
+    """Exchanges of the two models' outcomes, behind p and its interval."""
     seed: Seed
     out: FilePath | None
     """A directory for the comparison as files."""
