@@ -180,7 +180,6 @@ GROUPS = [
 @cache
 def keys(command: str) -> list[str]:
     """Every key of a command, from its composed settings."""
-    from zeroscale.cli.compose import _compose_one
 
     found: list[str] = []
 
@@ -194,8 +193,8 @@ def keys(command: str) -> list[str]:
 
     from zeroscale.cli import compose
 
-    with compose._hydra():
-        walk(OmegaConf.to_container(_compose_one(command, []), resolve=False), "")
+    with compose.hydra_ready():
+        walk(OmegaConf.to_container(compose.compose_one(command, []), resolve=False), "")
     return [key for key in found if key.split(".")[0] not in ENDLESS]
 
 

@@ -90,7 +90,8 @@ class Jobs(NamedTuple):
 
 
 @contextmanager
-def _hydra() -> Iterator[None]:
+def hydra_ready() -> Iterator[None]:
+    """Hydra set up to compose, from the shipped configurations and the user's own."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -118,7 +119,7 @@ def compose(command: str, overrides: list[str], multirun: bool = False, config_n
     from omegaconf.errors import OmegaConfBaseException
 
     name = config_name or command
-    with _hydra():
+    with hydra_ready():
         try:
             for text in overrides:
                 override_checks.check_text(text)
@@ -126,13 +127,13 @@ def compose(command: str, overrides: list[str], multirun: bool = False, config_n
             loader = GlobalHydra.instance().config_loader()
             override_checks.check_choices(parsed, loader)
             fixed = [text for text, override in zip(overrides, parsed, strict=True) if not override.is_sweep_override()]
-            base = _compose_one(name, fixed, with_hydra=True)
+            base = compose_one(name, fixed, with_hydra=True)
             sweep = multirun or str(base.hydra.mode or "").endswith("MULTIRUN")
             if not sweep:
                 swept = [text for text in overrides if text not in fixed]
                 if swept:
                     raise ZeroscaleError(f"{swept[0]} names several values; add -m to run once per value")
-                config, study = _settings(command, _compose_one(name, overrides))
+                config, study = _settings(command, compose_one(name, overrides))
                 return Jobs([("", config)], sweep=False, launcher="basic", study=study)
             given = {override.key_or_group for override in parsed}
             extra = [f"{key}={value}" for key, value in (base.hydra.sweeper.params or {}).items() if key not in given]
@@ -144,11 +145,11 @@ def compose(command: str, overrides: list[str], multirun: bool = False, config_n
             study = None
             for batch in batches:
                 label = " ".join(text for text in batch if text.lstrip("+").partition("=")[0] in varying)
-                config, study = _settings(command, _compose_one(name, batch))
+                config, study = _settings(command, compose_one(name, batch))
                 configs.append((label, config))
             return Jobs(configs, sweep=True, launcher=_launcher(base), study=study)
         except (HydraException, OmegaConfBaseException) as error:
-            raise ZeroscaleError(_hydra_message(name, error)) from error
+            raise ZeroscaleError(message_for(name, error)) from error
 
 
 def _settings(command: str, composed: "DictConfig") -> "tuple[RawConfig, LaunchConfig | None]":
@@ -168,7 +169,8 @@ def _launcher(composed: "DictConfig") -> str:
     return name
 
 
-def _compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> "DictConfig":
+def compose_one(command: str, overrides: list[str], with_hydra: bool = False) -> "DictConfig":
+    """One configuration, where Hydra is ready; with `with_hydra` its own settings too."""
     from hydra import compose
 
     return compose(command, overrides=overrides, return_hydra_config=with_hydra)
@@ -194,7 +196,7 @@ def _decoded(key: str, value: object) -> object:
     return value
 
 
-def _hydra_message(command: str, error: Exception) -> str:
+def message_for(command: str, error: Exception) -> str:
     """Hydra's own message without its advice for programmers, and the nearest key that exists."""
     if (value := _failing_interpolation(error)) is not None:
         return value
@@ -244,7 +246,7 @@ def _nearest_key(command: str, wrong: str) -> str:
 
     from omegaconf import OmegaConf
 
-    walk(cast(RawConfig, OmegaConf.to_container(_compose_one(command, []), resolve=False)), "")
+    walk(cast(RawConfig, OmegaConf.to_container(compose_one(command, []), resolve=False)), "")
     wrong = wrong.split("@")[0]
     keys = [key for key in keys if key != wrong]
     near = difflib.get_close_matches(wrong, keys, n=1, cutoff=0.6)

@@ -19,9 +19,16 @@ Start here:
 
   zeroscale COMMAND --help                   its settings, with their defaults
   -m (or --multirun) with key=a,b,c          once per value
+  --config-dir DIR (or -cd)                  groups, sweeps, cards of a folder of your own
+  --config-name NAME (or -cn)                conf/NAME.yaml in place of the command's
+  --cfg job|hydra|all, --info searchpath     what Hydra composed, and from where
+  eval "$(zeroscale -sc install=bash)"       completion; also zsh, fish
 """
 
-OTHERS = {"init": "makes a folder of your own: configurations, a sweep, a card, an optimizer in Python"}
+OTHERS = {
+    "show": "what a command's settings come to, with the origin of every value: zeroscale show train …",
+    "init": "makes a folder of your own: configurations, a sweep, a card, an optimizer in Python",
+}
 """Commands that compose no configuration."""
 
 # Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a

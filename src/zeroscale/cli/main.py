@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from zeroscale import __version__
 from zeroscale.cli import commands, help, options, slips, streams
 from zeroscale.cli.commands import COMMANDS
-from zeroscale.cli.compose import AS_HEX, compose, launch_sweep, nearest, quote, quote_homes, read_value
+from zeroscale.cli.compose import (
+    AS_HEX,
+    compose,
+    launch_sweep,
+    nearest,
+    quote,
+    quote_homes,
+    read_value,
+)
 from zeroscale.cli.help import FREE_TEXT, NEVER_LISTS, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
@@ -93,10 +101,16 @@ def _run(arguments: list[str]) -> int:
         print(f"zeroscale {__version__}")
         return 0
     command, *rest = arguments
+    if command in ("-sc", "--shell-completion") or (command in COMMANDS and {"-sc", "--shell-completion"} & {*rest}):
+        from zeroscale.cli import shell
+
+        return shell.run(rest)
     if command == "init":
         from zeroscale.cli import init_folder
 
         return init_folder.run(rest)
+    if command == "show":
+        return _show(rest)
     if command not in COMMANDS:
         known = [*COMMANDS, *help.OTHERS]
         raise ZeroscaleError(f"there is no command {command!r}{nearest(command, known)}; see zeroscale --help")
@@ -107,6 +121,22 @@ def _run(arguments: list[str]) -> int:
     return _run_command(command, given)
 
 
+def _show(arguments: list[str]) -> int:
+    from zeroscale.cli import show
+
+    given = options.parse(arguments)
+    if given.help:
+        print(show.HELP, end="")
+        return 0
+    command, *rest = given.rest or [""]
+    if command not in COMMANDS:
+        raise ZeroscaleError(
+            f"zeroscale show takes a command first, {command!r} is none{nearest(command, COMMANDS)}; such as zeroscale "
+            "show train model=pocket-s"
+        )
+    return show.print_settings(command, _overrides(rest, given.multirun), given.multirun, given.config_name)
+
+
 def _run_command(command: str, given: options.Options) -> int:
     from zeroscale.cli import select_runs
 
@@ -115,6 +145,15 @@ def _run_command(command: str, given: options.Options) -> int:
     overrides = _overrides([argument for argument in rest if not argument.startswith(PREFIX)], given.multirun)
     if filters:
         select_runs.check(command, filters)
+    if given.cfg or given.info:
+        from zeroscale.cli.composing import inspect
+
+        name = given.config_name or command
+        if given.info:
+            inspect.print_info(name, overrides, given.info)
+        else:
+            inspect.print_composed(name, overrides, given.cfg or "job", given.package, given.resolve)
+        return 0
     jobs = compose(command, overrides, given.multirun, given.config_name)
     if command == "train" and jobs.sweep:
         from zeroscale.cli.commands import train

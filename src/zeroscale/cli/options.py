@@ -35,7 +35,6 @@ class Options:
     info: str | None = None
     package: str | None = None
     resolve: bool = False
-    shell_completion: bool = False
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -53,8 +52,6 @@ def parse(arguments: Sequence[str]) -> Options:
             found.help = True
         elif option in ("-m", "--multirun"):
             found.multirun = True
-        elif option in ("-sc", "--shell-completion"):
-            found.shell_completion = True
         elif option == "--resolve":
             found.resolve = True
         elif option in ("-cd", "--config-dir"):

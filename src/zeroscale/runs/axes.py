@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zeroscale.config.hashing import NEUTRAL, NOT_HASHED
 from zeroscale.core.format import SPACE, scaled
+from zeroscale.core.own.code import is_own
 
 if TYPE_CHECKING:
     from zeroscale.runs.run import Run
@@ -173,12 +174,19 @@ class Axes:
         return tuple(sorted(found, key=value_order))
 
     def _is_explained(self, key: str) -> bool:
+        if key == CODE and (own := self._own_code()):
+            return self._follows(key, own)
         if key == SIZE or key in SEEDS or key in (CODE, CORPUS):
             return False
         given = [SIZE] if SIZE in self.columns else []
         if given and self._follows(key, given):
             return True
         return any(self._follows(key, [*given, other]) for other in self._explaining(key))
+
+    def _own_code(self) -> list[str]:
+        """The settings by which runs differ and that name Python of the user's own, whose files count in the code."""
+        names = [key for key in ("optimizer.name", "schedule.name") if key in self.columns]
+        return [key for key in names if any(is_own(str(value)) for value in self._distinct(key))]
 
     def _explaining(self, key: str) -> list[str]:
         """The settings that may explain this one, and differ between the runs."""
