@@ -109,6 +109,15 @@ def test_losses_on_other_text_are_never_chosen_among(tmp_path, disk, key):
     assert fit_study(study, options=Options(**FEW, where={key: one}))["laws"]["val/loss"]["n_runs"] == 3
 
 
+def test_a_results_csv_has_the_settings_of_its_study(rates):
+    study = fit_study(rates, options=Options(**FEW))
+    table = fit_study(rates / "results.csv", rates / "again.json", options=Options(**FEW))
+    assert table["choice"]["summary"] == study["choice"]["summary"] and table["choice"]["axes"] == ["optimizer.lr"]
+    assert table["laws"]["val/loss"]["parameters"] == study["laws"]["val/loss"]["parameters"]
+    one = fit_study(rates / "results.csv", rates / "again.json", options=Options(**FEW, where={"lr": 0.003}))
+    assert one["choice"] is None and one["laws"]["val/loss"]["n_runs"] == 15
+
+
 def test_a_csv_says_which_of_its_columns_are_settings(tmp_path):
     rows = ["params,tokens,loss,seed,lr,wd"]
     for params, best in ((1e6, 0.01), (1e7, 0.003), (1e8, 0.003)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.runs import ledger, where
+from zeroscale.runs import where
 from zeroscale.runs.axes import SEEDS, SIZE, TOKENS, show
 from zeroscale.runs.study import Study
 from zeroscale.runs.where import Wanted
@@ -13,6 +13,7 @@ from zeroscale.scaling.choice.choose import BEST_MEAN, choose
 from zeroscale.scaling.choice.record import Choice
 from zeroscale.scaling.choice.resampling import ChoiceDraws, choice_draws, repeat_choices
 from zeroscale.scaling.choice.settings import RunSettings
+from zeroscale.scaling.csv_runs.cells import is_setting
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_selection import LeftOutRun, SelectedRun, SizeGroup, select_runs
 from zeroscale.scaling.runs_csv import RunRows
@@ -119,16 +120,16 @@ def _settings_of_rows(rows: RunRows, options: Options) -> RunSettings:
     """Of a results.csv the columns that are neither the ledger's own nor scores, of another CSV those that
     `columns.axes` names."""
     frame = rows.frame
-    others = (*ledger.FIXED_COLUMNS, SIZE, TOKENS, *SEEDS)
-    keys = [name for name in frame.columns if "/" not in name and name not in others]
+    keys = [name for name in frame.columns if is_setting(name) and name not in (SIZE, TOKENS, *SEEDS)]
     if "cell" not in frame.columns:
         keys = [name for name in options.axes if name in frame.columns]
     if not keys:
         return RunSettings()
     named = frame["cell"] if "cell" in frame.columns else [f"row {row}" for row in frame.get("row", [])]
     rows_of = {}
-    for name, (_, row) in zip(named, frame[keys].iterrows(), strict=True):
-        rows_of[str(name)] = {str(key): None if value != value else value for key, value in row.items()}
+    for name, *values in zip(named, *(frame[key].tolist() for key in keys), strict=True):
+        known = [None if value != value else value for value in values]
+        rows_of[str(name)] = dict(zip(keys, known, strict=True))
     return RunSettings.of_rows(rows_of, keys)
 
 

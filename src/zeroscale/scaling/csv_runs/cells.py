@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.runs import ledger
+from zeroscale.runs.axes import Value
 
 Cells = dict[str, str]
 # What people write behind a number. Only to say in a message how to write it.
@@ -101,3 +103,23 @@ def meant(text: str) -> str:
     whole = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits)
     value = float(digits.replace(",", "" if whole else ".")) * THOUSANDS[match[2].upper()]
     return f": write {value:.15g}"
+
+
+def is_setting(column: str) -> bool:
+    """Whether a column of results.csv holds a setting in which the runs differ: "optimizer.lr", "code"."""
+    return "/" not in column and column not in ledger.FIXED_COLUMNS
+
+
+def setting_in(text: str) -> Value:
+    """A setting's value as it was typed: "0.003", "true", "adamw"; an empty cell is none."""
+    if text in ("", "null"):
+        return None
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import ledger
-from zeroscale.scaling.csv_runs.cells import Cells, meant, number_in, shown
+from zeroscale.scaling.csv_runs.cells import Cells, is_setting, meant, number_in, setting_in, shown
 from zeroscale.scaling.csv_runs.columns import named_columns, refuse_doubled
 from zeroscale.scaling.options import Options
 from zeroscale.scaling.run_selection import BY_NAME, LARGEST, NO_NUMBER, LeftOutRun, Range, Row, outside
@@ -127,7 +127,7 @@ class PlainRows(RowReader):
             row["tokens"] = row["flops"] / (6 * row["params"])
         for column, text in cells.items():
             if column in self.options.axes:
-                row[column] = ledger.setting(text)
+                row[column] = setting_in(text)
             elif "/" in column and column not in self.named.values():
                 row[column] = self._score(number, name, column, text)
         return row
@@ -180,6 +180,8 @@ class LedgerRows(RowReader):
                 row[name] = text
             elif name in LEDGER_REQUIRED:
                 row[name] = self._number(number, cell, name, text, _step if name == "step" else _positive)
+            elif is_setting(name):
+                row[name] = setting_in(text)
             elif name in ledger.FIXED_COLUMNS:
                 row[name] = self._if_any(number, cell, name, text, True, _whole if name == "seed" else _any)
             else:
