@@ -48,6 +48,7 @@ SELECTS = {
     "fit": Selects(filters=True),
     "report": Selects(filters=True),
     "runs": Selects(filters=True),
+    "remove": Selects(filters=True),
     "status": Selects(filters=True),
 }
 # Settings that may hold the path of a run, of which the last part may be a part of its name.

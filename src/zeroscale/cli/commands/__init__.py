@@ -51,6 +51,7 @@ COMMANDS = {
     "report": Command("the dashboard of a study: as a page, live, as text, in Weights & Biases", "report"),
     "status": Command("which cells of a study are done, failed, resumable or running", "status"),
     "runs": Command("the runs of a study as a table: chosen, sorted, with what was varied", "runs"),
+    "remove": Command("removes runs of a study, after listing them with their sizes", "tidy.remove"),
     "reproduce": Command("makes a recorded run again and compares, bit for bit", "provenance.reproduce"),
     "explain": Command("the chain behind a number: run, weights, data, card, source, command", "provenance.explain"),
     "bundle": Command("packs a study into one file with checksums", "provenance.bundle"),
