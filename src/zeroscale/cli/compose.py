@@ -154,7 +154,10 @@ def compose(command: str, overrides: list[str], multirun: bool = False, config_n
 
 def _settings(command: str, composed: "DictConfig") -> "tuple[RawConfig, LaunchConfig | None]":
     """A job's plain settings; of `train` and `plan`, those of the study apart."""
+    from zeroscale.config.spelling import normalise
+
     config = _plain(composed)
+    normalise(config)
     if command not in ("train", "plan"):
         return config, None
     from zeroscale.config.study import pop_study_settings

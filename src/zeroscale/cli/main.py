@@ -155,15 +155,18 @@ def _run_command(command: str, given: options.Options) -> int:
             inspect.print_composed(name, overrides, given.cfg or "job", given.package, given.resolve)
         return 0
     jobs = compose(command, overrides, given.multirun, given.config_name)
-    if command == "train" and jobs.sweep:
+    if command == "train":
         from zeroscale.cli.commands import train
 
+        assert jobs.study is not None
+        if not jobs.sweep:
+            ((_, config),) = jobs.configs
+            return train.run(config, jobs.study)
         slips.check_launcher(jobs.launcher)
         name = given.config_name or command
         elsewhere = (
             None if jobs.launcher == "basic" else lambda study: launch_sweep(overrides, given.multirun, study, name)
         )
-        assert jobs.study is not None
         return train.train_sweep(jobs.configs, jobs.study, elsewhere)
     if command == "plan":
         from zeroscale.cli.commands import plan

@@ -29,6 +29,11 @@ NOT_HASHED = (
     "trainer.keep_best",
     "init_from",  # its parent's hash and step stand for it
 )
+# What of a run belongs to its directory and is no setting: where the files of its paths lie now, and the code that its
+# name ends in. In config.yaml where it is set.
+OF_DIRECTORY = ("places", "code")
+# Paths that are hashed as they were typed. What they name counts by its content (`launch.identity.same_content`).
+PATHS = ("data.path", "data.leave_out_ngrams", "tokenizer.path")
 # Settings that came later, with the value at which a run is what it was before them: left out of the hash while they
 # hold it, so that a finished run keeps its name.
 NEUTRAL: RawConfig = {
@@ -54,7 +59,7 @@ NEUTRAL: RawConfig = {
 
 def hashed(settings: RawConfig) -> RawConfig:
     """The part of `as_dict`'s value that can change a result."""
-    part = copy.deepcopy(settings)
+    part = copy.deepcopy({key: value for key, value in settings.items() if key not in OF_DIRECTORY})
     for key in (*NOT_HASHED, *NEUTRAL):
         *parents, last = key.split(".")
         node = part
@@ -62,6 +67,15 @@ def hashed(settings: RawConfig) -> RawConfig:
             node = node.get(parent, {})
         if key in NOT_HASHED or node.get(last) == NEUTRAL[key]:
             node.pop(last, None)
+    return part
+
+
+def without_paths(part: RawConfig) -> RawConfig:
+    """`hashed` settings with one word for every path that is set."""
+    part = copy.deepcopy(part)
+    for group, leaf in (key.split(".") for key in PATHS):
+        if part.get(group, {}).get(leaf) is not None:
+            part[group][leaf] = "a path"
     return part
 
 
@@ -73,4 +87,5 @@ def as_dict(settings: "DataclassInstance") -> RawConfig:
             return {key: plain(item) for key, item in value.items()}
         return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
-    return {key: plain(value) for key, value in dataclasses.asdict(settings).items()}
+    values = dataclasses.asdict(settings).items()
+    return {key: plain(value) for key, value in values if value or key not in OF_DIRECTORY}

@@ -1,7 +1,7 @@
 """Settings of `train` and `plan` that belong to a study and not to a run: taken out before a run's are built."""
 
 from dataclasses import fields
-from typing import cast
+from typing import Literal, cast
 
 from pydantic.dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.model.flops import flops_per_token
 
+OnCodeChange = Literal["ask-by-error", "keep", "rerun", "adopt"]
 # A whole number of batches misses a budget by half a batch at most; further off it is not that budget any more.
 NEAR = 0.01
 
@@ -27,6 +28,9 @@ class LaunchConfig:
     """Runs of a sweep trained at a time on this machine."""
     retry_failed: bool = False
     """Whether a sweep's failed runs are tried again."""
+    on_code_change: OnCodeChange = "ask-by-error"
+    """What becomes of finished runs that were trained by other code: refuse, trust them this time, train them anew
+    beside the old, or record in them that their results are accepted."""
 
 
 def pop_study_settings(config: RawConfig) -> LaunchConfig:

@@ -5,12 +5,13 @@ rows, learning rate) are properties beside the values they derive from, so that 
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TypedDict
 
 from pydantic.dataclasses import dataclass
 
 from zeroscale.config.data import DataConfig
-from zeroscale.config.hashing import as_dict, hashed
+from zeroscale.config.hashing import PATHS, as_dict, hashed, without_paths
 from zeroscale.config.model import ModelConfig, TokenizerConfig
 from zeroscale.config.optimizer import OptimizerConfig, ScheduleConfig
 from zeroscale.config.trainer import InitFromConfig, TrackerConfig, TrainerConfig
@@ -49,6 +50,10 @@ class TrainConfig:
     data_dir: PathOrEmpty | None
     output_dir: PathOrEmpty
     init_from: InitFromConfig = InitFromConfig()
+    places: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Where the files of a path lie now, by the path's key: the setting keeps the spelling that the run began with."""
+    code: str | None = None
+    """The code that trained the run, by the beginning of its hash, where it stands beside a run of other code."""
 
     @property
     def context(self) -> int:
@@ -97,6 +102,40 @@ class TrainConfig:
             value["init_from"] = self.parent()
         return sha256_json(value)
 
+    def hash_without_paths(self) -> str:
+        """As `hash`, the same for every spelling of its paths."""
+        value = without_paths(hashed(as_dict(self)))
+        if self.init_from.run is not None:
+            parent = self.trunk().hash_without_paths() if self.init_from.run == "trunk" else self.parent()["parent"]
+            value["init_from"] = {"parent": parent, "step": self.first_step}
+        return sha256_json(value)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The paths that are hashed as they were typed, by key, as far as they are set."""
+        found: dict[str, str] = {}
+        for key in PATHS:
+            group, leaf = key.split(".")
+            value = getattr(getattr(self, group), leaf, None)
+            if value is not None:
+                found[key] = value
+        return found
+
+    def with_paths(self, paths: Mapping[str, str]) -> "TrainConfig":
+        """The same settings with other paths, by key."""
+        data = {key.partition(".")[2]: path for key, path in paths.items() if key.startswith("data.")}
+        tokenizer = {key.partition(".")[2]: path for key, path in paths.items() if key.startswith("tokenizer.")}
+        return dataclasses.replace(
+            self,
+            data=dataclasses.replace(self.data, **data),  # type: ignore[arg-type]  # (of the kinds that have paths)
+            tokenizer=dataclasses.replace(self.tokenizer, **tokenizer),  # type: ignore[arg-type]
+        )
+
+    @property
+    def here(self) -> "TrainConfig":
+        """The settings with the paths where the files lie now."""
+        return dataclasses.replace(self.with_paths(self.places), places={}) if self.places else self
+
     def trunk(self) -> "TrainConfig":
         """The run at a constant rate that this cooldown leaves: a run of the study `<study>-trunk`, not scored."""
         schedule = dataclasses.replace(
@@ -135,7 +174,8 @@ class TrainConfig:
     @property
     def cell(self) -> str:
         """The run's directory name, derived from its settings, so that the same command finds its own work again."""
-        return f"{self.model.name}-seed{self.seed}-{self.hash()[:8]}"
+        beside = f"-code{self.code}" if self.code else ""
+        return f"{self.model.name}-seed{self.seed}-{self.hash()[:8]}{beside}"
 
 
 def model_config(train: TrainConfig, vocab_size: int) -> GPTConfig:

@@ -173,14 +173,13 @@ def _record_origin(target: CheckpointRef, revision: str | None) -> None:
 def _score_held_out(target: CheckpointRef, model: "GPT", config: EvalConfig) -> "list[Result]":
     """The run's own held-out slice, where its corpus is still at hand."""
     from zeroscale.data.corpus import Corpus
-    from zeroscale.data.prepare import prepare
+    from zeroscale.data.prepare import existing
     from zeroscale.eval import held_out as composition
 
     run = target.run
     assert run is not None
-    directory = prepare.corpus_directory(
-        layout.corpora(layout.outputs_of(target.run_directory)), run.data, run.tokenizer
-    )
+    corpora = layout.corpora(layout.outputs_of(target.run_directory))
+    directory = existing.find_recorded(corpora, run.data, run.tokenizer, checkpoint.meta(target.path).get("corpus"))
     if not directory.is_dir():
         return []
     tokens = Corpus.open(directory)

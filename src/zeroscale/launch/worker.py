@@ -164,7 +164,8 @@ def _run(directory: Path, rank: int) -> None:
         if rank == 0 and not trained:
             # Before the corpus is read: a login that fails should fail now.
             tracker = trackers.start(config, directory)
-        tokens = build.corpus(config.data, config.tokenizer, config.output_dir, progress_callback(progress.stage))
+        here = config.here
+        tokens = build.corpus(here.data, here.tokenizer, config.output_dir, progress_callback(progress.stage))
         for note in notes(tokens.index):
             progress.say(f"corpus: {note}")
         for note in reductions(config, tokens.index):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from zeroscale.config.hashing import NEUTRAL, NOT_HASHED
+from zeroscale.config.hashing import NEUTRAL, NOT_HASHED, OF_DIRECTORY
 from zeroscale.core.format import SPACE, scaled
 from zeroscale.core.own.code import is_own
 
@@ -220,7 +220,7 @@ def flat(settings: Mapping[str, object]) -> dict[str, Value]:
     """What of a run's settings can change its result, and its model's name, by dotted key."""
     found: dict[str, Value] = {}
     _flatten(settings, "", found)
-    for key in NOT_HASHED:
+    for key in (*NOT_HASHED, *OF_DIRECTORY):
         if key != SIZE:
             found.pop(key, None)
     return {
@@ -231,7 +231,7 @@ def flat(settings: Mapping[str, object]) -> dict[str, Value]:
 
 
 # Groups of which nothing can change a result; of init_from, the directory of its parent.
-_LEFT_OUT = (*(f"{key}." for key in NOT_HASHED if "." not in key and key != "init_from"), "init_from.run")
+_LEFT_OUT = ("places.", *(f"{key}." for key in NOT_HASHED if "." not in key and key != "init_from"), "init_from.run")
 
 
 def _flatten(node: Mapping[str, object], prefix: str, into: dict[str, Value]) -> None:

@@ -30,10 +30,10 @@ def open_corpus(run: Run, outputs: Path, nameable: bool = False) -> "Corpus":
         ZeroscaleError: it is gone, or is another than the run recorded.
     """
     from zeroscale.data.corpus import Corpus
-    from zeroscale.data.prepare import prepare
+    from zeroscale.data.prepare import existing
 
-    directory = prepare.corpus_directory(layout.corpora(outputs), run.config.data, run.config.tokenizer)
     recorded = run.manifest.get("corpus", {}).get("fingerprint")
+    directory = existing.find_recorded(layout.corpora(outputs), run.config.data, run.config.tokenizer, recorded)
     if not directory.is_dir():
         fingerprint = f", which must have the fingerprint {recorded[:12]}" if recorded else ""
         either = "" if nameable else "or "

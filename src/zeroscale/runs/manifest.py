@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from zeroscale.config.train import Parent, TrainConfig
 from zeroscale.core import json_records, machine
-from zeroscale.core.files import sha256_file, sha256_json, write_bytes, write_json
+from zeroscale.core.files import read_object, sha256_file, sha256_json, write_bytes, write_json
 from zeroscale.runs import layout, numerics
 from zeroscale.runs import source as sources
 from zeroscale.runs.identity import code
@@ -83,6 +83,8 @@ class CorpusFacts(TypedDict, total=False):
     fingerprint: str
     n_train_tokens: int
     n_val_tokens: int
+    content: str
+    """sha256 over the names and contents of the files that it was made from; none of a dataset of the hub."""
 
 
 class TokenizerFacts(TypedDict, total=False):
@@ -214,12 +216,21 @@ def make(
             "fingerprint": corpus.fingerprint,
             "n_train_tokens": corpus.n_train_tokens,
             "n_val_tokens": corpus.n_val_tokens,
+            **_content(corpus),
         },
         "tokenizer": {"fingerprint": corpus.tokenizer.fingerprint, "vocab_size": corpus.tokenizer.vocab_size},
         "params": {"total": counts.total, "non_embedding": counts.non_embedding, "matmul": counts.matmul},
         "flops_per_token": settings.flops_per_token,
     }
     return manifest, source
+
+
+def _content(corpus: "Corpus") -> CorpusFacts:
+    from zeroscale.data.corpus import SOURCE
+
+    path = corpus.directory / SOURCE
+    content = read_object(path).get("content") if path.is_file() else None
+    return {"content": content} if isinstance(content, str) else {}
 
 
 def write(run: Path, manifest: Manifest, source: sources.Source, first_step: int) -> None:

@@ -168,8 +168,11 @@ class Run:
 
     @property
     def code_hash(self) -> str | None:
-        """Of the source that trained it, as far as that can change a result; None where that was not recorded."""
-        return self.manifest.get("code", {}).get("hash")
+        """Of the source that trained it, as far as that can change a result, or of that under which its result was
+        accepted last; None where that was not recorded."""
+        trained_by = self.manifest.get("code", {}).get("hash")
+        adopted = (status.read_done(self.directory) or {}).get("adopted") if trained_by else None
+        return adopted[-1] if adopted else trained_by
 
     @property
     def batch_tokens(self) -> int | None:

@@ -47,6 +47,8 @@ class Done(TypedDict):
     cards_from: str
     revision: NotRequired[str | None]
     sha256: NotRequired[dict[str, str]]
+    adopted: NotRequired[list[str]]
+    """Hashes of other code that the result was accepted under, the last one last."""
 
 
 def read(run: Path) -> Status:
@@ -96,7 +98,22 @@ def write_done(
     `sha256` is of the run's files that nothing writes again.
     """
     done: Done = {"settings_hash": settings_hash, "cards": cards, "cards_from": cards_from, "revision": revision}
+    if adopted := (read_done(run) or {}).get("adopted"):
+        done["adopted"] = adopted
     write_json(run / layout.DONE, {**done, "sha256": sha256 or {}})
+
+
+def adopt(run: Path, code_hash: str) -> None:
+    """Records in a finished run that its result is accepted under other code, too.
+
+    Raises:
+        ZeroscaleError: it is not finished, or its directory cannot be written.
+    """
+    done = read_done_file(run)
+    if done is None:
+        raise ZeroscaleError(f"{run} is not finished: only a result can be accepted under other code")
+    adopted = [known for known in done.get("adopted", []) if known != code_hash]
+    write_json(run / layout.DONE, {**done, "adopted": [*adopted, code_hash]})
 
 
 def read_done(run: Path) -> Done | None:

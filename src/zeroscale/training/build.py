@@ -16,7 +16,7 @@ from zeroscale.core.errors import ZeroscaleError
 from zeroscale.data import loader
 from zeroscale.data.batch_layout import layout_of
 from zeroscale.data.corpus import Corpus
-from zeroscale.data.prepare import prepare
+from zeroscale.data.prepare import existing, prepare
 from zeroscale.data.stream import TokenStream
 from zeroscale.model.gpt import GPT
 from zeroscale.runs import layout
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def corpus(
     data: DataConfig, tokenizer: TokenizerConfig, output_dir: str, progress: Callable[..., None] | None = None
 ) -> Corpus:
-    """The tokenised corpus: prepared once in outputs/corpora, opened there afterwards."""
-    directory = prepare.corpus_directory(layout.corpora(Path(output_dir)), data, tokenizer)
+    """The tokenised corpus: prepared once in outputs/corpora, opened there afterwards, however its path is spelt."""
+    directory = existing.find(layout.corpora(Path(output_dir)), data, tokenizer)
     return prepare.prepare(data, tokenizer, directory, progress)
 
 

@@ -1,5 +1,6 @@
 """Which edits of a source are other code, and which are not."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import sha256_json
+from zeroscale.runs import manifest
 from zeroscale.runs.identity import code
+from zeroscale.runs.source import Source
 
 SOURCE = '''
 """A step."""
@@ -165,3 +168,17 @@ def test_what_is_left_out_of_the_code_exists_and_is_named_by_its_room():
         names
     )
     assert not [name for name in names if name.startswith(code.NOT_COMPUTING)]
+
+
+def test_a_run_that_goes_on_by_other_code_records_both(tmp_path):
+    source = Source(None, None, {})
+    old = {"hash": "a" * 64, "files": {"model/gpt.py": "1" * 16}, "bytes": "b" * 64}
+    manifest.write(tmp_path, {"threads": 1, "code": old}, source, 0)
+    new = {"hash": "c" * 64, "files": {"model/gpt.py": "2" * 16}, "bytes": "d" * 64}
+    manifest.write(tmp_path, {"threads": 1, "code": new}, source, 10)
+    written = json.loads((tmp_path / "manifest.json").read_text())
+    assert written["code"] == new and written["earlier"][0]["code"] == old
+    # The files of one code are listed once.
+    manifest.write(tmp_path, {"threads": 1, "code": new}, source, 20)
+    written = json.loads((tmp_path / "manifest.json").read_text())
+    assert [part["code"].get("files") for part in written["earlier"]] == [old["files"], None]

@@ -40,9 +40,9 @@ def run(raw: RawConfig) -> int:
     if config.cards is not None:
         return _fetch(config)
     from zeroscale.data.corpus_notes import notes
-    from zeroscale.data.prepare import prepare
+    from zeroscale.data.prepare import existing, prepare
 
-    directory = prepare.corpus_directory(layout.corpora(Path(config.output_dir)), config.data, config.tokenizer)
+    directory = existing.find(layout.corpora(Path(config.output_dir)), config.data, config.tokenizer)
     with Progress() as progress:
         corpus = prepare.prepare(config.data, config.tokenizer, directory, progress)
     print(f"{directory}: {corpus.n_train_tokens:,} training tokens, {corpus.n_val_tokens:,} held out")

@@ -13,6 +13,7 @@ from zeroscale.config.train import TrainConfig
 from zeroscale.config.types import STRICT, Devices, NonNegativeFloat, Share
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
+from zeroscale.launch.identity.same_content import Contents
 from zeroscale.launch.plan import Plan, plan_run
 from zeroscale.model.memory import Device
 
@@ -37,7 +38,7 @@ def run(configs: list[LabelledConfig], study: LaunchConfig | None = None) -> int
     """Prints what each run will cost, as one table."""
     from zeroscale.launch import plan_table
 
-    runs, faults = [], []
+    runs, faults, contents = [], [], Contents()
     for label, raw in configs:
         own = {field.name: raw.pop(field.name) for field in fields(PlanConfig) if field.name in raw}
         try:
@@ -46,7 +47,7 @@ def run(configs: list[LabelledConfig], study: LaunchConfig | None = None) -> int
                 raw["trainer"]["devices"] = config.devices
             if config.hardware is not None and config.measure is True:
                 raise ZeroscaleError("measure=true measures this machine, and hardware names another: leave one out")
-            train = build_config(TrainConfig, raw)
+            train = contents.recorded(build_config(TrainConfig, raw))
             runs.append((train, config, _plan(train, config)))
         except ZeroscaleError as error:
             faults.append(f"{label}: {error}" if label else str(error))

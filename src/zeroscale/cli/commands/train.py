@@ -14,6 +14,7 @@ from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.paths import expand_home
 from zeroscale.launch import launcher
+from zeroscale.launch.identity import settle
 from zeroscale.runs import layout, status
 from zeroscale.runs.identity.code import own_files
 from zeroscale.runs.run import Run
@@ -55,9 +56,9 @@ def _check_cards(cell: TrainConfig) -> None:
                 sources.find_files(card, Path(cell.data_dir) if cell.data_dir else None)
 
 
-def run(config: RawConfig) -> int:
+def run(config: RawConfig, study: LaunchConfig) -> int:
     """Trains one model and scores it."""
-    (cell,) = cells_of([("", config)], machine.device_counts())
+    (cell,) = _settled(cells_of([("", config)], machine.device_counts()), study)
     outcome = launcher.run(cell)
     if outcome.good:
         _write_ledger(outcome.directory.parent)
@@ -69,6 +70,10 @@ def run(config: RawConfig) -> int:
     return 0
 
 
+def _settled(cells: Sequence[TrainConfig], study: LaunchConfig) -> list[TrainConfig]:
+    return settle.settle(cells, study.on_code_change, lambda text: print(text, flush=True))
+
+
 def run_job(config: RawConfig, study: LaunchConfig) -> None:
     """One job of another launcher of Hydra's: a cell on the machine that the job was sent to.
 
@@ -76,7 +81,8 @@ def run_job(config: RawConfig, study: LaunchConfig) -> None:
     """
     cell = layout.run_directory(build_config(TrainConfig, config))
     try:
-        (settings,) = cells_of([("", config)], machine.device_counts())
+        (settings,) = _settled(cells_of([("", config)], machine.device_counts()), study)
+        cell = layout.run_directory(settings)
         if status.read(cell).state == "failed" and not study.retry_failed:
             return
         outcome = launcher.run(settings)
@@ -94,7 +100,7 @@ def train_sweep(configs: list[LabelledConfig], study: LaunchConfig, elsewhere: C
     """
     from zeroscale.launch import sweep, sweep_record
 
-    cells = cells_of(configs, machine.device_counts() if elsewhere is None else None)
+    cells = _settled(cells_of(configs, machine.device_counts() if elsewhere is None else None), study)
     names = [cell.cell for cell in cells]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from zeroscale.config.data import DataConfig, FilesData, HubData, StdlibData
+from zeroscale.config.data import DataConfig, FilesData, HubData
 from zeroscale.config.model import TokenizerConfig
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
@@ -34,6 +34,8 @@ from zeroscale.data.sources.sources import FileStamp, SourceRecord
 
 # Waiting for another process that prepares the same corpus; a large one takes hours.
 _WAIT_SECONDS = 24 * 3600.0
+# Settings of a corpus that are paths: the same content may have been named by another spelling.
+SPELT = {"data.path", "data.leave_out_ngrams"}
 # Comparing with sha256 takes about a second for so much.
 _QUICKLY_READ = 1 << 30
 # What the first way of choosing files read in a directory; source.json's "selection" tells the later ones.
@@ -47,7 +49,7 @@ def corpus_directory(root: Path, data: DataConfig, tokenizer: TokenizerConfig) -
     """Where the corpus of these settings lives: <root>/<data.name>-<hash of all that makes its tokens>."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", data.name):
         raise ZeroscaleError(f"data.name={data.name!r}: letters, digits, '.', '_' and '-' only, beginning with no sign")
-    return Path(root) / f"{data.name}-{files.sha256_json(_identity(data, tokenizer))[:8]}"
+    return Path(root) / f"{data.name}-{files.sha256_json(identity_of(data, tokenizer))[:8]}"
 
 
 def prepare(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, progress: Progress | None = None) -> Corpus:
@@ -96,7 +98,7 @@ def _build_lock(directory: Path, report: Progress) -> Iterator[None]:
 def _build(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, report: Progress) -> None:
     part = directory.with_name(f".{directory.name}.part")
     try:
-        pipeline.build(data, tokenizer, part, _identity(data, tokenizer), report)
+        pipeline.build(data, tokenizer, part, identity_of(data, tokenizer), report)
     except Fault:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -123,7 +125,7 @@ def _sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _identity(data: DataConfig, tokenizer: TokenizerConfig) -> Identity:
+def identity_of(data: DataConfig, tokenizer: TokenizerConfig) -> Identity:
     """Every setting that decides which tokens come out. Where GPT-2's files are is none: their content is checked.
 
     Settings that earlier versions did not have are left out at their defaults.
@@ -164,14 +166,15 @@ def _optional_settings(data: FilesData | HubData) -> Identity:
 
 def _reuse(data: DataConfig, tokenizer: TokenizerConfig, directory: Path, report: Progress) -> Corpus:
     corpus = Corpus.open(directory)
-    identity, recorded = _identity(data, tokenizer), corpus.index["settings"]
-    if different := sorted(key for key in identity.keys() | recorded.keys() if identity.get(key) != recorded.get(key)):
+    identity, recorded = identity_of(data, tokenizer), corpus.index["settings"]
+    different = sorted(key for key in identity.keys() | recorded.keys() if identity.get(key) != recorded.get(key))
+    if different and not (set(different) <= SPELT and is_made_of(corpus.directory, data)):
         key = different[0]
         raise ZeroscaleError(
             f"{directory} holds the corpus of other settings: {key} is {recorded.get(key)!r} there and"
             f" {identity.get(key)!r} in yours; choose another directory, or delete it"
         )
-    if data.kind != "hub" and (change := _change(data, files.read_json(directory / SOURCE))):
+    if change := change_of(directory, data):
         raise ZeroscaleError(
             f"{directory} was made from files that have changed since ({change}): to use the new text, delete that"
             " directory or give another data.name; to use the old, restore the files"
@@ -219,18 +222,43 @@ def _verify_once(corpus: Corpus, report: Progress) -> None:
         files.write_json(record, {"fingerprint": corpus.fingerprint, "files": now})
 
 
-def _change(data: StdlibData | FilesData, recorded: SourceRecord) -> str | None:
-    """What is different in the source, None if nothing: sizes and times first, contents only where those differ."""
+def change_of(directory: Path, data: DataConfig) -> str | None:
+    """What of the text that a corpus was made from has changed since, in words; None where nothing has.
+
+    Text that is not here any more (it was prepared elsewhere, say) has not: the shards are used as they are.
+    """
+    found = _compare(directory, data)
+    return None if isinstance(found, bool) else found
+
+
+def is_made_of(directory: Path, data: DataConfig) -> bool:
+    """Whether a corpus, prepared under another spelling of paths, is made from the text that these settings name."""
     try:
-        files = sources.list_files(data)
-        if data.kind == "files" and "selection" not in recorded:
-            files = _as_chosen_before(list_paths(data.path), recorded["files"])
-        now = [sources.stamp(name, path) for name, path in files]
+        if data.kind != "hub" and _compare(directory, data) is not True:
+            return False
+        recorded = files.read_object(directory / INDEX).get("leave_out")
+        decontaminator = decontaminator_of(data)
+        return recorded == (None if decontaminator is None else decontaminator.record())
     except ZeroscaleError:
-        # The text is not here any more (it was prepared elsewhere, say): the shards are used as they are.
-        return None
-    if now == recorded["files"] or sources.files_hash(files) == recorded["content"]:
-        return None
+        # A damaged record, or no n-grams there.
+        return False
+
+
+def _compare(directory: Path, data: DataConfig) -> str | bool:
+    """Whether a corpus was made from the text that is here: True; or what has changed; False where none is here, or
+    it is a dataset of the hub. Sizes and times first, contents only where those differ."""
+    if data.kind == "hub":
+        return False
+    recorded: SourceRecord = files.read_json(directory / SOURCE)
+    try:
+        listed = sources.list_files(data)
+        if data.kind == "files" and "selection" not in recorded:
+            listed = _as_chosen_before(list_paths(data.path), recorded["files"])
+        now = [sources.stamp(name, path) for name, path in listed]
+    except ZeroscaleError:
+        return False
+    if now == recorded["files"] or sources.files_hash(listed) == recorded["content"]:
+        return True
     return _first_change(recorded["files"], now)
 
 

@@ -59,7 +59,7 @@ def find_inputs(run: Recorded, request: "ReproduceRequest", until: int, say: Say
 
 def relocate(run: Recorded, request: "ReproduceRequest") -> TrainConfig:
     """The run's settings with the places of this machine, and without a tracker."""
-    config, base = run.config, _base(run)
+    config, base = run.config.here, _base(run)
     data: Any = config.data
     if request.data_path is not None and data.kind != "files":
         raise ZeroscaleError(f"data_path is for a corpus of files; this run's is {data.kind}")
@@ -102,14 +102,17 @@ def find_path(path: str, base: Path) -> str:
 
 def _corpus(run: Recorded, config: TrainConfig, request: "ReproduceRequest", say: Say) -> "tuple[Corpus | None, str]":
     """The corpus: the recorded one where it is at hand, else made again; or None and why it cannot be had."""
-    from zeroscale.data.prepare import prepare
+    from zeroscale.data.prepare import existing, prepare
     from zeroscale.launch.worker import progress_callback
     from zeroscale.training import build
 
     directory = prepare.corpus_directory(layout.corpora(request.out), config.data, config.tokenizer)
     expected = (run.manifest.get("corpus") or {}).get("fingerprint")
     if not request.prepare_corpus and not directory.exists():
-        _link_corpus(layout.corpora(Run(run.directory).outputs) / directory.name, directory, expected, say)
+        beside = existing.find_recorded(
+            layout.corpora(Run(run.directory).outputs), config.data, config.tokenizer, expected
+        )
+        _link_corpus(beside, directory, expected, say)
     progress = progress_callback(lambda text: say(f"  {text}"))
     try:
         return build.corpus(config.data, config.tokenizer, str(request.out), progress), ""
