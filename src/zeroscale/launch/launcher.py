@@ -144,9 +144,13 @@ def terminate_children() -> None:
 
 
 def _skip_finished(directory: Path, display: Display) -> RunOutcome:
-    done = status.read_done(directory)
-    made_by, revision = done.get("revision") if done else None, manifest.source()["revision"]
-    note = f" (made by source revision {made_by or 'unknown'}, this is {revision})" if made_by != revision else ""
+    note = ""
+    if "code" not in Run(directory).manifest:
+        # Of an earlier version, which recorded the revision alone.
+        done = status.read_done(directory)
+        made_by, revision = done.get("revision") if done else None, manifest.source()["revision"]
+        if made_by != revision:
+            note = f" (made by source revision {made_by or 'unknown'}, this is {revision})"
     display.skip(directory.name, note)
     return RunOutcome(directory, "skipped", note.strip())
 

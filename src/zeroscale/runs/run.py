@@ -171,7 +171,7 @@ class Run:
         """Of the source that trained it, as far as that can change a result, or of that under which its result was
         accepted last; None where that was not recorded."""
         trained_by = self.manifest.get("code", {}).get("hash")
-        adopted = (status.read_done(self.directory) or {}).get("adopted") if trained_by else None
+        adopted = status.adopted(self.directory) if trained_by else []
         return adopted[-1] if adopted else trained_by
 
     @property

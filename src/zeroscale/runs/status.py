@@ -98,8 +98,8 @@ def write_done(
     `sha256` is of the run's files that nothing writes again.
     """
     done: Done = {"settings_hash": settings_hash, "cards": cards, "cards_from": cards_from, "revision": revision}
-    if adopted := (read_done(run) or {}).get("adopted"):
-        done["adopted"] = adopted
+    if accepted := adopted(run):
+        done["adopted"] = accepted
     write_json(run / layout.DONE, {**done, "sha256": sha256 or {}})
 
 
@@ -112,8 +112,14 @@ def adopt(run: Path, code_hash: str) -> None:
     done = read_done_file(run)
     if done is None:
         raise ZeroscaleError(f"{run} is not finished: only a result can be accepted under other code")
-    adopted = [known for known in done.get("adopted", []) if known != code_hash]
-    write_json(run / layout.DONE, {**done, "adopted": [*adopted, code_hash]})
+    before = [known for known in done.get("adopted", []) if known != code_hash]
+    write_json(run / layout.DONE, {**done, "adopted": [*before, code_hash]})
+
+
+def adopted(run: Path) -> list[str]:
+    """Hashes of other code that a finished run's result was accepted under, the last one last."""
+    done = read_done(run)
+    return done.get("adopted", []) if done else []
 
 
 def read_done(run: Path) -> Done | None:

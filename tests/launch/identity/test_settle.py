@@ -27,7 +27,9 @@ def no_children(trained, monkeypatch):
     def refuse(*_, **__):
         raise OSError("a child was started")
 
-    monkeypatch.setattr(launcher, "subprocess", SimpleNamespace(Popen=refuse, PIPE=subprocess.PIPE))
+    monkeypatch.setattr(
+        launcher, "subprocess", SimpleNamespace(Popen=refuse, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL)
+    )
 
 
 @pytest.fixture
@@ -55,19 +57,19 @@ class TestSpellings:
     def test_of_one_corpus_are_one_cell(self, train, trained, tmp_path, spelling):
         (tmp_path / "link").symlink_to("texts")
         said = train(spelling.format(here=tmp_path, name=tmp_path.name)).stdout
-        assert f"{trained.name}: done already" in said
+        assert "done already" in said
         assert cells(tmp_path) == [trained.name] and len(list(tmp_path.glob("outputs/corpora/*/index.json"))) == 1
 
     @pytest.mark.parametrize("old", ["./texts", "{here}/texts/"])
     def test_a_cell_of_before_is_found_under_every_spelling(self, train, trained, tmp_path, old):
         old = respell(trained, old.format(here=tmp_path))
         for spelling in ("texts", "./texts", f"{tmp_path}/texts"):
-            assert f"{old.name}: done already" in train(spelling).stdout
+            assert "done already" in train(spelling).stdout
         assert cells(tmp_path) == [old.name]
 
     def test_a_copy_of_the_texts_is_the_same_corpus(self, train, trained, tmp_path):
         shutil.copytree(tmp_path / "texts", tmp_path / "elsewhere")
-        assert f"{trained.name}: done already" in train("elsewhere").stdout
+        assert "done already" in train("elsewhere").stdout
 
     def test_other_text_is_another_cell(self, train, trained, tmp_path):
         write_texts(tmp_path / "others", seed=1)
@@ -131,21 +133,21 @@ class TestMovedStudy:
         if spelling != "texts":
             (there / "texts").rename(tmp_path / "texts")
         said = train(spelling.format(there=tmp_path), cwd=there).stdout
-        assert f"{trained.name}: done already" in said and cells(there) == [trained.name]
+        assert "done already" in said and cells(there) == [trained.name]
 
     def test_of_before_is_known_by_its_tokens(self, train, trained, tmp_path):
         """It recorded no hash of its files: the corpus is prepared, as a new cell would need it, and is the same."""
         old, there = respell(trained, "./texts"), tmp_path / "there"
         move(tmp_path, there, False)
         (there / "texts").rename(there / "moved")
-        assert f"{old.name}: done already" in train("moved", cwd=there).stdout
+        assert "done already" in train("moved", cwd=there).stdout
         assert cells(there) == [old.name]
 
     def test_without_its_texts_is_taken_as_it_is(self, train, trained, tmp_path):
         there = tmp_path / "there"
         move(tmp_path, there, True)
         shutil.rmtree(there / "texts")
-        assert f"{trained.name}: done already" in train("texts", cwd=there).stdout
+        assert "done already" in train("texts", cwd=there).stdout
 
 
 def move(here: Path, there: Path, with_corpora: bool) -> None:
@@ -163,7 +165,7 @@ class TestChangedText:
         if not with_corpus:
             shutil.rmtree(tmp_path / "outputs" / "corpora")
         said = train("texts", code=2).stderr
-        assert f"{trained.name} is finished, and data.path=texts holds other text than it was trained on" in said
+        assert "data.path=texts holds other text now than it did for pocket-s, which is finished" in said
         assert "data.name=files-2" in said and "put its files back" in said
         assert ("000.txt has another size" in said) == with_corpus
         assert status.read_done(trained) is not None
@@ -190,8 +192,8 @@ class TestOtherCode:
 
     def test_is_refused_with_the_files_and_the_choices(self, train, edited, tmp_path):
         said = train("texts", code=2).stderr
-        assert "1 finished cell was trained by other code than this" in said
-        assert f"{edited.name}: model/gpt.py, training/optimizer.py" in said
+        assert "1 finished run was trained by other code than this" in said
+        assert "- pocket-s: model/gpt.py, training/optimizer.py" in said and edited.name in said
         for choice in ("keep", "rerun", "adopt"):
             assert f"on_code_change={choice}" in said
         assert cells(tmp_path) == [edited.name]
@@ -204,19 +206,22 @@ class TestOtherCode:
         other = other.rename(other.with_name(Run(other).config.cell))
         write_json(other / "DONE", {**read_json(other / "DONE"), "settings_hash": Run(other).config.hash()})
         said = train("texts", "-m", "seed=0,1,2", code=2).stderr
-        assert "2 finished cells were trained by other code" in said and edited.name in said and other.name in said
+        assert (
+            "2 finished runs were trained by other code" in said
+            and "- pocket-s seed=0, pocket-s seed=1: model/gpt.py" in said
+        )
         assert len(cells(tmp_path)) == 2 and not (edited.parent / "sweep.json").exists()
 
     def test_keep_trusts_it_this_time(self, train, edited):
         said = train("texts", "on_code_change=keep").stdout
-        assert f"{edited.name}: kept, though model/gpt.py, training/optimizer.py have changed since" in said
-        assert f"{edited.name}: done already" in said
+        assert "pocket-s: kept, though other code trained it (differing: model/gpt.py, training/optimizer.py)" in said
+        assert "done already" in said
         train("texts", code=2)
 
     def test_adopt_records_that_its_result_is_accepted(self, train, edited):
         before = (edited / "manifest.json").read_bytes()
         assert "accepted under this code" in train("texts", "on_code_change=adopt").stdout
-        assert f"{edited.name}: done already" in train("texts").stdout
+        assert "done already" in train("texts").stdout
         assert Run(edited).code_hash == code.read()["hash"]
         assert (edited / "manifest.json").read_bytes() == before
         # Its own code still counts as its own, and a third is asked for again.
@@ -232,8 +237,8 @@ class TestOtherCode:
         assert cells(tmp_path) == [edited.name, beside.name]
         assert Run(beside).done and Run(beside).code_hash == code.read()["hash"]
         for _ in range(2):
-            assert f"{beside.name}: done already" in train("texts").stdout
-        assert f"{beside.name}: done already" in train("./texts", "on_code_change=rerun").stdout
+            assert "done already" in train("texts").stdout
+        assert "done already" in train("./texts", "on_code_change=rerun").stdout
         # Several codes are an axis of the study.
         axes = Study(edited.parent).axes
         assert [axis.key for axis in axes.varied] == ["code"]
@@ -241,15 +246,15 @@ class TestOtherCode:
         # Back at the old code, the old cell is the one.
         record(edited, code=code.read())
         record(beside, code={**code.read(), "hash": "9" * 64, "bytes": "8" * 64})
-        assert f"{edited.name}: done already" in train("texts").stdout
+        assert "done already" in train("texts").stdout
 
     def test_a_cell_of_before_stays_valid_and_is_named(self, train, trained):
         manifest = read_json(trained / "manifest.json")
         del manifest["code"]
         write_json(trained / "manifest.json", manifest)
         said = train("texts").stdout
-        assert f"{trained.name} was made before the code that trains was recorded: taken as done" in said
-        assert f"{trained.name}: done already" in said and Run(trained).code_hash is None
+        assert "pocket-s was made before the code that trains was recorded: taken as done" in said
+        assert "done already" in said and Run(trained).code_hash is None
 
     def test_an_unknown_choice_names_the_known(self, train, trained):
         said = train("texts", "on_code_change=ask", code=2).stderr
@@ -269,4 +274,4 @@ def test_editing_the_model_is_noticed_by_the_next_command(zeroscale, small, trai
     assert "done already" in zeroscale(*command, PYTHONPATH=str(copy / "src")).stdout
     model.write_text(f"{source}\nEDITED = 1\n")
     said = zeroscale(*command, code=2, PYTHONPATH=str(copy / "src"))
-    assert f"{trained.name}: model/gpt.py" in said.stderr and "on_code_change=adopt" in said.stderr
+    assert "- pocket-s: model/gpt.py\n" in said.stderr and "on_code_change=adopt" in said.stderr

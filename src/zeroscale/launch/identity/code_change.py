@@ -1,6 +1,7 @@
 """Finished runs that other code than this trained: none is trusted silently."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +73,7 @@ def is_trusted(run: Run, config: TrainConfig) -> bool:
     recorded = run.manifest.get("code")
     if recorded is None or code.is_now(recorded, code.own_files(config)):
         return True
-    adopted = (status.read_done(run.directory) or {}).get("adopted", [])
-    return code.of(config)["hash"] in adopted
+    return code.of(config)["hash"] in status.adopted(run.directory)
 
 
 def rerun_of(config: TrainConfig, now: CodeFacts) -> TrainConfig:
@@ -86,22 +86,23 @@ def _in(config: TrainConfig, directory: Path) -> TrainConfig:
     return dataclasses.replace(config, code=suffix) if beside else config
 
 
-def refusal(changed: list[Changed]) -> str:
+def refusal(changed: list[Changed], name: Callable[[str], str]) -> str:
     """The message for a user who has not said what becomes of them: each once, those of the same files together."""
     by_files: dict[str, list[str]] = {}
     for change in changed:
-        by_files.setdefault(code.describe(change.files), []).append(change.run.name)
+        by_files.setdefault(code.describe(change.files), []).append(name(change.run.name))
     lines = [f"  - {code.describe(names, 8)}: {files}" for files, names in by_files.items()]
     count = len(changed)
-    cells, their = ("cell was", "its result") if count == 1 else ("cells were", "their results")
+    cells, them, their = ("run was", "it", "its result") if count == 1 else ("runs were", "them", "their results")
+    accepted = "is accepted" if count == 1 else "are accepted"
     example = layout.run_directory(rerun_of(changed[0].config, changed[0].now)).name
     return "\n".join(
         [
             f"{count} finished {cells} trained by other code than this; the files that differ:",
             *lines,
-            "say what becomes of them:",
+            f"say what becomes of {them}:",
             f"  on_code_change=keep   trusts {their} this time",
-            f"  on_code_change=rerun  trains them anew by this code, beside the old (in {example})",
-            "  on_code_change=adopt  records in each that its result is accepted under this code, and trains nothing",
+            f"  on_code_change=rerun  trains {them} anew by this code, beside the old (in {example})",
+            f"  on_code_change=adopt  records that {their} {accepted} under this code, too",
         ]
     )

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 
+from zeroscale.config.data import DataConfig
 from zeroscale.config.study import OnCodeChange
 from zeroscale.config.train import TrainConfig
 from zeroscale.core import nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch.identity import code_change, same_content
 from zeroscale.launch.identity.code_change import Changed
+from zeroscale.launch.progress.labels import planned_axes
 from zeroscale.runs import status
+from zeroscale.runs.identity import code
 from zeroscale.runs.run import Run
 
 
@@ -25,7 +28,7 @@ def settle(
     contents = same_content.Contents(say)
     settled: list[TrainConfig] = []
     changed: dict[str, Changed] = {}
-    faults: list[str] = []
+    faults: dict[tuple[DataConfig, str], list[TrainConfig]] = {}
     unrecorded: list[str] = []
     for config in configs:
         config = contents.recorded(config)
@@ -38,38 +41,57 @@ def settle(
         if code_change.is_finished(run, found.config):
             unrecorded += [run.name] if found.unrecorded else []
             if (difference := contents.change(found.config, run)) is not None:
-                faults.append(_other_content(run, found.config, difference))
+                faults.setdefault((found.config.here.data, difference), []).append(found.config)
         settled.append(found.config)
+    names = _Names(settled)
+    others = [
+        _other_content(cells[0], difference, [names(cell.cell) for cell in cells])
+        for (_, difference), cells in faults.items()
+    ]
     if changed and on_code_change == "ask-by-error":
-        faults.append(code_change.refusal(list(changed.values())))
-    if faults:
-        raise ZeroscaleError("\n".join(faults))
-    _apply(on_code_change, list(changed.values()), say)
+        others.append(code_change.refusal(list(changed.values()), names))
+    if others:
+        raise ZeroscaleError("\n".join(others))
+    _apply(on_code_change, list(changed.values()), names, say)
     if unrecorded:
-        cells = f"{unrecorded[0]} was" if len(unrecorded) == 1 else f"{len(unrecorded)} finished cells were"
+        cells = f"{names(unrecorded[0])} was" if len(unrecorded) == 1 else f"{len(unrecorded)} finished cells were"
         say(f"{cells} made before the code that trains was recorded: taken as done, whatever has changed since")
     return settled
 
 
-def _other_content(run: Run, config: TrainConfig, difference: str) -> str:
+def _other_content(config: TrainConfig, difference: str, runs: Sequence[str]) -> str:
     path = config.here.paths.get("data.path")
     what = f"data.path={path}" if path is not None else f"data={config.data.name}"
+    are, a = ("is", "a run") if len(runs) == 1 else ("are", "runs")
     return (
-        f"{run.name} is finished, and {what} holds other text than it was trained on ({difference}). To train on the "
-        f"new text, give it a name of its own (data.name={config.data.name}-2): that is a cell of its own; to go on "
-        "with the old, put its files back"
+        f"{what} holds other text now than it did for {code.describe(runs, 4)}, which {are} finished ({difference}). "
+        f"To train on the new text, give it a name of its own, data.name={config.data.name}-2: that makes {a} beside "
+        "the old; to go on with the old, put its files back"
     )
 
 
-def _apply(on_code_change: OnCodeChange, changed: Sequence[Changed], say: Callable[[str], None]) -> None:
+class _Names:
+    """What a reader calls the runs of a command, read where a message needs it."""
+
+    def __init__(self, configs: Sequence[TrainConfig]) -> None:
+        self._configs = configs
+        self._labels: dict[str, str] | None = None
+
+    def __call__(self, name: str) -> str:
+        if self._labels is None:
+            self._labels = planned_axes(self._configs).labels
+        return self._labels.get(name, name)
+
+
+def _apply(on_code_change: OnCodeChange, changed: Sequence[Changed], names: _Names, say: Callable[[str], None]) -> None:
     for change in changed:
-        files = ", ".join(change.files[:3]) + (", …" if len(change.files) > 3 else "")
+        name, files = names(change.run.name), code.describe(change.files, 3)
         if on_code_change == "adopt":
             if nodes.detect_nodes().rank == 0:
                 status.adopt(change.run.directory, change.now["hash"])
-            say(f"{change.run.name}: accepted under this code ({files} differ)")
+            say(f"{name}: accepted under this code (differing: {files})")
         elif on_code_change == "keep":
-            say(f"{change.run.name}: kept, though {files} have changed since")
+            say(f"{name}: kept, though other code trained it (differing: {files})")
         else:
             again = code_change.rerun_of(change.config, change.now).cell
-            say(f"{change.run.name}: trained anew by this code, in {again} ({files} differ)")
+            say(f"{name}: trained anew by this code, in {again} (differing: {files})")
