@@ -14,7 +14,7 @@ from zeroscale.config.validate import build_config
 from zeroscale.core import machine
 from zeroscale.launch.plan import Plan, plan_run
 from zeroscale.launch.plan_table import render
-from zeroscale.launch.speed import Speed, from_earlier_runs, measure
+from zeroscale.launch.speed import Speed, earlier, from_earlier_runs, measure
 from zeroscale.launch.speed.speed import threads_of
 
 
@@ -43,7 +43,7 @@ def write_run(outputs: Path, config: TrainConfig, name: str, rate: float, **chan
 
 
 def test_runs_of_the_same_size_on_the_same_machine_give_the_hours(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "gpu_count", lambda: 0)
+    monkeypatch.setattr(earlier, "_gpu", lambda: None)
     other = {**machine.describe(), "gpu": None, "cpu": "another"}
     write_run(tmp_path, config, "a", 1000.0)
     write_run(tmp_path, config, "b", 2000.0)
@@ -59,7 +59,7 @@ def test_runs_of_the_same_size_on_the_same_machine_give_the_hours(config, tmp_pa
 
 
 def test_a_damaged_manifest_keeps_nobody_from_the_others(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "gpu_count", lambda: 0)
+    monkeypatch.setattr(earlier, "_gpu", lambda: None)
     write_run(tmp_path, config, "a", 1000.0)
     write_run(tmp_path, config, "b", 2000.0)
     (tmp_path / "before" / "b" / "manifest.json").write_text("{")

@@ -1,6 +1,7 @@
 """The speed of runs that were trained on this machine before, from their manifests."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from zeroscale.config.train import TrainConfig
@@ -35,7 +36,6 @@ def from_earlier_runs(outputs: Path, configs: Sequence[TrainConfig], at_once: in
 def _runs_here(outputs: Path) -> Iterator[tuple[Run, Manifest]]:
     """The runs in all studies of `outputs` that were made on a machine like this one; damaged ones are left out."""
     here = machine.describe()
-    gpu = _gpu()
     for path in sorted(outputs.glob(f"[!.]*/[!.]*/{layout.MANIFEST}")):
         run = Run(path.parent)
         try:
@@ -44,10 +44,12 @@ def _runs_here(outputs: Path) -> Iterator[tuple[Run, Manifest]]:
             continue
         hardware = manifest.get("hardware", {})
         same = all(hardware.get(key) == here[key] for key in ("cpu", "cores", "system"))
-        if same and hardware.get("gpu") == gpu:
+        # torch knows the GPU's name, and is imported only where there is something to compare it with.
+        if same and hardware.get("gpu") == _gpu():
             yield run, manifest
 
 
+@cache
 def _gpu() -> str | None:
     if not machine.gpu_count():
         return None
