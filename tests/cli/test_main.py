@@ -22,6 +22,7 @@ from zeroscale.cli.commands.report import ReportConfig
 from zeroscale.cli.commands.runs import RunsConfig
 from zeroscale.cli.commands.sample import SampleConfig
 from zeroscale.cli.commands.status import StatusConfig
+from zeroscale.cli.commands.tidy.clean import CleanConfig
 from zeroscale.cli.commands.tidy.remove import RemoveConfig
 from zeroscale.config.commands.compare import CompareConfig
 from zeroscale.config.commands.contamination import OverlapConfig
@@ -77,6 +78,7 @@ def test_every_command_has_settings_that_work():
         "status": (StatusConfig, ["study=x"]),
         "runs": (RunsConfig, ["study=x"]),
         "remove": (RemoveConfig, ["study=x"]),
+        "clean": (CleanConfig, []),
         "reproduce": (ReproduceConfig, ["run=x"]),
         "explain": (ExplainConfig, ["study=x", "metric=lambada/acc"]),
         "bundle": (BundleConfig, ["study=x"]),

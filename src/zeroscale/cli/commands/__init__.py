@@ -52,6 +52,7 @@ COMMANDS = {
     "status": Command("which cells of a study are done, failed, resumable or running", "status"),
     "runs": Command("the runs of a study as a table: chosen, sorted, with what was varied", "runs"),
     "remove": Command("removes runs of a study, after listing them with their sizes", "tidy.remove"),
+    "clean": Command("removes corpora and leftovers that no run needs, after listing them", "tidy.clean"),
     "reproduce": Command("makes a recorded run again and compares, bit for bit", "provenance.reproduce"),
     "explain": Command("the chain behind a number: run, weights, data, card, source, command", "provenance.explain"),
     "bundle": Command("packs a study into one file with checksums", "provenance.bundle"),
