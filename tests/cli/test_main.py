@@ -8,7 +8,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from zeroscale.cli import compose, main
+from zeroscale.cli import compose, help, main
 from zeroscale.cli.commands.batch import BatchConfig
 from zeroscale.cli.commands.data import DataCommandConfig
 from zeroscale.cli.commands.export import ExportConfig
@@ -134,7 +134,7 @@ def test_with_multirun_a_comma_separates_free_text():
     [
         (["modle=pocket-m"], "the nearest key is model"),
         (["trainer.tokns=5"], "the nearest key is trainer.tokens"),
-        (["lr=0.1"], "the nearest key is optimizer.lr"),
+        (["lr=0.1"], "optimizer.lr=0.003"),
         (["model=pocket-z"], "pocket-xs"),
         (["+sweeps=pokcet"], "pocket"),
         (["trainer.tokens=[1"], "cannot read"),
@@ -197,3 +197,20 @@ def test_each_command_explains_its_settings(command, capsys):
     keys = yaml.safe_load((paths.conf() / f"{command}.yaml").read_text())
     for key in keys:
         assert f"{key}:" in shown
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_says_what_each_setting_of_a_group_means(group, capsys):
+    assert main.main(["train", "--help"]) == 0
+    shown = capsys.readouterr().out.partition(f"\n{group}.KEY=VALUE:\n")[2].partition(".KEY=VALUE:")[0]
+    keys = {key for path in (paths.conf() / group).glob("*.yaml") for key in yaml.safe_load(path.read_text())}
+    settings = help.settings_of(group)
+    assert set(settings) == keys - {"defaults"}
+    for key, (_, meaning) in settings.items():
+        assert meaning and f"  {key}" in shown, key
+
+
+@pytest.mark.parametrize("command", ["train", "data", "eval"])
+def test_help_fits_a_terminal_of_80_columns(command, capsys):
+    assert main.main([command, "--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
