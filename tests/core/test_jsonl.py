@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 
@@ -110,3 +111,50 @@ def test_what_is_appended_is_followed_line_by_line(tmp_path):
         file.write(b"{\n")
     with pytest.raises(ZeroscaleError, match="line 5"):
         list(reader.follow())
+
+
+def test_the_last_rows_and_the_last_that_holds_a_key(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(
+        "".join(
+            f'{{"step": {i}{", " + chr(34) + "val/loss" + chr(34) + ": 1.5" if i % 7 == 0 else ""}}}\n'
+            for i in range(1, 31)
+        )
+    )
+    assert [row["step"] for row in jsonl.tail(path, "step", 3, "val/loss")] == [28, 29, 30]
+    assert [row["step"] for row in jsonl.tail(path, "step", 2, "val/loss")] == [28, 29, 30]
+    assert [row["step"] for row in jsonl.tail(path, "step", 1, "val/loss")] == [28, 30]
+    assert [row["step"] for row in jsonl.tail(path, "step", 1, "mfu")] == [30]
+    assert len(jsonl.tail(path, "step", 100, "mfu")) == 30
+
+
+LINES = ['{"step": 1}', '{"step": 2, "a": NaN}', '{"step": 3, "a": 1e999}', '{"step": 4, "a": 1' + "0" * 400 + "}"]
+LINES += [
+    '{"step": 5},{"step": 6}',
+    '{"step": 7',
+    '"a": 2}',
+    '{"a}',
+    '{b": 1}',
+    '{"step": 8, "a": [{}',
+    "{}]}",
+    "",
+    " ",
+    "1",
+]
+LINES += [
+    '{"step": 9, "a": 9223372036854775808}',
+    '{"step": true}',
+    '{"step": -1}',
+    '{"step": 10, "a": "x"}',
+    '{"step": 11, "a": 1e300}',
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_file_read_at_once_is_what_it_is_line_by_line(tmp_path, count):
+    path = tmp_path / "metrics.jsonl"
+    for lines in itertools.product(LINES, repeat=count):
+        content = ("\n".join(lines) + "\n").encode()
+        found = jsonl._rows_at_once(content, "step")
+        if found is not None:
+            assert repr(found) == repr(list(jsonl._rows(content, path, "step", 1))), lines

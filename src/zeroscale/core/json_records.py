@@ -3,6 +3,7 @@ with. `read` is how every file that this package wrote is read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeGuard, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
@@ -74,7 +75,7 @@ def from_json(kind: type[T], content: object, place: str = "") -> T:
     if is_typeddict(kind):
         return cast(T, _typed_dict(kind, content, place))
     cls: Any = kind
-    hints, attributes = get_type_hints(cls), _attributes(cls)
+    hints, attributes = _hints(cls), _attributes(cls)
     choices = {part.name: part.metadata.get("choose") for part in fields(cls)}
     keys = tuple(key for key in content if key in attributes)
     values = {}
@@ -96,9 +97,14 @@ def _typed_dict(kind: Any, content: Mapping[str, object], place: str) -> dict[st
     missing = [key for key in kind.__required_keys__ if key not in content]
     if missing:
         raise WrongType(f"{place or 'the file'} has no {' and no '.join(sorted(missing))}")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     checked = {key: _value(hints[key], value, _inner(place, key)) for key, value in content.items() if key in hints}
     return {**content, **checked}
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _inner(place: str, key: str) -> str:
@@ -126,6 +132,8 @@ def _value(hint: Any, content: object, place: str, choose: Callable[[str], type]
         entries = {} if content is None else content
         if not isinstance(entries, Mapping):
             return _refuse(content, place, "an object")
+        if parts[1] is str and not choose and all(type(item) is str for item in entries.values()):
+            return dict(entries)
         return {
             name: _value(choose(name) if choose else parts[1], item, _inner(place, name))
             for name, item in entries.items()

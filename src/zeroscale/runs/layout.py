@@ -12,6 +12,7 @@ outputs/
       evals/step-00000500/          CARD.PROTOCOL.json, CARD.PROTOCOL.examples.parquet
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -79,7 +80,12 @@ def step_of(directory: Path) -> int | None:
 
 def step_directories(parent: Path) -> dict[int, Path]:
     """The directories step-… in `parent` by step, in order."""
-    by_step = {step_of(path): path for path in parent.glob("step-*") if path.is_dir()}
+    try:
+        with os.scandir(parent) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith("step-") and entry.is_dir()]
+    except OSError:
+        return {}
+    by_step = {step_of(parent / name): parent / name for name in names}
     return {step: by_step[step] for step in sorted(step for step in by_step if step is not None)}
 
 
@@ -95,7 +101,11 @@ def results_directory(run: Path, step: int) -> Path:
 
 def result_files(directory: Path) -> list[Path]:
     """The results in a directory: CARD.PROTOCOL.json, in order of name."""
-    return sorted(directory.glob("[!.]*.json"))
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return []
+    return [directory / name for name in names if name.endswith(".json") and not name.startswith(".")]
 
 
 def examples_file(result: Path) -> Path:

@@ -15,6 +15,9 @@ from zeroscale.runs import checkpoint, layout, results, status
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.results import ResultFile
 
+LAST_ROWS = 20
+"""Of metrics.jsonl, from which a run's speed is told."""
+
 State = Literal["done", "running", "failed", "resumable"]
 
 
@@ -208,8 +211,8 @@ class Run:
         return rows
 
     def last_metrics(self) -> list[jsonl.Row]:
-        """The end of metrics.jsonl, as it is now."""
-        return jsonl.tail(self.metrics_path, "step")
+        """The last rows of metrics.jsonl, as it is now, and the last with a validation loss if that is not far."""
+        return jsonl.tail(self.metrics_path, "step", LAST_ROWS, "val/loss")
 
     @cached_property
     def fault(self) -> str | None:
@@ -241,6 +244,8 @@ class Run:
 
     def results_at(self, step: int) -> list[ResultFile]:
         """The results of one step, by name."""
+        if "results" in self.__dict__:  # (all have been read)
+            return [result for result in self.results if result.step == step]
         return results.read_directory(self.results_directory(step), step)
 
     @property

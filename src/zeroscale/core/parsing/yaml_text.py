@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.parsing import plain_values, regular_file
+from zeroscale.core.parsing import plain_values, regular_file, yaml_lines
 
 # Bytes of a file of settings or of a card; values in it, those that aliases repeat counted each time.
 LIMIT = 4 << 20
@@ -30,6 +30,9 @@ def read(path: Path) -> dict[str, Any]:
 def parse(content: bytes, where: str | Path) -> dict[str, Any]:
     """The mapping in a YAML text; errors as `read`."""
     text = regular_file.decode(content, where)
+    plain = yaml_lines.parse(text)
+    if plain is not None:
+        return plain
     try:
         _check_structure(text, where)
         value = yaml.load(text, Loader=_Loader)
