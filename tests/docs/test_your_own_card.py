@@ -68,8 +68,10 @@ def test_files_and_commands_of_the_page(folder: Path, capsys: pytest.CaptureFixt
                 for line in masked(shown):
                     assert line in joined, (command, said)
     assert len(ran) == 6
-    (found,) = folder.glob("outputs/eval/*/evals/animals.paper.json")
-    content = read_json(found)  # of the part, which was scored last
+    (whole,) = folder.glob("outputs/eval/*/evals/animals.paper.json")
+    assert read_json(whole)["n"] == 6  # the part, which was scored last, is kept beside
+    (part,) = folder.glob("outputs/eval/*/evals/.part/animals.paper.json")
+    content = read_json(part)
     assert content["data"] == "part: 4 of 6 questions" and content["n"] == 4
 
 
