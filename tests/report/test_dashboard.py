@@ -33,10 +33,10 @@ def test_the_folder_is_complete(report):
     assert len(list((report / "examples").iterdir())) == len(study_fixture.CARDS)
 
 
-def test_figures_are_drawn_at_200_dots_per_inch(report):
+def test_figures_are_a_column_wide_at_300_dots_per_inch(report):
     header = (report / "figures/law.png").read_bytes()[:24]
     assert header[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", header[16:24]) == (1280, 800)
+    assert struct.unpack(">II", header[16:24]) == (3.25 * 300, 3.2 * 300)
 
 
 def test_the_same_study_gives_the_same_bytes(study, report, tmp_path):

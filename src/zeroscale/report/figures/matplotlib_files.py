@@ -1,5 +1,6 @@
-"""The report's figures on paper: PNG (200 dpi), SVG and PDF by matplotlib, from the same points as the page's.
+"""The report's figures on paper: PNG (300 dpi), SVG and PDF by matplotlib, from the same points as the page's.
 
+One or two columns of a journal wide (3.25 and 6.75 inches), so that nobody has to scale them and their texts.
 No pyplot: figures are objects of their own, drawn by Agg, so nothing is left in the process. Same input, same bytes.
 """
 
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.resources import as_file
 from importlib.resources import files as package_files
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +26,14 @@ from zeroscale.report.figures.axes import (
     tick_texts,
 )
 from zeroscale.report.figures.law_plots import plots
+from zeroscale.report.figures.matplotlib_plot import below, literal, mathtext
 from zeroscale.report.figures.matplotlib_plot import draw as draw_plot
-from zeroscale.report.figures.matplotlib_plot import literal
 from zeroscale.report.figures.optimum_plots import by_convention
 from zeroscale.report.figures.paper_figures import perplexity
 from zeroscale.report.figures.plot import Plot
 from zeroscale.report.figures.plotly_panels import LONG_LABEL, label_sides, loss_reach, size_reach
 from zeroscale.report.sections.scaling_laws import laws_of
+from zeroscale.report.sweep import length_plots
 from zeroscale.report.sweep import plots as sweep_plots
 from zeroscale.report.sweep import view as sweep
 from zeroscale.report.views.benchmarks import Card, Panel
@@ -47,7 +50,10 @@ Color = str | tuple[float, float, float, float]
 MARKERS = "osD^PX*"
 COLUMNS = 3
 MAX_NAMED_CURVES = 12  # more would not find room in the legend
-_SIZE = (6.4, 4.0)
+ONE_COLUMN, TWO_COLUMNS = 3.25, 6.75
+"""Inches."""
+_SIZE = (ONE_COLUMN, 2.7)
+_LONG_TICK = 14  # letters, from which a figure needs two columns
 LINE_STYLES = (":", "-.", (0, (8, 3)))  # chance is dashed
 
 
@@ -78,16 +84,18 @@ def drawings(
     drawn: dict[str, Drawing] = {}
     painter = _Painter([run.name for run in study.runs], palette)
     if any(curve.train or curve.validation for curve in curves):
-        for axis, label in (("tokens", "training tokens"), ("flops", "training FLOPs")):
+        for axis, label in (("tokens", "training tokens, D"), ("flops", "compute, C (FLOPs)")):
             drawn[f"loss_over_{axis}"] = Drawing(_loss_drawer(curves, axis, label, painter), _SIZE)
     if law.points:
-        drawn["law"] = Drawing(lambda figure: _law(figure.subplots(), law, painter), _SIZE)
+        drawn["law"] = Drawing(lambda figure: _law(figure, law, painter), (ONE_COLUMN, 3.2))
     for plot in _plots(study, curves):
-        drawn[plot.name] = Drawing(partial(_draw_plot, plot), _SIZE)
+        drawn[plot.name] = Drawing(partial(_draw_plot, plot), _size(plot))
     panels = [(card, panel) for card in cards for panel in card.panels]
     if panels:
         rows = -(-len(panels) // COLUMNS)
-        drawn["benchmarks"] = Drawing(lambda figure: _grid(figure, panels, rows, painter), (8.4, 0.4 + 2.2 * rows))
+        drawn["benchmarks"] = Drawing(
+            lambda figure: _grid(figure, panels, rows, painter), (TWO_COLUMNS, 0.4 + 1.9 * rows)
+        )
     return drawn
 
 
@@ -104,9 +112,19 @@ def write(folder: Path, study: StudyView, law: Law, curves: list[Curve], cards: 
 def _plots(study: StudyView, curves: list[Curve]) -> list[Plot]:
     """The figures of the laws, and the paper's figure 4 with this study's models."""
     made = [*plots(laws_of(study), study.runs), by_convention(study.fit), perplexity(study, curves)]
+    made += length_plots.lengths(study.fit)
     if (varied := sweep.read(study)) is not None:
         made += [*sweep_plots.over_settings(varied), *sweep_plots.curves(study)]
     return [plot for plot in made if plot is not None]
+
+
+def _size(plot: Plot) -> tuple[float, float]:
+    """One column; two where names stand along the axis, and taller for each line of the legend beyond two."""
+    _, texts = plot.y.ticks()
+    wide = max(map(len, texts), default=0) > _LONG_TICK
+    names = [layer.name for layer in plot.layers if layer.name]
+    per_row = 1 if max(map(len, names), default=0) > 20 else 3
+    return (TWO_COLUMNS if wide else ONE_COLUMN), _SIZE[1] + 0.14 * max(0, len(names) // per_row - 2)
 
 
 def _draw_plot(plot: Plot, figure: "Figure") -> None:
@@ -175,14 +193,14 @@ def _loss_drawer(curves: list[Curve], axis: str, label: str, painter: _Painter) 
             axes.plot(_gaps(curve.train_x[axis]), _gaps(curve.smooth), color=color, label=name)
             x, y = _gaps(curve.validation_x[axis]), _gaps(curve.validation)
             axes.plot(x, y, color=color, linestyle=":", linewidth=1.2, markersize=4, marker=marker)
-        axes.set(xscale="log", xlabel=label, ylabel="loss (nats per token)")
+        axes.set(xscale="log", xlabel=mathtext(label), ylabel="loss (nats per token)")
         show = format.flops if axis == "flops" else format.scaled
         ticks = log_ticks(*axes.get_xlim())
         axes.set_xticks(ticks, [show(tick).replace("FLOP", "") for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
-        axes.set_title("line: training, smoothed; dots: validation", fontweight="normal", color="#565d6b")
+        axes.set_title("line: training, smoothed; dotted: validation", fontweight="normal", color="#565d6b")
         if few:
-            axes.legend()
+            below(figure)
 
     return draw
 
@@ -191,31 +209,44 @@ def _gaps(values: list[float | None]) -> list[float]:
     return [float("nan") if value is None else value for value in values]
 
 
-def _law(axes: "Axes", law: Law, painter: _Painter) -> None:
+def _law(figure: "Figure", law: Law, painter: _Painter) -> None:
+    axes = figure.subplots()
     if law.band:
         n, low, value, high = (list(column) for column in zip(*law.band, strict=True))
         if None not in low and None not in high:
             axes.fill_between(n, low, high, color="#444444", alpha=0.14, linewidth=0, label="95 % interval")
-        axes.plot(n, value, color="#444444", label=literal(greek(law.form)) if law.form else "fit")
+        _fit(axes, law, n, value)
     if law.hold_out:
         _hold_out(axes, law.hold_out)
     short = all(len(law.label(run)) <= LONG_LABEL for run, _, _ in law.points)
     for (run, params, loss), side in zip(law.points, label_sides(law), strict=True):
-        axes.plot(params, loss, linestyle="none", color=painter.color(run), marker=painter.marker(run), markersize=7)
+        axes.plot(params, loss, linestyle="none", color=painter.color(run), marker=painter.marker(run), markersize=5)
         if len(law.points) <= 8 and short:
             _label(axes, law.label(run), (params, loss), *side)
     axes.set(xscale="log", yscale="log")
-    axes.set(xlabel=law.axis, ylabel="validation loss (nats per token)", xlim=size_reach(law))
+    axes.set(xlabel=mathtext(law.axis), ylabel="validation loss (nats per token)", xlim=size_reach(law))
     bottom, top = padded(loss_reach(law))
     _ticks(axes, sorted({params for _, params, _ in law.points}), log_ticks(bottom, top))
     axes.set_ylim(bottom, top)
     if law.band or law.hold_out:
-        axes.legend(loc="lower left")  # free of points: loss falls to the right
+        below(figure)
+
+
+def _fit(axes: "Axes", law: Law, n: list[float], value: list[float]) -> None:
+    """The law's line: solid over the sizes that were trained, dashed beyond."""
+    sizes = [params for _, params, _ in law.points]
+    inside = [i for i, at in enumerate(n) if min(sizes) <= at <= max(sizes)] or [0]
+    first, last = inside[0], inside[-1]
+    label = mathtext(greek(law.form)) if law.form else "fit"
+    axes.plot(n[first : last + 1], value[first : last + 1], color="#444444", label=label)
+    for name, part in (("extrapolated", slice(last, None)), ("", slice(0, first + 1))):
+        if len(n[part]) > 1:
+            axes.plot(n[part], value[part], color="#444444", linestyle="--", label=name or None)
 
 
 def _hold_out(axes: "Axes", held: HoldOut) -> None:
     bars = _error_bars(held.predicted, held.low, held.high)
-    style: dict[str, Any] = {"marker": "D", "markersize": 9, "markerfacecolor": "none", "color": "#16181d"}
+    style: dict[str, Any] = {"marker": "D", "markersize": 7, "markerfacecolor": "none", "color": "#16181d"}
     style |= {"linestyle": "none", "elinewidth": 1, "capsize": 0}
     axes.errorbar([held.params], [held.predicted], yerr=bars, label="predicted from smaller sizes", **style)
 
@@ -234,7 +265,7 @@ def _label(axes: "Axes", text: str, at: tuple[float, float], up: str, side: str)
     place: dict[str, Any] = {"ha": "left" if side == "right" else "right", "va": "bottom" if up == "top" else "top"}
     outline = [withStroke(linewidth=2.5, foreground="white")]  # legible where a line passes
     axes.annotate(
-        literal(text), at, xytext=offset, textcoords="offset points", fontsize=8, path_effects=outline, **place
+        literal(text), at, xytext=offset, textcoords="offset points", fontsize=6.5, path_effects=outline, **place
     )
 
 
@@ -249,26 +280,29 @@ def _ticks(axes: "Axes", sizes: list[float], losses: list[float]) -> None:
 
 def _grid(figure: "Figure", panels: list[tuple[Card, Panel]], rows: int, painter: _Painter) -> None:
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
+    names = dict.fromkeys(line.name for _, panel in panels for line in panel.lines)
+    dashes = dict(zip(names, cycle(LINE_STYLES), strict=False))
     for place, axes in enumerate(grid.flat):
         if place >= len(panels):
             axes.set_axis_off()
             continue
-        _panel(axes, *panels[place], painter)
-    figure.supxlabel("parameters without embeddings, N", fontsize=9)
+        _panel(axes, *panels[place], painter, dashes)
+        if place + COLUMNS >= len(panels):
+            axes.set_xlabel(mathtext("parameters without embeddings, N"), fontsize=7)
+    below(figure)
 
 
-def _panel(axes: "Axes", card: Card, panel: Panel, painter: _Painter) -> None:
+def _panel(axes: "Axes", card: Card, panel: Panel, painter: _Painter, dashes: dict[str, Any]) -> None:
     if panel.chance is not None and chance_drawn(panel):
         axes.axhline(panel.chance, color="#565d6b", linestyle="--", linewidth=1, label="chance")
-    for line, dashes in zip(panel.lines, LINE_STYLES, strict=False):
-        muted: dict[str, Any] = {"color": "#565d6b", "linestyle": dashes, "linewidth": 1, "label": literal(line.name)}
+    for line in panel.lines:
+        muted: dict[str, Any] = {"color": "#565d6b", "linestyle": dashes[line.name], "label": literal(line.name)}
+        muted["linewidth"] = 1
         if line.fixed:
             axes.axhline(line.points[0][1], **muted)
         else:
             axes.plot(*zip(*line.points, strict=True), **muted)
     published_sizes = _published(axes, panel)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best")
     for point in panel.points:
         bars = _error_bars(point.value, point.low, point.high)
         style: dict[str, Any] = {"color": painter.color(point.run), "marker": painter.marker(point.run)}
@@ -279,7 +313,7 @@ def _panel(axes: "Axes", card: Card, panel: Panel, painter: _Painter) -> None:
         axes.set_yscale("log")
     arrow = "↑" if panel.higher_is_better else "↓"
     badge = "" if card.kind == "benchmark" else f" [{card.badge}]"
-    axes.set_title(literal(f"{card.card}{badge}\n{panel.metric} {arrow}  n = {card.count}"), fontsize=8)
+    axes.set_title(literal(f"{card.card}{badge}\n{panel.metric} {arrow}  n = {card.count}"), fontsize=7)
     axes.margins(x=0.15)
     reach = panel_reach(panel)
     sizes = sorted({point.params for point in panel.points} | published_sizes)
