@@ -9,9 +9,10 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from zeroscale.core.files import write_directory
 from zeroscale.report import page
 from zeroscale.report.page import Json, PageData
 from zeroscale.report.sections.examples import CardExamples
-from zeroscale.runs import layout
+from zeroscale.runs import layout, where
+from zeroscale.runs.where import Wanted
 
 ASSETS = ("index.html", "style.css")
 SCRIPTS = (
@@ -37,12 +39,19 @@ SCRIPTS = (
 MAX_NAME_LENGTH = 80
 
 
-def write(study: Path | Sequence[Path], out: Path | None = None, live: float | None = None) -> Path:
+def write(
+    study: Path | Sequence[Path],
+    out: Path | None = None,
+    live: float | None = None,
+    filters: Mapping[str, Wanted] | None = None,
+) -> Path:
     """Makes `<study>/report/` whole, replacing an earlier one; returns its index.html.
 
     The same files in the studies give the same report, byte for byte. Several studies come on one page, by default
     in a folder beside them that is called after them. With `out` nothing is written into a study. `live` makes a page
     that looks for a newer one every so many seconds, and leaves out the static figures and tables, which take seconds.
+
+    With `filters` only runs with these settings are shown, on a page of its own beside the study's.
 
     What is left out, because its file is damaged, is said on standard error and on the page.
 
@@ -54,25 +63,31 @@ def write(study: Path | Sequence[Path], out: Path | None = None, live: float | N
         raise ZeroscaleError("study: missing; give it as study=outputs/pocket, or several as study=[one,other]")
     if out is not None:
         _refuse_other(Path(out))
-    data = page.read(studies, keep=out is None)
+    data = page.read(studies, keep=out is None and not filters, filters=filters)
     if live is None:
         for text in (text for study in data.studies for text in study.left_out):
             print(text, file=sys.stderr)
-    target = report_directory(data) if out is None else Path(out)
+    target = report_directory(data, filters) if out is None else Path(out)
     write_directory(target, lambda folder: _fill(folder, data, target, live))
     return target / "index.html"
 
 
-def report_directory(data: PageData) -> Path:
-    """Where a report goes by default: into the study, or beside several. A `+` is in no study's own name."""
+def report_directory(data: PageData, filters: Mapping[str, Wanted] | None = None) -> Path:
+    """Where a report goes by default: into the study, or beside several. A `+` is in no study's own name. That of some
+    runs only does not take the place of the whole study's."""
     if data.is_single:
-        return data.studies[0].directory / layout.REPORT
+        name = f"{layout.REPORT}-{_safe(where.text(filters))}" if filters else layout.REPORT
+        return data.studies[0].directory / name
     names = [name.replace("/", "-") for name in data.names]
     joined = "+".join(names)
     if len(joined) > MAX_NAME_LENGTH:
         digest = hashlib.sha256(joined.encode()).hexdigest()[:8]
         joined = f"{names[0][:40]}+{len(names) - 1}-more-{digest}"
     return data.merged.directory / joined / layout.REPORT
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=,-]+", "-", text.replace("where.", ""))[:MAX_NAME_LENGTH]
 
 
 def _refuse_other(out: Path) -> None:

@@ -3,6 +3,7 @@
 Everything is read once into a `PageData`; the sections are made of that.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
@@ -30,6 +31,7 @@ from zeroscale.report.views.loss_curves import Curve, curves
 from zeroscale.report.views.results import badge
 from zeroscale.report.views.size_law import Law
 from zeroscale.report.views.study import RunView, StudyView, read_study
+from zeroscale.runs.where import Wanted
 
 # Examples are shown of the largest runs only, so many at most: each has a column, and they must fit on a screen.
 MAX_RUNS_WITH_EXAMPLES = 8
@@ -87,9 +89,9 @@ class PageData:
         return {run.name: order[self.prefix(index) + run.name] for run in self.studies[index].runs}
 
 
-def read(paths: list[Path], keep: bool = True) -> PageData:
-    """Reads every study; with `keep` false nothing is written into one."""
-    studies = [read_study(Path(path), keep) for path in paths]
+def read(paths: list[Path], keep: bool = True, filters: Mapping[str, Wanted] | None = None) -> PageData:
+    """Reads every study, of which `filters` may leave a part; with `keep` false nothing is written into one."""
+    studies = [read_study(Path(path), keep, filters) for path in paths]
     merged = multi_study.merge(studies)
     cards, loss_curves = benchmarks.read_cards(merged), curves(merged.runs)
     names = [studies[0].name] if len(studies) == 1 else multi_study.unique_names(studies)

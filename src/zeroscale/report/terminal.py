@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.fit_file import LAW_LABELS
 from zeroscale.report.views.loss_curves import curves
 from zeroscale.report.views.study import StudyView, read_study
+from zeroscale.runs.where import Wanted
 
 NARROWEST, WIDEST = 80, 120
 MAX_RUNS = 20  # more than these are in results.csv
@@ -35,14 +36,14 @@ def use_colours() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def report(paths: Sequence[Path]) -> str:
+def report(paths: Sequence[Path], filters: Mapping[str, Wanted] | None = None) -> str:
     """The studies one after the other, for the terminal that this is; nothing is written into them.
 
     Raises:
         ZeroscaleError: a folder is no study, or a file in it is damaged.
     """
     width, colours = terminal_width(), use_colours()
-    return "\n".join(render(read_study(Path(path), keep=False), width, colours) for path in paths)
+    return "\n".join(render(read_study(Path(path), keep=False, filters=filters), width, colours) for path in paths)
 
 
 def render(study: StudyView, width: int = 100, colours: bool = False) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal, Required, TypedDict
 
 from zeroscale.core import json_records
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.core.marks import PARTS, Reason, SubsetJson, reasons_of
+from zeroscale.core.marks import Mark, Reason, SubsetJson, reasons_of
 from zeroscale.runs import layout
 from zeroscale.runs.manifest import Environment
 
@@ -134,7 +134,9 @@ class ResultFile:
     @property
     def is_part(self) -> bool:
         """Whether it was scored on a part of a benchmark, or on data that are not the card's."""
-        return any(reason.mark in PARTS for reason in self.marks) and not self.is_sample and self.source != "corpus"
+        said = [part for part in str(self.content.get("mark") or "").split("; ") if part]
+        in_part = any(not part.startswith(Mark.UNPINNED) for part in said)
+        return in_part and not self.is_sample and self.source != "corpus"
 
     @property
     def made(self) -> Environment | None:

@@ -32,6 +32,15 @@ def matching(axes: Axes, filters: Mapping[str, Wanted]) -> list[Run]:
     return runs
 
 
+def text(filters: Mapping[str, Wanted]) -> str:
+    """As one types it: where.optimizer.lr=0.003 where.seed=0,1."""
+    return " ".join(f"where.{key}={','.join(map(show, _several(wanted)))}" for key, wanted in filters.items())
+
+
+def _several(wanted: Wanted) -> Sequence[Value]:
+    return wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
+
+
 def one(axes: Axes, part: str) -> Run:
     """The run that a part of its name, or of what tables call it, belongs to alone: the whole name, the whole label,
     or words of which each is a part of either.

@@ -124,3 +124,13 @@ def test_the_terminal_says_the_same_in_80_columns(study):
     assert "How noisy: Seeds of one setting scatter by 0.016 nats" in text
     assert "CHOSEN SETTINGS" in text
     assert max(len(line) for line in text.splitlines() if str(study.directory) not in line) <= 80
+
+
+def test_a_page_of_some_runs_lies_beside_the_studys(study, zeroscale):
+    folder = study.directory
+    shown = zeroscale("report", f"study={folder}", "where.lr=0.003", "where.seed=0,1", "format=text", cwd=folder).stdout
+    assert "6 of 6 runs done" in " ".join(shown.split())
+    assert "where.lr=0.003 where.seed=0,1" in " ".join(shown.split())
+    index = dashboard.write(folder, live=1.0, filters={"lr": 0.003})
+    assert index.parent.name == "report-lr=0.003"
+    assert len(json.loads((index.parent / "data.js").read_text()[len("window.zeroscale = ") : -2])["cells"]) == 15

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from zeroscale.config.raw import RawConfig
 from zeroscale.config.trainer import TrackerConfig
-from zeroscale.config.types import STRICT, FilePath, OneOrMany
+from zeroscale.config.types import STRICT, FilePath, Filters, OneOrMany
 from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 
@@ -18,6 +18,8 @@ class ReportConfig:
     """One study or several, and how the report is shown."""
 
     study: Annotated[tuple[FilePath, ...], OneOrMany, Field(min_length=1)]
+    where: Filters
+    """Settings that the runs must have."""
     out: FilePath | None
     """The page's folder; None: report/ in the study."""
     format: Literal["page", "text"]
@@ -42,12 +44,12 @@ def run(raw: RawConfig) -> int:
     if config.format == "text":
         from zeroscale.report import terminal
 
-        print(terminal.report(studies), end="")
+        print(terminal.report(studies, config.where), end="")
         if not tracked:
             return 0
     from zeroscale.report import dashboard
 
-    index = dashboard.write(studies, Path(config.out) if config.out else None)
+    index = dashboard.write(studies, Path(config.out) if config.out else None, filters=config.where)
     print(f"open {index}")
     if not tracked:
         return 0
@@ -62,5 +64,9 @@ def _check(config: ReportConfig) -> None:
         raise ZeroscaleError("watch=true serves the page and nothing else: leave tracker= and format=text out")
     if config.out and (config.watch or config.format == "text"):
         raise ZeroscaleError("out= is the folder of the page: leave it out with watch=true and format=text")
+    if config.where and (config.watch or tracked):
+        raise ZeroscaleError(
+            "where. chooses runs of a page or of format=text: it does not go with watch=true and tracker="
+        )
     if tracked and len(config.study) > 1:
         raise ZeroscaleError("tracker= takes one study at a time: give study=DIR")

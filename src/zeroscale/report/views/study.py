@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import number
 from zeroscale.report.views.results import Json, ResultView
-from zeroscale.runs import layout, ledger
+from zeroscale.runs import layout, ledger, where
 from zeroscale.runs import study as studies
 from zeroscale.runs.axes import Axes
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.run import Run
+from zeroscale.runs.where import Wanted
 from zeroscale.scaling.fit_schema import FitFile, read_fit
 
 LedgerRow = dict[str, float | str]
@@ -138,16 +140,17 @@ class StudyView:
             return self.directory.as_posix()
 
 
-def read_study(directory: Path, keep: bool = True) -> StudyView:
+def read_study(directory: Path, keep: bool = True, filters: Mapping[str, Wanted] | None = None) -> StudyView:
     """Reads everything the report shows. A results.csv that is missing, or not what the runs' files say, is written
     anew, unless `keep` is false: then nothing is written into the study.
 
-    A run of which a file is damaged, and a damaged fit.json, are left out with a word.
+    A run of which a file is damaged, and a damaged fit.json, are left out with a word. With `filters` only runs with
+    these settings are shown; the laws, which rest on others too, are left out.
 
     Raises:
-        ZeroscaleError: the directory is none, or holds no run that can be read.
+        ZeroscaleError: the directory is none, or holds no run that can be read, or none with these settings.
     """
-    study = studies.Study(directory)
+    study = studies.Study(directory, filters)
     directory, runs = study.directory, study.readable_runs
     left_out = [f"{run.name} is left out: {run.fault}." for run in study.unreadable_runs]
     if study.runs and not runs:
@@ -161,13 +164,19 @@ def read_study(directory: Path, keep: bool = True) -> StudyView:
     labels = study.axes.labels
     views = [_run_view(run, ledger.get(run.name, []), labels[run.name]) for run in runs]
     views.sort(key=lambda view: (view.params or math.inf, view.name))
+    if filters:
+        chosen = where.text(filters)
+        left_out.append(
+            f"Only the {len(runs)} runs with {chosen} are shown. The laws rest on others too and are left out; those "
+            f"of these runs: zeroscale fit runs={directory} {chosen} out=FILE."
+        )
     try:
-        fit = read_fit(directory / layout.FIT) if (directory / layout.FIT).exists() else None
+        fit = read_fit(directory / layout.FIT) if (directory / layout.FIT).exists() and not filters else None
     except ZeroscaleError as error:
         fit = None
         left_out.append(f"The laws are left out: {error}.")
     try:
-        missing = len(study.missing_runs)
+        missing = 0 if filters else len(study.missing_runs)
     except ZeroscaleError as error:
         missing = 0
         left_out.append(f"Runs that have not begun are not known: {error}.")
