@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zeroscale.report.figures.plot import Axis, Ends, Layer, Plot
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -52,7 +53,7 @@ def draw(axes: "Axes", plot: Plot) -> None:
 
 def below(figure: "Figure") -> None:
     """A legend of all axes under them, where it covers nothing, in as many columns as its texts leave room for."""
-    named = {}
+    named: dict[str, Artist] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)

@@ -32,8 +32,9 @@ def _length(name: str, law: LengthLaw, several: bool) -> Plot | None:
     layers.append(Layer("points", [d for d, _ in means], [loss for _, loss in means], hover=hover, name="measured"))
     held = law.hold_out
     if held and (at := number(held.tokens)) and (predicted := number(held.predicted)):
-        ends = {"low": [number(held.low)], "high": [number(held.high)]}
-        layers.append(Layer("points", [at], [predicted], symbol="diamond", name="predicted from shorter runs", **ends))
+        low, high = [number(held.low)], [number(held.high)]
+        words = "predicted from shorter runs"
+        layers.append(Layer("points", [at], [predicted], symbol="diamond", name=words, low=low, high=high))
     heights = [value for _, _, value, _ in curve] + [loss for _, loss in means] + [loss for _, loss, _ in runs]
     return Plot(
         f"loss_over_length_{name}" if several else "loss_over_length",
