@@ -158,6 +158,8 @@ LARGEST = 1e300
 def number(value: object) -> float | None:
     """The value as a float; None for anything else (empty, text, a truth value), and for NaN, infinities and what is so
     large that an axis around it would end in one."""
+    if type(value) is float:  # most are
+        return value if -LARGEST <= value <= LARGEST else None
     if isinstance(value, bool):
         return None
     try:

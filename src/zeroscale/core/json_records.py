@@ -111,6 +111,13 @@ def _inner(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
 
 
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """`get_type_hints`, which evaluates every annotation, once for each type."""
+    return get_type_hints(cls)
+
+
+@cache
 def _attributes(cls: type) -> dict[str, str]:
     """Key of the file → attribute."""
     return {part.metadata.get("key", part.name): part.name for part in fields(cls) if part.name != "keys"}

@@ -37,6 +37,8 @@ SCRIPTS = (
     "tables.js",
 )
 MAX_NAME_LENGTH = 80
+MAX_RUNS_DRAWN = 200
+"""Of more runs the static figures are drawn on demand."""
 
 
 def write(
@@ -44,12 +46,15 @@ def write(
     out: Path | None = None,
     live: float | None = None,
     filters: Mapping[str, Wanted] | None = None,
+    figures: bool | None = None,
 ) -> Path:
     """Makes `<study>/report/` whole, replacing an earlier one; returns its index.html.
 
     The same files in the studies give the same report, byte for byte. Several studies come on one page, by default
     in a folder beside them that is called after them. With `out` nothing is written into a study. `live` makes a page
     that looks for a newer one every so many seconds, and leaves out the static figures and tables, which take seconds.
+    `figures` says whether there are static figures, by default up to `MAX_RUNS_DRAWN` runs: those of a thousand take
+    a minute, the page itself seconds.
 
     With `filters` only runs with these settings are shown, on a page of its own beside the study's.
 
@@ -68,7 +73,7 @@ def write(
         for text in (text for study in data.studies for text in study.left_out):
             print(text, file=sys.stderr)
     target = report_directory(data, filters) if out is None else Path(out)
-    write_directory(target, lambda folder: _fill(folder, data, target, live))
+    write_directory(target, lambda folder: _fill(folder, data, target, live, figures))
     return target / "index.html"
 
 
@@ -96,13 +101,13 @@ def _refuse_other(out: Path) -> None:
         raise ZeroscaleError(f"out={out} is there and is no report: give a folder that is new, empty, or a report's")
 
 
-def _fill(folder: Path, data: PageData, target: Path, live: float | None) -> None:
+def _fill(folder: Path, data: PageData, target: Path, live: float | None, figures: bool | None) -> None:
     assets = package_files("zeroscale.report") / "assets"
     for name in (*ASSETS, *SCRIPTS):
         (folder / name).write_bytes((assets / name).read_bytes())
     shutil.copyfile(plotly_script(), folder / "plotly.min.js")
     content = page.describe(data, _write_examples(folder / "examples", page.read_examples(data)))
-    content["static"] = _write_static(folder, data) if data.is_single and live is None else []
+    content["static"] = _write_static(folder, data, figures) if data.is_single and live is None else []
     content["links"] = _links(data, target, live)
     if live is not None:
         stamp = hashlib.sha256(script(content).encode()).hexdigest()[:16]
@@ -111,13 +116,15 @@ def _fill(folder: Path, data: PageData, target: Path, live: float | None) -> Non
     (folder / "data.js").write_text(script(content), encoding="utf-8")
 
 
-def _write_static(folder: Path, data: PageData) -> list[str]:
+def _write_static(folder: Path, data: PageData, drawn: bool | None) -> list[str]:
     """The figures and tables for papers; returns the names of the files, as the page links them."""
     from zeroscale.report.figures import matplotlib_files
     from zeroscale.report.tables import table_files
 
     study = data.studies[0]
-    written = matplotlib_files.write(folder / "figures", study, data.laws[0], data.curves, data.cards) or []
+    written: list[Path] = []
+    if len(study.runs) <= MAX_RUNS_DRAWN if drawn is None else drawn:
+        written += matplotlib_files.write(folder / "figures", study, data.laws[0], data.curves, data.cards) or []
     written += table_files.write(folder / "tables", study, data.cards)
     return sorted(path.relative_to(folder).as_posix() for path in written)
 

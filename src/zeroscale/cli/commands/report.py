@@ -23,6 +23,8 @@ class ReportConfig:
     out: FilePath | None
     """The page's folder; None: report/ in the study."""
     format: Literal["page", "text"]
+    figures: bool | None
+    """Whether the page comes with its figures as files; None: up to 200 runs."""
     watch: bool
     """Serve the page on the loopback interface and renew it while runs go on."""
     port: Annotated[int, Field(ge=0, lt=2**16)]
@@ -49,7 +51,8 @@ def run(raw: RawConfig) -> int:
             return 0
     from zeroscale.report import dashboard
 
-    index = dashboard.write(studies, Path(config.out) if config.out else None, filters=config.where)
+    out = Path(config.out) if config.out else None
+    index = dashboard.write(studies, out, filters=config.where, figures=config.figures)
     print(f"open {index}")
     if not tracked:
         return 0

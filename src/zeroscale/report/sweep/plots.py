@@ -172,7 +172,9 @@ def _validations(runs: Sequence[RunView]) -> list[tuple[float, list[float]]]:
     found: dict[float, list[float]] = {}
     for run in runs:
         for row in run.metrics:
-            tokens, loss = number(row.get("tokens")), number(row.get(LOSS))
+            if LOSS not in row:
+                continue
+            tokens, loss = number(row.get("tokens")), number(row[LOSS])
             if tokens is not None and loss is not None:
                 found.setdefault(tokens, []).append(loss)
     most = max(map(len, found.values()), default=0)

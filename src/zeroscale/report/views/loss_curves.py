@@ -16,6 +16,8 @@ AXES = ("tokens", "flops", "seconds")
 POINTS_PER_TRACE = 500
 POINTS_IN_ALL = 24_000
 FEWEST_POINTS = 40
+FEWEST_TOGETHER = 16
+"""Runs of one length that are smoothed by one array operation for each step, not one after the other."""
 # A smoothed loss's span, as a share of the logged steps.
 SPANS = {"light": 1 / 200, "medium": 1 / 50, "heavy": 1 / 10}
 
@@ -42,14 +44,17 @@ class Curve:
 def curves(runs: list[RunView]) -> list[Curve]:
     """A curve per run, in their order; the more runs, the fewer points each (never under 40)."""
     budget = max(FEWEST_POINTS, min(POINTS_PER_TRACE, POINTS_IN_ALL // max(1, len(runs))))
-    return [_curve(run, budget) for run in runs]
+    losses = [np.array([_float(row["train/loss"]) for row in run.metrics if "train/loss" in row]) for run in runs]
+    smoothed = {name: smooth_all(losses, share) for name, share in SPANS.items()}
+    return [
+        _curve(run, budget, losses[index], {name: smoothed[name][index] for name in SPANS})
+        for index, run in enumerate(runs)
+    ]
 
 
-def _curve(run: RunView, budget: int) -> Curve:
+def _curve(run: RunView, budget: int, losses: np.ndarray, smoothed: dict[str, np.ndarray]) -> Curve:
     train = [row for row in run.metrics if "train/loss" in row]
-    validation = [row for row in run.metrics if number(row.get("val/loss")) is not None]
-    losses = np.array([_float(row.get("train/loss")) for row in train])
-    smoothed = {name: smooth(losses, span=max(1.0, len(losses) * share)) for name, share in SPANS.items()}
+    validation = [row for row in run.metrics if "val/loss" in row and number(row["val/loss"]) is not None]
     keep = thin(losses, budget)
     keep_validation = thin(np.array([_float(row["val/loss"]) for row in validation]), budget)
     smooths = {name: [_short(values[i]) for i in keep] for name, values in smoothed.items()}
@@ -91,6 +96,33 @@ def smooth(values: np.ndarray, span: float) -> np.ndarray:
             seen += 1
         result.append(mean)
     return np.array(result)
+
+
+def smooth_all(runs: list[np.ndarray], share: float) -> list[np.ndarray]:
+    """`smooth` of many runs, each over that share of its steps: runs of one length together."""
+    lengths: dict[int, list[int]] = {}
+    for index, values in enumerate(runs):
+        lengths.setdefault(len(values), []).append(index)
+    result = list(runs)
+    for length, places in lengths.items():
+        span = max(1.0, length * share)
+        rows = np.array([runs[place] for place in places])
+        if len(places) < FEWEST_TOGETHER or not np.isfinite(rows).all():
+            smoothed = [smooth(runs[place], span) for place in places]
+        else:
+            smoothed = list(_smooth_rows(rows, span))
+        for place, values in zip(places, smoothed, strict=True):
+            result[place] = values
+    return result
+
+
+def _smooth_rows(rows: np.ndarray, span: float) -> np.ndarray:
+    """`smooth` of finite values [runs, steps], in the same operations."""
+    result = rows.copy()
+    for seen in range(1, rows.shape[1]):
+        mean = result[:, seen - 1]
+        result[:, seen] = mean + (rows[:, seen] - mean) / max(1.0, min(span, 1.0 + seen / 10))
+    return result
 
 
 def thin(values: np.ndarray, limit: int) -> list[int]:
