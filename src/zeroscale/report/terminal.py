@@ -1,6 +1,7 @@
 """The report in a terminal of 80 to 120 columns: the law and its doubts, every run, the scores beside the paper's."""
 
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -64,15 +65,28 @@ def _summary(study: StudyView, by_size: size_law.Law, width: int) -> Block:
     done = sum(run.done for run in study.runs)
     held = None if scaling_laws.leading(scaling_laws.laws_of(study)) else size_law.hold_out_sentence(by_size)
     found = sweep.read(study)
-    answered = [f"{one.question}: {one.answer}" for one in answers.answers(study, found)] if found else []
-    sentences = [
+    answered: Block = []
+    for one in answers.answers(study, found) if found else []:
+        answered += _wrapped(f"{one.question}: {one.answer}", width)
+        answered += [line for command in one.commands for line in _command(command, width)]
+    first = [
         f"{study.name}: {done} of {study.total} runs done ({study.shown_path}).",
         headline.verdict(study, by_size),
-        *answered,
+    ]
+    last = [
         *(f"{fact['label']}: {fact['value']}; {fact['note']}" for fact in scaling_laws.facts(study)),
         held,
     ]
-    return [line for text in sentences if text for line in _wrapped(text, width)]
+    before, after = ([line for text in part if text for line in _wrapped(text, width)] for part in (first, last))
+    return [*before, *answered, *after]
+
+
+def _command(text: str, width: int) -> Block:
+    """A command over several lines, to be pasted as it stands."""
+    if any(" " in word for word in shlex.split(text)):
+        return [f"  {text}"]  # a line that ended within quotes would be another command
+    lines = textwrap.wrap(text, width - 4, break_long_words=False, break_on_hyphens=False)
+    return [f"  {line} \\" for line in lines[:-1]] + [f"  {lines[-1]}"]
 
 
 def _warnings(study: StudyView, by_size: size_law.Law, width: int) -> Block:

@@ -2,9 +2,11 @@
 // A study of several settings: the four answers of the first screen, the loss over each setting, curves by group.
 
 const sweep = (() => {
+  const command = (text) => el("pre", { className: "try", tabIndex: 0 }, el("code", {}, text));
+
   function answers() {
     if (!page.sweep) return at("answers").remove();
-    for (const one of page.sweep.answers) at("answers").append(el("dt", {}, one.question), el("dd", {}, one.answer));
+    for (const one of page.sweep.answers) at("answers").append(el("dt", {}, one.question), el("dd", {}, one.answer, ...one.commands.map(command)));
   }
 
   function section() {

@@ -3,13 +3,16 @@
 
 const tables = (() => {
   const MOST = 50;
+  const FILTERED = 12; // of so many rows a reader looks for some
 
   // `options`: sortable; `from` for numbers that bring none of their own; `place` says in which file a run's numbers are.
   function table(data, caption, { sortable = false, from = null, place = null } = {}) {
     const { columns } = data;
     const body = el("tbody");
     const tops = columns.map((column, i) => (column.bar ? Math.max(0, ...data.rows.map((row) => Number(row.cells[i].sort) || 0)) : 0));
-    let rows = data.rows;
+    let order = data.rows;
+    let rows = order;
+    let words = [];
     let whole = rows.length <= MOST * 1.2;
     const settle = origins.rove(body);
     const fill = () => {
@@ -21,17 +24,27 @@ const tables = (() => {
       const down = heads[i].getAttribute("aria-sort") === "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       heads[i].setAttribute("aria-sort", down ? "descending" : "ascending");
-      rows = sorted(data.rows, i, down);
+      order = sorted(data.rows, i, down);
+      rows = matching(order, words);
       fill();
       say(`Sorted by ${columns[i].label}, ${down ? "descending" : "ascending"}`);
     };
     fill();
     const node = el("table", {}, el("caption", { className: "unseen" }, caption), el("thead", {}, el("tr", {}, ...heads)), body);
     const scroll = el("div", { className: "scroll", role: "region", "aria-label": caption, tabIndex: 0 }, node);
-    if (whole) return scroll;
+    if (!sortable || rows.length < FILTERED) return scroll;
+    const filter = search("Rows with", (text) => {
+      words = text.split(/\s+/).filter(Boolean);
+      rows = matching(order, words);
+      fill();
+      say(`${rows.length} of ${data.rows.length} rows`);
+    });
+    filter.querySelector("input").placeholder = "words, such as " + (data.rows[0].cells[0].text || "").toLowerCase();
+    const bar = el("div", { className: "controls" }, filter);
+    if (whole) return el("div", {}, bar, scroll);
     const all = el("button", { type: "button" }, `Show all ${rows.length.toLocaleString("en")} rows`);
     all.addEventListener("click", () => { whole = true; fill(); all.remove(); scroll.focus(); });
-    return el("div", {}, scroll, all);
+    return el("div", {}, bar, scroll, all);
   }
 
   function head(column, sort) {
@@ -63,6 +76,16 @@ const tables = (() => {
       }
       return node;
     }));
+  }
+
+  // Rows in which every word stands, in whatever column: of "lr=0.003" the value must be that one, not 0.0035.
+  function matching(rows, words) {
+    if (!words.length) return rows;
+    const has = (text, word) => (/[=]/.test(word) ? text.split(/\s+/).includes(word) : text.includes(word));
+    return rows.filter((row) => {
+      const text = row.cells.map((cell) => cell.text).join(" ").toLowerCase();
+      return words.every((word) => has(text, word));
+    });
   }
 
   function sorted(rows, i, down) {

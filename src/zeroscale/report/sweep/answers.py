@@ -1,15 +1,21 @@
 """What a study of several settings answers in words: which size, which setting, how noisy, what next."""
 
 import shlex
+import string
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from zeroscale.core import format
+from zeroscale.core.errors import ZeroscaleError
+from zeroscale.core.files import read_object
 from zeroscale.core.tables import Cell, Column, Table
 from zeroscale.report.sweep.view import SizeView, Sweep, Tried, further
 from zeroscale.report.views.study import StudyView
+from zeroscale.runs import layout
 from zeroscale.runs.axes import show
 
+MAX_COMMANDS = 2
+PLAIN = {*string.ascii_letters, *string.digits, *"=,._-+/:@"}
 MAX_NAMED = 6
 """Sizes in one sentence."""
 
@@ -19,6 +25,8 @@ class Answer(NamedTuple):
 
     question: str
     answer: str
+    commands: tuple[str, ...] = ()
+    """To type, one after the other."""
 
 
 def answers(study: StudyView, sweep: Sweep) -> list[Answer]:
@@ -27,7 +35,7 @@ def answers(study: StudyView, sweep: Sweep) -> list[Answer]:
     if sweep.axes:
         found.append(Answer("Which setting", _which_setting(sweep)))
     found.append(Answer("How noisy", _how_noisy(sweep)))
-    return [*found, Answer("What next", _what_next(study, sweep))]
+    return [*found, _what_next(study, sweep)]
 
 
 def _which_size(sweep: Sweep) -> str:
@@ -70,11 +78,13 @@ def _how_noisy(sweep: Sweep) -> str:
     )
 
 
-def _what_next(study: StudyView, sweep: Sweep) -> str:
-    steps = []
-    unfinished = sum(not run.done for run in study.runs)
+def _what_next(study: StudyView, sweep: Sweep) -> Answer:
+    steps: list[str] = []
+    commands: list[str] = []
+    unfinished = study.total - sum(run.done for run in study.runs)
     if unfinished:
-        steps.append(f"{unfinished} of {len(study.runs)} runs are not done: zeroscale status study={_path(study)}.")
+        steps.append(f"{unfinished} of {study.total} runs are not done.")
+        commands.append(f"zeroscale status study={_path(study)}")
     beyond = []
     for size in sweep.sizes:
         for axis in sweep.axes:
@@ -85,13 +95,54 @@ def _what_next(study: StudyView, sweep: Sweep) -> str:
                 beyond.append((f"{size.name} is best at the {end} {axis.short} tried ({value})", size, override))
     if beyond:
         steps.append(f"{_listed([text for text, _, _ in beyond], '; ')}: a better one may lie beyond.")
-        _, size, override = beyond[0]
-        steps.append(f"Add to the study's command: model={size.name.split()[0]} {override}.")
+        tried, advice = _commands(study, [(size, override) for _, size, override in beyond])
+        commands += tried
+        steps += advice
     if sweep.seed_sd is None or any(size.tied for size in sweep.sizes):
         steps.append("More seeds would tell the tied settings apart.")
     if study.fit is None and len(sweep.sizes) > 1:
-        steps.append(f"Fit the law of the chosen settings: zeroscale fit runs={_path(study)}.")
-    return " ".join(steps) or "The best settings lie within what was tried: train a larger size with them."
+        steps.append("No law of the chosen settings is fitted yet.")
+        commands.append(f"zeroscale fit runs={_path(study)}")
+    text = " ".join(steps) or "The best settings lie within what was tried: train a larger size with them."
+    return Answer("What next", text, tuple(commands))
+
+
+def _commands(study: StudyView, beyond: Sequence[tuple[SizeView, str]]) -> tuple[list[str], list[str]]:
+    """(Commands, sentences): for each override that looks beyond the study's last command with it, of those sizes; or
+    what to add, where that command is not known."""
+    sizes: dict[str, list[str]] = {}
+    for size, override in beyond:
+        sizes.setdefault(override, []).append(size.name.split()[0])
+    words = _words_of_study(study)
+    found: list[str] = []
+    advice: list[str] = []
+    for override, models in list(sizes.items())[:MAX_COMMANDS]:
+        changed = {word.partition("=")[0]: word for word in (f"model={','.join(dict.fromkeys(models))}", override)}
+        if words is None:
+            advice.append(f"Add to the study's command: {' '.join(changed.values())}.")
+            continue
+        kept = [changed.pop(word.partition("=")[0], word) for word in words]
+        found.append(" ".join(_quoted(word) for word in [*kept, *changed.values()]))
+    return found, advice
+
+
+def _words_of_study(study: StudyView) -> list[str] | None:
+    """The words of the command that made it, a sweep's file aside, which would set the values again."""
+    try:
+        recorded = read_object(study.directory / layout.SWEEP) if (study.directory / layout.SWEEP).exists() else {}
+    except ZeroscaleError:
+        return None
+    command = recorded.get("command")
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:
+        return None
+    return words if "-m" in words and not any(word.startswith("+sweeps=") for word in words) else None
+
+
+def _quoted(word: str) -> str:
+    """For a shell; a list of plain values needs no quotes."""
+    return word if set(word) <= PLAIN else shlex.quote(word)
 
 
 def _path(study: StudyView) -> str:
