@@ -36,7 +36,8 @@ class WrongType(ZeroscaleError):
 def to_json(value: Any) -> Any:
     """A record, or anything made of them, as JSON holds it."""
     if is_dataclass(value):
-        attributes = _attributes(type(value))
+        kind: Any = type(value)
+        attributes = _attributes(kind)
         keys = getattr(value, "keys", ()) or tuple(attributes)
         return {key: to_json(getattr(value, attributes[key])) for key in keys}
     if isinstance(value, Mapping):

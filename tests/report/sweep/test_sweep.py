@@ -6,6 +6,7 @@ a loss by -0.02 to 0.02: a standard deviation of 0.0158.
 
 import json
 import math
+import shlex
 
 import pytest
 from scipy import stats
@@ -64,7 +65,20 @@ def test_four_answers(study):
     assert "pocket-xs lr=0.01, pocket-s lr=0.003, pocket-m lr=0.003" in found["Which setting"]
     assert "0.016 nats (standard deviation, 24 degrees of freedom)" in found["How noisy"]
     assert "model=pocket-xs optimizer.lr=0.0333" in found["What next"]
-    assert "zeroscale fit runs=" in found["What next"]
+    assert answers.answers(study, view.read(study))[-1].commands[-1].startswith("zeroscale fit runs=")
+
+
+def test_what_next_is_the_studys_last_command_for_the_sizes_at_an_edge(tmp_path, disk):
+    folder = tmp_path / "thirty"
+    disk.write_rates(folder)
+    command = "zeroscale train -m study=thirty model=pocket-xs,pocket-s optimizer.lr=0.003,0.01 seed=0,1 'cards=[]'"
+    (folder / "sweep.json").write_text(json.dumps({"command": command, "cells": []}))
+    study = read_study(folder, keep=False)
+    first, *_ = answers.answers(study, view.read(study))[-1].commands
+    assert first == "zeroscale train -m study=thirty model=pocket-xs optimizer.lr=0.0333 seed=0,1 'cards=[]'"
+    lines = terminal.render(study, width=80).splitlines()
+    start = lines.index("  zeroscale train -m study=thirty model=pocket-xs optimizer.lr=0.0333 seed=0,1 \\")
+    assert shlex.split(" ".join(line.removesuffix("\\") for line in lines[start : start + 2])) == shlex.split(first)
 
 
 def test_the_headline_rests_on_means_of_the_chosen_settings(study):

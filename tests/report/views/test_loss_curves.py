@@ -32,6 +32,15 @@ def test_smoothing_keeps_a_constant_and_passes_over_nan():
     assert np.allclose(loss_curves.smooth(values, 10), 4.0)
 
 
+def test_runs_are_smoothed_together_as_each_by_itself():
+    draw = np.random.default_rng(3)
+    runs = [draw.normal(5, 1, size=60) for _ in range(20)] + [draw.normal(5, 1, size=7), np.array([])]
+    for share in loss_curves.SPANS.values():
+        together = loss_curves.smooth_all(runs, share)
+        for one, values in zip(together, runs, strict=True):
+            np.testing.assert_allclose(one, loss_curves.smooth(values, max(1.0, len(values) * share)), rtol=1e-12)
+
+
 def test_smoothing_lowers_noise_and_does_not_lag_behind_the_first_fall():
     steps = np.arange(1, 1_001)
     truth = 3 + 6 * steps**-0.5
