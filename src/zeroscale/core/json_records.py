@@ -36,8 +36,7 @@ class WrongType(ZeroscaleError):
 def to_json(value: Any) -> Any:
     """A record, or anything made of them, as JSON holds it."""
     if is_dataclass(value):
-        kind: Any = type(value)
-        attributes = _attributes(kind)
+        attributes = _attributes(type(value))
         keys = getattr(value, "keys", ()) or tuple(attributes)
         return {key: to_json(getattr(value, attributes[key])) for key in keys}
     if isinstance(value, Mapping):
@@ -112,13 +111,6 @@ def _inner(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
 
 
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    """`get_type_hints`, which evaluates every annotation, once for each type."""
-    return get_type_hints(cls)
-
-
-@cache
 def _attributes(cls: type) -> dict[str, str]:
     """Key of the file → attribute."""
     return {part.metadata.get("key", part.name): part.name for part in fields(cls) if part.name != "keys"}

@@ -180,7 +180,7 @@ def _row(run: Run, step: int, logged: Row) -> Row:
         "flops_6nd": None if tokens is None or inner is None else flops_6nd(inner, tokens),
         **{name: logged.get(name) for name in ("train/loss", "val/loss", "val/bits_per_byte", "seconds")},
     }
-    results = [result for result in run.results if result.step == step]
+    results = run.results_at(step)
     row["sample_cards"] = _cards(result for result in results if result.is_sample)
     row["partial_cards"] = _cards(result for result in results if result.is_part)
     for result in results:

@@ -207,11 +207,7 @@ class Run:
         for row in jsonl.read(self.metrics_path, "step"):
             if not isinstance(row.get("tokens", 0), int | None):
                 raise ZeroscaleError(f"{self.metrics_path}, step {row['step']}: tokens is {row['tokens']}, no integer")
-            step = row["step"]
-            if step in rows:
-                rows[step].update(row)
-            else:
-                rows[step] = row
+            rows.setdefault(row["step"], {}).update(row)
         return rows
 
     def last_metrics(self) -> list[jsonl.Row]:

@@ -192,9 +192,7 @@ def _run_view(run: Run, rows: list[LedgerRow], label: str) -> RunView:
 def _results(run: Run, step: int) -> list[ResultView]:
     """A step's results."""
     results = []
-    for result in run.results:
-        if result.step != step:
-            continue
+    for result in run.results_at(step):
         path = result.path.relative_to(run.directory.parent).as_posix()
         results.append(ResultView(step, path, result.content, result.examples if result.examples.is_file() else None))
     return results
