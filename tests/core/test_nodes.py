@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
-from zeroscale.core import nodes
+from zeroscale.core import machine, nodes
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import lock, sha256_file
 from zeroscale.core.nodes import Nodes
@@ -110,6 +110,7 @@ def test_two_machines_train_to_the_same_bits_as_one_with_as_many_ranks(zeroscale
     assert sha256_file(one / final) == sha256_file(two / final)
 
 
+@pytest.mark.skipif(machine.cpu_cores() < 2, reason="two ranks need two cores")
 def test_sigterm_to_several_ranks_leaves_one_checkpoint_and_the_state_resumable(running, small, texts, tmp_path):
     run = running("train", *small, "trainer.accelerator=cpu", "trainer.devices=2", "trainer.tokens=1536000")
     cell = run.checkpoint(1).parent.parent
