@@ -1,8 +1,9 @@
 """A study as the report shows it: its runs, their rows of results.csv, and fit.json."""
 
+import contextlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from zeroscale.core.format import number
 from zeroscale.report.views.results import Json, ResultView
 from zeroscale.runs import layout, ledger, where
 from zeroscale.runs import study as studies
-from zeroscale.runs.axes import Axes
+from zeroscale.runs.axes import Axes, show
 from zeroscale.runs.manifest import Manifest
 from zeroscale.runs.run import Run
 from zeroscale.runs.where import Wanted
@@ -199,18 +200,46 @@ def _results(run: Run, step: int) -> list[ResultView]:
 
 
 def _ledger(study: studies.Study, keep: bool) -> dict[str, list[LedgerRow]]:
-    """The rows of results.csv by run, collected from the runs; the file is written anew where it says otherwise."""
-    path, text = study.ledger_path, ledger.as_csv(study.ledger)
-    if keep and not _holds(path, text):
+    """results.csv's rows by run; collected again where it is older than what it is made from, or says otherwise."""
+    path = study.ledger_path
+    if path.is_file() and path.stat().st_mtime >= _newest_record(study.readable_runs):
+        with contextlib.suppress(ZeroscaleError):
+            table = ledger.read_rows(path)
+            if _is_of(table, study):
+                return _by_run(table)
+    if keep and not study.filters:
         study.write_ledger()
-    return _by_run(ledger.parse_rows(path, text))
+    return _by_run(ledger.parse_rows(path, ledger.as_csv(study.ledger)))
 
 
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return path.read_bytes() == text.encode()
-    except OSError:
-        return False
+def _is_of(table: list[tuple[int, dict[str, str]]], study: studies.Study) -> bool:
+    """Whether a ledger has the rows, states, labels and settings that the study's runs have now."""
+    axes = study.axes
+    keys = [key for key in axes.columns if key not in ledger.FIXED_COLUMNS and "/" not in key]
+    expected: dict[tuple[str, str], tuple[str, str | None, list[str]]] = {}
+    for run in study.readable_runs:
+        settings = [show(axes.value(run, key)) for key in keys]
+        label = axes.label(run) if axes.columns else None
+        expected |= {(run.name, str(step)): (run.state, label, settings) for step in run.recorded_steps}
+    found = {
+        (row.get("cell", ""), row.get("step", "")): (
+            row.get("status"),
+            row.get("label"),
+            [show(ledger.setting(row.get(key, ""))) for key in keys],
+        )
+        for _, row in table
+    }
+    columns = {key for _, row in table[:1] for key in row if "/" not in key and key not in ledger.FIXED_COLUMNS}
+    return found == expected and columns == set(keys if table else [])
+
+
+def _newest_record(runs: Iterable[Run]) -> float:
+    names = (layout.CONFIG, layout.MANIFEST, layout.STATUS, layout.METRICS, layout.DONE)
+    times = [0.0]
+    for run in runs:
+        records = [run.directory / name for name in names] + [result.path for result in run.results]
+        times += [path.stat().st_mtime for path in records if path.is_file()]
+    return max(times)
 
 
 def _by_run(table: list[tuple[int, dict[str, str]]]) -> dict[str, list[LedgerRow]]:
