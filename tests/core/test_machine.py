@@ -142,5 +142,5 @@ def test_a_refused_thread_anywhere_is_one_message(monkeypatch, capsys):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(main.commands, "run", refuse)
-    assert main.main(["plan"]) == 2
+    assert main.main(["status", "study=x"]) == 2
     assert "the system refuses another thread" in capsys.readouterr().err

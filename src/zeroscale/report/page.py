@@ -23,7 +23,7 @@ from zeroscale.report.sections import (
     score_notes,
 )
 from zeroscale.report.sections.run_health import RunHealth
-from zeroscale.report.sweep import answers, plots, view
+from zeroscale.report.sweep import answers, length_plots, plots, view
 from zeroscale.report.tables import paper_tables, study_tables
 from zeroscale.report.views import benchmarks, size_law
 from zeroscale.report.views.benchmarks import Card
@@ -225,7 +225,9 @@ def _sweep(data: PageData) -> Json | None:
     drawn = plots.curves(study)
     return {
         "answers": [answer._asdict() for answer in answers.answers(study, found)],
-        "figures": [scaling_laws.figure(plot) for plot in plots.over_settings(found)],
+        "figures": [
+            scaling_laws.figure(plot) for plot in [*plots.over_settings(found), *length_plots.lengths(study.fit)]
+        ],
         "chosen": table and table.json(),
         "curves": [{**scaling_laws.figure(plot), "by": by} for plot, (by, _) in zip(drawn, curves_by, strict=False)],
     }

@@ -148,3 +148,19 @@ def test_a_page_of_some_runs_lies_beside_the_studys(study, zeroscale):
     index = dashboard.write(folder, live=1.0, filters={"lr": 0.003})
     assert index.parent.name == "report-lr=0.003"
     assert len(json.loads((index.parent / "data.js").read_text()[len("window.zeroscale = ") : -2])["cells"]) == 15
+
+
+def test_a_law_over_data_is_on_the_page(tmp_path, disk):
+    from zeroscale.scaling import fit_study
+
+    folder = tmp_path / "lengths"
+    for tokens in (1 << 18, 1 << 19, 1 << 20, 1 << 21):
+        more = {"trainer.tokens": tokens, "trainer.batch_tokens": tokens // 512}
+        cell = disk.write_cell(folder, "s", name=f"r{tokens}", loss=3 + 40 * tokens**-0.3, settings=more)
+        lines = [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
+        text = "".join(json.dumps({**row, "tokens": row["step"] * tokens // 512}) + "\n" for row in lines)
+        (cell / "metrics.jsonl").write_text(text)
+    fit_study(folder, law="data", bootstrap=100)
+    index = dashboard.write(folder, live=1.0)
+    figures = json.loads((index.parent / "data.js").read_text()[len("window.zeroscale = ") : -2])["sweep"]["figures"]
+    assert [one["name"] for one in figures] == ["loss_over_length"]

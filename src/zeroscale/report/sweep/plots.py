@@ -134,6 +134,7 @@ def _curves(study: StudyView, axis: Axis, groups: Mapping[tuple[Value, ...], lis
         if len(runs) > 1:
             low, high = [min(found) for found in losses], [max(found) for found in losses]
             layers.append(Layer("band", x, ink="ramp", place=place, low=list(low), high=list(high)))
+            ys += [*low, *high]
         label = _group_label(study, runs)
         name = "" if value in named else show(value) if axis.key == SIZE else study.axes.text(axis.key, value)
         named.add(value)
