@@ -53,7 +53,7 @@ DIGITS = "9" * 5000
         (["seed=${oc.select:}"], "the interpolation"),
         (["seed=${hydra:x}"], "the interpolation"),
         (["seed=${nope:1}"], "the interpolation"),
-        (["=x"], "Could not override"),
+        (["=x"], "names no setting"),
         (["++x"], "write key=value"),
         ([""], "write key=value"),
         (["--config-name", "x"], "--config-name x"),
