@@ -13,6 +13,7 @@ from zeroscale.eval.score_table import count
 
 SCORE_COLUMNS = tuple(Column(label, number=True) for label in ("first", "second", "difference"))
 TEXT_COLUMNS = (Column(""), *SCORE_COLUMNS, Column("95 % interval"), Column("p"), Column("verdict"))
+NONE_SHOWN = "none shown"
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,18 @@ def as_text(comparison: Comparison) -> str:
     tables = []
     for (card, protocol), of_card in groupby(comparison.lines, key=lambda metric: (metric.card, metric.protocol)):
         members = list(of_card)
-        rows = [(f"  {metric.metric}", *_texts(metric)) for metric in members]
+        rows = [(f"  {metric.metric}", *_texts(metric)[:-1], _short_verdict(metric)) for metric in members]
         tables.append(Table.of_texts(TEXT_COLUMNS, rows, f"{card}, protocol {protocol}: {_besides(members[0])}"))
     head = [f"first:  {comparison.first}", f"second: {comparison.second}", ""]
     lines = text_lines(tables or [Table(TEXT_COLUMNS, [])])
-    return "\n".join([*head, *lines, "", *map(paragraph, _notes(comparison))])
+    undecided = any(not metric.better for metric in comparison.lines)
+    notes = [f"{NONE_SHOWN}: no difference shown."] if undecided else []
+    return "\n".join([*head, *lines, "", *map(paragraph, [*_notes(comparison), *notes])])
+
+
+def _short_verdict(metric: MetricComparison) -> str:
+    """The verdict in a line of a terminal, which holds numbers of ten digits besides."""
+    return metric.verdict if metric.better else NONE_SHOWN
 
 
 def write(directory: Path, comparison: Comparison) -> list[Path]:
