@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, variance
 
 Seed = int | str | None
 """Of a repeat; a text for a repeat whose seed is not known, which is no other setting's."""
@@ -47,25 +47,25 @@ def difference(other: Mapping[Seed, float], best: Mapping[Seed, float]) -> Diffe
     if len(common) >= 2:
         apart = [other[seed] - best[seed] for seed in common]
         mean = fmean(apart)
-        return _interval(mean, _variance(apart) / len(apart), len(apart) - 1)
+        return _interval(mean, variance(apart) / len(apart), len(apart) - 1)
     mean = fmean(other.values()) - fmean(best.values())
     if min(len(other), len(best)) < 2:
         return Difference(mean, None, None)
-    parts = [(_variance(list(own.values())) / len(own), len(own) - 1) for own in (other, best)]
+    parts = [(variance(list(own.values())) / len(own), len(own) - 1) for own in (other, best)]
     total = math.fsum(part for part, _ in parts)
     freedom = total**2 / math.fsum(part**2 / own for part, own in parts) if total else 1.0
     return _interval(mean, total, freedom)
 
 
-def _variance(values: Sequence[float]) -> float:
-    mean = fmean(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+def student(freedom: float) -> float:
+    """Student's t: so many standard errors to either side hold 95 %."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def _interval(mean: float, variance: float, freedom: float) -> Difference:
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(variance)
+    half = student(freedom) * math.sqrt(variance)
     return Difference(mean, mean - half, mean + half)
 
 

@@ -6,7 +6,7 @@ The rule is that of `fit`: of a size's settings the one with the best mean over 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev, variance
 
 from zeroscale.core import best_mean
 from zeroscale.core.best_mean import Difference, Seed
@@ -38,7 +38,7 @@ class Tried:
         values = list(self.losses.values())
         if len(values) < 2:
             return None, None
-        half = _t(len(values) - 1) * _sd(values) / math.sqrt(len(values))
+        half = best_mean.student(len(values) - 1) * stdev(values) / math.sqrt(len(values))
         return self.mean - half, self.mean + half
 
 
@@ -99,7 +99,7 @@ class Sweep:
         """Between two means of so many seeds, in nats, that is beyond 95 % of chance; None without repeated seeds."""
         if self.seed_sd is None:
             return None
-        return _t(self.seed_freedom) * self.seed_sd * math.sqrt(2 / self.seeds)
+        return best_mean.student(self.seed_freedom) * self.seed_sd * math.sqrt(2 / self.seeds)
 
 
 def read(study: StudyView) -> Sweep | None:
@@ -120,7 +120,7 @@ def read(study: StudyView) -> Sweep | None:
     sizes = [_size(study, key, settings) for key, settings in sorted(groups.items(), key=lambda item: _order(item[0]))]
     spread = [list(one.losses.values()) for size in sizes for one in size.tried if len(one.losses) > 1]
     freedom = sum(len(values) - 1 for values in spread)
-    squares = math.fsum(_sd(values) ** 2 * (len(values) - 1) for values in spread)
+    squares = math.fsum(variance(values) * (len(values) - 1) for values in spread)
     return Sweep(axes.settings, tuple(sizes), math.sqrt(squares / freedom) if freedom else None, freedom)
 
 
@@ -171,14 +171,3 @@ def further(size: SizeView, axis: Axis) -> str | None:
         return None
     beyond = best_mean.beyond(tried, value)
     return None if beyond is None else f"{axis.key}={show(beyond)}"
-
-
-def _sd(values: Sequence[float]) -> float:
-    mean = fmean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def _t(freedom: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, variance
 
 from zeroscale.core import best_mean
 from zeroscale.core.best_mean import Seed
@@ -156,10 +156,7 @@ def by_seed(runs: Sequence[SelectedRun]) -> dict[Seed, float]:
 
 def _sd(losses: Sequence[float]) -> float | None:
     """Of the mean."""
-    if len(losses) < 2:
-        return None
-    mean = fmean(losses)
-    return math.sqrt(math.fsum((loss - mean) ** 2 for loss in losses) / (len(losses) - 1) / len(losses))
+    return math.sqrt(variance(losses) / len(losses)) if len(losses) > 1 else None
 
 
 def _edges(
