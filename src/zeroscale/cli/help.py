@@ -34,6 +34,8 @@ OTHERS = {
 }
 """Commands that compose no configuration."""
 
+# Of the filters of runs: where.optimizer.lr=0.003 (`zeroscale.cli.select_runs`).
+FILTER = "where."
 # Keys whose values are free text or paths: quoted before Hydra's parser sees them, so that a space, a colon or a
 # bracket in a path is nothing special.
 FREE_TEXT = {

@@ -21,7 +21,7 @@ from zeroscale.cli.compose import (
     quote_homes,
     read_value,
 )
-from zeroscale.cli.help import FREE_TEXT, NEVER_LISTS, VERBATIM
+from zeroscale.cli.help import FILTER, FREE_TEXT, NEVER_LISTS, VERBATIM
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.format import escaped
 from zeroscale.core.machine import thread_refusal
@@ -29,9 +29,6 @@ from zeroscale.core.own.code import place_of
 
 if TYPE_CHECKING:
     from zeroscale.runs.where import Wanted
-
-# Of the filters of runs (`zeroscale.cli.select_runs`).
-PREFIX = "where."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -142,7 +139,7 @@ def _run_command(command: str, given: options.Options) -> int:
 
     rest = slips.mended(command, given.rest)
     filters = {key: value for key, value in map(_filter, rest) if key}
-    overrides = _overrides([argument for argument in rest if not argument.startswith(PREFIX)], given.multirun)
+    overrides = _overrides([argument for argument in rest if not argument.startswith(FILTER)], given.multirun)
     if filters:
         select_runs.check(command, filters)
     if given.cfg or given.info:
@@ -178,11 +175,11 @@ def _run_command(command: str, given: options.Options) -> int:
 def _filter(argument: str) -> "tuple[str, Wanted]":
     """A filter of runs, `where.KEY=VALUE`, as key and value; ("", None) of another argument."""
     key, separator, value = argument.partition("=")
-    if not key.startswith(PREFIX):
+    if not key.startswith(FILTER):
         return "", None
     if not separator or not value:
         raise ZeroscaleError(f"{argument!r} is no filter; write where.KEY=VALUE, such as where.optimizer.lr=0.003")
-    return key.removeprefix(PREFIX), read_value(value)
+    return key.removeprefix(FILTER), read_value(value)
 
 
 def _overrides(arguments: list[str], multirun: bool) -> list[str]:

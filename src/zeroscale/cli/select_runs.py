@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zeroscale.cli.commands import LabelledConfig
+from zeroscale.cli.help import FILTER
 from zeroscale.config.raw import RawConfig
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.runs import layout, where
@@ -16,7 +17,6 @@ from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
 from zeroscale.runs.where import Wanted
 
-PREFIX = "where."
 Filters = Mapping[str, Wanted]
 
 
@@ -80,7 +80,7 @@ def check(command: str, filters: Filters) -> None:
 
 
 def _first(filters: Filters) -> str:
-    return f"{PREFIX}{next(iter(filters))}"
+    return f"{FILTER}{next(iter(filters))}"
 
 
 def _jobs(command: str, selects: Selects, config: RawConfig, filters: Filters) -> list[RawConfig]:
@@ -135,7 +135,7 @@ def _too_many(axes: Axes, runs: Sequence[Run], takes: str) -> str:
     labels = [axes.label(run) for run in runs]
     shown = "; ".join(labels[: where.MOST_NAMES]) + ("; …" if len(labels) > where.MOST_NAMES else "")
     free = [axis for axis in axes.varied if len({axes.value(run, axis.key) for run in runs}) > 1]
-    hint = f". Add {' or '.join(f'{PREFIX}{axis.key}=…' for axis in free)}" if free else ""
+    hint = f". Add {' or '.join(f'{FILTER}{axis.key}=…' for axis in free)}" if free else ""
     return f"{takes}, and these settings leave {len(runs)}: {shown}{hint}"
 
 

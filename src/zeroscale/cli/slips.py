@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Sequence
 
+from zeroscale.cli.help import FILTER
 from zeroscale.core import paths
 from zeroscale.core.errors import ZeroscaleError
 
@@ -76,7 +77,7 @@ def _check(command: str, argument: str, rest: Sequence[str]) -> None:
         meant = f"{name}={value or (rest[0] if rest and '=' not in rest[0] else 'VALUE')}"
         if name in _KNOWN_NAMES or separator or (rest and not rest[0].startswith("-") and "=" not in rest[0]):
             raise ZeroscaleError(f"unknown option {key}; settings have no dashes: write {meant}")
-    if not separator and not argument.startswith(("-", "~", "where.")):
+    if not separator and not argument.startswith(("-", "~", FILTER)):
         main = _MAIN_KEY.get(command)
         hint = f": {main}={argument}" if main else ""
         if command in _GROUPS_OF and (paths.share() / "sweeps" / f"{argument}.yaml").is_file():

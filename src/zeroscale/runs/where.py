@@ -86,7 +86,7 @@ def _key(axes: Axes, given: str) -> str:
 
 def is_among(value: Value, wanted: Wanted) -> bool:
     """Whether a setting's value is the wanted one, or one of several; numbers to nine digits."""
-    several = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
+    several = _several(wanted)
     if isinstance(value, str) and value.startswith("[") and value == json.dumps(list(several)):
         return True
     return any(_equal(value, one) for one in several)
@@ -103,9 +103,6 @@ def _none_has(axes: Axes, filters: Mapping[str, Wanted]) -> str:
     lines = []
     for key, wanted in filters.items():
         values = sorted({show(axes.value(run, key)) for run in axes.runs})
-        several = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
-        lines.append(
-            f"where.{key}={','.join(show(value) for value in several)}: the runs have {', '.join(values[:20])}"
-        )
+        lines.append(f"{text({key: wanted})}: the runs have {', '.join(values[:20])}")
     together = " (each alone is there, not together)" if len(filters) > 1 else ""
     return f"no run has these settings{together}. " + "; ".join(lines)
