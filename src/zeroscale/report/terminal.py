@@ -51,7 +51,10 @@ def render(study: StudyView, width: int = 100, colours: bool = False) -> str:
     """All of it, no line longer than `width` columns; headings in bold where `colours`."""
     cards = benchmarks.read_cards(study)
     by_size = size_law.read_law(study)
-    parts: list[Block] = [_summary(study, by_size, width), _warnings(study, by_size, width)]
+    varied = sweep.read(study)
+    parts: list[Block] = [_summary(study, by_size, varied, width), _warnings(study, by_size, width)]
+    if varied and (chosen := answers.chosen(varied)):
+        parts.append(_headed("Chosen settings", _table(chosen, width), colours))
     parts += [_headed(title, body, colours) for title, body in _sections(study, cards, by_size, width)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
@@ -60,13 +63,12 @@ def _headed(title: str, body: Block, colours: bool) -> Block:
     return [f"\x1b[1m{title}\x1b[0m" if colours else title.upper(), *body] if body else []
 
 
-def _summary(study: StudyView, by_size: size_law.Law, width: int) -> Block:
+def _summary(study: StudyView, by_size: size_law.Law, varied: sweep.Sweep | None, width: int) -> Block:
     """What the first screen of the page says."""
     done = sum(run.done for run in study.runs)
     held = None if scaling_laws.leading(scaling_laws.laws_of(study)) else size_law.hold_out_sentence(by_size)
-    found = sweep.read(study)
     answered: Block = []
-    for one in answers.answers(study, found) if found else []:
+    for one in answers.answers(study, varied) if varied else []:
         answered += _wrapped(f"{one.question}: {one.answer}", width)
         answered += [line for command in one.commands for line in _command(command, width)]
     first = [
@@ -101,8 +103,6 @@ def _warnings(study: StudyView, by_size: size_law.Law, width: int) -> Block:
 def _sections(
     study: StudyView, cards: list[benchmarks.Card], by_size: size_law.Law, width: int
 ) -> Iterator[tuple[str, Block]]:
-    found = sweep.read(study)
-    yield "Chosen settings", _table(answers.chosen(found) if found else None, width)
     if by_size.form:
         first = _wrapped(f"{by_size.shown_form}; intervals: {by_size.method or 'none'}", width)
         yield "Law over size", first + _table(paper_tables.by_size(by_size), width)
