@@ -90,4 +90,4 @@ def _without(values: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]
 
 
 def _held(study: Path) -> contextlib.AbstractContextManager[None]:
-    return lock(study / f".{layout.SWEEP}.lock", _WAIT_SECONDS, f"{study}: another command is writing {layout.SWEEP}")
+    return lock(study / layout.SWEEP_LOCK, _WAIT_SECONDS, f"{study}: another command is writing {layout.SWEEP}")

@@ -81,10 +81,20 @@ def _vacant(directory: Path) -> bool:
     return not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
 
 
+def lock_path(directory: Path) -> Path:
+    """Held by the process that builds the corpus of a directory."""
+    return directory.with_name(f".{directory.name}.lock")
+
+
+def verified_path(directory: Path) -> Path:
+    """The record that the files of a corpus have been compared with their sha256."""
+    return directory.with_name(f".{directory.name}.verified.json")
+
+
 @contextmanager
 def _build_lock(directory: Path, report: Progress) -> Iterator[None]:
     """The lock of the one process that builds a corpus; reports the wait where another has it."""
-    path = directory.with_name(f".{directory.name}.lock")
+    path = lock_path(directory)
     busy = f"{directory}: another process has been preparing this corpus for a day; look after it, then try again"
     with ExitStack() as stack:
         try:
@@ -206,7 +216,7 @@ def _other_ngrams(data: FilesData | HubData, index: CorpusIndex) -> str | None:
 def _verify_once(corpus: Corpus, report: Progress) -> None:
     """Compares files with their sha256 whose size or time is not that of the last comparison: a shard that was written
     over is found, and a large corpus is read once and not at the start of every run."""
-    record = corpus.directory.with_name(f".{corpus.directory.name}.verified.json")
+    record = verified_path(corpus.directory)
     now: dict[str, list[int]] = {}
     for entry in corpus.files():
         state = (corpus.directory / entry["file"]).stat()

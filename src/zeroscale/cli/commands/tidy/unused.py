@@ -11,6 +11,7 @@ from zeroscale.cli.commands.tidy.removal import LEFT
 from zeroscale.core import files
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.core.files import is_held
+from zeroscale.data.prepare import prepare
 from zeroscale.runs import layout
 from zeroscale.runs.run import Run
 from zeroscale.runs.study import Study
@@ -118,12 +119,12 @@ def _fingerprint(directory: Path) -> str | None:
 
 def lock_of(path: Path) -> Path:
     """The lock of those who prepare a corpus, of its directory or its unfinished one."""
-    return path.with_name(f".{_name(path)}.lock")
+    return prepare.lock_path(path.with_name(_name(path)))
 
 
 def verified_of(path: Path) -> Path:
     """The record beside a corpus that its files have been compared with their sha256."""
-    return path.with_name(f".{_name(path)}.verified.json")
+    return prepare.verified_path(path.with_name(_name(path)))
 
 
 def _name(path: Path) -> str:
