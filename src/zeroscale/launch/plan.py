@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from zeroscale.core import accelerators as table
 from zeroscale.core.errors import ZeroscaleError
-from zeroscale.launch.speed import Speed
+from zeroscale.launch.speed.speed import Speed
 from zeroscale.model.flops import Params, flops_6nd, flops_per_token, params
 from zeroscale.model.memory import Device, Memory, Precision, Shape, Step, Strategy, memory_per_device
 from zeroscale.training.optimizer import states_of

@@ -14,8 +14,9 @@ from zeroscale.config.validate import build_config
 from zeroscale.core import machine
 from zeroscale.launch.plan import Plan, plan_run
 from zeroscale.launch.plan_table import render
-from zeroscale.launch.speed import Speed, earlier, from_earlier_runs, measure
-from zeroscale.launch.speed.speed import threads_of
+from zeroscale.launch.speed import earlier, measure
+from zeroscale.launch.speed.earlier import from_earlier_runs
+from zeroscale.launch.speed.speed import Speed, threads_of
 
 
 @pytest.fixture(scope="module")

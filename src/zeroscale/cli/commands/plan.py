@@ -15,6 +15,7 @@ from zeroscale.config.validate import build_config
 from zeroscale.core.errors import ZeroscaleError
 from zeroscale.launch.identity.same_content import Contents
 from zeroscale.launch.plan import Plan, plan_run
+from zeroscale.launch.speed.speed import Speed
 from zeroscale.model.memory import Device
 
 
@@ -60,18 +61,19 @@ def run(configs: list[LabelledConfig], study: LaunchConfig | None = None) -> int
 
 def _with_hours(runs: Sequence[tuple[TrainConfig, PlanConfig, Plan]], at_once: int) -> list[Plan]:
     """The plans, those for this machine with the hours that earlier runs or a measurement give."""
-    from zeroscale.launch import speed
+    from zeroscale.launch.speed.earlier import from_earlier_runs
+    from zeroscale.launch.speed.measure import from_measurement
 
-    speeds: dict[int, speed.Speed | None] = {}
+    speeds: dict[int, Speed | None] = {}
     for measure in (True, "auto"):
         here = [place for place, (_, config, _) in enumerate(runs) if not config.hardware and config.measure == measure]
         trains = [runs[place][0] for place in here]
         if measure is True:
             for place in here:
                 _check_fits(runs[place][2])
-            speeds |= dict(zip(here, speed.from_measurement(trains, at_once), strict=True))
+            speeds |= dict(zip(here, from_measurement(trains, at_once), strict=True))
         elif here:
-            found = speed.from_earlier_runs(Path(trains[0].output_dir), trains, at_once)
+            found = from_earlier_runs(Path(trains[0].output_dir), trains, at_once)
             speeds |= dict(zip(here, found, strict=True))
     known = [speeds.get(place) for place in range(len(runs))]
     return [plan.at(rate) if rate else plan for (_, _, plan), rate in zip(runs, known, strict=True)]
