@@ -16,6 +16,12 @@ DRAWN: marks.SubsetJson = {"suite": "quick", "examples": 1000, "seed": 0}
         ({"source": "corpus"}, [Mark.HELD_OUT], "held-out text"),
         ({"data": "part: 150 of 500 (a slice; of 3)"}, [Mark.PART], "PART: 150 of 500 (a slice; of 3)"),
         (
+            {"source": "files", "data": "the card pins no content (sha256 here: ab)", "family": "cloze_word"},
+            [Mark.UNPINNED],
+            "UNPINNED, the card pins no content",
+        ),
+        ({"source": "files", "data": "the card pins no content (sha256 here: ab)", "family": "memorisation"}, [], ""),
+        (
             {"data": "other data: another split", "limit": 5000},
             [Mark.OTHER_DATA, Mark.LIMITED],
             "OTHER DATA: another split; LIMITED to the first 5,000",

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from zeroscale.cli.main import main
+from zeroscale.core import marks
 from zeroscale.data.corpus import Corpus
-from zeroscale.eval import corpus_cards
+from zeroscale.eval import corpus_cards, tasks
 from zeroscale.eval.cards import registry as cards_of
 
 
@@ -69,3 +70,8 @@ def test_drawn_cards_have_a_source_of_their_own(tmp_path):
     assert ways == [(["lambada", "memorisation"], "sample", None)]
     ways = list(corpus_cards.group_by_source(["lambada", "memorisation"], "sample", None, lambda card: tmp_path, None))
     assert ways == [(["lambada"], "sample", None), (["memorisation"], "files", tmp_path)]
+
+
+def test_marks_know_the_task_types_that_draw_their_rows_from_the_training_text():
+    drawn = [name for name, task in tasks.TASK_TYPES.items() if task.DRAWN_FROM_CORPUS]
+    assert tuple(drawn) == marks.OWN_BENCHMARK

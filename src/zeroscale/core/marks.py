@@ -33,6 +33,8 @@ _DATA_PREFIXES = {Mark.PART: "part", Mark.OTHER_DATA: "other data"}
 
 NO_PIN = "the card pins no content"
 """How a result's field `data` begins where nothing says what the rows should be."""
+OWN_BENCHMARK = ("memorisation",)
+"""Task types whose rows are drawn from the model's training text: they are what they are, without a pin."""
 
 
 class SubsetJson(TypedDict):
@@ -51,7 +53,9 @@ class Reason:
     text: str
 
 
-def reasons(source: str, data: str, subset: SubsetJson | None, limit: int | None) -> tuple[Reason, ...]:
+def reasons(
+    source: str, data: str, subset: SubsetJson | None, limit: int | None, family: str = ""
+) -> tuple[Reason, ...]:
     """All marks of a result, from the fields of the same names; none where nothing is known against it.
 
     Args:
@@ -63,7 +67,7 @@ def reasons(source: str, data: str, subset: SubsetJson | None, limit: int | None
         found.append(Reason(Mark.HELD_OUT, "held-out text"))
     if (mark := data_mark(data)) is not None:
         found.append(Reason(mark, mark.value + data.removeprefix(_DATA_PREFIXES[mark])))
-    if source != "sample" and data.startswith(NO_PIN):
+    if source != "sample" and data.startswith(NO_PIN) and family not in OWN_BENCHMARK:
         found.append(Reason(Mark.UNPINNED, "UNPINNED, " + NO_PIN))
     if subset:
         found.append(Reason(Mark.SUBSET, f"SUBSET {subset['suite']}, {subset['examples']:,} drawn"))
@@ -83,6 +87,7 @@ def reasons_of(result: Mapping[str, object]) -> tuple[Reason, ...]:
         data if isinstance(data, str) else "",
         drawn,
         limit if isinstance(limit, int) else None,
+        str(result.get("family") or ""),
     )
 
 

@@ -163,7 +163,7 @@ class Result:
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """The marks: why these are no scores of the benchmark; none where nothing is known against them."""
-        return marks.reasons(self.source, self.data, self.subset, self.key.limit)
+        return marks.reasons(self.source, self.data, self.subset, self.key.limit, self.family)
 
     @property
     def mark(self) -> str:
